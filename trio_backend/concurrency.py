@@ -1,0 +1,117 @@
+"""The two tools by which tasks are owned: `Slot` (one at a time) and `map_in_order` (several ahead)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+
+import attrs
+import trio
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+@attrs.define(eq=False)
+class Slot:
+    """Room for one task: a newcomer first evicts whoever is inside.
+
+    A slot has one owner, and only the owner calls `fill` and `evict`. The task runs in the nursery
+    that the slot was made with, so it cannot outlive it.
+    """
+
+    _nursery: trio.Nursery
+    _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    _left: trio.Event = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._left = trio.Event()
+        self._left.set()
+
+    @property
+    def occupied(self) -> bool:
+        return not self._left.is_set()
+
+    async def fill(
+        self, async_fn: Callable[..., Awaitable[object]], *args: object, name: object = None
+    ) -> None:
+        """Evict the occupant, wait until it is gone, then start ``async_fn(*args)``."""
+        await self.evict("superseded")
+        self._scope, self._left = trio.CancelScope(), trio.Event()
+        self._nursery.start_soon(self._occupy, self._scope, self._left, async_fn, args, name=name or async_fn)
+
+    async def evict(self, reason: str) -> bool:
+        """Cancel the occupant and wait until it is gone; True if there was one.
+
+        If the wait itself is cancelled, the occupant stays cancelled and leaves on its own.
+        """
+        if not self.occupied:
+            return False
+        self._scope.cancel(reason)
+        await self._left.wait()
+        return True
+
+    async def wait_empty(self) -> None:
+        """Wait until the occupant, if there is one, has left by itself."""
+        await self._left.wait()
+
+    @staticmethod
+    async def _occupy(
+        scope: trio.CancelScope,
+        left: trio.Event,
+        async_fn: Callable[..., Awaitable[object]],
+        args: tuple[object, ...],
+    ) -> None:
+        try:
+            with scope:
+                await async_fn(*args)
+        finally:
+            left.set()
+
+
+@attrs.define(eq=False)
+class _InOrder(trio.abc.ReceiveChannel[B], Generic[B]):
+    """The results, each waited for in the order in which its item came."""
+
+    _answers: trio.MemoryReceiveChannel[trio.MemoryReceiveChannel[B]]
+
+    async def receive(self) -> B:
+        answer = await self._answers.receive()
+        with answer:
+            return await answer.receive()
+
+    async def aclose(self) -> None:
+        await self._answers.aclose()
+
+
+@asynccontextmanager
+async def map_in_order(
+    async_fn: Callable[[A], Awaitable[B]],
+    source: trio.abc.ReceiveChannel[A],
+    *,
+    ahead: int,
+) -> AsyncIterator[trio.abc.ReceiveChannel[B]]:
+    """Apply ``async_fn`` to up to ``ahead`` items of ``source`` at once; results come in source order.
+
+    Leaving the block cancels what still runs. An error of ``async_fn`` or of ``source`` cancels the
+    block and leaves it inside an `ExceptionGroup`. ``ahead`` is at least 1.
+    """
+    # One item is being waited for at the other end of the channel, so its capacity is one less.
+    queue, answers = trio.open_memory_channel[trio.MemoryReceiveChannel[B]](ahead - 1)
+
+    async def work(item: A, answer: trio.MemorySendChannel[B]) -> None:
+        with answer:
+            answer.send_nowait(await async_fn(item))
+
+    async def hand_out() -> None:
+        with queue:
+            async for item in source:
+                put, get = trio.open_memory_channel[B](1)
+                await queue.send(get)
+                nursery.start_soon(work, item, put)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hand_out)
+        yield _InOrder(answers)
+        nursery.cancel_scope.cancel("the results are no longer wanted")

@@ -1,0 +1,211 @@
+"""What clients may say: one frozen class per message. Field names are the wire's own."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, TypeAlias
+
+import attrs
+from attrs import validators
+
+
+def _is_data_url(_image: object, _field: object, value: str) -> None:
+    if not value.startswith("data:image/") or ";base64," not in value[:100]:
+        raise ValueError("an image's data must be a data URL: 'data:image/…;base64,…'")
+
+
+@attrs.frozen
+class Image:
+    """A picture the user shows: ``data`` is a data URL of base64."""
+
+    data: str = attrs.field(validator=_is_data_url)
+    source: Literal["camera", "screen", "clipboard", "upload"] = "upload"
+    mime_type: str = ""
+
+
+@attrs.frozen
+class TextInput:
+    """The user typed something: start a turn."""
+
+    type: ClassVar = "text-input"
+    text: str
+    images: list[Image] | None = None
+
+
+@attrs.frozen
+class MicAudioData:
+    """A chunk of an utterance: 16 kHz mono samples in [-1, 1]."""
+
+    type: ClassVar = "mic-audio-data"
+    audio: list[float]
+
+
+@attrs.frozen
+class MicAudioEnd:
+    """The utterance is complete: transcribe it and start a turn."""
+
+    type: ClassVar = "mic-audio-end"
+    images: list[Image] | None = None
+
+
+@attrs.frozen
+class RawAudioData:
+    """Continuous microphone audio; the server finds the utterances in it."""
+
+    type: ClassVar = "raw-audio-data"
+    audio: list[float]
+
+
+@attrs.frozen
+class AiSpeakSignal:
+    """The nudge: speak of your own accord. ``idle_time`` is in seconds."""
+
+    type: ClassVar = "ai-speak-signal"
+    idle_time: float | None = None
+    images: list[Image] | None = None
+
+
+@attrs.frozen
+class InterruptSignal:
+    """Barge-in; ``text`` is the part of the reply that the user has heard."""
+
+    type: ClassVar = "interrupt-signal"
+    text: str = ""
+
+
+@attrs.frozen
+class FrontendPlaybackComplete:
+    """The client has played all audio of this turn."""
+
+    type: ClassVar = "frontend-playback-complete"
+    request_id: str | None = None
+
+
+@attrs.frozen
+class DisplayedText:
+    """A sentence as the client shows it, with its speaker."""
+
+    text: str = ""
+    name: str | None = None
+    avatar: str | None = None
+
+
+@attrs.frozen
+class AudioPlayStart:
+    """The client begins to play this sentence; in a group, the others are to see it."""
+
+    type: ClassVar = "audio-play-start"
+    display_text: DisplayedText | None = None
+    forwarded: bool = False
+
+
+@attrs.frozen
+class FetchConfigs:
+    """List the characters."""
+
+    type: ClassVar = "fetch-configs"
+
+
+@attrs.frozen
+class SwitchConfig:
+    """Become the character of that file."""
+
+    type: ClassVar = "switch-config"
+    file: str = attrs.field(validator=validators.max_len(255))
+
+
+@attrs.frozen
+class RequestInitConfig:
+    """Send `set-model-and-conf` again."""
+
+    type: ClassVar = "request-init-config"
+
+
+@attrs.frozen
+class FetchBackgrounds:
+    """List the background images."""
+
+    type: ClassVar = "fetch-backgrounds"
+
+
+@attrs.frozen
+class FetchHistoryList:
+    """List this character's conversations."""
+
+    type: ClassVar = "fetch-history-list"
+
+
+@attrs.frozen
+class FetchAndSetHistory:
+    """Load a conversation and continue it."""
+
+    type: ClassVar = "fetch-and-set-history"
+    history_uid: str
+
+
+@attrs.frozen
+class CreateNewHistory:
+    """Begin a new conversation."""
+
+    type: ClassVar = "create-new-history"
+
+
+@attrs.frozen
+class DeleteHistory:
+    """Delete a conversation."""
+
+    type: ClassVar = "delete-history"
+    history_uid: str
+
+
+@attrs.frozen
+class AddClientToGroup:
+    """Invite a connected client into my group."""
+
+    type: ClassVar = "add-client-to-group"
+    invitee_uid: str
+
+
+@attrs.frozen
+class RemoveClientFromGroup:
+    """The owner removes a member, or a member leaves."""
+
+    type: ClassVar = "remove-client-from-group"
+    target_uid: str
+
+
+@attrs.frozen
+class RequestGroupInfo:
+    """Send `group-update` again."""
+
+    type: ClassVar = "request-group-info"
+
+
+@attrs.frozen
+class Heartbeat:
+    """Still there?"""
+
+    type: ClassVar = "heartbeat"
+
+
+Incoming: TypeAlias = (
+    TextInput
+    | MicAudioData
+    | MicAudioEnd
+    | RawAudioData
+    | AiSpeakSignal
+    | InterruptSignal
+    | FrontendPlaybackComplete
+    | AudioPlayStart
+    | FetchConfigs
+    | SwitchConfig
+    | RequestInitConfig
+    | FetchBackgrounds
+    | FetchHistoryList
+    | FetchAndSetHistory
+    | CreateNewHistory
+    | DeleteHistory
+    | AddClientToGroup
+    | RemoveClientFromGroup
+    | RequestGroupInfo
+    | Heartbeat
+)

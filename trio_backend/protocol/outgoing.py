@@ -1,0 +1,254 @@
+"""What the server may say: one frozen class per message. Field names are the wire's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, TypeAlias
+
+import attrs
+
+
+@attrs.frozen
+class SetModelAndConf:
+    """Show this character. ``model_info`` is its entry of the model dictionary, as it stands there."""
+
+    type: ClassVar = "set-model-and-conf"
+    model_info: Mapping[str, object]
+    conf_name: str
+    conf_uid: str
+    client_uid: str
+
+
+@attrs.frozen
+class FullText:
+    """A status line, such as ``Thinking...``."""
+
+    type: ClassVar = "full-text"
+    text: str
+
+
+@attrs.frozen
+class Control:
+    """What the client is to do, or where in a turn we are."""
+
+    type: ClassVar = "control"
+    text: Literal[
+        "start-mic",
+        "stop-mic",
+        "conversation-chain-start",
+        "conversation-chain-end",
+        "interrupt",
+        "mic-audio-end",
+    ]
+
+
+@attrs.frozen
+class DisplayText:
+    """A sentence to show, with its speaker; ``avatar`` is a file name under ``/avatars``."""
+
+    text: str
+    name: str
+    avatar: str
+
+
+@attrs.frozen
+class Audio:
+    """One sentence: ``audio`` is a WAV file in base64, or None where there is nothing to hear.
+
+    ``volumes`` has one number in [0, 1] per slice of ``slice_length`` ms, for the lips.
+    ``actions`` may hold ``expressions``: values of the model's emotion map.
+    """
+
+    type: ClassVar = "audio"
+    audio: str | None
+    volumes: Sequence[float]
+    display_text: DisplayText
+    actions: Mapping[str, Sequence[int | str]]
+    slice_length: int = 20
+    forwarded: bool = False
+
+
+@attrs.frozen
+class UserInputTranscription:
+    """What the user was understood to say."""
+
+    type: ClassVar = "user-input-transcription"
+    text: str
+
+
+@attrs.frozen
+class BackendSynthComplete:
+    """All audio of this turn has been sent; `frontend-playback-complete` is awaited."""
+
+    type: ClassVar = "backend-synth-complete"
+
+
+@attrs.frozen
+class ForceNewMessage:
+    """The next sentence starts a new chat bubble."""
+
+    type: ClassVar = "force-new-message"
+
+
+@attrs.frozen
+class GroupInterrupted:
+    """A group's conversation was interrupted by another member."""
+
+    type: ClassVar = "interrupt-signal"
+    text: str
+
+
+@attrs.frozen
+class ToolCallStatus:
+    """A tool that the character uses; ``timestamp`` is ISO 8601."""
+
+    type: ClassVar = "tool_call_status"
+    tool_id: str
+    tool_name: str
+    name: str
+    status: Literal["running", "completed", "error"]
+    content: str
+    timestamp: str
+
+
+@attrs.frozen
+class ConfigFile:
+    """A character file and the name it gives itself."""
+
+    filename: str
+    name: str
+
+
+@attrs.frozen
+class ConfigFiles:
+    """All characters, the base configuration first."""
+
+    type: ClassVar = "config-files"
+    configs: Sequence[ConfigFile]
+
+
+@attrs.frozen
+class ConfigSwitched:
+    """The new character is here."""
+
+    type: ClassVar = "config-switched"
+    message: str
+
+
+@attrs.frozen
+class BackgroundFiles:
+    """The background images, as file names under ``/bg``."""
+
+    type: ClassVar = "background-files"
+    files: Sequence[str]
+
+
+@attrs.frozen
+class HistoryMessage:
+    """One message of a conversation; ``timestamp`` is ISO 8601."""
+
+    role: Literal["human", "ai"]
+    timestamp: str
+    content: str
+    name: str | None = None
+    avatar: str | None = None
+
+
+@attrs.frozen
+class HistoryEntry:
+    """A conversation in the list: its name, its last message and when that was."""
+
+    uid: str
+    latest_message: HistoryMessage | None
+    timestamp: str
+
+
+@attrs.frozen
+class HistoryList:
+    """This character's conversations, newest first."""
+
+    type: ClassVar = "history-list"
+    histories: Sequence[HistoryEntry]
+
+
+@attrs.frozen
+class HistoryData:
+    """The messages of the conversation that is now continued, oldest first."""
+
+    type: ClassVar = "history-data"
+    messages: Sequence[HistoryMessage]
+
+
+@attrs.frozen
+class NewHistoryCreated:
+    """A new conversation has begun."""
+
+    type: ClassVar = "new-history-created"
+    history_uid: str
+
+
+@attrs.frozen
+class HistoryDeleted:
+    """Whether the conversation was deleted."""
+
+    type: ClassVar = "history-deleted"
+    success: bool
+    history_uid: str
+
+
+@attrs.frozen
+class GroupUpdate:
+    """Who is in my group; empty when I am in none."""
+
+    type: ClassVar = "group-update"
+    members: Sequence[str]
+    is_owner: bool
+
+
+@attrs.frozen
+class GroupOperationResult:
+    """What became of an invitation, a removal or a leaving."""
+
+    type: ClassVar = "group-operation-result"
+    success: bool
+    message: str
+
+
+@attrs.frozen
+class HeartbeatAck:
+    """Still here."""
+
+    type: ClassVar = "heartbeat-ack"
+
+
+@attrs.frozen
+class Error:
+    """What went wrong, for a person; ``code`` is a stable word for programs."""
+
+    type: ClassVar = "error"
+    message: str
+    code: str
+
+
+Outgoing: TypeAlias = (
+    SetModelAndConf
+    | FullText
+    | Control
+    | Audio
+    | UserInputTranscription
+    | BackendSynthComplete
+    | ForceNewMessage
+    | GroupInterrupted
+    | ToolCallStatus
+    | ConfigFiles
+    | ConfigSwitched
+    | BackgroundFiles
+    | HistoryList
+    | HistoryData
+    | NewHistoryCreated
+    | HistoryDeleted
+    | GroupUpdate
+    | GroupOperationResult
+    | HeartbeatAck
+    | Error
+)
