@@ -1,0 +1,74 @@
+"""`bound`: a field with a range, a unit and a rule for when it is full; the README's table is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen
+class Bound:
+    """One row of the table of bounds: the key, its default and range, and what happens when it is full."""
+
+    key: str
+    default: float
+    low: float
+    high: float
+    unit: str
+    help: str
+    when_full: str
+
+
+@attrs.frozen
+class Within:
+    """An attrs validator: a number from ``low`` to ``high``, both included. NaN is never inside."""
+
+    low: float
+    high: float
+    unit: str
+
+    def __call__(self, _instance: object, _attribute: attrs.Attribute[Any], value: float) -> None:
+        if not self.low <= value <= self.high:
+            raise ValueError(f"must be a number from {self}")
+
+    def __str__(self) -> str:
+        return f"{self.low:,} to {self.high:,} {self.unit}".replace(",", " ").rstrip()
+
+
+@attrs.frozen
+class OneOf:
+    """An attrs validator: one of ``words``."""
+
+    words: tuple[str, ...]
+
+    def __call__(self, _instance: object, _attribute: attrs.Attribute[Any], value: object) -> None:
+        if value not in self.words:
+            raise ValueError(f"must be one of {', '.join(self.words)}")
+
+
+def bound(default: float, inside: Within, help: str, *, when_full: str) -> Any:
+    """An attrs field that holds a number ``inside`` its range; the metadata tells the table the rest."""
+    metadata = {"help": help, "when_full": when_full, "unit": inside.unit}
+    return attrs.field(default=default, validator=inside, metadata=metadata)
+
+
+def plain(default: object, help: str, **more: Any) -> Any:
+    """An attrs field that bounds nothing, with its ``help``; ``more`` goes to `attrs.field`."""
+    return attrs.field(default=default, metadata={"help": help}, **more)
+
+
+def bounds_of(cls: type[attrs.AttrsInstance]) -> Iterator[Bound]:
+    """The fields of ``cls`` that were made with `bound`, in their order."""
+    for field in attrs.fields(cls):
+        if isinstance(field.validator, Within) and field.metadata.get("when_full"):
+            yield Bound(
+                field.name,
+                field.default,
+                field.validator.low,
+                field.validator.high,
+                field.validator.unit,
+                field.metadata["help"],
+                field.metadata["when_full"],
+            )

@@ -1,0 +1,81 @@
+"""`CharacterConfig`: one character, ready to be opened: its file laid over the base, its prompts looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import attrs
+
+from ..text.lines import SpeechFilters
+
+EngineKind = Literal["llm", "tts", "asr", "vad"]
+
+NUDGE = (
+    "(Nobody has said anything for a while. Say something of your own accord that fits the conversation "
+    "so far: one or two sentences.)"
+)
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+_NOWHERE: Mapping[str, str] = MappingProxyType({})
+
+
+@attrs.frozen
+class EngineChoice:
+    """Which engine a character uses, and the settings under its name, as they are in the file.
+
+    ``folder`` is the one of ``conf.yaml``: relative paths in the settings start there. Two choices are
+    equal when they would open the same engine, wherever they were written.
+    """
+
+    kind: EngineKind
+    name: str
+    settings: Mapping[str, object] = attrs.field(default=_NOTHING, repr=False, hash=False)
+    folder: Path = attrs.field(default=Path(), repr=False)
+    key: str = attrs.field(default="", repr=False, eq=False)
+    """Path of the settings in the file: ``character_config.tts_config.espeak_tts``."""
+    places: Mapping[str, str] = attrs.field(default=_NOWHERE, repr=False, eq=False)
+    """``file:line`` of each setting, by dotted key; ``""`` is the place where the engine is chosen."""
+
+    def locate(self, key: str = "") -> str:
+        """Where ``key`` stands: ``characters/ann.yaml:12: character_config.tts_config.espeak_tts.voice``.
+
+        A key that the file does not hold is located at what would hold it.
+        """
+        path = ".".join(part for part in (self.key or self.name, key) if part)
+        holder = key
+        while holder and holder not in self.places:
+            holder = holder.rpartition(".")[0]
+        return f"{self.places[holder]}: {path}" if holder in self.places else path
+
+
+@attrs.frozen
+class CharacterConfig:
+    """One character. ``file`` is its file's name, as clients know it; names are those of the file's keys.
+
+    ``emotions`` maps the keywords that its face knows, in lower case, to what the client shows for
+    them. ``system_prompt`` is the persona with the prompts of the tools behind it; ``nudge_prompt``
+    asks the character to speak of its own accord. ``unknown`` keeps the keys that nobody knows.
+    """
+
+    file: str
+    conf_name: str
+    conf_uid: str
+    llm: EngineChoice
+    tts: EngineChoice
+    asr: EngineChoice | None = None
+    vad: EngineChoice | None = None
+    live2d_model_name: str = ""
+    character_name: str = ""
+    avatar: str = ""
+    human_name: str = "Human"
+    persona_prompt: str = attrs.field(default="", repr=False)
+    faster_first_response: bool = True
+    speech_filters: SpeechFilters = attrs.field(factory=SpeechFilters)
+    model_info: Mapping[str, object] = attrs.field(default=_NOTHING, repr=False, hash=False)
+    emotions: Mapping[str, int | str] = attrs.field(factory=dict, repr=False, hash=False)
+    system_prompt: str = attrs.field(default="", repr=False)
+    nudge_prompt: str = attrs.field(default=NUDGE, repr=False)
+    unknown: Mapping[str, object] = attrs.field(default=_NOTHING, repr=False, hash=False)

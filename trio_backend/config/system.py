@@ -1,0 +1,129 @@
+"""`SystemConfig`: the ``system_config`` section, that is the server, its bounds and its folders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from .bounds import OneOf, Within, bound, plain
+
+MIB = 2**20
+LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
+ORIGIN_WORDS = ("same-host", "localhost", "null", "*")
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+", re.IGNORECASE)
+
+
+def _check_origins(_instance: object, _attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
+    for origin in value:
+        if origin not in ORIGIN_WORDS and not _ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"{origin!r} must be one of {', '.join(ORIGIN_WORDS)}, or an origin such as https://example.org:8443"
+            )
+
+
+def _check_cache(_instance: object, _attribute: attrs.Attribute[Any], value: str) -> None:
+    if not value.strip():
+        raise ValueError("must name a folder")
+
+
+@attrs.frozen
+class SystemConfig:
+    """The server. Folders are relative to the folder of ``conf.yaml`` unless said otherwise.
+
+    ``allowed_origins`` says which web pages may connect; each entry is a word or one origin as
+    browsers send it. ``same-host``: the page came from the host (port aside) that it now connects
+    to. ``localhost``: any port of ``localhost``, ``127.0.0.1`` or ``[::1]``. ``null``: pages without a
+    host, sent as ``null`` or ``file://`` (the desktop pet). ``*``: every page. A client that sends no
+    ``Origin`` is no browser, and is not asked.
+    """
+
+    conf_version: str = plain("", "version of the file's format; for people, not read")
+    host: str = plain("127.0.0.1", "address to listen on; 0.0.0.0 for all")
+    port: int = attrs.field(
+        default=12393,
+        validator=Within(0, 65_535, ""),
+        metadata={"help": "port to listen on; 0 lets the system choose"},
+    )
+    config_alts_dir: str = plain("characters", "folder of the other characters' files")
+    tool_prompts: Mapping[str, str] = plain(
+        attrs.Factory(dict), "files under prompts/ that follow the persona in the system prompt", repr=False
+    )
+    enable_proxy: bool = plain(False, "whether /proxy-ws serves rooms")
+
+    frontend_dir: str = plain("", "folder with a build of a front end to serve at /; empty: a plain page")
+    allowed_origins: tuple[str, ...] = plain(
+        ("same-host", "localhost", "null"), "which web pages may connect", validator=_check_origins
+    )
+    access_token: str = plain("", "what clients must present to connect; empty: nothing", repr=False)
+    tls_certificate: str = plain("", "PEM file with the certificate chain; with tls_key: serve TLS")
+    tls_key: str = plain("", "PEM file with the certificate's key")
+    history_file: str = plain(
+        "chat_history/history.sqlite3", "conversations; relative to the working directory"
+    )
+    cache_dir: str = plain(
+        "cache", "files served under /cache; relative to the working directory", validator=_check_cache
+    )
+    preload: bool = plain(True, "open the base character's engines at start, not with the first client")
+    log_level: str = plain("INFO", "least severe message that is logged", validator=OneOf(LOG_LEVELS))
+
+    max_connections: int = bound(
+        2_000, Within(1, 100_000, "connections"), "clients at once", when_full="refuse: HTTP 503"
+    )
+    request_head_timeout: float = bound(
+        10, Within(0.1, 300, "s"), "time for a request's head to arrive", when_full="close the connection"
+    )
+    max_message_size: int = bound(
+        8 * MIB, Within(1_024, 1_024 * MIB, "bytes"), "one message of a client", when_full="close 1009"
+    )
+    messages_per_second: float = bound(
+        100,
+        Within(0.1, 100_000, "messages/s"),
+        "what one client may send on average",
+        when_full="`error` rate-limited, then close 1008",
+    )
+    message_burst: int = bound(
+        200,
+        Within(1, 1_000_000, "messages"),
+        "what one client may send at once",
+        when_full="`error` rate-limited, then close 1008",
+    )
+    max_utterance: float = bound(
+        60, Within(1, 3_600, "s"), "one utterance's sound", when_full="`error` utterance-too-long, drop it"
+    )
+    send_timeout: float = bound(
+        20, Within(0.1, 600, "s"), "time for a client to take one message", when_full="close the connection"
+    )
+    ping_interval: float = bound(
+        20, Within(0.1, 3_600, "s"), "silence after which a client is pinged", when_full="send a ping"
+    )
+    pong_timeout: float = bound(
+        45,
+        Within(0.1, 7_200, "s"),
+        "silence after which a client counts as dead; longer than ping_interval",
+        when_full="close the connection",
+    )
+    synthesis_ahead: int = bound(
+        3, Within(1, 32, "sentences"), "sentences of a turn in synthesis at once", when_full="wait"
+    )
+    turn_deadline: float = bound(
+        120, Within(1, 3_600, "s"), "one turn up to its last audio", when_full="end the turn with an `error`"
+    )
+    playback_grace: float = bound(
+        5,
+        Within(0, 600, "s"),
+        "wait for the end of playback beyond the turn's audio",
+        when_full="end the turn",
+    )
+    drain_timeout: float = bound(
+        10, Within(0, 600, "s"), "time for turns to end at shutdown", when_full="cancel them, close 1001"
+    )
+    memory_budget: int = bound(
+        4_000,
+        Within(100, 10_000_000, "tokens"),
+        "the conversation that the model reads",
+        when_full="forget the oldest messages",
+    )
