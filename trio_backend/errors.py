@@ -3,12 +3,17 @@
 TrioBackendError
 ├── ProtocolError      the client sent something that the wire format does not allow
 ├── ConfigError        a configuration or character file is wrong; says where and what is allowed
+│   ├── UnknownEngine  an engine of that name is not built in; says which one stands in for it
+│   └── SettingsError  a setting of an engine is wrong; says which, and what is allowed
 ├── EngineError        a model or a voice could not do its job; says what to do
+├── HistoryError       conversations cannot be stored or read; says which file, and what to do
 ├── NoSuchHistory      this character has no conversation of that name
 └── WireClosed         the other side is gone
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class TrioBackendError(Exception):
@@ -30,8 +35,35 @@ class ConfigError(TrioBackendError):
     """A configuration or character file is wrong. Each line of the text names file, line, key, remedy."""
 
 
+class UnknownEngine(ConfigError):
+    """No engine of that ``kind`` is called ``name``; ``instead`` is the embedded one that stands in."""
+
+    def __init__(self, message: str, *, kind: str, name: str, instead: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.name = name
+        self.instead = instead
+
+
+class SettingsError(ConfigError):
+    """The setting ``key`` of an engine is wrong; ``message`` says what is allowed.
+
+    ``others`` are the further wrong settings of the same engine, so that all can be told at once.
+    """
+
+    def __init__(self, key: str, message: str, *, others: Sequence[SettingsError] = ()) -> None:
+        super().__init__(f"{key}: {message}")
+        self.key = key
+        self.message = message
+        self.others = tuple(others)
+
+
 class EngineError(TrioBackendError):
     """A model or a voice could not do its job. The text says what to do about it."""
+
+
+class HistoryError(TrioBackendError):
+    """Conversations cannot be stored or read. The text names the file and says what to do about it."""
 
 
 class NoSuchHistory(TrioBackendError):

@@ -1,0 +1,107 @@
+"""Group commit: many callers' requests in one transaction, each succeeding or failing by itself."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar, cast
+
+import attrs
+import trio
+
+from ..errors import NoSuchHistory
+
+T_co = TypeVar("T_co", covariant=True)
+
+# What may go wrong with a request without anything being wrong with this program.
+RequestError = NoSuchHistory | sqlite3.Error
+
+
+@attrs.define(eq=False)
+class Request(Generic[T_co]):
+    """One caller's work, and once it was done, its result.
+
+    It belongs to the caller until it is sent, then to the thread, and again to the caller once it is
+    `answered`. A caller that has left only marks it as not `wanted`.
+    """
+
+    _work: Callable[[sqlite3.Connection], T_co]
+    writes: bool
+    wanted: bool = attrs.field(default=True, init=False)
+    answered: trio.Event = attrs.field(factory=trio.Event, init=False)
+    error: RequestError | None = attrs.field(default=None, init=False)
+    _result: T_co | None = attrs.field(default=None, init=False)
+
+    def run(self, database: sqlite3.Connection) -> None:
+        """Do the work, in the thread. Raises what it raises."""
+        self._result = self._work(database)
+
+    async def wait(self) -> T_co:
+        """The result; if there is an `error` there is none. A cancel withdraws work that has not begun."""
+        try:
+            await self.answered.wait()
+        finally:
+            self.wanted = False
+        return cast(T_co, self._result)
+
+
+def run_group(database: sqlite3.Connection, group: Sequence[Request[object]]) -> int:
+    """Run all requests, in the thread; return how many commits it took, mostly one.
+
+    When this returns, each request has its result, on disk, or its error, without a trace in the file.
+    """
+    # Reads go first: they see only what is on disk, and what a caller was told is stored is.
+    for request in group:
+        if not request.writes:
+            _read(database, request)
+    writes = [request for request in group if request.writes]
+    return _commit(database, writes) if writes else 0
+
+
+def _read(database: sqlite3.Connection, request: Request[object]) -> None:
+    try:
+        request.run(database)
+    except (NoSuchHistory, sqlite3.Error) as error:
+        request.error = error
+
+
+def _commit(database: sqlite3.Connection, group: Sequence[Request[object]]) -> int:
+    try:
+        database.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        # Locked, or gone: the next one would only wait as long again.
+        for request in group:
+            request.error = error
+        return 0
+    try:
+        for request in group:
+            _write(database, request)
+        database.execute("COMMIT")
+    except sqlite3.Error as error:
+        return _start_over(database, group, error)
+    return 1
+
+
+def _write(database: sqlite3.Connection, request: Request[object]) -> None:
+    database.execute("SAVEPOINT request")
+    try:
+        request.run(database)
+    except (NoSuchHistory, sqlite3.Error) as error:
+        if not database.in_transaction:
+            raise
+        database.execute("ROLLBACK TO request")
+        request.error = error
+    database.execute("RELEASE request")
+
+
+def _start_over(database: sqlite3.Connection, group: Sequence[Request[object]], error: sqlite3.Error) -> int:
+    """The transaction as a whole failed, as on a full disk: whoever's request still fits has it stored."""
+    # Some errors have rolled it back already.
+    if database.in_transaction:
+        database.execute("ROLLBACK")
+    if len(group) == 1:
+        group[0].error = error
+        return 0
+    for request in group:
+        request.error = None
+    return sum(_commit(database, [request]) for request in group)

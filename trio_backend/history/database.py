@@ -1,0 +1,112 @@
+"""Opening the history file: only one of ours, brought up to this version's tables, safe against a crash."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+
+from ..errors import HistoryError
+from . import layout
+
+_LOCKED = "another program holds it locked; close that program (a second server, a database browser)"
+_CLOSED = "it cannot be opened or written; check the permissions of the file and of its directory"
+
+# By SQLite's primary result code.
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: "the disk is full; make room, nothing that was stored is lost",
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_NOTADB: "it is no SQLite database; name another file, or move this one away",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; move it away, or restore a copy. Nothing of it was deleted",
+    sqlite3.SQLITE_CANTOPEN: _CLOSED,
+    sqlite3.SQLITE_READONLY: _CLOSED,
+    sqlite3.SQLITE_PERM: _CLOSED,
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write; check the disk",
+}
+
+
+def history_error(error: sqlite3.Error | OSError, path: Path) -> HistoryError:
+    """``error`` as a sentence that names the file and says what to do."""
+    if isinstance(error, OSError):
+        return HistoryError(f"{path}: {error.strerror or error}; check the permissions, or name another file")
+    # Errors of the Python module itself have no code.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return HistoryError(f"{path}: {_REMEDIES.get(code, str(error))}")
+
+
+def open_database(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    """The open file at ``path``; it and its directory are made if they are missing.
+
+    The connection may move between threads, one at a time. Waits up to ``busy_timeout`` seconds for other
+    programs' locks, now and later. Raises `HistoryError`, and leaves the file as it was, if it is another
+    program's, a newer version's, or no database.
+    """
+    try:
+        _create(path)
+        with ExitStack() as on_error:
+            connection = sqlite3.connect(
+                path, timeout=busy_timeout, isolation_level=None, check_same_thread=False
+            )
+            on_error.callback(connection.close)
+            _check_ours(connection, path)
+            _set_up(connection)
+            _bring_up_to_date(connection)
+            on_error.pop_all()
+            return connection
+    except (sqlite3.Error, OSError) as error:
+        raise history_error(error, path) from error
+
+
+def _create(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # What people say to their character is for the owner of the file only; SQLite's side files follow it.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
+    owner = _number(connection, "PRAGMA application_id")
+    version = _number(connection, "PRAGMA user_version")
+    tables = _number(connection, "SELECT count(*) FROM sqlite_master")
+    if owner != layout.APPLICATION_ID and (owner or version or tables):
+        raise HistoryError(f"{path}: it is another program's database; name another file. It was not changed")
+    known = len(layout.LAYOUTS)
+    if version > known:
+        raise HistoryError(
+            f"{path}: a newer trio-backend wrote it (version {version}, this one knows {known}); "
+            "update trio-backend, or name another file. It was not changed"
+        )
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    # In WAL mode anything less may lose the last commits when the power fails …
+    connection.execute("PRAGMA synchronous = FULL")
+    # … and on macOS an ordinary sync leaves them in the drive's own cache.
+    connection.execute("PRAGMA fullfsync = ON")
+    connection.execute("PRAGMA foreign_keys = ON")
+    # Deleted is deleted: its place in the file is written over.
+    connection.execute("PRAGMA secure_delete = ON")
+    # After a large import the log shrinks again.
+    connection.execute("PRAGMA journal_size_limit = 16777216")
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """All missing versions in one transaction: a crash leaves the old file."""
+    if _number(connection, "PRAGMA user_version") == len(layout.LAYOUTS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    # Asked again, since another process may just have done it.
+    version = _number(connection, "PRAGMA user_version")
+    for statement in chain.from_iterable(layout.LAYOUTS[version:]):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {layout.APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {len(layout.LAYOUTS)}")
+    connection.execute("COMMIT")
+
+
+def _number(connection: sqlite3.Connection, question: str) -> int:
+    (answer,) = connection.execute(question).fetchone()
+    return int(answer)
