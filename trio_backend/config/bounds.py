@@ -1,4 +1,4 @@
-"""`bound`: a field with a range, a unit and a rule for when it is full; the README's table is made of them."""
+"""`bound`: a field with a range, a unit and a rule for when it is full, as in the README's table."""
 
 from __future__ import annotations
 

@@ -7,9 +7,13 @@ from typing import Protocol
 
 import attrs
 import trio
+from loguru import logger
 
 from ..errors import ConfigError
 from .character import CharacterConfig
+from .finding import Finding, Findings
+from .library import Library
+from .schema import Config
 
 
 @attrs.frozen
@@ -68,3 +72,54 @@ class MemoryCast:
         if filename not in self.others:
             raise ConfigError(f"{filename!r}: there is no such character file")
         return self.others[filename]
+
+
+# Enough for every warning of a large cast; said again beyond that.
+MAX_SAID = 1_000
+
+
+@attrs.define(eq=False)
+class DiskCast:
+    """The cast beside ``conf.yaml``, read anew each time, so that edits are seen at the next switch.
+
+    Reading is done in a thread, one call at a time; a cancelled call is left once its thread is done.
+    Each warning about a file is logged once.
+    """
+
+    base: CharacterConfig
+    _library: Library
+    # The library belongs to one thread at a time.
+    _limiter: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
+    _said: set[Finding] = attrs.field(factory=set, init=False)
+
+    @classmethod
+    def of(cls, config: Config, environ: Mapping[str, str], said: Sequence[Finding] = ()) -> DiskCast:
+        """The cast of ``config``. ``said`` are the warnings that need no repetition."""
+        cast = cls(config.character, Library(config.path, environ))
+        cast._said.update(said)
+        return cast
+
+    async def files(self) -> Sequence[CharacterFile]:
+        """See `Cast.files`."""
+        titles = await trio.to_thread.run_sync(self._library.titles, limiter=self._limiter)
+        first = CharacterFile(self.base.file, self.base.conf_name)
+        return [first, *(CharacterFile(filename, title) for filename, title in titles)]
+
+    async def load(self, filename: str) -> CharacterConfig:
+        """See `Cast.load`."""
+        findings = Findings()
+        character = await trio.to_thread.run_sync(
+            self._library.character, filename, findings, limiter=self._limiter
+        )
+        self._warn(findings)
+        if character is None:
+            raise ConfigError("\n".join(str(finding) for finding in findings.errors))
+        return character
+
+    def _warn(self, findings: Findings) -> None:
+        if len(self._said) > MAX_SAID:
+            self._said.clear()
+        for finding in findings.warnings:
+            if finding not in self._said:
+                self._said.add(finding)
+                logger.warning("{}", finding)

@@ -1,4 +1,4 @@
-"""`CharacterConfig`: one character, ready to be opened: its file laid over the base, its prompts looked up."""
+"""`CharacterConfig`: one character, its file laid over the base, its prompts and model looked up."""
 
 from __future__ import annotations
 

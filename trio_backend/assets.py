@@ -1,0 +1,86 @@
+"""What lies in the folders beside ``conf.yaml`` for clients to show: Live2D models and backgrounds.
+
+All functions here read directories and block: call them in a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+AVATAR_TYPES = (".jpg", ".jpeg", ".png", ".gif", ".svg")
+"""What ``/avatars`` serves."""
+
+BACKGROUND_TYPES = (*AVATAR_TYPES, ".webp")
+"""What counts as a background."""
+
+MODEL_FILE = ".model3.json"
+PORTRAIT_TYPES = (".png", ".jpg", ".jpeg")
+
+
+@attrs.frozen
+class Live2dModel:
+    """A folder with a Live2D model. Paths are URLs relative to the server's root, without a leading slash."""
+
+    name: str
+    avatar: str | None
+    model_path: str
+
+
+def live2d_models(folder: Path) -> list[Live2dModel]:
+    """The models in ``folder``, one for each folder in it that holds a model's file, sorted by name.
+
+    ``NAME/NAME.model3.json`` comes first, then any other model file up to two folders deeper. The
+    avatar is ``NAME/NAME`` with an image's suffix. A missing folder holds nothing.
+    """
+    found = ((home, _model_file(home)) for home in _children(folder) if home.is_dir())
+    return [
+        Live2dModel(home.name, _url(_portrait(home), folder), model_path)
+        for home, model in found
+        if (model_path := _url(model, folder))
+    ]
+
+
+def backgrounds(folder: Path) -> list[str]:
+    """The images in ``folder`` and below, as URLs relative to ``/bg/``, sorted. Hidden ones are left out."""
+    return [path.relative_to(folder).as_posix() for path in _below(folder) if _is_image(path)]
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in BACKGROUND_TYPES and path.is_file()
+
+
+def _model_file(home: Path) -> Path | None:
+    own = home / f"{home.name}{MODEL_FILE}"
+    if own.is_file():
+        return own
+    for depth in ("", "*/", "*/*/"):
+        for path in sorted(home.glob(f"{depth}*{MODEL_FILE}")):
+            return path
+    return None
+
+
+def _portrait(home: Path) -> Path | None:
+    candidates = (home / f"{home.name}{suffix}" for suffix in PORTRAIT_TYPES)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _url(path: Path | None, folder: Path) -> str | None:
+    return f"live2d-models/{path.relative_to(folder).as_posix()}" if path else None
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for path in _children(folder):
+        if path.is_dir() and not path.is_symlink():
+            yield from _below(path)
+        else:
+            yield path
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []

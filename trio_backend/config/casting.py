@@ -1,0 +1,124 @@
+"""`character_of`: the merged tree of ``character_config`` → `CharacterConfig`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+from .character import CharacterConfig, EngineChoice, EngineKind
+from .document import Scalar, Table, walk
+from .finding import Findings, Place, did_you_mean
+from .model_dictionary import Model
+from .prompts import Prompts
+from .sections import AGENT, CharacterSection
+from .structure import report_unknown, structured, unknown_keys
+from .values import Values, as_written
+
+
+@attrs.frozen
+class Props:
+    """What a character's file refers to: prompts, models, and the folder that all paths start from."""
+
+    folder: Path
+    prompts: Prompts
+    models: Mapping[str, Model]
+
+
+def character_of(file: str, table: Table, props: Props, values: Values) -> CharacterConfig | None:
+    """The character; None where the table has errors, which are then in ``values.findings``."""
+    report_unknown(CharacterSection, table, values.findings)
+    section = structured(CharacterSection, table, values)
+    if section is None:
+        return None
+    _report_unused(section, table, values.findings)
+    _report_avatar(section.avatar, table, props.folder / "avatars", values.findings)
+    model = _model(section.live2d_model_name, table, props.models, values.findings)
+    pick = _Picker(table, props.folder, values)
+    agent = section.agent_config.agent_settings.basic_memory_agent
+    asr, vad = section.asr_config.asr_model, section.vad_config.vad_model
+    return CharacterConfig(
+        file=file,
+        conf_name=section.conf_name,
+        conf_uid=section.conf_uid,
+        llm=pick.engine("llm", agent.llm_provider, "agent_config.llm_configs"),
+        tts=pick.engine("tts", section.tts_config.tts_model, "tts_config"),
+        asr=pick.engine("asr", asr, "asr_config") if asr else None,
+        vad=pick.engine("vad", vad, "vad_config") if vad else None,
+        live2d_model_name=section.live2d_model_name,
+        character_name=section.character_name or section.conf_name,
+        avatar=section.avatar,
+        human_name=section.human_name,
+        persona_prompt=section.persona_prompt,
+        faster_first_response=agent.faster_first_response,
+        speech_filters=section.tts_preprocessor_config,
+        model_info=model.info,
+        emotions=model.emotions,
+        system_prompt=props.prompts.system_prompt(section.persona_prompt, model.emotions),
+        nudge_prompt=props.prompts.nudge,
+        unknown={key: as_written(table.entries[key]) for key in unknown_keys(CharacterSection, table)},
+    )
+
+
+CHOSEN_AT = {
+    "llm": "agent_config.agent_settings.basic_memory_agent.llm_provider",
+    "tts": "tts_config.tts_model",
+    "asr": "asr_config.asr_model",
+    "vad": "vad_config.vad_model",
+}
+
+
+@attrs.frozen
+class _Picker:
+    """Finds the settings that belong to an engine's name."""
+
+    table: Table
+    folder: Path
+    values: Values
+
+    def engine(self, kind: EngineKind, name: str, section: str) -> EngineChoice:
+        blocks = self.table.table(section)
+        found = next((n for n in (name, name.lower()) if blocks and n in blocks.entries), name)
+        block = self.table.find(f"{section}.{found}")
+        key = f"{self.table.place.key}.{section}.{found}"
+        chosen = block or self.table.find(CHOSEN_AT[kind]) or self.table
+        places = {"": str(chosen.place)}
+        settings: object = {}
+        if isinstance(block, Table):
+            settings = self.values.of(block)
+            places |= {
+                n.place.key.removeprefix(f"{key}."): str(n.place) for n in walk(block) if n is not block
+            }
+        elif block:
+            self.values.findings.error(block.place, "must be a section with keys of its own")
+        assert isinstance(settings, dict)
+        return EngineChoice(kind, name, settings, self.folder, key, places)
+
+
+def _report_unused(section: CharacterSection, table: Table, findings: Findings) -> None:
+    choice = table.find("agent_config.conversation_agent_choice")
+    if choice and section.agent_config.conversation_agent_choice != AGENT:
+        name = section.agent_config.conversation_agent_choice
+        findings.warning(choice.place, f"there is no agent {name!r} here", f"{AGENT} is used instead")
+    translate = table.find("tts_preprocessor_config.translator_config.translate_audio")
+    if isinstance(translate, Scalar) and translate.text.lower() in ("true", "yes", "on"):
+        findings.warning(translate.place, "speech is not translated here", "it is spoken as it is shown")
+
+
+def _report_avatar(avatar: str, table: Table, folder: Path, findings: Findings) -> None:
+    node = table.find("avatar")
+    if node and "://" not in avatar and not (folder / avatar).is_file():
+        findings.warning(node.place, f"there is no file {avatar!r} in avatars/", "the first letter is shown")
+
+
+def _model(name: str, table: Table, models: Mapping[str, Model], findings: Findings) -> Model:
+    node = table.find("live2d_model_name")
+    if name in models or not name:
+        return models.get(name, Model({}, {}))
+    # Without any model the dictionary has its own finding.
+    if models:
+        remedy = did_you_mean(name, models) or f"it has {', '.join(models)}"
+        place = node.place if node else Place(table.place.file)
+        findings.warning(place, f"model_dict.json has no model {name!r}", remedy)
+    return Model({}, {})

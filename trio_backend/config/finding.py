@@ -1,0 +1,85 @@
+"""`Finding`: one thing that is wrong with a configuration, where it stands, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Literal
+
+import attrs
+
+Severity = Literal["error", "warning"]
+
+
+@attrs.frozen
+class Place:
+    """Where something stands: a file as the user knows it, a line (0: the file as a whole), a dotted key."""
+
+    file: str
+    line: int = 0
+    key: str = ""
+
+    def inside(self, key: str, line: int) -> Place:
+        """The place of ``key`` in what stands here."""
+        return Place(self.file, line, f"{self.key}.{key}" if self.key else key)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@attrs.frozen
+class Finding:
+    """``str(finding)`` is one line: ``file:line: key: message; remedy``. It holds no secret and no prompt."""
+
+    severity: Severity
+    file: str
+    line: int
+    key: str
+    message: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        where = str(Place(self.file, self.line))
+        what = "; ".join(part for part in (self.message, self.remedy) if part)
+        return ": ".join(part for part in (where, self.key, what) if part)
+
+
+@attrs.define(eq=False)
+class Findings:
+    """Collects what is found, once for each place and severity: the first there is the cause of the rest."""
+
+    _found: dict[tuple[Severity, Place], Finding] = attrs.field(factory=dict, init=False)
+
+    def error(self, place: Place, message: str, remedy: str = "") -> None:
+        self._add("error", place, message, remedy)
+
+    def warning(self, place: Place, message: str, remedy: str = "") -> None:
+        self._add("warning", place, message, remedy)
+
+    def extend(self, found: Iterable[Finding]) -> None:
+        """Take over what was found elsewhere."""
+        for finding in found:
+            place = Place(finding.file, finding.line, finding.key)
+            self._found.setdefault((finding.severity, place), finding)
+
+    def _add(self, severity: Severity, place: Place, message: str, remedy: str) -> None:
+        self.extend([Finding(severity, place.file, place.line, place.key, message, remedy)])
+
+    @property
+    def all(self) -> tuple[Finding, ...]:
+        """All findings, in the order in which they were made."""
+        return tuple(self._found.values())
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.all if finding.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.all if finding.severity == "warning")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``did you mean 'port'?`` where something known is close to ``word``, else nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {close[0]!r}?" if close else ""

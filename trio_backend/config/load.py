@@ -1,0 +1,98 @@
+"""`load_config` and `examine`: a configuration from disk, or all that is wrong with it; blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+from ..errors import ConfigError
+from .character import CharacterConfig
+from .finding import Finding, Findings, Place
+from .library import Library
+from .schema import Config
+
+PACKAGE = Path(__file__).parents[1]
+
+
+@attrs.frozen
+class Loaded:
+    """A configuration without errors, and the warnings about it."""
+
+    config: Config
+    findings: tuple[Finding, ...]
+
+
+@attrs.frozen
+class Survey:
+    """All that can be said of a configuration: its parts that are right, and all findings."""
+
+    config: Config | None
+    characters: tuple[CharacterConfig, ...]
+    findings: tuple[Finding, ...]
+
+
+def find_config(explicit: Path | None, cwd: Path) -> Path:
+    """The ``conf.yaml`` to use: the given one (or the one in the given folder), else the one in ``cwd``,
+    else the one in ``cwd/conf``, else the one that came with the package.
+
+    Raises `ConfigError` where the given one does not exist.
+    """
+    if explicit is not None:
+        path = cwd / explicit / "conf.yaml" if (cwd / explicit).is_dir() else cwd / explicit
+        if not path.is_file():
+            raise ConfigError(f"{explicit}: there is no such file; give the path of a conf.yaml")
+        return path
+    for path in (cwd / "conf.yaml", cwd / "conf" / "conf.yaml"):
+        if path.is_file():
+            return path
+    return packaged_conf() / "conf.yaml"
+
+
+def packaged_conf() -> Path:
+    """The folder with the configuration that came with the package, or with the checkout."""
+    installed = PACKAGE / "_conf"
+    return installed if installed.is_dir() else PACKAGE.parent / "conf"
+
+
+def load_config(path: Path, *, environ: Mapping[str, str]) -> Loaded:
+    """The configuration in ``path``, with its base character.
+
+    Raises `ConfigError` with one line per mistake: ``file:line: key: what is wrong; what is allowed``.
+    """
+    findings = Findings()
+    config = Library(path, environ).base(findings)
+    if config is None:
+        raise ConfigError("\n".join(str(finding) for finding in findings.errors))
+    return Loaded(config, findings.warnings)
+
+
+def survey(path: Path, environ: Mapping[str, str]) -> Survey:
+    """Read ``path`` and every character beside it, whatever is wrong with them."""
+    findings, library = Findings(), Library(path, environ)
+    config = library.base(findings)
+    characters = [config.character] if config else []
+    for filename in library.filenames():
+        own = Findings()
+        character = library.character(filename, own)
+        findings.extend(own.all)
+        if character:
+            characters.append(character)
+    _report_twins(characters, findings)
+    return Survey(config, tuple(characters), findings.all)
+
+
+def examine(path: Path, environ: Mapping[str, str]) -> list[Finding]:
+    """All errors and warnings about ``path``, the characters beside it, and what they refer to."""
+    return list(survey(path, environ).findings)
+
+
+def _report_twins(characters: list[CharacterConfig], findings: Findings) -> None:
+    first: dict[str, str] = {}
+    for character in characters:
+        other = first.setdefault(character.conf_uid, character.file)
+        if other != character.file:
+            place = Place(character.file, 0, "character_config.conf_uid")
+            message = f"{character.conf_uid!r} is also that of {other}"
+            findings.warning(place, message, "they share their conversations; give each its own")
