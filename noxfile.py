@@ -1,0 +1,56 @@
+"""The workshop: ``nox`` runs lint, types and tests; ``nox -s bench`` measures."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.error_on_missing_interpreters = False
+
+# What some tests need that pip cannot bring: the program, and Debian's package of it.
+PROGRAMS = {"espeak-ng": "espeak-ng", "chromium": "chromium", "redis-server": "redis-server"}
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and likely mistakes, Trio's own among them."""
+    session.install("ruff>=0.12")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict, for the package and its tests."""
+    session.install("-e", ".[voice,dev]")
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests, warnings as errors, with branch coverage. Arguments go to pytest."""
+    _install_programs(session)
+    session.install("-e", ".[voice,dev]")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+def _install_programs(session: nox.Session) -> None:
+    """Install missing programs where that is allowed; elsewhere say which tests will be skipped."""
+    missing = {name: package for name, package in PROGRAMS.items() if shutil.which(name) is None}
+    if not missing:
+        return
+    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        session.run("apt-get", "update", "-qq", external=True)
+        session.run(
+            "apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing.values(),
+            external=True, env={"DEBIAN_FRONTEND": "noninteractive"},
+        )  # fmt: skip
+    else:
+        session.warn(f"skipped are the tests that need {', '.join(missing)}: install them to run all")
