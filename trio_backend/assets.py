@@ -29,7 +29,7 @@ class Live2dModel:
     model_path: str
 
 
-def live2d_models(folder: Path) -> list[Live2dModel]:
+def find_live2d_models(folder: Path) -> list[Live2dModel]:
     """The models in ``folder``, one for each folder in it that holds a model's file, sorted by name.
 
     ``NAME/NAME.model3.json`` comes first, then any other model file up to two folders deeper. The
@@ -43,7 +43,7 @@ def live2d_models(folder: Path) -> list[Live2dModel]:
     ]
 
 
-def backgrounds(folder: Path) -> list[str]:
+def find_backgrounds(folder: Path) -> list[str]:
     """The images in ``folder`` and below, as URLs relative to ``/bg/``, sorted. Hidden ones are left out."""
     return [path.relative_to(folder).as_posix() for path in _below(folder) if _is_image(path)]
 

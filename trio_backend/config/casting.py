@@ -80,16 +80,16 @@ class _Picker:
     def engine(self, kind: EngineKind, name: str, section: str) -> EngineChoice:
         blocks = self.table.table(section)
         found = next((n for n in (name, name.lower()) if blocks and n in blocks.entries), name)
-        block = self.table.find(f"{section}.{found}")
+        block = blocks.entries.get(found) if blocks else None
+        if isinstance(block, Scalar) and block.is_null:
+            block = None
         key = f"{self.table.place.key}.{section}.{found}"
         chosen = block or self.table.find(CHOSEN_AT[kind]) or self.table
-        places = {"": str(chosen.place)}
+        places = {"": chosen.place}
         settings: object = {}
         if isinstance(block, Table):
             settings = self.values.of(block)
-            places |= {
-                n.place.key.removeprefix(f"{key}."): str(n.place) for n in walk(block) if n is not block
-            }
+            places |= {n.place.key.removeprefix(f"{key}."): n.place for n in walk(block) if n is not block}
         elif block:
             self.values.findings.error(block.place, "must be a section with keys of its own")
         assert isinstance(settings, dict)

@@ -10,6 +10,7 @@ from typing import Literal
 import attrs
 
 from ..text.lines import SpeechFilters
+from .finding import Place
 
 EngineKind = Literal["llm", "tts", "asr", "vad"]
 
@@ -19,7 +20,7 @@ NUDGE = (
 )
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
-_NOWHERE: Mapping[str, str] = MappingProxyType({})
+_NOWHERE: Mapping[str, Place] = MappingProxyType({})
 
 
 @attrs.frozen
@@ -36,19 +37,22 @@ class EngineChoice:
     folder: Path = attrs.field(default=Path(), repr=False)
     key: str = attrs.field(default="", repr=False, eq=False)
     """Path of the settings in the file: ``character_config.tts_config.espeak_tts``."""
-    places: Mapping[str, str] = attrs.field(default=_NOWHERE, repr=False, eq=False)
-    """``file:line`` of each setting, by dotted key; ``""`` is the place where the engine is chosen."""
+    places: Mapping[str, Place] = attrs.field(default=_NOWHERE, repr=False, eq=False)
+    """Where each setting stands, by dotted key; ``""`` is where the engine is chosen."""
 
-    def locate(self, key: str = "") -> str:
-        """Where ``key`` stands: ``characters/ann.yaml:12: character_config.tts_config.espeak_tts.voice``.
-
-        A key that the file does not hold is located at what would hold it.
-        """
-        path = ".".join(part for part in (self.key or self.name, key) if part)
+    def where(self, key: str = "") -> Place:
+        """The place of ``key``; of what would hold it, where the file does not have it."""
         holder = key
         while holder and holder not in self.places:
             holder = holder.rpartition(".")[0]
-        return f"{self.places[holder]}: {path}" if holder in self.places else path
+        path = ".".join(part for part in (self.key or self.name, key) if part)
+        found = self.places.get(holder, Place(""))
+        return Place(found.file, found.line, path)
+
+    def locate(self, key: str = "") -> str:
+        """`where` in words: ``characters/ann.yaml:12: character_config.tts_config.espeak_tts.voice``."""
+        place = self.where(key)
+        return f"{place}: {place.key}" if place.file else place.key
 
 
 @attrs.frozen

@@ -24,6 +24,10 @@ from .values import Values
 MAX_NAME = 255  # bytes: the longest that common file systems take
 
 
+def _absolute(path: Path) -> Path:
+    return path.absolute()
+
+
 @attrs.frozen
 class _Ground:
     """What all characters stand on: the base file, and the server's section where it is right."""
@@ -39,7 +43,7 @@ class _Ground:
 class Library:
     """All files of one configuration. For one thread at a time; edits on disk are seen by the next call."""
 
-    path: Path = attrs.field(converter=Path.absolute)
+    path: Path = attrs.field(converter=_absolute)
     environ: Mapping[str, str] = attrs.field(repr=False)
     _documents: Documents = attrs.field(factory=Documents, init=False)
 
