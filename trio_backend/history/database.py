@@ -94,11 +94,12 @@ def _set_up(connection: sqlite3.Connection) -> None:
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """All missing versions in one transaction: a crash leaves the old file."""
-    if _number(connection, "PRAGMA user_version") == len(layout.LAYOUTS):
-        return
+    """All missing versions in one transaction: a crash leaves the old file.
+
+    It writes even if none is missing, to find out now, and not at the first message, whether it can.
+    """
     connection.execute("BEGIN IMMEDIATE")
-    # Asked again, since another process may just have done it.
+    # Only asked here, where no other process can be doing the same.
     version = _number(connection, "PRAGMA user_version")
     for statement in chain.from_iterable(layout.LAYOUTS[version:]):
         connection.execute(statement)

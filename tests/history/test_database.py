@@ -1,0 +1,190 @@
+"""Opening files: new ones, old ones, broken ones, and ones that are not ours."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.history.locks import locked
+from tests.history.samples import FIRST, MAO, human
+from trio_backend.errors import HistoryError
+from trio_backend.history import layout
+from trio_backend.history.database import open_database
+from trio_backend.history.sqlite import open_sqlite_history
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where nothing is yet."""
+    return tmp_path / "chat_history" / "history.db"
+
+
+def write_text(path: Path) -> None:
+    """Something that is no database."""
+    path.write_text("To do: buy milk.\n" * 100)
+
+
+def write_foreign(path: Path) -> None:
+    """Another program's database."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE bookmark (url TEXT)")
+
+
+def write_foreign_and_marked(path: Path) -> None:
+    """Another program's database, which says so, and has no table yet."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA application_id = 42")
+
+
+def write_newer(path: Path) -> None:
+    """A file of a version to come."""
+    open_database(path, 1).close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 7")
+
+
+def write_readonly(path: Path) -> None:
+    """A file whose header asks all who know less to only read it: it holds for root, and on any system."""
+    open_database(path, 1).close()
+    header = bytearray(path.read_bytes())
+    header[18] = 3
+    path.write_bytes(header)
+
+
+def damage(path: Path) -> None:
+    """Overwrite ten pages in the middle."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2 // 4096 * 4096)
+        file.write(b"\xff" * 40_960)
+
+
+def contents(path: Path) -> bytes:
+    """All bytes of the file."""
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("write", "expected"),
+    [
+        (write_text, "it is no SQLite database; name another file"),
+        (write_foreign, "another program's database; name another file"),
+        (write_foreign_and_marked, "another program's database; name another file"),
+        (write_newer, r"newer trio-backend wrote it \(version 7, this one knows 1\); update trio-backend"),
+    ],
+)
+async def test_a_file_that_is_not_for_us_is_refused_and_left_alone(
+    path: Path, write: Callable[[Path], None], expected: str
+) -> None:
+    """The error names the file and the remedy, and not a byte of the file changes."""
+    path.parent.mkdir()
+    write(path)
+    before = contents(path)
+
+    with pytest.raises(HistoryError, match=f"history.db: .*{expected}"):
+        async with open_sqlite_history(path):
+            pytest.fail("it was opened")
+
+    assert before == contents(path)
+    assert [path.name] == os.listdir(path.parent)
+
+
+async def test_a_file_that_may_not_be_written_is_an_error(path: Path) -> None:
+    """The permissions are named as the place to look."""
+    path.parent.mkdir()
+    write_readonly(path)
+
+    with pytest.raises(HistoryError, match=r"history.db: it cannot be opened or written; check the perm"):
+        async with open_sqlite_history(path):
+            pytest.fail("it was opened")
+
+
+async def test_a_directory_in_the_file_s_place_is_an_error(path: Path) -> None:
+    """So is a file in the directory's place; both are named."""
+    os.makedirs(path)
+    with pytest.raises(HistoryError, match=r"history.db: .*name another file"):
+        async with open_sqlite_history(path):
+            pytest.fail("it was opened")
+
+    (path / "file").write_text("")
+    with pytest.raises(HistoryError, match=r"file.deeper.history.db: .*name another file"):
+        async with open_sqlite_history(path / "file" / "deeper" / "history.db"):
+            pytest.fail("it was opened")
+
+
+async def test_a_file_locked_while_it_is_new_is_an_error(path: Path) -> None:
+    """Opening waits for another program no longer than storing does."""
+    path.parent.mkdir()
+    with locked(path), pytest.raises(HistoryError, match=r"history.db: another program holds it locked"):
+        async with open_sqlite_history(path, busy_timeout=0.05):
+            pytest.fail("it was opened")
+
+
+async def test_a_damaged_file_is_an_error_and_stays(path: Path) -> None:
+    """Reading what is broken says so; what is whole can still be read, and nothing is deleted."""
+    async with open_sqlite_history(path) as history:
+        for number in range(100):
+            await history.append(MAO, FIRST, human(f"message {number} " * 200))
+    damage(path)
+
+    async with open_sqlite_history(path) as history:
+        with pytest.raises(HistoryError, match=r"history.db: it is damaged; move it away"):
+            await history.messages(MAO, FIRST)
+    async with open_sqlite_history(path) as history:
+        assert [found.latest.content[:10] for found in await history.conversations(MAO)] == ["message 99"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
+async def test_what_people_say_is_for_the_owner_only(path: Path) -> None:
+    """Other users of the machine read neither the file nor its log."""
+    async with open_sqlite_history(path) as history:
+        await history.append(MAO, FIRST, human())
+        modes = {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+
+    assert {0o600} == modes
+
+
+def test_every_commit_is_synced(path: Path) -> None:
+    """The promise rests on the write-ahead log and on full synchronisation."""
+    with closing(open_database(path, 1)) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert database.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+async def test_a_file_of_an_older_version_is_brought_up_to_date(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later version adds its tables to the file, and keeps what it holds."""
+    async with open_sqlite_history(path) as history:
+        await history.append(MAO, FIRST, human())
+    monkeypatch.setattr(
+        layout, "LAYOUTS", (*layout.LAYOUTS, ("ALTER TABLE message ADD COLUMN mood TEXT DEFAULT 'joy'",))
+    )
+
+    async with open_sqlite_history(path) as history:
+        assert [human()] == await history.messages(MAO, FIRST)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+        assert database.execute("SELECT mood FROM message").fetchall() == [("joy",)]
+
+
+async def test_a_migration_that_fails_half_way_leaves_the_old_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All statements of all missing versions are one transaction."""
+    async with open_sqlite_history(path) as history:
+        await history.append(MAO, FIRST, human())
+    with monkeypatch.context() as patch:
+        patch.setattr(layout, "LAYOUTS", (*layout.LAYOUTS, ("DROP TABLE message", "DROP TABLE missing")))
+        with pytest.raises(HistoryError, match=r"history.db: no such table: missing"):
+            async with open_sqlite_history(path):
+                pytest.fail("it was opened")
+
+    async with open_sqlite_history(path) as history:
+        assert [human()] == await history.messages(MAO, FIRST)

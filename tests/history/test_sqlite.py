@@ -1,0 +1,173 @@
+"""The one thread: who shares a commit with whom, and what becomes of those who leave."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from tests.history.locks import locked, read
+from tests.history.samples import ANN, FIRST, MAO, SECOND, human
+from trio_backend.errors import HistoryError, NoSuchHistory
+from trio_backend.history.sqlite import CAPACITY, HistoryStatistics, SqliteHistory, open_sqlite_history
+from trio_backend.history.store import HistoryUid
+
+# Nothing here waits that long: it only keeps the end of a lock from being a matter of speed.
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the history will be."""
+    return tmp_path / "history.db"
+
+
+async def store(history: SqliteHistory, *contents: str) -> None:
+    """Append to the first conversation."""
+    await history.append(MAO, FIRST, *map(human, contents))
+
+
+async def test_callers_that_wait_together_share_one_commit(path: Path) -> None:
+    """While one commit is under way all others gather, and the next one takes them all."""
+    async with open_sqlite_history(path, busy_timeout=PATIENCE) as history:
+        async with trio.open_nursery() as callers:
+            with locked(path):
+                callers.start_soon(store, history, "first")
+                await wait_all_tasks_blocked()
+                for number in range(100):
+                    callers.start_soon(history.append, MAO, HistoryUid(f"{number}"), human())
+                await wait_all_tasks_blocked()
+                assert HistoryStatistics(0, 0, 0, waiting=100) == history.statistics()
+
+        assert HistoryStatistics(101, 2, largest_group=100, waiting=0) == history.statistics()
+        assert len(await history.conversations(MAO)) == 101
+
+
+async def test_a_refused_request_leaves_its_group_alone(path: Path) -> None:
+    """Of three in one commit the second fails, and only its caller hears of it."""
+
+    async def intrude() -> None:
+        with pytest.raises(NoSuchHistory):
+            await history.append(ANN, FIRST, human("intruder"))
+
+    async with open_sqlite_history(path, busy_timeout=PATIENCE) as history:
+        async with trio.open_nursery() as callers:
+            with locked(path):
+                callers.start_soon(store, history, "one")
+                await wait_all_tasks_blocked()
+                callers.start_soon(store, history, "two")
+                callers.start_soon(intrude)
+                callers.start_soon(history.append, MAO, SECOND, human("three"))
+                await wait_all_tasks_blocked()
+
+        assert HistoryStatistics(4, 2, largest_group=3, waiting=0) == history.statistics()
+    assert {"one", "two", "three"} == set(read(path))
+
+
+async def test_a_full_queue_makes_callers_wait(path: Path) -> None:
+    """More callers than the queue takes are all served, in groups no larger than the queue."""
+    async with open_sqlite_history(path, busy_timeout=PATIENCE) as history:
+        async with trio.open_nursery() as callers:
+            with locked(path):
+                callers.start_soon(store, history, "hello")
+                await wait_all_tasks_blocked()
+                for _ in range(2 * CAPACITY):
+                    callers.start_soon(store, history, "hello")
+                await wait_all_tasks_blocked()
+                assert history.statistics().waiting == 2 * CAPACITY
+
+        assert history.statistics().largest_group == CAPACITY
+        assert len(await history.messages(MAO, FIRST)) == 1 + 2 * CAPACITY
+
+
+async def test_a_cancelled_caller_leaves_at_once_and_what_had_not_begun_is_withdrawn(path: Path) -> None:
+    """Nobody waits for a disk on behalf of somebody who has gone."""
+    async with open_sqlite_history(path, busy_timeout=PATIENCE) as history:
+        async with trio.open_nursery() as callers:
+            with locked(path):
+                callers.start_soon(store, history, "stays")
+                await wait_all_tasks_blocked()
+                async with trio.open_nursery() as leaving:
+                    leaving.start_soon(store, history, "leaves")
+                    await wait_all_tasks_blocked()
+                    leaving.cancel_scope.cancel()
+        await store(history, "comes")
+
+    assert read(path) == ["stays", "comes"]
+
+
+async def test_a_caller_cancelled_in_mid_commit_leaves_at_once(path: Path) -> None:
+    """The commit goes on, whole, and the next caller finds the thread free."""
+    async with open_sqlite_history(path, busy_timeout=PATIENCE) as history:
+        with locked(path):
+            async with trio.open_nursery() as leaving:
+                leaving.start_soon(store, history, "one", "two")
+                await wait_all_tasks_blocked()
+                leaving.cancel_scope.cancel()
+        await store(history, "three")
+
+    assert read(path) == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("cancel", [False, True])
+async def test_leaving_the_block_finishes_what_was_accepted(path: Path, cancel: bool) -> None:
+    """Callers elsewhere, who still wait when the history closes, get what they asked for."""
+
+    async def unlock(other: sqlite3.Connection) -> None:
+        await wait_all_tasks_blocked()
+        with pytest.raises(trio.ClosedResourceError):
+            await store(history, "too late")
+        other.rollback()
+
+    async with trio.open_nursery() as callers:
+        with ExitStack() as outside, trio.CancelScope() as block:
+            async with open_sqlite_history(path, busy_timeout=PATIENCE) as history:
+                other = outside.enter_context(locked(path))
+                for content in ("one", "two", "three"):
+                    callers.start_soon(store, history, content)
+                    await wait_all_tasks_blocked()
+                callers.start_soon(unlock, other)
+                if cancel:
+                    block.cancel()
+                    await trio.sleep_forever()
+
+    assert read(path) == ["one", "two", "three"]
+
+
+async def test_a_closed_history_is_one_file(tmp_path: Path) -> None:
+    """Closing folds the log back, so that a copy of the file is a copy of the history."""
+    async with open_sqlite_history(tmp_path / "history.db") as history:
+        await store(history, "hello")
+        assert (tmp_path / "history.db-wal").exists()
+
+    assert os.listdir(tmp_path) == ["history.db"]
+
+
+async def test_a_lock_held_too_long_is_an_error_that_names_the_file(path: Path) -> None:
+    """All who waited hear of it; once the lock is gone, storing works again."""
+
+    async def fail() -> None:
+        with pytest.raises(HistoryError, match=f"{path}: another program holds it locked; close"):
+            await store(history, "in vain")
+
+    async with open_sqlite_history(path, busy_timeout=0.1) as history:
+        with locked(path):
+            async with trio.open_nursery() as callers:
+                for _ in range(20):
+                    callers.start_soon(fail)
+        await store(history, "again")
+
+    assert read(path) == ["again"]
+
+
+async def test_reading_goes_on_while_another_program_writes(path: Path) -> None:
+    """A lock is no concern of readers."""
+    async with open_sqlite_history(path, busy_timeout=0.1) as history:
+        await store(history, "hello")
+        with locked(path):
+            assert [human("hello")] == await history.messages(MAO, FIRST)

@@ -1,0 +1,123 @@
+"""What every store promises, asked of each."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+import trio
+
+from tests.history.samples import ANN, FIRST, MAO, SECOND, ai, human
+from trio_backend.errors import NoSuchHistory
+from trio_backend.history.store import ConfUid, Conversation, History, HistoryUid, utc_timestamp, well_formed
+
+
+async def test_messages_come_back_as_they_were_in_their_order(history: History) -> None:
+    """A message is what it was when it was stored, and the oldest is first, whatever its timestamp."""
+    await history.append(MAO, FIRST, human("Grüße, 世界 🎈\0", second=9), ai(second=8))
+    await history.append(MAO, FIRST, human("", second=7))
+
+    expected = [human("Grüße, 世界 🎈\0", second=9), ai(second=8), human("", second=7)]
+    assert expected == await history.messages(MAO, FIRST)
+
+
+async def test_nothing_is_listed_before_the_first_message(history: History) -> None:
+    """Opening a page writes nothing: a conversation without a message does not exist."""
+    await history.append(MAO, FIRST)
+
+    assert await history.conversations(MAO) == []
+    with pytest.raises(NoSuchHistory):
+        await history.messages(MAO, FIRST)
+
+
+async def test_the_list_has_each_latest_message_newest_first(history: History) -> None:
+    """The list shows the last message of each conversation, sorted by that message's time."""
+    await history.append(MAO, FIRST, human(second=1))
+    await history.append(MAO, SECOND, human(second=2), ai(second=3))
+    await history.append(MAO, FIRST, ai("Back again.", second=4))
+
+    listed = await history.conversations(MAO)
+
+    assert [Conversation(FIRST, ai("Back again.", second=4)), Conversation(SECOND, ai(second=3))] == listed
+
+
+async def test_of_two_latest_messages_of_one_time_the_later_stored_is_first(history: History) -> None:
+    """Equal times fall back to the order of storing."""
+    await history.append(MAO, FIRST, human())
+    await history.append(MAO, SECOND, human())
+    assert [conversation.uid for conversation in await history.conversations(MAO)] == [SECOND, FIRST]
+
+    await history.append(MAO, FIRST, human())
+
+    assert [conversation.uid for conversation in await history.conversations(MAO)] == [FIRST, SECOND]
+
+
+async def test_a_character_sees_only_its_own(history: History) -> None:
+    """Another character's conversation is not listed, read, continued or deleted."""
+    await history.append(MAO, FIRST, human("a secret"))
+
+    assert await history.conversations(ANN) == []
+    with pytest.raises(NoSuchHistory):
+        await history.messages(ANN, FIRST)
+    with pytest.raises(NoSuchHistory):
+        await history.append(ANN, FIRST, human())
+    with pytest.raises(NoSuchHistory):
+        await history.delete(ANN, FIRST)
+    assert [human("a secret")] == await history.messages(MAO, FIRST)
+
+
+async def test_a_deleted_conversation_is_gone_and_its_name_is_free(history: History) -> None:
+    """Deleting leaves nothing behind, and the other conversations alone."""
+    await history.append(MAO, FIRST, human("one"))
+    await history.append(MAO, SECOND, human("two"))
+
+    await history.delete(MAO, FIRST)
+
+    assert [Conversation(SECOND, human("two"))] == await history.conversations(MAO)
+    with pytest.raises(NoSuchHistory):
+        await history.delete(MAO, FIRST)
+    await history.append(ANN, FIRST, human("three"))
+    assert [human("three")] == await history.messages(ANN, FIRST)
+
+
+async def test_half_a_surrogate_pair_is_stored_as_the_replacement_character(history: History) -> None:
+    """A text that UTF-8 does not know is no reason to lose the rest of it, nor to fall over its name."""
+    broken = HistoryUid("\ud800")
+
+    await history.append(ConfUid("\udfff"), broken, human("ab\ud83d"), human("\ud83d\ude00"))
+
+    assert [human("ab\ufffd"), human("😀")] == await history.messages(ConfUid("\udfff"), broken)
+    assert [HistoryUid("\ufffd")] == [found.uid for found in await history.conversations(ConfUid("\udfff"))]
+    await history.delete(ConfUid("\udfff"), broken)
+
+
+async def test_a_cancel_before_the_call_stores_nothing(history: History) -> None:
+    """Every call is a checkpoint first."""
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await history.append(MAO, FIRST, human())
+
+    assert scope.cancelled_caught
+    assert await history.conversations(MAO) == []
+
+
+async def test_even_storing_nothing_is_a_checkpoint(history: History) -> None:
+    """A caller in a loop can be cancelled whatever it stores."""
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await history.append(MAO, FIRST)
+
+    assert scope.cancelled_caught
+
+
+def test_timestamps_sort_as_text() -> None:
+    """Whatever the zone and the fraction, a later moment has the greater text."""
+    earlier = datetime(2026, 1, 31, 12, tzinfo=timezone(timedelta(hours=2)))
+
+    assert utc_timestamp(earlier) == "2026-01-31T10:00:00.000000+00:00"
+    assert utc_timestamp(earlier) < utc_timestamp(earlier + timedelta(microseconds=1))
+
+
+def test_well_formed_text_is_left_alone() -> None:
+    """Only what cannot be encoded changes."""
+    assert well_formed("Grüße 世界 🎈\0") == "Grüße 世界 🎈\0"
