@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterable
+
 import attrs
 
+from .markup import SpeechFilters as SpeechFilters
+from .markup import spoken, take_keywords
+from .sentences import Piece, SentenceSplitter
+from .thoughts import Part, ThoughtReader
 
-@attrs.frozen
-class SpeechFilters:
-    """What is shown but not spoken: the switches of ``tts_preprocessor_config``."""
-
-    remove_special_char: bool = True
-    ignore_brackets: bool = True
-    ignore_parentheses: bool = True
-    ignore_asterisks: bool = True
-    ignore_angle_brackets: bool = True
+# Chinese and Japanese put no space between sentences.
+_UNSPACED = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uff60"
+_ENDS_UNSPACED = re.compile(rf"[{_UNSPACED}]\Z")
+_BEGINS_UNSPACED = re.compile(rf"[{_UNSPACED}]")
 
 
 @attrs.frozen
 class Line:
     """One sentence of a reply.
 
-    ``source`` is the text as the model wrote it, ``display`` what the client shows (emotion keywords
-    removed, thoughts in parentheses), ``spoken`` what the voice gets (empty where nothing can be
-    spoken), ``emotions`` the keywords found, in lower case and in order.
+    ``source`` is the text as the model wrote it, with the white space before it, ``display`` what the
+    client shows (emotion keywords removed, thoughts in parentheses), ``spoken`` what the voice gets
+    (empty where nothing can be spoken), ``emotions`` the keywords found, in lower case and in order.
     """
 
     source: str
@@ -30,3 +32,83 @@ class Line:
     spoken: str
     emotions: tuple[str, ...] = ()
     thought: bool = False
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Sentences as one text, with a space between them where their language has one."""
+    whole: list[str] = []
+    for text in texts:
+        if whole and _needs_space(whole[-1], text):
+            whole.append(" ")
+        if text:
+            whole.append(text)
+    return "".join(whole).strip()
+
+
+def _needs_space(before: str, text: str) -> bool:
+    if not text or text[0].isspace() or before[-1].isspace():
+        return False
+    return not (_ENDS_UNSPACED.search(before) or _BEGINS_UNSPACED.match(text))
+
+
+class LineReader:
+    """Reads a reply that comes in tokens, wherever they are torn.
+
+    ``emotions`` are the keywords that the character's face knows, in any case. With ``first_early`` the
+    first sentence may end at a comma, so that sound starts sooner. A line that holds nothing but
+    keywords is put in front of the next one; if none comes, it is a line without text.
+    """
+
+    def __init__(self, emotions: Collection[str], filters: SpeechFilters, *, first_early: bool) -> None:
+        self._emotions = frozenset(emotion.lower() for emotion in emotions)
+        self._filters = filters
+        self._thoughts = ThoughtReader()
+        self._thinking = False
+        self._said = SentenceSplitter(first_early=first_early)
+        self._thought = SentenceSplitter()
+        self._keywords = ""  # what stood alone, as it was written
+
+    def feed(self, token: str) -> list[Line]:
+        """The lines that ``token`` completes."""
+        return [line for part in self._thoughts.feed(token) for line in self._read(part)]
+
+    def flush(self) -> list[Line]:
+        """The lines that are left, now that the reply is over."""
+        lines = [line for part in self._thoughts.flush() for line in self._read(part)]
+        lines += self._lines(self._splitter.flush_pieces())
+        if self._keywords:
+            _, emotions = take_keywords(self._keywords, self._emotions)
+            lines.append(Line(self._keywords, "", "", emotions))
+            self._keywords = ""
+        return lines
+
+    @property
+    def _splitter(self) -> SentenceSplitter:
+        return self._thought if self._thinking else self._said
+
+    def _read(self, part: Part) -> list[Line]:
+        lines = self._lines(self._splitter.flush_pieces()) if part.after_tag else []
+        self._thinking = part.thought
+        return lines + self._lines(self._splitter.feed_pieces(part.text))
+
+    def _lines(self, pieces: list[Piece]) -> list[Line]:
+        make = self._thought_line if self._thinking else self._line
+        return [line for piece in pieces if piece.text.strip() and (line := make(piece))]
+
+    def _thought_line(self, piece: Piece) -> Line | None:
+        """A face does not follow thoughts: their keywords are left out; None if there is nothing else."""
+        display, _ = take_keywords(piece.text, self._emotions)
+        return Line(piece.text, f"({display.strip()})", "", thought=True) if display.strip() else None
+
+    def _line(self, piece: Piece) -> Line | None:
+        """The line of ``piece``, with the keywords that waited for it; None if it has but keywords."""
+        source = self._keywords + piece.text
+        self._keywords = ""
+        if piece.code:
+            _, emotions = take_keywords(source[: -len(piece.text)], self._emotions)
+            return Line(source, piece.text.strip(), "", emotions)
+        display, emotions = take_keywords(source, self._emotions)
+        if not display.strip():
+            self._keywords = source
+            return None
+        return Line(source, display.strip(), spoken(display, self._filters), emotions)
