@@ -1,0 +1,102 @@
+"""Listening sockets: opening them, and what is said when that fails."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import trio
+
+from ..errors import ConfigError
+
+# Connections that the kernel keeps until we come to accept them: a burst of page loads.
+BACKLOG = 1024
+# How long the kernel waits for the peer to acknowledge data before it gives the connection up. Accepted
+# sockets inherit it. It ends what has no deadline of ours: data still unsent when we closed.
+UNACKNOWLEDGED_MS = 20_000
+KEEPALIVE_IDLE = 30
+
+
+@asynccontextmanager
+async def open_listeners(host: str, port: int) -> AsyncIterator[list[trio.SocketListener]]:
+    """Listen on every address that ``host`` stands for, on one port; 0 takes any that is free.
+
+    Raises `ConfigError`, saying what to do, where that cannot be.
+    """
+    async with AsyncExitStack() as stack:
+        listeners: list[trio.SocketListener] = []
+        for family, address in await _addresses(host, port):
+            # All addresses share the port that the first one got.
+            chosen = port or (port_of(listeners[0]) if listeners else 0)
+            listener = await _listen(family, (address, chosen))
+            listeners.append(await stack.enter_async_context(listener))
+        yield listeners
+
+
+def port_of(listener: trio.SocketListener) -> int:
+    """The port on which it listens."""
+    return int(listener.socket.getsockname()[1])
+
+
+async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
+    try:
+        found = await trio.socket.getaddrinfo(
+            host or None, port, type=trio.socket.SOCK_STREAM, flags=trio.socket.AI_PASSIVE
+        )
+    except (socket.gaierror, UnicodeError) as error:
+        raise ConfigError(f"cannot listen on {host!r}: {error}; give an address of this machine") from error
+    unique = dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found)
+    # IPv4 first: where IPv6 is switched off, its socket is the one that may be missing.
+    order = sorted(unique, key=lambda entry: entry[0] != socket.AF_INET)
+    return [entry for entry in order if entry[0] == socket.AF_INET or _has_ipv6(order)]
+
+
+def _has_ipv6(entries: Sequence[tuple[socket.AddressFamily, str]]) -> bool:
+    # Whoever names an IPv6 address gets it or an error; `localhost` may also mean one that is not there.
+    if all(family == socket.AF_INET6 for family, _ in entries):
+        return True
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+async def _listen(family: socket.AddressFamily, address: tuple[str, int]) -> trio.SocketListener:
+    raw = trio.socket.socket(family, trio.socket.SOCK_STREAM)
+    try:
+        _configure(raw, family)
+        await raw.bind(address)
+        raw.listen(BACKLOG)
+        return trio.SocketListener(raw)
+    except OSError as error:
+        raw.close()
+        raise ConfigError(_explain(error, address)) from error
+
+
+def _configure(raw: trio.socket.SocketType, family: socket.AddressFamily) -> None:
+    if sys.platform == "win32":
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", KEEPALIVE_IDLE), ("TCP_USER_TIMEOUT", UNACKNOWLEDGED_MS)):
+        if hasattr(socket, name):
+            raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _explain(error: OSError, address: tuple[str, int]) -> str:
+    where = f"cannot listen on {address[0]} port {address[1]}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where}: another program does already; stop it, or choose another port"
+    if error.errno == errno.EACCES:
+        return f"{where}: not allowed; choose a port from 1024 up"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{where}: this machine has no such address; 127.0.0.1 is always there"
+    return f"{where}: {error.strerror or error}"

@@ -1,0 +1,63 @@
+"""Folders of files, served as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+# Nothing in a folder of pictures and models is meant to be run, were it opened as a page.
+NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; sandbox"
+
+
+class Folder(StaticFiles):
+    """The files under ``directory``; a folder that is not there is empty.
+
+    No listing, and nothing that lies outside, be it by ``..`` or by a symbolic link. Browsers ask for changes
+    at each use (``ETag``), as the files' owner edits them. ``suffixes``, if given, are the only ones served.
+    """
+
+    def __init__(
+        self, directory: Path, *, suffixes: Collection[str] | None = None, cache: str = "no-cache"
+    ) -> None:
+        super().__init__(directory=directory, check_dir=False)
+        self._suffixes = suffixes
+        self._cache = cache
+
+    async def check_config(self) -> None:
+        """Nothing to check: see above."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        if self._suffixes is not None and Path(path).suffix.lower() not in self._suffixes:
+            raise HTTPException(404)
+        try:
+            response = await super().get_response(path, scope)
+        except HTTPException as error:
+            # A file that we may not read: whether it is there is nobody's business.
+            if error.status_code == 401:
+                raise HTTPException(404) from error
+            raise
+        response.headers["Cache-Control"] = self._cache
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Content-Security-Policy"] = NO_SCRIPTS
+        return response
+
+
+class FrontEnd(StaticFiles):
+    """The build of a web front end: its own pages and scripts, ``index.html`` for a folder."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory=directory, html=True, check_dir=False)
+
+    async def check_config(self) -> None:
+        """Nothing to check: a folder that is not there is empty."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
