@@ -1,0 +1,1 @@
+"""Tests of the engines: their registry, their leases, and every adapter."""

@@ -1,0 +1,177 @@
+"""Engines are opened once per distinct configuration, shared, and closed with the last lease."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Literal
+
+import attrs
+import outcome
+import trio
+from loguru import logger
+
+from ..errors import EngineError
+from .registry import label, open_engine
+
+CLOSING_GRACE = 10.0
+"""Seconds that a newcomer waits for an engine of its configuration that is closing."""
+
+State = Literal["loading", "open", "closing"]
+
+
+@attrs.frozen
+class EngineStatistics:
+    """One engine: how many leases it has, what it is doing, and for how many seconds it has existed."""
+
+    kind: str
+    name: str
+    leases: int
+    state: State
+    age: float
+
+
+@attrs.frozen
+class LeasesStatistics:
+    """All engines that exist, the oldest first; those that are closing are among them."""
+
+    engines: tuple[EngineStatistics, ...]
+
+
+@attrs.define(eq=False)
+class _Holder:
+    """One engine and the task that keeps it open."""
+
+    config: Hashable
+    began: float = attrs.field(factory=trio.current_time)
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    settled: trio.Event = attrs.field(factory=trio.Event)
+    closed: trio.Event = attrs.field(factory=trio.Event)
+    engine: Any = None
+    problem: str = ""
+    leases: int = 0
+
+    @property
+    def state(self) -> State:
+        if self.leases == 0 or self.problem:
+            return "closing"
+        return "open" if self.settled.is_set() else "loading"
+
+    def statistics(self) -> EngineStatistics:
+        what = label(self.config)
+        return EngineStatistics(
+            what.kind, what.name, self.leases, self.state, trio.current_time() - self.began
+        )
+
+
+@attrs.define(eq=False)
+class Leases:
+    """All engines of the process. Their tasks run in the nursery given, so they end with it.
+
+    `open` is what opens an engine; it is asked once for all leases that overlap.
+    """
+
+    _nursery: trio.Nursery
+    _open: Callable[[Any], AbstractAsyncContextManager[Any]] = open_engine
+    _shared: dict[Hashable, _Holder] = attrs.field(factory=dict, init=False)
+    _holders: list[_Holder] = attrs.field(factory=list, init=False)
+
+    @asynccontextmanager
+    async def lease(self, config: Hashable) -> AsyncIterator[Any]:
+        """The engine of ``config``, open at least until the block is left.
+
+        Waits while it loads; giving up stops the loading, unless somebody else waits for it too.
+        Raises `EngineError` (each lessee one of its own) if it cannot be opened; the next lease tries
+        anew. Leaving the block does not wait for the engine to close. A lease that comes while an
+        equal one is closing waits for that, at most `CLOSING_GRACE`, and gets a new one: so two of them
+        never share a port or a file. An engine that breaks down while it is leased is logged and
+        forgotten: its own calls raise `EngineError` from then on, and the next lease opens a new one.
+        """
+        holder = self._shared.get(config) or self._start(config)
+        holder.leases += 1
+        try:
+            await holder.settled.wait()
+            if holder.problem:
+                raise EngineError(holder.problem)
+            yield holder.engine
+        finally:
+            holder.leases -= 1
+            if holder.leases == 0:
+                self._forget(holder)
+                holder.scope.cancel("the last lease was returned")
+
+    def statistics(self) -> LeasesStatistics:
+        """What exists right now."""
+        return LeasesStatistics(tuple(holder.statistics() for holder in self._holders))
+
+    def _start(self, config: Hashable) -> _Holder:
+        predecessors = [holder for holder in self._holders if holder.config == config]
+        holder = _Holder(config)
+        self._nursery.start_soon(self._hold, holder, predecessors, name=f"engine {label(config)}")
+        self._shared[config] = holder
+        self._holders.append(holder)
+        return holder
+
+    def _forget(self, holder: _Holder) -> None:
+        if self._shared.get(holder.config) is holder:
+            del self._shared[holder.config]
+
+    async def _hold(self, holder: _Holder, predecessors: list[_Holder]) -> None:
+        try:
+            with holder.scope:
+                await trio.lowlevel.checkpoint_if_cancelled()
+                await self._wait_closed(predecessors)
+                # Captured, not caught: a bug in one adapter must end in the sessions that lease it,
+                # and not in the nursery that all of them share.
+                ended = await outcome.acapture(self._stay_open, holder)
+                if isinstance(ended, outcome.Error):
+                    self._break_down(holder, ended.error)
+        finally:
+            self._forget(holder)
+            self._holders.remove(holder)
+            holder.problem = holder.problem or f"the engine {label(holder.config)} was closed"
+            holder.settled.set()
+            holder.closed.set()
+
+    async def _stay_open(self, holder: _Holder) -> None:
+        what, began = label(holder.config), trio.current_time()
+        async with self._open(holder.config) as holder.engine:
+            holder.settled.set()
+            logger.info("engine {} is ready after {:.2f} s", what, trio.current_time() - began)
+            await trio.sleep_forever()
+
+    def _break_down(self, holder: _Holder, error: BaseException) -> None:
+        """Keep what the lessees will be told; a plain cancellation is no problem."""
+        what, problem = label(holder.config), _without_cancelled(error)
+        if problem is None:
+            return
+        if not isinstance(problem, Exception):
+            raise problem
+        if isinstance(problem, EngineError):
+            holder.problem = str(problem)
+            logger.warning("engine {}: {}", what, problem)
+        else:
+            holder.problem = f"the engine {what} broke down ({type(problem).__name__}); the log says where"
+            logger.opt(exception=problem).error("engine {} broke down", what)
+
+    @staticmethod
+    async def _wait_closed(predecessors: list[_Holder]) -> None:
+        with trio.move_on_after(CLOSING_GRACE) as grace:
+            for holder in predecessors:
+                await holder.closed.wait()
+        if grace.cancelled_caught:
+            logger.warning("an engine takes more than {} s to close; opening another", CLOSING_GRACE)
+
+
+def _without_cancelled(error: BaseException) -> BaseException | None:
+    """What is left of ``error`` besides cancellation; a group of one is that one."""
+    if isinstance(error, trio.Cancelled):
+        return None
+    while isinstance(error, BaseExceptionGroup):
+        _, rest = error.split(trio.Cancelled)
+        if rest is None:
+            return None
+        if len(rest.exceptions) > 1:
+            return rest
+        error = rest.exceptions[0]
+    return error

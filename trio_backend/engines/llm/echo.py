@@ -1,0 +1,76 @@
+"""`echo_llm`: a language model that repeats, word by word, what the user said last. Needs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+
+from ...errors import EngineError
+from ..base import Prompt
+from ..settings import Surroundings, between, read_settings
+
+NAMES = ("echo_llm",)
+
+
+@attrs.frozen
+class EchoConfig:
+    """Delays are in seconds. ``fail`` is the text of the error that comes in place of token ``fail_at``."""
+
+    first_token_delay: float = attrs.field(default=0.0, validator=between(0, 3600))
+    token_delay: float = attrs.field(default=0.0, validator=between(0, 3600))
+    load: float = attrs.field(default=0.0, validator=between(0, 3600))
+    fail: str = ""
+    fail_at: int = attrs.field(default=0, validator=between(0, 1_000_000))
+
+
+def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> EchoConfig:
+    """The settings are the fields of `EchoConfig`."""
+    del name, surroundings
+    return read_settings(EchoConfig, settings)
+
+
+@asynccontextmanager
+async def open(config: EchoConfig) -> AsyncIterator[Echo]:
+    """Take as long to load as the configuration says."""
+    await trio.sleep(config.load)
+    yield Echo(config)
+
+
+@attrs.frozen
+class Echo:
+    """An `Llm` whose reply is the last message of the user."""
+
+    config: EchoConfig
+
+    @asynccontextmanager
+    async def reply(self, prompt: Prompt) -> AsyncIterator[trio.abc.ReceiveChannel[str]]:
+        """One word a token, each with the space behind it; an empty reply if the user said nothing."""
+        said = next((message.content for message in reversed(prompt.messages) if message.role == "user"), "")
+        async with _Words(self.config, said.split()) as words:
+            yield words
+
+
+@attrs.define(eq=False)
+class _Words(trio.abc.ReceiveChannel[str]):
+    _config: EchoConfig
+    _words: list[str]
+    _told: int = attrs.field(default=0, init=False)
+
+    async def receive(self) -> str:
+        fails = bool(self._config.fail) and self._told == self._config.fail_at
+        if self._told >= len(self._words) and not fails:
+            await trio.lowlevel.checkpoint()
+            raise trio.EndOfChannel
+        await trio.sleep(self._config.token_delay if self._told else self._config.first_token_delay)
+        if fails:
+            raise EngineError(self._config.fail)
+        self._told += 1
+        last = self._told == len(self._words)
+        return self._words[self._told - 1] + ("" if last else " ")
+
+    async def aclose(self) -> None:
+        self._told = len(self._words)
+        await trio.lowlevel.checkpoint()

@@ -1,0 +1,43 @@
+"""`none_tts`: a voice that says nothing, for characters that are only read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+
+from ...audio.pcm import Pcm
+from ..settings import Surroundings, read_settings
+
+NAMES = ("none_tts",)
+
+
+@attrs.frozen
+class NoneConfig:
+    """Nothing to set."""
+
+
+def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> NoneConfig:
+    """There are no settings."""
+    del name, surroundings
+    return read_settings(NoneConfig, settings)
+
+
+@asynccontextmanager
+async def open(config: NoneConfig) -> AsyncIterator[Silence]:
+    """There is nothing to load."""
+    del config
+    yield Silence()
+
+
+@attrs.frozen
+class Silence:
+    """A `Tts` whose sound is always empty."""
+
+    async def speak(self, text: str) -> Pcm:
+        """No sound, whatever the text."""
+        del text
+        await trio.lowlevel.checkpoint()
+        return Pcm(b"", 16_000)

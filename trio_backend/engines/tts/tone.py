@@ -1,0 +1,73 @@
+"""`tone_tts`: a voice that hums one note for as long as the text is. Needs nothing."""
+
+from __future__ import annotations
+
+import array
+import math
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+
+from ...audio.pcm import Pcm
+from ...errors import EngineError
+from ..settings import Surroundings, between, read_settings
+
+NAMES = ("tone_tts",)
+
+RATE = 16_000
+NOTE = 400  # Hz; divides the rate, so that one period repeats without a click
+
+
+@attrs.frozen
+class ToneConfig:
+    """Delays are in seconds. A ``serial`` voice does one sentence at a time, like one on a busy machine.
+
+    A sentence that contains ``fail_on`` fails.
+    """
+
+    seconds_per_character: float = attrs.field(default=0.06, validator=between(0, 10))
+    delay: float = attrs.field(default=0.0, validator=between(0, 3600))
+    load: float = attrs.field(default=0.0, validator=between(0, 3600))
+    serial: bool = False
+    fail_on: str = ""
+
+
+def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> ToneConfig:
+    """The settings are the fields of `ToneConfig`."""
+    del name, surroundings
+    return read_settings(ToneConfig, settings)
+
+
+@asynccontextmanager
+async def open(config: ToneConfig) -> AsyncIterator[Tone]:
+    """Take as long to load as the configuration says."""
+    await trio.sleep(config.load)
+    yield Tone(config, trio.CapacityLimiter(1 if config.serial else math.inf))
+
+
+@attrs.frozen
+class Tone:
+    """A `Tts` of 16 kHz."""
+
+    config: ToneConfig
+    _sentences: trio.CapacityLimiter = attrs.field(repr=False)
+
+    async def speak(self, text: str) -> Pcm:
+        """A note of ``seconds_per_character`` times the length of ``text``."""
+        async with self._sentences:
+            await trio.sleep(self.config.delay)
+        if self.config.fail_on and self.config.fail_on in text:
+            raise EngineError("the tone voice was told to fail on this sentence")
+        return hum(len(text.strip()) * self.config.seconds_per_character)
+
+
+def hum(seconds: float) -> Pcm:
+    """A note of at least that length, at a third of full volume, in whole periods."""
+    period = RATE // NOTE
+    wave = array.array("h", (round(11_000 * math.sin(2 * math.pi * i / period)) for i in range(period)))
+    if sys.byteorder == "big":
+        wave.byteswap()
+    return Pcm(wave.tobytes() * math.ceil(seconds * NOTE - 1e-9), RATE)
