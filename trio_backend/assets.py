@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import attrs
 
@@ -29,18 +30,28 @@ class Live2dModel:
     model_path: str
 
 
-def find_live2d_models(folder: Path) -> list[Live2dModel]:
+@attrs.frozen
+class Live2dInfo:
+    """The answer to ``GET /live2d-models/info``, field by field."""
+
+    characters: tuple[Live2dModel, ...]
+    count: int
+    type: Literal["live2d-models/info"] = "live2d-models/info"
+
+
+def live2d_info(folder: Path) -> Live2dInfo:
     """The models in ``folder``, one for each folder in it that holds a model's file, sorted by name.
 
     ``NAME/NAME.model3.json`` comes first, then any other model file up to two folders deeper. The
     avatar is ``NAME/NAME`` with an image's suffix. A missing folder holds nothing.
     """
     found = ((home, _model_file(home)) for home in _children(folder) if home.is_dir())
-    return [
+    models = tuple(
         Live2dModel(home.name, _url(_portrait(home), folder), model_path)
         for home, model in found
         if (model_path := _url(model, folder))
-    ]
+    )
+    return Live2dInfo(models, len(models))
 
 
 def find_backgrounds(folder: Path) -> list[str]:

@@ -26,12 +26,10 @@ class Props:
     models: Mapping[str, Model]
 
 
-def character_of(file: str, table: Table, props: Props, values: Values) -> CharacterConfig | None:
-    """The character; None where the table has errors, which are then in ``values.findings``."""
+def character_of(file: str, table: Table, props: Props, values: Values) -> CharacterConfig:
+    """The character; defaults stand in for what is wrong, with the errors in ``values.findings``."""
     report_unknown(CharacterSection, table, values.findings)
     section = structured(CharacterSection, table, values)
-    if section is None:
-        return None
     _report_unused(section, table, values.findings)
     _report_avatar(section.avatar, table, props.folder / "avatars", values.findings)
     model = _model(section.live2d_model_name, table, props.models, values.findings)

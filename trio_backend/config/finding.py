@@ -67,8 +67,10 @@ class Findings:
 
     @property
     def all(self) -> tuple[Finding, ...]:
-        """All findings, in the order in which they were made."""
-        return tuple(self._found.values())
+        """All findings, file by file as they were opened, each file's from the top."""
+        found = self._found.values()
+        files = list(dict.fromkeys(finding.file for finding in found))
+        return tuple(sorted(found, key=lambda finding: (files.index(finding.file), finding.line)))
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -81,5 +83,6 @@ class Findings:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``did you mean 'port'?`` where something known is close to ``word``, else nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1)
+    # The default of 0.6 takes any two words that end in _config for each other.
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
     return f"did you mean {close[0]!r}?" if close else ""

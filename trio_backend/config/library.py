@@ -30,10 +30,10 @@ def _absolute(path: Path) -> Path:
 
 @attrs.frozen
 class _Ground:
-    """What all characters stand on: the base file, and the server's section where it is right."""
+    """What all characters stand on: the base file, and the server's section of it."""
 
     document: Table
-    system: SystemConfig | None
+    system: SystemConfig
     folders: Folders
     props: Props
     values: Values
@@ -54,9 +54,7 @@ class Library:
         if ground is None or section is None:
             return None
         character = character_of(self.path.name, section, ground.props, ground.values)
-        if character is None or ground.system is None or findings.errors:
-            return None
-        return Config(self.path, ground.system, character)
+        return None if findings.errors else Config(self.path, ground.system, character)
 
     def character(self, filename: str, findings: Findings) -> CharacterConfig | None:
         """The character of ``filename``, laid over the base; None with the errors in ``findings``.
@@ -119,22 +117,19 @@ class Library:
         values = Values(self.environ, findings)
         section = document.entries.get("system_config", Table(Place(self.path.name, 1, "system_config"), {}))
         system = self._system(section, values)
-        # The characters of a server that cannot start are still worth checking.
-        known = system or SystemConfig()
         root = self.path.parent
-        folders = Folders(root, root / known.config_alts_dir)
-        prompts = read_prompts(known.tool_prompts, folders.prompts, document, findings)
+        folders = Folders(root, root / system.config_alts_dir)
+        prompts = read_prompts(system.tool_prompts, folders.prompts, document, findings)
         props = Props(root, prompts, read_models(folders.model_dict, findings))
         return _Ground(document, system, folders, props, values)
 
-    def _system(self, section: Node, values: Values) -> SystemConfig | None:
+    def _system(self, section: Node, values: Values) -> SystemConfig:
         if not isinstance(section, Table):
             values.findings.error(section.place, "must be a section with keys of its own")
-            return None
+            return SystemConfig()
         report_unknown(SystemConfig, section, values.findings)
         system = structured(SystemConfig, section, values)
-        if system:
-            check_premises(system, section, self.path.parent, values.findings)
+        check_premises(system, section, self.path.parent, values.findings)
         return system
 
 
@@ -153,7 +148,7 @@ def _report_top(document: Table, known: tuple[str, ...], findings: Findings) -> 
         return
     for key, node in document.entries.items():
         if key not in known and key not in TOP_LEVEL_OTHERS:
-            remedy = did_you_mean(key, known) or f"only {' and '.join(known)} are read here"
+            remedy = did_you_mean(key, known) or f"here only {' and '.join(known)} count"
             findings.warning(node.place, "this key is not known", remedy)
 
 

@@ -79,7 +79,8 @@ def survey(path: Path, environ: Mapping[str, str]) -> Survey:
         findings.extend(own.all)
         if character:
             characters.append(character)
-    _report_twins(characters, findings)
+    if config:
+        _report_twins(characters, config.folders.characters.name, findings)
     return Survey(config, tuple(characters), findings.all)
 
 
@@ -88,11 +89,11 @@ def examine(path: Path, environ: Mapping[str, str]) -> list[Finding]:
     return list(survey(path, environ).findings)
 
 
-def _report_twins(characters: list[CharacterConfig], findings: Findings) -> None:
+def _report_twins(characters: list[CharacterConfig], folder: str, findings: Findings) -> None:
     first: dict[str, str] = {}
     for character in characters:
         other = first.setdefault(character.conf_uid, character.file)
         if other != character.file:
-            place = Place(character.file, 0, "character_config.conf_uid")
+            place = Place(f"{folder}/{character.file}", 0, "character_config.conf_uid")
             message = f"{character.conf_uid!r} is also that of {other}"
             findings.warning(place, message, "they share their conversations; give each its own")

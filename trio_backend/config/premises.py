@@ -26,7 +26,7 @@ def check_premises(system: SystemConfig, table: Table, root: Path, findings: Fin
         )
     pair = {"tls_certificate": system.tls_certificate, "tls_key": system.tls_key}
     for key, name in pair.items():
-        if not name and any(pair.values()):
-            error(key, "is missing", "TLS needs both tls_certificate and tls_key")
+        if name and not all(pair.values()):
+            error(key, "is of no use alone", "TLS needs both tls_certificate and tls_key")
         elif name and not (root / Path(name).expanduser()).is_file():
             error(key, f"there is no file {name!r}", "give the path of a PEM file")

@@ -12,9 +12,8 @@ from ..text.lines import SpeechFilters
 AGENT = "basic_memory_agent"
 
 
-def _check_filled(_instance: object, _attribute: attrs.Attribute[Any], value: str) -> None:
-    if not value.strip():
-        raise ValueError("must not be empty")
+def _required(*, secret: bool = False) -> Any:
+    return attrs.field(default="", metadata={"required": True}, repr=not secret)
 
 
 @attrs.frozen
@@ -55,9 +54,9 @@ class Attention:
 class CharacterSection:
     """``character_config``, without what lies under the names of engines."""
 
-    conf_name: str = attrs.field(validator=_check_filled)
-    conf_uid: str = attrs.field(validator=_check_filled)
-    persona_prompt: str = attrs.field(validator=_check_filled, repr=False)
+    conf_name: str = _required()
+    conf_uid: str = _required()
+    persona_prompt: str = _required(secret=True)
     live2d_model_name: str = ""
     character_name: str = ""
     avatar: str = ""

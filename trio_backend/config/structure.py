@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar, get_origin, get_type_hints
+from collections.abc import Iterator
+from typing import Any, TypeVar, get_type_hints
 
 import attrs
-import cattrs
-from cattrs.cols import homogenous_tuple_structure_factory, mapping_structure_factory
 from cattrs.errors import (
     AttributeValidationNote,
     BaseValidationError,
     ClassValidationError,
     IterableValidationError,
 )
-from cattrs.gen import make_dict_structure_fn, override
 
-from .document import Scalar, Table
+from .conversion import CONVERTER
+from .document import Listing, Node, Scalar, Table
 from .finding import Findings, did_you_mean
 from .sections import OTHERS, Others
 from .values import Values
 
 T = TypeVar("T")
-Hook = Callable[[Any, Any], Any]
-
-# What YAML 1.1 took for booleans, and old files may hold.
-_WORDS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
+Path = tuple[str, ...]
 
 
-def structured(cls: type[T], table: Table, values: Values) -> T | None:
-    """``table`` as a ``cls``; None where it has errors, which are in ``values.findings``."""
-    plain = values.given(table)
+def structured(cls: type[T], table: Table, values: Values) -> T:
+    """``table`` as a ``cls``. Each wrong value is an error in ``values.findings``, and its default stands in.
+
+    Fields with the metadata ``required`` must be there and hold text. Unknown keys are not looked at.
+    """
+    plain = _plain(cls, table, values)
     try:
-        return _CONVERTER.structure(plain, cls)
+        result = CONVERTER.structure(plain, cls)
     except BaseValidationError as error:
-        for path, cause, secret in _leaves(error, "", secret=False):
+        for path, cause, secret in _leaves(error, (), secret=False):
             _report(table, path, cause, values.findings, secret=secret)
-        return None
+            _remove(plain, path)
+        result = CONVERTER.structure(plain, cls)
+    _report_missing(result, table, values.findings)
+    return result
 
 
 def report_unknown(cls: type, table: Table, findings: Findings) -> None:
@@ -64,119 +64,61 @@ def unknown_keys(cls: type, table: Table) -> list[str]:
     ]
 
 
-def _leaves(error: BaseValidationError, path: str, *, secret: bool) -> Iterator[tuple[str, Exception, bool]]:
-    """Each single mistake inside ``error``, with its dotted path and whether its value must not be shown."""
+def _plain(cls: Any, table: Table, values: Values) -> dict[str, object]:
+    """The values of the keys that ``cls`` has; what nobody reads may hold what it likes."""
+    plain: dict[str, object] = {}
+    for key, hint in get_type_hints(cls).items():
+        node = table.entries.get(key)
+        if isinstance(node, Table) and attrs.has(hint):
+            plain[key] = _plain(hint, node, values)
+        elif node is not None and not (isinstance(node, Scalar) and node.is_null):
+            plain[key] = values.given(node)
+    return plain
+
+
+def _leaves(
+    error: BaseValidationError, path: Path, *, secret: bool
+) -> Iterator[tuple[Path, Exception, bool]]:
+    """Each single mistake inside ``error``, with its path and whether its value must not be shown."""
     assert isinstance(error, ClassValidationError | IterableValidationError)
     for cause, note in error.group_exceptions()[0]:
         if isinstance(note, AttributeValidationNote):
-            inner = f"{path}.{note.name}".lstrip(".")
+            inner = (*path, note.name)
             hidden = secret or not attrs.fields_dict(error.cl)[note.name].repr
         else:
-            inner, hidden = f"{path}.{note.index}".lstrip("."), secret
+            inner, hidden = (*path, str(note.index)), secret
         if isinstance(cause, BaseValidationError):
             yield from _leaves(cause, inner, secret=hidden)
         else:
             yield inner, cause, hidden
 
 
-def _report(table: Table, path: str, cause: Exception, findings: Findings, *, secret: bool) -> None:
-    node = table.find(path)
-    holder, _, key = path.rpartition(".")
-    if isinstance(cause, KeyError):
-        section = (table.table(holder) if holder else None) or table
-        findings.error(
-            section.place.inside(key, section.place.line), "is missing", "write it, or see conf.yaml"
-        )
-        return
-    while node is None and path:
-        path = path.rpartition(".")[0]
-        node = table.find(path) if path else table
+def _report(table: Table, path: Path, cause: Exception, findings: Findings, *, secret: bool) -> None:
+    node: Node = table
+    for part in path:
+        if isinstance(node, Table):
+            node = node.entries[part]
+        elif isinstance(node, Listing):
+            node = node.items[int(part)]
+    # The text as it stands in the file: what a variable held is nobody's business.
     got = f"got {node.text!r}" if isinstance(node, Scalar) and not secret else "the value is wrong"
-    findings.error((node or table).place, got, str(cause))
+    findings.error(node.place, got, str(cause))
 
 
-def _text(value: object, _: Any) -> str:
-    if isinstance(value, str):
-        return value
-    raise ValueError("must be text, in quotes if it looks like something else")
+def _remove(plain: dict[str, object], path: Path) -> None:
+    holder: object = plain
+    for depth, part in enumerate(path, start=1):
+        assert isinstance(holder, dict)
+        if depth == len(path) or not isinstance(holder.get(part), dict):
+            # Gone already where two items of one list were wrong.
+            holder.pop(part, None)
+            return
+        holder = holder[part]
 
 
-def _boolean(value: object, _: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in _WORDS:
-        return _WORDS[value.lower()]
-    raise ValueError("must be true or false")
-
-
-def _integer(value: object, _: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.strip().isdecimal():
-        return int(value)
-    raise ValueError("must be a whole number")
-
-
-def _number(value: object, _: Any) -> float:
-    if isinstance(value, int | float | str) and not isinstance(value, bool):
-        with contextlib.suppress(ValueError):
-            return float(value)
-    raise ValueError("must be a number")
-
-
-def _only(kind: type, rule: str, inner: Hook) -> Hook:
-    def structure(value: object, cls: Any) -> Any:
-        if not isinstance(value, kind):
-            raise ValueError(rule)
-        return inner(value, cls)
-
-    return structure
-
-
-def _class_hook(cls: Any, converter: cattrs.Converter) -> Hook:
-    # The class checks its fields too, but stops at the first; here each has its turn.
-    fields = {field.name: override(struct_hook=_checked(field, converter)) for field in attrs.fields(cls)}
-    inner = make_dict_structure_fn(cls, converter, **fields)  # type: ignore[arg-type]
-    return _only(dict, "must be a section with keys of its own", inner)
-
-
-def _checked(field: attrs.Attribute[Any], converter: cattrs.Converter) -> Hook:
-    def structure(value: object, cls: Any) -> Any:
-        result = converter.structure(value, cls)
-        if field.validator:
-            field.validator(None, field, result)
-        return result
-
-    return structure
-
-
-def _converter() -> cattrs.Converter:
-    converter = cattrs.Converter(detailed_validation=True)
-    for kind, hook in ((str, _text), (bool, _boolean), (int, _integer), (float, _number)):
-        converter.register_structure_hook(kind, hook)
-    converter.register_structure_hook_factory(attrs.has, _class_hook)
-    converter.register_structure_hook_factory(_is_tuple, _tuple_hook)
-    converter.register_structure_hook_factory(_is_mapping, _mapping_hook)
-    return converter
-
-
-def _is_tuple(cls: Any) -> bool:
-    origin: object = get_origin(cls)
-    return origin is tuple
-
-
-def _is_mapping(cls: Any) -> bool:
-    origin: object = get_origin(cls)
-    return origin is Mapping
-
-
-def _tuple_hook(cls: Any, converter: cattrs.Converter) -> Hook:
-    inner = homogenous_tuple_structure_factory(cls, converter)
-    return _only(list, "must be a list, such as [a, b]", inner)
-
-
-def _mapping_hook(cls: Any, converter: cattrs.Converter) -> Hook:
-    return _only(dict, "must be a section with keys of its own", mapping_structure_factory(cls, converter))
-
-
-_CONVERTER = _converter()
+def _report_missing(result: Any, table: Table, findings: Findings) -> None:
+    for field in attrs.fields(type(result)):
+        if field.metadata.get("required") and not getattr(result, field.name).strip():
+            node = table.entries.get(field.name)
+            place = node.place if node else table.place.inside(field.name, table.place.line)
+            findings.error(place, "is empty" if node else "is missing", "every character needs one")
