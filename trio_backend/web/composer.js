@@ -1,0 +1,210 @@
+/** Where the person writes: text with a history, pictures from everywhere. */
+
+import { make } from "./conversation.js";
+import { frameOf, lookAtScreen, shrink, stop } from "./images.js";
+import { label, say } from "./words.js";
+import { place, remember } from "./settings.js";
+
+/** @typedef {import("./dialogue.js").Picture} Picture */
+
+const MOST_PICTURES = 4, MOST_LINES = 50;
+
+export class Composer {
+  /**
+   * @param {(id: string) => HTMLElement} find
+   * @param {{send: (text: string, pictures: Picture[]) => boolean, tell: (words: string) => void}} outward
+   *   `send` is false if it could not be sent: then everything stays where it is
+   */
+  constructor(find, { send, tell }) {
+    this.form = /** @type {HTMLFormElement} */ (find("composer"));
+    this.text = /** @type {HTMLTextAreaElement} */ (find("text"));
+    this.tray = find("pictures");
+    this.menu = find("attach-menu");
+    this.attach = find("attach");
+    this.file = /** @type {HTMLInputElement} */ (find("file"));
+    this.camera = /** @type {HTMLDialogElement} */ (find("camera"));
+    this.view = /** @type {HTMLVideoElement} */ (find("camera-view"));
+    this.outward = { send, tell };
+    /** @type {Picture[]} */ this.pictures = [];
+    /** What was sent before; `at` is where in it the arrow keys are. @type {string[]} */
+    this.lines = [];
+    this.at = 0;
+    this.text.value = place().draft ?? "";
+    this.#listenToText();
+    this.#listenToPictures(find);
+    this.#listenToMenu();
+    this.#grow();
+  }
+
+  /** The pictures that go with what is said next; they are gone from here then. */
+  takePictures() {
+    const { pictures } = this;
+    this.pictures = [];
+    this.#showPictures();
+    return pictures;
+  }
+
+  #submit() {
+    const text = this.text.value.trim();
+    if (!text && !this.pictures.length) return;
+    if (!this.outward.send(text, this.pictures)) return this.outward.tell(say("notSent"));
+    if (text && this.lines.at(-1) !== text) this.lines.push(text);
+    this.lines.splice(0, this.lines.length - MOST_LINES);
+    this.at = this.lines.length;
+    this.takePictures();
+    this.#write("");
+  }
+
+  #write(/** @type {string} */ text) {
+    this.text.value = text;
+    remember({ draft: text });
+    this.#grow();
+  }
+
+  /** Where the style sheet cannot make the field as high as its text, this does. */
+  #grow() {
+    if (CSS.supports("field-sizing", "content")) return;
+    this.text.style.height = "auto";
+    this.text.style.height = `${this.text.scrollHeight}px`;
+  }
+
+  #listenToText() {
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    this.text.addEventListener("input", () => {
+      remember({ draft: this.text.value });
+      this.at = this.lines.length;
+      this.#grow();
+    });
+    this.text.addEventListener("keydown", (event) => {
+      // Enter that ends the choice of a character in Chinese or Japanese sends nothing.
+      if (event.isComposing || event.keyCode === 229) return;
+      if (event.key === "Enter" && !event.shiftKey) {
+        event.preventDefault();
+        this.#submit();
+      } else if (event.key === "ArrowUp" && (this.text.value === "" || this.at < this.lines.length)) {
+        this.#recall(event, this.at - 1);
+      } else if (event.key === "ArrowDown" && this.at < this.lines.length) {
+        this.#recall(event, this.at + 1);
+      }
+    });
+  }
+
+  #recall(/** @type {KeyboardEvent} */ event, /** @type {number} */ at) {
+    if (at < 0 || at > this.lines.length) return;
+    event.preventDefault();
+    this.at = at;
+    this.#write(this.lines[at] ?? "");
+    this.text.setSelectionRange(this.text.value.length, this.text.value.length);
+  }
+
+  #listenToPictures(/** @type {(id: string) => HTMLElement} */ find) {
+    addEventListener("paste", (event) => this.#addFiles(event.clipboardData?.files, "clipboard", event));
+    addEventListener("dragover", (event) => {
+      event.preventDefault();
+      this.form.classList.add("over");
+    });
+    addEventListener("dragleave", () => this.form.classList.remove("over"));
+    addEventListener("drop", (event) => {
+      this.form.classList.remove("over");
+      this.#addFiles(event.dataTransfer?.files, "upload", event);
+    });
+    this.file.addEventListener("change", async () => {
+      await this.#addFiles(this.file.files, "upload");
+      this.file.value = "";
+    });
+    find("from-file").addEventListener("click", () => this.file.click());
+    find("from-screen").addEventListener("click", () => this.#fromScreen());
+    find("from-camera").addEventListener("click", () => this.#openCamera());
+    find("camera-take").addEventListener("click", () => {
+      this.#add(frameOf(this.view), "camera");
+      this.camera.close();
+    });
+    this.camera.addEventListener("close", () => {
+      if (this.view.srcObject instanceof MediaStream) stop(this.view.srcObject);
+      this.view.srcObject = null;
+    });
+  }
+
+  async #addFiles(/** @type {FileList|null|undefined} */ files, /** @type {Picture["source"]} */ source, /** @type {Event} */ event = new Event("none")) {
+    // A drop that nobody takes would make the browser leave the page for the file.
+    if (event.type === "drop" || files?.length) event.preventDefault();
+    for (const file of [...(files ?? [])].slice(0, MOST_PICTURES + 1)) {
+      try {
+        this.#add(await shrink(file), source);
+      } catch {
+        this.outward.tell(say("badPicture"));
+      }
+    }
+  }
+
+  async #fromScreen() {
+    try {
+      this.#add(await lookAtScreen(), "screen");
+    } catch {
+      this.outward.tell(say(navigator.mediaDevices ? "screenRefused" : "micInsecure"));
+    }
+  }
+
+  async #openCamera() {
+    try {
+      this.view.srcObject = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } });
+      this.camera.showModal();
+    } catch {
+      this.outward.tell(say(navigator.mediaDevices ? "cameraRefused" : "micInsecure"));
+    }
+  }
+
+  #add(/** @type {string} */ data, /** @type {Picture["source"]} */ source) {
+    if (this.pictures.length >= MOST_PICTURES) return this.outward.tell(say("manyPictures"));
+    this.pictures.push({ source, data, mime_type: "image/jpeg" });
+    this.#showPictures();
+    this.text.focus();
+  }
+
+  #showPictures() {
+    this.tray.hidden = !this.pictures.length;
+    this.tray.replaceChildren(...this.pictures.map((picture) => {
+      const item = make("li"), image = make("img"), away = make("button", "round", "×");
+      image.src = picture.data;
+      image.alt = say("picture");
+      away.type = "button";
+      label(away, "remove");
+      away.addEventListener("click", () => {
+        this.pictures = this.pictures.filter((one) => one !== picture);
+        this.#showPictures();
+        this.text.focus();
+      });
+      item.append(image, away);
+      return item;
+    }));
+  }
+
+  #listenToMenu() {
+    const items = /** @type {HTMLElement[]} */ ([...this.menu.querySelectorAll("[role=menuitem]")]);
+    const show = (/** @type {boolean} */ open) => {
+      this.menu.hidden = !open;
+      this.attach.setAttribute("aria-expanded", String(open));
+      if (open) items[0].focus();
+    };
+    this.attach.addEventListener("click", () => show(this.menu.hidden));
+    this.menu.addEventListener("click", () => {
+      show(false);
+      this.text.focus();
+    });
+    this.menu.addEventListener("keydown", (event) => {
+      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      const at = items.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+      if (step) items.at((at + step) % items.length)?.focus();
+      if (event.key === "Escape") this.attach.focus();
+      if (event.key === "Escape" || event.key === "Tab") show(false);
+      if (step || event.key === "Escape") event.preventDefault();
+    });
+    addEventListener("pointerdown", (event) => {
+      const target = /** @type {Node} */ (event.target);
+      if (!this.menu.contains(target) && !this.attach.contains(target)) show(false);
+    });
+  }
+}

@@ -1,0 +1,187 @@
+/** The conversation on the page: bubbles, thoughts, tools at work, and where somebody cut in. Text is only ever text. */
+
+import { say } from "./words.js";
+import { join } from "./playback.js";
+
+/** More than this many entries are not kept on the page: a kiosk talks for weeks. */
+const MOST = 400;
+
+/** @typedef {{text: string, name?: string|null, avatar?: string|null}} Speech */
+
+/**
+ * A new element with a class and, perhaps, text.
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {string} [name]
+ * @param {string} [text]
+ * @returns {HTMLElementTagNameMap[T]}
+ */
+export function make(tag, name = "", text = "") {
+  const element = document.createElement(tag);
+  if (name) element.className = name;
+  if (text) element.textContent = text;
+  return element;
+}
+
+/** An avatar's picture; its owner's initial where there is none, or none that loads. */
+function portrait(/** @type {string} */ name, /** @type {string|null|undefined} */ file, /** @type {string} */ files) {
+  const initial = make("span", "avatar", [...name.trim()][0] ?? "·");
+  initial.setAttribute("aria-hidden", "true");
+  if (!file) return initial;
+  const url = new URL(`/avatars/${file.replace(/^\/?avatars\//, "").split("/").map(encodeURIComponent).join("/")}`, files);
+  const image = make("img", "avatar");
+  image.alt = "";
+  image.onerror = () => image.replaceWith(initial);
+  image.src = url.href;
+  return image;
+}
+
+export class Conversation {
+  /**
+   * @param {{log: HTMLElement, scroll: HTMLElement, latest: HTMLElement}} places
+   * @param {() => string} files the address that avatars are under
+   */
+  constructor({ log, scroll, latest }, files) {
+    this.log = log;
+    this.scroll = scroll;
+    this.latest = latest;
+    this.files = files;
+    /** The bubble that grows, if there is one. @type {HTMLElement|null} */
+    this.bubble = null;
+    /** Tools by their id. @type {Map<string, HTMLElement>} */
+    this.tools = new Map();
+    this.atEnd = true;
+    scroll.addEventListener("scroll", () => this.#noteWhere(), { passive: true });
+    latest.addEventListener("click", () => this.toEnd());
+    // The on-screen keyboard and growing input take height away: the last words stay in sight.
+    new ResizeObserver(() => this.atEnd && this.toEnd()).observe(scroll);
+  }
+
+  clear() {
+    this.log.replaceChildren();
+    this.tools.clear();
+    this.bubble = null;
+    this.toEnd();
+  }
+
+  /** Show a whole conversation of the past. @param {{role: "human"|"ai", content: string, name?: string|null, avatar?: string|null}[]} messages */
+  load(messages) {
+    this.clear();
+    for (const { role, content, name, avatar } of messages.slice(-MOST)) {
+      if (role === "human") this.human(content);
+      else this.#open({ text: content, name, avatar }).append(make("span", "sentence", content));
+      this.bubble = null;
+    }
+    this.toEnd();
+  }
+
+  /** What the person said. @param {string} text @param {string[]} [pictures] data URLs */
+  human(text, pictures = []) {
+    this.bubble = null;
+    const entry = make("div", "entry human");
+    const who = make("p", "unseen", say("you"));
+    entry.append(who);
+    if (pictures.length) {
+      const shown = make("div", "shown");
+      for (const data of pictures) {
+        const image = make("img");
+        image.alt = say("picture");
+        image.src = data;
+        shown.append(image);
+      }
+      entry.append(shown);
+    }
+    if (text) entry.append(make("p", "words", text));
+    this.#add(entry);
+    // Who speaks wants to see the answer.
+    this.toEnd();
+  }
+
+  /** Add one sentence of the character to its bubble. @returns {HTMLElement} the sentence */
+  sentence(/** @type {Speech} */ speech, /** @type {boolean} */ thought) {
+    const words = this.#open(speech);
+    const before = words.textContent ?? "";
+    const gap = join(before.slice(-1), speech.text).length - before.slice(-1).length - speech.text.length;
+    if (gap > 0) words.append(" ");
+    const sentence = make("span", thought ? "sentence thought" : "sentence now", speech.text);
+    words.append(sentence);
+    this.#follow();
+    return sentence;
+  }
+
+  /** This sentence has been spoken. */
+  spoken(/** @type {HTMLElement} */ sentence) {
+    sentence.classList.remove("now");
+  }
+
+  /** Somebody cut in: the current sentence ends where it was cut, and the bubble says so. */
+  cut(/** @type {HTMLElement|null} */ sentence, /** @type {string} */ heard) {
+    if (sentence) {
+      sentence.textContent = heard;
+      sentence.classList.remove("now");
+    }
+    const words = this.bubble?.querySelector(".words");
+    if (words?.textContent) words.append(make("span", "cut", say("interrupted")));
+    this.bubble = null;
+  }
+
+  /** The next sentence starts a new bubble. */
+  next() {
+    this.bubble = null;
+  }
+
+  /** A tool that the character uses: one line that changes as the work goes on. @param {{tool_id: string, tool_name: string, status: string, content: string}} tool */
+  tool({ tool_id, tool_name, status, content }) {
+    const known = this.tools.get(tool_id);
+    const entry = known ?? make("details", "entry");
+    const summary = make("summary");
+    summary.append(make("span", "mark"), make("span", "", tool_name), make("span", "unseen", status));
+    entry.className = `entry tool ${["running", "completed", "error"].includes(status) ? status : "running"}`;
+    entry.replaceChildren(summary);
+    if (content) entry.append(make("pre", "", content.slice(0, 4000)));
+    if (known) return;
+    this.tools.set(tool_id, entry);
+    this.#add(entry);
+    this.bubble = null;
+  }
+
+  toEnd() {
+    this.scroll.scrollTop = this.scroll.scrollHeight;
+    this.#noteWhere();
+  }
+
+  /** The bubble of this speaker, a new one if another spoke last. Returns where its words go. */
+  #open(/** @type {Speech} */ { name, avatar }) {
+    const owner = name ?? "";
+    const open = this.bubble?.dataset.owner === owner ? this.bubble : null;
+    const entry = open ?? make("div", "entry ai");
+    if (!open) {
+      entry.dataset.owner = owner;
+      const who = make("p", "who");
+      who.append(portrait(owner, avatar, this.files()), make("span", "", owner));
+      if (owner) entry.append(who);
+      entry.append(make("p", "words"));
+      this.#add(entry);
+      this.bubble = entry;
+    }
+    return /** @type {HTMLElement} */ (entry.querySelector(".words"));
+  }
+
+  #add(/** @type {HTMLElement} */ entry) {
+    this.log.append(entry);
+    while (this.log.childElementCount > MOST) this.log.firstElementChild?.remove();
+    if (this.tools.size > MOST) this.tools.clear();
+    this.#follow();
+  }
+
+  #follow() {
+    if (this.atEnd) this.toEnd();
+    else this.latest.hidden = false;
+  }
+
+  #noteWhere() {
+    const { scrollTop, scrollHeight, clientHeight } = this.scroll;
+    this.atEnd = scrollHeight - scrollTop - clientHeight < 60;
+    if (this.atEnd) this.latest.hidden = true;
+  }
+}

@@ -1,0 +1,193 @@
+/** Puts the page together: who is told of what. Everything else is in the module of its noun. */
+
+import { Composer } from "./composer.js";
+import { Connection } from "./connection.js";
+import { Conversation, make } from "./conversation.js";
+import { Dialogue } from "./dialogue.js";
+import { Ears } from "./ears.js";
+import { Face } from "./face.js";
+import { Characters, Conversations, closable, icon } from "./panels.js";
+import { Playback } from "./playback.js";
+import { Settings } from "./settings.js";
+import { SettingsSheet, backgroundUrl } from "./settings-sheet.js";
+import { Stage } from "./stage.js";
+import { Visit } from "./visit.js";
+import { label, say, speak } from "./words.js";
+
+/** An element of index.html. @param {string} id @returns {HTMLElement} */
+function find(id) {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`index.html has no #${id}`);
+  return element;
+}
+
+const settings = new Settings();
+speak(settings.choices.language);
+
+const connection = new Connection(() => settings.addresses().socket);
+const playback = new Playback();
+const face = new Face(/** @type {any} */ (find("face")), () => playback.level());
+const stage = new Stage(face, find);
+const conversation = new Conversation({ log: find("log"), scroll: find("scroll"), latest: find("latest") }, () => settings.addresses().files);
+const dialogue = new Dialogue(connection, playback, conversation, stage);
+const visit = new Visit(connection, conversation, dialogue);
+const characters = new Characters(find, visit);
+const conversations = new Conversations(find, visit);
+const sheet = new SettingsSheet(find, settings);
+const composer = new Composer(find, { send: (text, pictures) => dialogue.say(text, pictures), tell });
+const ears = new Ears(find("mic"), connection, settings, {
+  bargeIn: () => dialogue.bargeIn(), tell, pictures: () => composer.takePictures(), changed: showState,
+});
+
+/* ---- what the server says ---- */
+
+connection.addEventListener("message", (event) => {
+  const message = /** @type {CustomEvent} */ (event).detail;
+  switch (message.type) {
+    case "set-model-and-conf":
+      stage.show(message.model_info ?? {}, String(message.conf_name), String(message.conf_uid), settings.addresses().files);
+      break;
+    case "config-files": characters.take(message.configs); break;
+    case "history-list": conversations.take(message.histories); break;
+    case "background-files": sheet.take(message.files); break;
+    case "mic-format": ears.agree(message); break;
+    case "error": fail(String(message.code ?? ""), String(message.message ?? "")); break;
+    case "control":
+      if (message.text === "start-mic") ears.startAsBefore();
+      if (message.text === "stop-mic") ears.shut();
+      if (message.text === "mic-audio-end") ears.end();
+  }
+  visit.take(message);
+  dialogue.take(message);
+});
+
+function fail(/** @type {string} */ code, /** @type {string} */ message) {
+  // Our offer of bytes, to a server that knows nothing of it: then it is JSON.
+  if (code === "unknown-type" || visit.excuse(code)) return;
+  if (code === "not-yet" && ears.listening) {
+    settings.choose("earOpen", false);
+    ears.shut();
+    tell(say("noEar"));
+  } else {
+    tell(message);
+  }
+}
+
+/** Words for the person, above the conversation, until they are put away or a while has passed. */
+function tell(/** @type {string} */ words) {
+  const notice = make("div", "notice"), away = make("button", "round");
+  away.type = "button";
+  away.append(icon("i-close"));
+  label(away, "close");
+  away.addEventListener("click", () => notice.remove());
+  notice.append(make("p", "", words), away);
+  const places = find("notices");
+  for (const old of places.children) if (old.querySelector("p")?.textContent === words) old.remove();
+  places.append(notice);
+  if (places.childElementCount > 3) places.firstElementChild?.remove();
+  // On a kiosk there is nobody to put it away.
+  setTimeout(() => notice.remove(), 20_000);
+}
+
+/* ---- the line ---- */
+
+let seconds = 0;
+connection.addEventListener("link", (event) => {
+  const { link, seconds: wait } = /** @type {CustomEvent} */ (event).detail;
+  seconds = wait;
+  if (link === "open") visit.arrive();
+  if (link === "lost") {
+    dialogue.running = dialogue.awaited = dialogue.deaf = false;
+    ears.forget();
+  }
+  showState();
+});
+
+/* ---- what the person sees of all this ---- */
+
+function showState() {
+  const house = find("house");
+  house.dataset.link = connection.link;
+  house.dataset.turn = dialogue.turn;
+  house.dataset.busy = visit.loading ? "yes" : "no";
+  find("send").setAttribute("aria-disabled", String(connection.link !== "open"));
+  find("state-words").textContent = stateInWords();
+}
+
+function stateInWords() {
+  if (connection.link === "connecting") return say("connecting");
+  if (connection.link === "lost") return seconds ? say("lost", { seconds }) : say("retrying");
+  if (visit.loading) return say("arriving");
+  if (dialogue.turn !== "idle") return say(dialogue.turn);
+  return say(ears.listening ? "hearing" : "ready");
+}
+
+dialogue.addEventListener("turn", showState);
+dialogue.addEventListener("ended", () => conversations.refresh());
+visit.addEventListener("loading", showState);
+visit.addEventListener("moved", showState);
+
+function showStarters() {
+  find("starters").replaceChildren(...["starter1", "starter2", "starter3"].map((key) => {
+    const button = make("button", "", say(key));
+    button.type = "button";
+    button.addEventListener("click", () => dialogue.say(say(key), []) || tell(say("notSent")));
+    return button;
+  }));
+}
+
+/* ---- sound ---- */
+
+function showSound() {
+  const { muted, volume } = settings.choices;
+  // Ears hear in decibels: the square makes the slider's middle sound like half.
+  playback.volume = muted ? 0 : (volume / 100) ** 2;
+  find("mute").setAttribute("aria-pressed", String(muted));
+  find("mute").replaceChildren(icon(muted ? "i-mute" : "i-loud"));
+}
+
+async function unlock() {
+  if (await playback.unlock()) find("sound-hint").hidden = true;
+}
+
+playback.addEventListener("blocked", () => {
+  find("sound-hint").hidden = false;
+});
+for (const press of ["pointerdown", "keydown"]) addEventListener(press, unlock, { passive: true });
+find("mute").addEventListener("click", () => settings.choose("muted", !settings.choices.muted));
+
+/* ---- settings ---- */
+
+function showTheme() {
+  document.documentElement.dataset.theme = settings.choices.theme;
+}
+
+function showBackground() {
+  const { background } = settings.choices;
+  stage.background(background ? backgroundUrl(background, settings) : null);
+}
+
+settings.addEventListener("change", (event) => {
+  const changed = /** @type {CustomEvent} */ (event).detail;
+  if (changed === "theme") showTheme();
+  if (changed === "volume" || changed === "muted") showSound();
+  if (changed === "background") showBackground();
+  if (changed === "server") connection.open();
+  if (changed === "language") {
+    speak(settings.choices.language);
+    for (const part of [characters, conversations, sheet]) part.show();
+    showStarters();
+    showState();
+  }
+});
+
+closable(/** @type {HTMLDialogElement} */ (find("camera")));
+showTheme();
+showSound();
+showBackground();
+showStarters();
+playback.warm();
+connection.open();
+showState();
+// A phone's keyboard would cover the page before anything was seen of it.
+if (matchMedia("(pointer: fine)").matches) find("text").focus();

@@ -1,0 +1,185 @@
+/** The two lists: characters to switch to, conversations to open and delete. */
+
+import { make } from "./conversation.js";
+import { hueOf } from "./stage.js";
+import { place } from "./settings.js";
+import { label, say } from "./words.js";
+
+/** Open a sheet with its button, close it with its cross or a press beside it. */
+export function openWith(/** @type {HTMLElement} */ button, /** @type {HTMLDialogElement} */ sheet, /** @type {() => void} */ before = () => {}) {
+  button.setAttribute("aria-haspopup", "dialog");
+  button.addEventListener("click", () => {
+    before();
+    sheet.showModal();
+  });
+  closable(sheet);
+}
+
+export function closable(/** @type {HTMLDialogElement} */ sheet) {
+  sheet.querySelector("[data-close]")?.addEventListener("click", () => sheet.close());
+  sheet.addEventListener("click", (event) => {
+    // The sheet itself is the target only where none of its content is: on the backdrop, or its own edge.
+    const box = sheet.getBoundingClientRect();
+    const inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
+    if (event.target === sheet && !inside) sheet.close();
+  });
+}
+
+/** One row of a list: a button with a title and a line under it. */
+function row(/** @type {string} */ title, /** @type {string} */ under, /** @type {Element|null} */ sign = null) {
+  const item = make("li", "item"), pick = make("button", "pick"), text = make("span", "text");
+  pick.type = "button";
+  text.append(make("span", "title", title));
+  if (under) text.append(make("span", "under", under));
+  if (sign) pick.append(sign);
+  pick.append(text);
+  item.append(pick);
+  return { item, pick };
+}
+
+export class Characters {
+  /**
+   * @param {(id: string) => HTMLElement} find
+   * @param {import("./visit.js").Visit} visit
+   */
+  constructor(find, visit) {
+    this.sheet = /** @type {HTMLDialogElement} */ (find("characters"));
+    this.list = find("character-list");
+    this.status = find("switching");
+    this.visit = visit;
+    /** @type {{filename: string, name: string}[]} */ this.known = [];
+    visit.addEventListener("loading", () => this.show());
+    visit.addEventListener("moved", () => this.show());
+    openWith(find("open-characters"), this.sheet, () => visit.connection.send({ type: "fetch-configs" }));
+  }
+
+  /** These are the characters there are. @param {any} configs */
+  take(configs) {
+    this.known = Array.isArray(configs) ? configs : [];
+    this.show();
+  }
+
+  show() {
+    const { loading } = this.visit;
+    const coming = this.known.find((one) => one.filename === loading);
+    this.status.hidden = !loading;
+    this.status.textContent = loading ? say("loadingOne", { name: coming?.name ?? loading }) : "";
+    const here = this.#here();
+    const focused = this.list.contains(document.activeElement) ? [...this.list.querySelectorAll(".pick")].indexOf(/** @type {Element} */ (document.activeElement)) : -1;
+    this.list.replaceChildren(...this.known.map((one) => this.#row(one, one === here)));
+    // The list is made anew while somebody may be in it with the keyboard.
+    if (focused >= 0) /** @type {HTMLElement|undefined} */ (this.list.querySelectorAll(".pick")[focused])?.focus();
+  }
+
+  /** Who is here: the file we switched to, or else the first of that name. */
+  #here() {
+    const { file, character } = place();
+    const { name, uid } = this.visit.character;
+    return this.known.find((one) => character === uid && one.filename === file) ?? this.known.find((one) => one.name === name);
+  }
+
+  #row(/** @type {{filename: string, name: string}} */ { filename, name }, /** @type {boolean} */ here) {
+    const busy = this.visit.loading === filename;
+    const swatch = make("span", "swatch", [...name][0] ?? "·");
+    swatch.setAttribute("aria-hidden", "true");
+    swatch.style.setProperty("--own", String(here ? getComputedStyle(document.documentElement).getPropertyValue("--hue") : hueOf(name)));
+    const { item, pick } = row(name, busy ? say("arriving") : here ? say("here") : filename, swatch);
+    item.classList.toggle("busy", busy);
+    pick.setAttribute("aria-current", String(here));
+    pick.addEventListener("click", () => {
+      if (busy || (here && !this.visit.loading)) return;
+      // Choosing who is here already is how one changes one's mind.
+      this.visit.switchTo(filename);
+    });
+    return item;
+  }
+}
+
+export class Conversations {
+  /**
+   * @param {(id: string) => HTMLElement} find
+   * @param {import("./visit.js").Visit} visit
+   */
+  constructor(find, visit) {
+    this.sheet = /** @type {HTMLDialogElement} */ (find("conversations"));
+    this.list = find("conversation-list");
+    this.none = find("no-conversations");
+    this.visit = visit;
+    /** @type {any[]} */ this.known = [];
+    visit.addEventListener("moved", () => this.show());
+    openWith(find("open-conversations"), this.sheet, () => this.refresh());
+    find("new-conversation").addEventListener("click", () => {
+      visit.begin();
+      this.sheet.close();
+    });
+  }
+
+  refresh() {
+    this.visit.connection.send({ type: "fetch-history-list" });
+  }
+
+  /** These are the conversations there are, newest first. @param {any} histories */
+  take(histories) {
+    this.known = Array.isArray(histories) ? histories : [];
+    this.show();
+  }
+
+  show() {
+    this.none.hidden = this.known.length > 0;
+    this.list.replaceChildren(...this.known.map((one) => this.#row(one)));
+  }
+
+  #row(/** @type {any} */ { uid, latest_message: latest, timestamp }) {
+    const { item, pick } = row(latest?.content ?? "…", when(latest?.timestamp ?? timestamp));
+    pick.setAttribute("aria-current", String(uid === place().conversation));
+    pick.addEventListener("click", () => {
+      this.visit.resume(uid);
+      this.sheet.close();
+    });
+    const bin = make("button", "round");
+    bin.type = "button";
+    bin.append(icon("i-bin"));
+    label(bin, "remove1");
+    bin.addEventListener("click", () => this.#ask(item, uid));
+    item.append(bin);
+    return item;
+  }
+
+  /** Gone is gone: the row itself asks once more. */
+  #ask(/** @type {HTMLElement} */ item, /** @type {string} */ uid) {
+    const sure = make("div", "sure"), yes = make("button", "small danger", say("yesDelete")), no = make("button", "small", say("noKeep"));
+    yes.type = no.type = "button";
+    sure.append(make("p", "", say("sure")), yes, no);
+    sure.setAttribute("role", "group");
+    sure.setAttribute("aria-label", say("sure"));
+    yes.addEventListener("click", () => {
+      this.visit.connection.send({ type: "delete-history", history_uid: uid });
+      /** @type {HTMLElement} */ (this.sheet.querySelector("#new-conversation")).focus();
+    });
+    no.addEventListener("click", () => this.show());
+    item.replaceChildren(sure);
+    no.focus();
+  }
+}
+
+/** One of the icons that index.html draws. */
+export function icon(/** @type {string} */ id) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  svg.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `#${id}`);
+  svg.append(use);
+  return svg;
+}
+
+/** A time as one says it: "3 hours ago", and the date once that is longer ago. */
+function when(/** @type {string} */ timestamp) {
+  const date = new Date(timestamp);
+  if (Number.isNaN(date.getTime())) return "";
+  const minutes = (date.getTime() - Date.now()) / 60_000;
+  const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
+  if (minutes > -60) return relative.format(Math.min(0, Math.round(minutes)), "minute");
+  if (minutes > -60 * 24) return relative.format(Math.round(minutes / 60), "hour");
+  if (minutes > -60 * 24 * 7) return relative.format(Math.round(minutes / 60 / 24), "day");
+  return date.toLocaleDateString(document.documentElement.lang, { dateStyle: "medium" });
+}

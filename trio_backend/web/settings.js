@@ -1,0 +1,100 @@
+/** What the person chose, kept in this browser; and what this tab was in the middle of. */
+
+import { languageOfBrowser } from "./words.js";
+
+/**
+ * @typedef {object} Choices
+ * @property {"en"|"zh"|"ja"} language
+ * @property {"system"|"light"|"dark"} theme
+ * @property {number} volume 0..100
+ * @property {boolean} muted
+ * @property {"free"|"hold"} listening what the microphone button does
+ * @property {boolean} earOpen hands-free listening was on when last seen
+ * @property {string} device a microphone's id, "" for the system's choice
+ * @property {string} background a file name under /bg, "" for none
+ * @property {string} server another server's address, "" for the page's own
+ */
+
+/** @type {Choices} */
+const FIRST = {
+  language: languageOfBrowser(), theme: "system", volume: 90, muted: false,
+  listening: "free", earOpen: false, device: "", background: "", server: "",
+};
+
+/** A browser may forbid storage: then everything works, and nothing is remembered. */
+function read(/** @type {() => Storage} */ storage, /** @type {string} */ key) {
+  try {
+    const found = JSON.parse(storage().getItem(key) ?? "{}");
+    return typeof found === "object" && found ? found : {};
+  } catch {
+    return {};
+  }
+}
+
+function write(/** @type {() => Storage} */ storage, /** @type {string} */ key, /** @type {object} */ value) {
+  try {
+    storage().setItem(key, JSON.stringify(value));
+  } catch {
+    // Full or forbidden: see above.
+  }
+}
+
+/** Emits "change" with the name of what changed. */
+export class Settings extends EventTarget {
+  constructor() {
+    super();
+    const kept = read(() => localStorage, "trio-backend");
+    /** @type {Choices} */
+    this.choices = { ...FIRST };
+    // What was stored may be from another version: only values of the known kind come back.
+    for (const key of Object.keys(FIRST)) if (typeof kept[key] === typeof (/** @type {any} */ (FIRST))[key]) (/** @type {any} */ (this.choices))[key] = kept[key];
+  }
+
+  /**
+   * @template {keyof Choices} K
+   * @param {K} key
+   * @param {Choices[K]} value
+   */
+  choose(key, value) {
+    if (this.choices[key] === value) return;
+    this.choices[key] = value;
+    write(() => localStorage, "trio-backend", this.choices);
+    this.dispatchEvent(new CustomEvent("change", { detail: key }));
+  }
+
+  /** The WebSocket's address, and the address that pictures and avatars are under. */
+  addresses() {
+    const base = serverOf(this.choices.server) ?? new URL(location.origin);
+    const socket = new URL("/client-ws", base);
+    socket.protocol = base.protocol === "https:" ? "wss:" : "ws:";
+    // A token that the page was opened with is meant for its own server only.
+    const token = new URLSearchParams(location.search).get("token");
+    if (token && base.origin === location.origin) socket.searchParams.set("token", token);
+    return { socket: socket.href, files: base.origin };
+  }
+}
+
+/** What was typed as an address, understood: "host:1234" will do. Null if it is empty or no address. */
+export function serverOf(/** @type {string} */ typed) {
+  const text = typed.trim().replace(/^ws/i, "http");
+  if (!text) return null;
+  try {
+    const url = new URL(/^https?:\/\//i.test(text) ? text : `http://${text}`);
+    return url.hostname ? url : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * What a reload or a lost connection comes back to. Kept per tab, so that two tabs hold two conversations.
+ * @typedef {{file?: string, character?: string, conversation?: string, draft?: string}} Place
+ */
+
+/** @returns {Place} */
+export const place = () => read(() => sessionStorage, "trio-backend-place");
+
+/** Remember some of it, and leave the rest as it was. */
+export function remember(/** @type {Place} */ change) {
+  write(() => sessionStorage, "trio-backend-place", { ...place(), ...change });
+}

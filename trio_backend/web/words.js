@@ -1,0 +1,115 @@
+/** Every word of the page in its three languages. What the character says is not translated. */
+
+/** @typedef {"en"|"zh"|"ja"} Language */
+
+/** key: [English, Chinese, Japanese] @type {Record<string, [string, string, string]>} */
+const WORDS = {
+  skip: ["Skip to the message field", "跳到输入框", "入力欄へ移動"],
+  menu: ["Menu", "菜单", "メニュー"],
+  characters: ["Characters", "角色", "キャラクター"],
+  conversations: ["Conversations", "对话记录", "会話"],
+  settings: ["Settings", "设置", "設定"],
+  mute: ["Mute", "静音", "ミュート"],
+  conversation: ["Conversation", "对话", "会話"],
+  close: ["Close", "关闭", "閉じる"],
+  attach: ["Add a picture", "添加图片", "画像を追加"],
+  attached: ["Attached pictures", "已添加的图片", "添付した画像"],
+  remove: ["Remove picture", "移除图片", "画像を取り除く"],
+  picture: ["Picture", "图片", "画像"],
+  camera: ["Camera", "摄像头", "カメラ"],
+  screen: ["Screen", "屏幕", "画面"],
+  takePicture: ["Take picture", "拍照", "撮影する"],
+  message: ["Message", "消息", "メッセージ"],
+  placeholder: ["Say something…", "说点什么…", "話しかけてみて…"],
+  send: ["Send", "发送", "送信"],
+  micOn: ["Start listening", "开始聆听", "聞き取りを始める"],
+  micOff: ["Stop listening", "停止聆听", "聞き取りを止める"],
+  micHold: ["Hold to talk", "按住说话", "押している間だけ話す"],
+  latest: ["Latest", "最新", "最新へ"],
+  tapForSound: ["Tap to hear me", "点一下就能听到声音", "タップすると声が出ます"],
+  opening: ["Say hello. I am listening.", "打个招呼吧，我在听。", "話しかけてください。聞いています。"],
+  starter1: ["Who are you?", "你是谁？", "あなたは誰？"],
+  starter2: ["Tell me something small.", "给我讲件小事吧。", "何か小さな話をして。"],
+  starter3: ["How was your day?", "今天过得怎么样？", "今日はどうだった？"],
+  you: ["You", "你", "あなた"],
+  interrupted: ["interrupted", "被打断", "中断"],
+  newConversation: ["New conversation", "新对话", "新しい会話"],
+  noConversations: ["Nothing has been said yet.", "还没有对话。", "まだ会話はありません。"],
+  remove1: ["Delete conversation", "删除对话", "会話を削除"],
+  sure: ["Delete this conversation for good?", "确定永久删除这段对话？", "この会話を完全に削除しますか？"],
+  yesDelete: ["Delete", "删除", "削除"],
+  noKeep: ["Keep", "保留", "残す"],
+  here: ["here now", "当前", "表示中"],
+  loadingOne: ["{name} is on the way. You can still choose someone else.", "正在请 {name} 过来，您仍可改选其他角色。", "{name} を呼んでいます。今なら変更できます。"],
+  arriving: ["on the way…", "正在赶来…", "準備中…"],
+  language: ["Language", "语言", "言語"],
+  theme: ["Theme", "主题", "テーマ"],
+  themeSystem: ["As the system", "跟随系统", "システムに合わせる"],
+  themeLight: ["Light", "浅色", "ライト"],
+  themeDark: ["Dark", "深色", "ダーク"],
+  volume: ["Volume", "音量", "音量"],
+  listening: ["Microphone button", "麦克风按钮", "マイクボタン"],
+  handsFree: ["Hands-free", "免手持", "ハンズフリー"],
+  holdToTalk: ["Hold to talk", "按住说话", "押して話す"],
+  microphone: ["Microphone", "麦克风", "マイク"],
+  systemMicrophone: ["The system's choice", "系统默认", "システムの既定"],
+  background: ["Background", "背景", "背景"],
+  none: ["None", "无", "なし"],
+  server: ["Server address", "服务器地址", "サーバーのアドレス"],
+  serverHere: ["The one this page came from", "本页面所在的服务器", "このページのサーバー"],
+  keptHere: ["These settings stay in this browser.", "这些设置只保存在此浏览器中。", "設定はこのブラウザだけに保存されます。"],
+  ready: ["ready", "就绪", "待機中"],
+  hearing: ["listening", "正在聆听", "聞いています"],
+  thinking: ["thinking", "思考中", "考え中"],
+  speaking: ["speaking", "说话中", "話しています"],
+  connecting: ["connecting…", "连接中…", "接続中…"],
+  lost: ["connection lost, trying again in {seconds} s", "连接已断开，{seconds} 秒后重试", "接続が切れました。{seconds} 秒後に再試行します"],
+  retrying: ["connection lost, trying again…", "连接已断开，正在重试…", "接続が切れました。再試行中…"],
+  notSent: ["Not connected. Your words are kept here until it works again.", "尚未连接。您输入的内容会保留在这里。", "未接続です。入力した内容はここに残ります。"],
+  noEar: ["This server has no ear yet: speech recognition is not set up there. You can type.", "该服务器尚未配置语音识别。您可以打字。", "このサーバーには音声認識がまだ設定されていません。文字で入力できます。"],
+  micRefused: ["The browser does not give this page a microphone. Allow it beside the address bar, then try again.", "浏览器未允许使用麦克风。请在地址栏旁允许后再试。", "ブラウザがマイクを許可していません。アドレスバーの横で許可してからもう一度お試しください。"],
+  micMissing: ["No microphone was found.", "未找到麦克风。", "マイクが見つかりません。"],
+  micInsecure: ["Browsers give microphones and cameras only to pages from https or this very machine.", "浏览器只允许 https 或本机页面使用麦克风和摄像头。", "マイクとカメラは https かこのパソコン自身のページでしか使えません。"],
+  cameraRefused: ["The browser does not give this page a camera.", "浏览器未允许使用摄像头。", "ブラウザがカメラを許可していません。"],
+  screenRefused: ["The screen was not shared.", "未共享屏幕。", "画面は共有されませんでした。"],
+  badPicture: ["That is not a picture this browser can read.", "浏览器无法读取这张图片。", "この画像は読み込めません。"],
+  manyPictures: ["Up to four pictures at a time.", "一次最多四张图片。", "画像は一度に 4 枚までです。"],
+  badServer: ["That is not the address of a server.", "这不是有效的服务器地址。", "サーバーのアドレスではありません。"],
+  tooLarge: ["That was too large for the server.", "内容超出服务器限制。", "サーバーの上限を超えています。"],
+};
+
+/** @type {Language[]} */
+const LANGUAGES = ["en", "zh", "ja"];
+/** @type {Language} */
+let chosen = "en";
+
+/** The language of the browser, if the page speaks it. @returns {Language} */
+export function languageOfBrowser() {
+  return LANGUAGES.find((language) => navigator.language.startsWith(language)) ?? "en";
+}
+
+/**
+ * A word in the chosen language; `{slots}` in it are filled from `values`.
+ * @param {string} key
+ * @param {Record<string, string|number>} [values]
+ */
+export function say(key, values = {}) {
+  const text = WORDS[key][LANGUAGES.indexOf(chosen)];
+  return text.replace(/\{(\w+)\}/g, (_, slot) => String(values[slot]));
+}
+
+/** Put all marked elements of the page into a language. */
+export function speak(/** @type {Language} */ language) {
+  chosen = LANGUAGES.includes(language) ? language : "en";
+  document.documentElement.lang = chosen;
+  for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.getAttribute("data-word") ?? "");
+  for (const element of document.querySelectorAll("[data-word-label]")) label(element, element.getAttribute("data-word-label") ?? "");
+  for (const element of document.querySelectorAll("[data-word-placeholder]")) element.setAttribute("placeholder", say(element.getAttribute("data-word-placeholder") ?? ""));
+}
+
+/** Name an element for those who hear the page, and in a tooltip for those who see only its icon. */
+export function label(/** @type {Element} */ element, /** @type {string} */ key) {
+  element.setAttribute("data-word-label", key);
+  element.setAttribute("aria-label", say(key));
+  if (element instanceof HTMLButtonElement) element.title = say(key);
+}
