@@ -200,7 +200,8 @@ def test_findings_about_the_base_are_told_once(write: Write) -> None:
         "warning: characters/b.yaml:1: character_config.colour: this key is not known; it changes nothing",
         "error: characters/b.yaml:1: character_config.avatar: the value is wrong; must be text, in quotes if "
         "it looks like something else",
-        "warning: characters/b.yaml:2: system_config: this key is not known; here only character_config count",
+        "warning: characters/b.yaml:2: system_config: this key is not known; here counts only "
+        "character_config",
         "error: characters/c.yaml:1: character_config: is missing; see conf.yaml",
     ]
 
@@ -210,8 +211,8 @@ def test_two_characters_of_one_identifier_are_told_that_they_share_their_past(wr
     path = write({"conf.yaml": BASE, "characters/b.yaml": "character_config: {conf_name: Bob}"})
 
     assert lines(path) == [
-        "warning: characters/b.yaml: character_config.conf_uid: 'ann_001' is also that of conf.yaml; they share their "
-        "conversations; give each its own"
+        "warning: characters/b.yaml: character_config.conf_uid: 'ann_001' is also that of conf.yaml; "
+        "they share their conversations; give each its own"
     ]
 
 

@@ -106,7 +106,7 @@ def _report_unused(section: CharacterSection, table: Table, findings: Findings) 
 
 def _report_avatar(avatar: str, table: Table, folder: Path, findings: Findings) -> None:
     node = table.find("avatar")
-    if node and "://" not in avatar and not (folder / avatar).is_file():
+    if node and avatar and "://" not in avatar and not (folder / avatar).is_file():
         findings.warning(node.place, f"there is no file {avatar!r} in avatars/", "the first letter is shown")
 
 

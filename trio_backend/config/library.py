@@ -9,7 +9,7 @@ import attrs
 
 from .casting import Props, character_of
 from .character import CharacterConfig
-from .document import Node, Scalar, Table, laid_over
+from .document import Scalar, Table, laid_over
 from .documents import Documents
 from .finding import Findings, Place, did_you_mean
 from .model_dictionary import read_models
@@ -115,22 +115,25 @@ class Library:
             return None
         _report_top(document, TOP_LEVEL, findings)
         values = Values(self.environ, findings)
-        section = document.entries.get("system_config", Table(Place(self.path.name, 1, "system_config"), {}))
-        system = self._system(section, values)
+        section = _system_section(document, findings)
+        report_unknown(SystemConfig, section, findings)
+        system = structured(SystemConfig, section, values)
         root = self.path.parent
+        check_premises(system, section, root, findings)
         folders = Folders(root, root / system.config_alts_dir)
-        prompts = read_prompts(system.tool_prompts, folders.prompts, document, findings)
+        named = section.table("tool_prompts") or section
+        prompts = read_prompts(system.tool_prompts, named, folders.prompts, findings)
         props = Props(root, prompts, read_models(folders.model_dict, findings))
         return _Ground(document, system, folders, props, values)
 
-    def _system(self, section: Node, values: Values) -> SystemConfig:
-        if not isinstance(section, Table):
-            values.findings.error(section.place, "must be a section with keys of its own")
-            return SystemConfig()
-        report_unknown(SystemConfig, section, values.findings)
-        system = structured(SystemConfig, section, values)
-        check_premises(system, section, self.path.parent, values.findings)
-        return system
+
+def _system_section(document: Table, findings: Findings) -> Table:
+    node = document.find("system_config")
+    if isinstance(node, Table):
+        return node
+    if node:
+        findings.error(node.place, "must be a section with keys of its own")
+    return Table(Place(document.place.file, 1, "system_config"), {})
 
 
 def _character_section(document: Table, findings: Findings) -> Table | None:
@@ -148,7 +151,7 @@ def _report_top(document: Table, known: tuple[str, ...], findings: Findings) -> 
         return
     for key, node in document.entries.items():
         if key not in known and key not in TOP_LEVEL_OTHERS:
-            remedy = did_you_mean(key, known) or f"here only {' and '.join(known)} count"
+            remedy = did_you_mean(key, known) or f"here counts only {' and '.join(known)}"
             findings.warning(node.place, "this key is not known", remedy)
 
 

@@ -46,19 +46,18 @@ class Prompts:
         return self.texts.get(NUDGING, "").strip() or NUDGE
 
 
-def read_prompts(
-    named: Mapping[str, str], folder: Path, section: Table | None, findings: Findings
-) -> Prompts:
-    """The files that ``tool_prompts`` names, from ``folder``. A missing one is a warning, and left out."""
+def read_prompts(named: Mapping[str, str], section: Table, folder: Path, findings: Findings) -> Prompts:
+    """The files that ``named`` names, from ``folder``. A missing one is a warning, and left out.
+
+    ``section`` is where ``named`` was read from, for the places of findings.
+    """
     texts = {}
     for key, name in named.items():
-        node = section.find(f"tool_prompts.{key}") if section else None
-        text = _read(folder, name, node.place if node else Place("conf.yaml"), findings)
+        place = section.entries[key].place
+        text = _read(folder, name, place, findings)
         if text is None and key not in UNUSED:
             remedy = f"write it as prompts/utils/{name}.txt, or remove the key"
-            findings.warning(
-                node.place if node else Place("conf.yaml"), f"there is no prompt {name!r}", remedy
-            )
+            findings.warning(place, f"there is no prompt {name!r}", remedy)
         texts[key] = text or ""
     return Prompts(texts)
 
