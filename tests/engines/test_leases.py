@@ -1,0 +1,257 @@
+"""Leases: who opens an engine, who shares it, and when it is gone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import attrs
+import pytest
+import trio
+
+from trio_backend.engines.leases import CLOSING_GRACE, Leases
+from trio_backend.errors import EngineError
+
+
+@attrs.frozen
+class SlowConfig:
+    """An engine that takes time to open and to close."""
+
+    name: str = "slow"
+    load: float = 5.0
+    close: float = 0.0
+
+
+@attrs.define(eq=False)
+class Workshop:
+    """Opens engines and writes down what happened, and when."""
+
+    diary: list[str] = attrs.field(factory=list)
+    failure: BaseException | None = None
+    breakdown: trio.Event = attrs.field(factory=trio.Event)
+
+    def note(self, what: str) -> None:
+        self.diary.append(f"{trio.current_time():g} {what}")
+
+    @asynccontextmanager
+    async def open(self, config: SlowConfig) -> AsyncIterator[object]:
+        self.note(f"load {config.name}")
+        try:
+            await trio.sleep(config.load)
+            if self.failure is not None:
+                raise self.failure
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.break_down)
+                self.note(f"open {config.name}")
+                yield object()
+        finally:
+            if config.close:
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(config.close)
+            self.note(f"closed {config.name}")
+
+    async def break_down(self) -> None:
+        await self.breakdown.wait()
+        raise EngineError("the graphics card caught fire")
+
+
+@asynccontextmanager
+async def open_leases(workshop: Workshop) -> AsyncIterator[Leases]:
+    """Leases of the workshop, in a nursery of their own that ends with the block."""
+    async with trio.open_nursery() as nursery:
+        yield Leases(nursery, workshop.open)
+        nursery.cancel_scope.cancel()
+
+
+async def lease_in_vain(leases: Leases, config: SlowConfig) -> None:
+    """Wait for an engine that must not become ready."""
+    async with leases.lease(config):
+        raise AssertionError("it was not to be ready")
+
+
+async def test_equal_configs_share_one_engine(autojump_clock: object) -> None:
+    """The second lease of an equal config waits for nothing and gets the same object."""
+    workshop = Workshop()
+    async with open_leases(workshop) as leases, leases.lease(SlowConfig()) as first:
+        assert trio.current_time() == 5
+        async with leases.lease(SlowConfig()) as second:
+            assert trio.current_time() == 5
+            assert first is second
+            assert [engine.leases for engine in leases.statistics().engines] == [2]
+    assert workshop.diary == ["0 load slow", "5 open slow", "5 closed slow"]
+
+
+async def test_it_closes_with_its_last_lease(autojump_clock: object) -> None:
+    """Returning a lease that others still have closes nothing."""
+    workshop = Workshop()
+    async with open_leases(workshop) as leases:
+        async with leases.lease(SlowConfig()):
+            async with leases.lease(SlowConfig()):
+                pass
+            await trio.sleep(10)
+            assert workshop.diary == ["0 load slow", "5 open slow"]
+        await trio.sleep(1)
+        assert workshop.diary[2:] == ["15 closed slow"]
+        assert leases.statistics().engines == ()
+
+
+async def test_giving_up_stops_the_loading(autojump_clock: object) -> None:
+    """When the only one who waits for an engine gives up, its loading stops at once."""
+    workshop = Workshop()
+    async with open_leases(workshop) as leases:
+        with trio.move_on_after(2):
+            await lease_in_vain(leases, SlowConfig())
+        await trio.sleep(1)
+        assert workshop.diary == ["0 load slow", "2 closed slow"]
+
+
+async def test_another_waiter_keeps_the_loading(autojump_clock: object) -> None:
+    """Loading goes on as long as anybody waits for it, whoever asked first."""
+    workshop = Workshop()
+
+    async def give_up_after(seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            await lease_in_vain(leases, SlowConfig())
+
+    async with open_leases(workshop) as leases, trio.open_nursery() as nursery:
+        nursery.start_soon(give_up_after, 2)
+        await trio.sleep(1)
+        async with leases.lease(SlowConfig()):
+            assert trio.current_time() == 5
+    assert workshop.diary == ["0 load slow", "5 open slow", "5 closed slow"]
+
+
+async def test_ten_rapid_switches_load_the_last_engine_only(autojump_clock: object) -> None:
+    """Whoever changes their mind ten times waits for the last choice; the other loads are stopped."""
+    workshop = Workshop()
+    async with open_leases(workshop) as leases:
+        for index in range(9):
+            with trio.move_on_after(0.1):
+                await lease_in_vain(leases, SlowConfig(name=f"{index}"))
+        async with leases.lease(SlowConfig(name="9")):
+            assert trio.current_time() == pytest.approx(5.9)
+            assert [(e.state, e.leases) for e in leases.statistics().engines] == [("open", 1)]
+    assert [line for line in workshop.diary if "open" in line] == ["5.9 open 9"]
+
+
+async def test_a_lease_that_is_given_up_at_once_never_starts_loading(autojump_clock: object) -> None:
+    """A cancelled wait costs no load, not even its beginning."""
+    workshop = Workshop()
+    async with open_leases(workshop) as leases:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await lease_in_vain(leases, SlowConfig())
+        await trio.sleep(1)
+    assert workshop.diary == []
+
+
+async def test_an_error_of_loading_reaches_all_who_wait(autojump_clock: object) -> None:
+    """Each waiter gets an `EngineError` of its own, and the next lease tries anew."""
+    workshop = Workshop()
+    workshop.failure = ExceptionGroup("nested", [EngineError("install the model")])
+    errors: list[EngineError] = []
+
+    async def wait_for_it() -> None:
+        with pytest.raises(EngineError, match=r"^install the model$") as caught:
+            await lease_in_vain(leases, SlowConfig())
+        errors.append(caught.value)
+
+    async with open_leases(workshop) as leases:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_for_it)
+            nursery.start_soon(wait_for_it)
+        assert len(errors) == 2
+        assert errors[0] is not errors[1]
+        workshop.failure = None
+        async with leases.lease(SlowConfig()):
+            assert trio.current_time() == 10
+
+
+async def test_a_bug_in_an_adapter_ends_with_its_lessees(autojump_clock: object) -> None:
+    """An unexpected exception becomes an `EngineError` that names it; other engines go on."""
+    workshop = Workshop()
+    workshop.failure = KeyError("private")
+    async with open_leases(workshop) as leases:
+        with pytest.raises(EngineError, match="KeyError") as caught:
+            await lease_in_vain(leases, SlowConfig())
+        assert "private" not in str(caught.value)
+        workshop.failure = None
+        async with leases.lease(SlowConfig(name="other")) as engine:
+            assert engine is not None
+
+
+async def test_a_closing_engine_is_never_handed_out(autojump_clock: object) -> None:
+    """Who comes while an equal engine closes waits for that, and then gets a new one."""
+    workshop = Workshop()
+    config = SlowConfig(close=3)
+    async with open_leases(workshop) as leases:
+        async with leases.lease(config) as old:
+            pass
+        await trio.sleep(1)
+        assert [engine.state for engine in leases.statistics().engines] == ["closing"]
+        async with leases.lease(config) as new:
+            assert new is not old
+    assert workshop.diary[:5] == [
+        "0 load slow",
+        "5 open slow",
+        "8 closed slow",
+        "8 load slow",
+        "13 open slow",
+    ]
+
+
+async def test_an_engine_that_hangs_in_closing_holds_nobody_up_for_long(autojump_clock: object) -> None:
+    """The newcomer's patience is bounded; after that it opens its own beside the old one."""
+    workshop = Workshop()
+    config = SlowConfig(load=0, close=1000)
+    async with open_leases(workshop) as leases:
+        async with leases.lease(config):
+            pass
+        async with leases.lease(config):
+            assert trio.current_time() == CLOSING_GRACE
+    assert [line.split()[1] for line in workshop.diary].count("open") == 2
+
+
+async def test_an_engine_that_breaks_down_is_forgotten(autojump_clock: object) -> None:
+    """Its lessees keep their block, nothing else is disturbed, and the next lease opens a new one."""
+    workshop = Workshop()
+    async with open_leases(workshop) as leases, leases.lease(SlowConfig()) as old:
+        workshop.breakdown.set()
+        await trio.sleep(1)
+        assert leases.statistics().engines == ()
+        workshop.breakdown = trio.Event()
+        async with leases.lease(SlowConfig()) as new:
+            assert new is not old
+
+
+async def test_the_statistics_name_state_and_age(autojump_clock: object) -> None:
+    """An engine that loads is seen to, with how long it has been at it."""
+    workshop = Workshop()
+    async with open_leases(workshop) as leases, trio.open_nursery() as nursery:
+
+        async def wait() -> None:
+            async with leases.lease(SlowConfig()):
+                await trio.sleep(10)
+
+        nursery.start_soon(wait)
+        await trio.sleep(3)
+        (loading,) = leases.statistics().engines
+        assert (loading.state, loading.leases, loading.age) == ("loading", 1, 3)
+        await trio.sleep(3)
+        (opened,) = leases.statistics().engines
+        assert (opened.state, opened.leases, opened.age) == ("open", 1, 6)
+
+
+async def test_the_end_of_the_nursery_ends_all_waits(autojump_clock: object) -> None:
+    """A lessee who outlives the backend's nursery is told, and does not wait for ever."""
+    workshop = Workshop()
+    async with trio.open_nursery() as outer, trio.open_nursery() as nursery:
+        leases = Leases(nursery, workshop.open)
+
+        async def wait() -> None:
+            with pytest.raises(EngineError, match="was closed"):
+                await lease_in_vain(leases, SlowConfig())
+
+        outer.start_soon(wait)
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
