@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .resampling import resample
-from .wav import read_wav
+from .wav import read_wav, within_one
 
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 
@@ -31,8 +31,8 @@ class Pcm:
     @classmethod
     def from_floats(cls, samples: Sequence[float] | Floats, rate: int) -> Pcm:
         """``samples`` in [-1, 1]; louder ones are clipped, and what is no number is silence."""
-        scaled = np.nan_to_num(np.asarray(samples, np.float32), nan=0.0) * np.float32(32768)
-        return cls(np.clip(np.rint(scaled), -32768, 32767).astype("<i2").tobytes(), rate)
+        scaled = within_one(np.asarray(samples)) * np.float32(32768)
+        return cls(np.minimum(np.rint(scaled), 32767).astype("<i2").tobytes(), rate)
 
     def floats(self) -> npt.NDArray[np.float32]:
         """The samples in [-1, 1)."""

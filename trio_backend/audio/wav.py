@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import attrs
 import numpy as np
@@ -45,13 +46,19 @@ class Wav:
 
     def _samples(self) -> npt.NDArray[np.float32]:
         if self.format == _FLOATS:
-            return np.frombuffer(self.frames, f"<f{self.bits // 8}").astype(np.float32)
+            return within_one(np.frombuffer(self.frames, f"<f{self.bits // 8}"))
         if self.bits == 8:
             return (np.frombuffer(self.frames, np.uint8).astype(np.float32) - 128) / np.float32(128)
         if self.bits == 24:
             return _from_24_bits(self.frames)
         samples = np.frombuffer(self.frames, f"<i{self.bits // 8}").astype(np.float32)
         return samples / np.float32(1 << (self.bits - 1))
+
+
+def within_one(samples: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """``samples`` clipped to [-1, 1], with silence for what is no number."""
+    clipped: npt.NDArray[np.float32] = np.clip(np.nan_to_num(samples, nan=0.0), -1, 1).astype(np.float32)
+    return clipped
 
 
 def _from_24_bits(frames: memoryview) -> npt.NDArray[np.float32]:

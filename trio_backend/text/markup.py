@@ -26,7 +26,7 @@ _KEYWORD = re.compile(r"[^\S\n]*\[\s*([^\[\]\n]+?)\s*\]")
 _IMAGE = re.compile(r"!\[[^\]\n]*\]\([^()\s]*\)")
 _LINK = re.compile(r"\[([^\[\]\n]+)\]\([^()\s]*\)")
 _ADDRESS = re.compile(
-    r"\bhttps?://(?:www\.)?([A-Za-z0-9.:-]+)(?:[/?#][^\s<>()，。！？、）]*)?(?<![.,!?;:'\"])"
+    r"(?<![A-Za-z0-9])https?://(?:www\.)?([A-Za-z0-9.:-]+)(?:[/?#][^\s<>()，。！？、）]*)?(?<![.,!?;:'\"])"
 )
 _LINE_HEAD = re.compile(r"^\s*(?:(?:(?:#{1,6}|[-*+>])(?=\s)|[•·])\s*)+", re.MULTILINE)
 _UNDERSCORES = re.compile(r"(?<!\w)_{1,3}(?=\S)([^_\n]+)(?<=\S)_{1,3}(?!\w)")

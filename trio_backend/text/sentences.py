@@ -53,6 +53,7 @@ class SentenceSplitter:
     _start: int = attrs.field(default=0, init=False)  # of the sentence
     _at: int = attrs.field(default=0, init=False)  # up to where it has been looked at
     _open: list[str] = attrs.field(factory=list, init=False)  # brackets and asterisks
+    _aside: bool = attrs.field(default=False, init=False)  # the outermost of them is not what came first
     _quoted: bool = attrs.field(default=False, init=False)
     _ticks: str = attrs.field(default="", init=False)  # the backticks that opened code
     _inner: int = attrs.field(default=0, init=False)  # the last sentence end inside open brackets
@@ -193,12 +194,12 @@ class SentenceSplitter:
         if "*" in self._open and not before.isspace():
             _close(self._open, "*")
         elif not window.text[event.end()].isspace() and not (before.isascii() and before.isalnum()):
-            self._open.append("*")
+            self._push(window, event.start(), "*")
         return NONE
 
     def _meet_mark(self, window: Window, at: int) -> int:
         cut = sentence_end(window, at, starred="*" in self._open, quoted=self._quoted)
-        if cut > NONE and self._stays_open(window.text[at:cut]):
+        if cut > NONE and self._open and self._goes_on(window.text, at, cut):
             self._inner, cut = cut, NONE
         if cut == NONE:
             self._at = run_end(window, at)
@@ -206,12 +207,12 @@ class SentenceSplitter:
             self._quoted ^= window.text.count('"', at, cut) % 2 == 1
         return cut
 
-    def _stays_open(self, closing: str) -> bool:
-        """Whether a bracket or asterisk is still open after ``closing``."""
+    def _goes_on(self, text: str, at: int, cut: int) -> bool:
+        """Whether a bracket or asterisk is still open at ``cut``, or was but an aside: 你好（吗？）啊。"""
         left = list(self._open)
-        for character in closing:
+        for character in text[at:cut]:
             _close(left, _CLOSES.get(character, character))
-        return bool(left)
+        return bool(left) or (self._aside and not text[cut].isspace())
 
     def _meet_clause(self, window: Window, at: int) -> int:
         return clause_end(window, at) if self.first_early and not self._open else NONE
@@ -220,8 +221,13 @@ class SentenceSplitter:
         if bracket in _CLOSES:
             _close(self._open, _CLOSES[bracket])
         elif bracket != "(" or at == window.start or window.text[at - 1] not in ":;=":  # a sad face
-            self._open.append(bracket)
+            self._push(window, at, bracket)
         return NONE
+
+    def _push(self, window: Window, at: int, opener: str) -> None:
+        if not self._open:
+            self._aside = _INK.search(window.text, window.start, at) is not None
+        self._open.append(opener)
 
 
 def _close(opened: list[str], opener: str) -> None:
