@@ -109,9 +109,18 @@ async def map_in_order(
             async for item in source:
                 put, get = trio.open_memory_channel[B](1)
                 await queue.send(get)
-                nursery.start_soon(work, item, put)
+                nursery.start_soon(work, item, put, name=async_fn)
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(hand_out)
+        nursery.start_soon(hand_out, name=map_in_order)
         yield _InOrder(answers)
         nursery.cancel_scope.cancel("the results are no longer wanted")
+
+
+def names_of_tasks(nursery: trio.Nursery) -> list[str]:
+    """The names of all tasks that live in ``nursery``, and in the nurseries of those tasks."""
+    return [
+        name
+        for task in nursery.child_tasks
+        for name in (task.name, *(name for inner in task.child_nurseries for name in names_of_tasks(inner)))
+    ]

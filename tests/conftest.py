@@ -1,0 +1,86 @@
+"""One fixture is one running backend; clients talk to it over memory wires, on the virtual clock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import attrs
+import pytest
+import trio
+
+from tests.client import Client
+from tests.memory_wire import memory_wire_pair
+from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.config.cast import MemoryCast
+from trio_backend.config.character import CharacterConfig, EngineChoice
+from trio_backend.config.system import SystemConfig
+from trio_backend.engines.settings import Surroundings
+from trio_backend.history.memory import MemoryHistory
+
+Connect: TypeAlias = Callable[[], Awaitable[Client]]
+
+GREETING = ["group-update", "full-text", "set-model-and-conf", "group-update", "control"]
+
+# Ten tokens a second, and a voice that takes as long as it speaks.
+TOKEN = 0.1
+
+
+def character(name: str, *, load: float = 0.0, voice: str = "tone_tts") -> CharacterConfig:
+    """A test character: the echo model, a tone for a voice, ``load`` seconds to load."""
+    return CharacterConfig(
+        file=f"{name}.yaml",
+        conf_name=name,
+        conf_uid=f"{name}_001",
+        character_name=name.title(),
+        avatar=f"{name}.svg",
+        llm=EngineChoice("llm", "echo_llm", {"token_delay": TOKEN, "load": load}),
+        tts=EngineChoice("tts", voice, {"seconds_per_character": 0.01} if voice == "tone_tts" else {}),
+        model_info={"name": name, "emotionMap": {"joy": 3, "Anger": "angry"}},
+        emotions={"joy": 3, "anger": "angry"},
+        system_prompt=f"You are {name}.",
+        nudge_prompt="Say something.",
+    )
+
+
+@pytest.fixture
+def system() -> SystemConfig:
+    """The limits of the backend; a test module may have its own."""
+    return SystemConfig(preload=False)
+
+
+@pytest.fixture
+def premises(system: SystemConfig) -> Premises:
+    """A backend without disk and network: mao is the base; ann takes 5 s to load, slow takes 60 s."""
+
+    async def backgrounds() -> Sequence[str]:
+        await trio.lowlevel.checkpoint()
+        return ["beach.jpg", "night.png"]
+
+    others = [character("ann", load=5), character("slow", load=60), character("mute", voice="none_tts")]
+    cast = MemoryCast(
+        attrs.evolve(character("mao"), file="conf.yaml"), {other.file: other for other in others}
+    )
+    return Premises(system, cast, MemoryHistory(), Surroundings(Path(), {}), backgrounds)
+
+
+@pytest.fixture
+async def backend(premises: Premises) -> AsyncIterator[Backend]:
+    """A running backend."""
+    async with open_backend(premises) as backend:
+        yield backend
+
+
+@pytest.fixture
+def connect(backend: Backend, nursery: trio.Nursery) -> Connect:
+    """Connects a client and reads the greeting."""
+
+    async def connect() -> Client:
+        ours, theirs = memory_wire_pair()
+        nursery.start_soon(backend.serve_client, theirs)
+        client = Client(ours)
+        assert [(await client.hear())["type"] for _ in GREETING] == GREETING
+        return client
+
+    return connect

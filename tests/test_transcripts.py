@@ -1,0 +1,109 @@
+"""Whole dialogues on the virtual clock, from ``transcripts/*.jsonl``.
+
+Each line is one event. ``client`` is what the client says, ``server`` what it must hear next (the
+fields given; ``"*"`` is any value but null), ``silence`` how many seconds nothing may come, ``clock`` the
+time since the connection, in seconds. ``remember`` keeps a field of what was heard, by its dotted path, as ``$name``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+import trio.testing
+
+from tests.client import Client
+from tests.conftest import GREETING
+from tests.memory_wire import MemoryWire, memory_wire_pair
+from trio_backend.backend import Backend
+
+TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.jsonl"))
+
+
+@attrs.define
+class Play:
+    """One transcript being played."""
+
+    wire: MemoryWire
+    began: float
+    known: dict[str, str] = attrs.field(factory=dict)
+
+    async def line(self, line: dict[str, Any]) -> None:
+        """Do, or expect, what one line says."""
+        client = Client(self.wire)
+        match line:
+            case {"greeting": True}:
+                assert [(await client.hear())["type"] for _ in GREETING] == GREETING
+            case {"client": message}:
+                await client.say(**self.filled(message))
+            case {"client_text": text}:
+                await self.wire.send(text.encode())
+            case {"client_binary": text}:
+                await self.wire.send_binary(text.encode())
+            case {"server": expected}:
+                heard = await client.hear()
+                assert fits(heard, self.filled(expected)), f"expected {expected}\nheard    {heard}"
+                for name, field in line.get("remember", {}).items():
+                    self.known[name] = dug(heard, field)
+            case {"silence": seconds}:
+                await client.silence(seconds)
+            case {"clock": seconds}:
+                assert trio.current_time() - self.began == pytest.approx(seconds)
+            case {"note": _}:
+                pass
+            case _:
+                raise AssertionError(f"a transcript has no such line: {line}")
+
+    def filled(self, message: Any) -> Any:
+        """``message`` with ``$name`` replaced by what was remembered."""
+        text = json.dumps(message)
+        for name, value in self.known.items():
+            text = text.replace(f'"${name}"', json.dumps(value))
+        return json.loads(text)
+
+
+def dug(heard: Any, path: str) -> str:
+    """The value at a dotted path: ``histories.0.uid``."""
+    for part in path.split("."):
+        heard = heard[int(part)] if isinstance(heard, list) else heard[part]
+    return str(heard)
+
+
+def fits(heard: Any, expected: Any, *, whole: bool = False) -> bool:
+    """Whether ``heard`` is as expected; below the top, objects have exactly the fields given."""
+    if expected == "*":
+        return heard is not None
+    if isinstance(expected, dict) and isinstance(heard, dict):
+        same_fields = not whole or expected.keys() == heard.keys()
+        return same_fields and all(k in heard and fits(heard[k], v, whole=True) for k, v in expected.items())
+    if isinstance(expected, list) and isinstance(heard, list):
+        return len(expected) == len(heard) and all(map(_fits_whole, heard, expected))
+    return bool(heard == expected)
+
+
+def _fits_whole(heard: Any, expected: Any) -> bool:
+    return fits(heard, expected, whole=True)
+
+
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+async def test_transcript(
+    autojump_clock: trio.testing.MockClock, backend: Backend, nursery: trio.Nursery, path: Path
+) -> None:
+    """The dialogue goes as it is written down, and the client's leaving ends everything."""
+    ours, theirs = memory_wire_pair()
+    nursery.start_soon(backend.serve_client, theirs)
+    play = Play(ours, trio.current_time())
+    for number, text in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        try:
+            await play.line(json.loads(text))
+        except Exception as error:
+            error.add_note(f"at {path.name}:{number}")
+            raise
+    await ours.close()
+    await trio.testing.wait_all_tasks_blocked()
+    assert not nursery.child_tasks
+    assert not backend.leases.statistics().engines

@@ -1,0 +1,34 @@
+"""The server behind a talking character, built on Trio.
+
+`open_backend` is the whole backend as one block; `serve` puts it on a port. Names are imported when they
+are first used, so that the command line answers at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "Backend": "backend",
+    "Config": "config.schema",
+    "ConfigError": "errors",
+    "EngineError": "errors",
+    "HistoryError": "errors",
+    "MemoryCast": "config.cast",
+    "MemoryHistory": "history.memory",
+    "Premises": "backend",
+    "TrioBackendError": "errors",
+    "WireClosed": "errors",
+    "load_config": "config.load",
+    "open_backend": "backend",
+    "serve": "serve",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,100 @@
+"""`open_backend`: what outlives a session, as one block."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from uuid import uuid4
+
+import attrs
+import trio
+from loguru import logger
+
+from .config.cast import Cast
+from .config.system import SystemConfig
+from .conversation.character import open_character
+from .engines.leases import Leases
+from .engines.settings import Surroundings
+from .errors import ConfigError, EngineError, first_leaf
+from .history.store import History
+from .session import ClientUid, House, run_session
+from .wire import Wire
+
+
+@attrs.frozen
+class Premises:
+    """What a backend is opened with: its configuration, its characters, its history, its surroundings."""
+
+    system: SystemConfig
+    cast: Cast
+    history: History
+    surroundings: Surroundings
+    backgrounds: Callable[[], Awaitable[Sequence[str]]]
+
+
+@attrs.define(eq=False)
+class Backend:
+    """A running backend. ``not_ready`` says why it is not ready, and is empty once it is."""
+
+    house: House
+    leases: Leases
+    not_ready: str = "the base character is being loaded"
+    preloaded: trio.Event = attrs.field(factory=trio.Event)
+    """Set when the base character was loaded, or could not be."""
+
+    async def serve_client(self, wire: Wire) -> None:
+        """Run one session to its end. This is the session fence: a bug ends this session and no other."""
+        client_uid = ClientUid(str(uuid4()))
+        with logger.contextualize(session=client_uid[:4]):
+            try:
+                await run_session(wire, self.house, client_uid)
+            except Exception:
+                logger.exception("the session died of a bug; its client is disconnected")
+                await wire.close(1011, "internal error")
+
+    async def drain(self) -> int:
+        """Begin no new turn, and wait ``drain_timeout`` for those that run; how many are left then."""
+        self.house.closing.set()
+        with trio.move_on_after(self.house.system.drain_timeout):
+            async with trio.open_nursery() as nursery:
+                for session in self.house.sessions:
+                    nursery.start_soon(session.wait_quiet)
+        return sum(session.speaking for session in self.house.sessions)
+
+    async def keep_base_character(self) -> None:
+        """Hold the base character's engines, so that the first client need not wait for them."""
+        try:
+            async with self.house.open_character(self.house.cast.base):
+                self.not_ready = ""
+                self.preloaded.set()
+                await trio.sleep_forever()
+        except* (EngineError, ConfigError) as group:
+            self.not_ready = str(first_leaf(group))
+            logger.error("the base character cannot be loaded: {}", self.not_ready)
+            self.preloaded.set()
+
+
+@asynccontextmanager
+async def open_backend(premises: Premises) -> AsyncIterator[Backend]:
+    """A backend that serves clients until the block is left; then whatever runs is cancelled.
+
+    Give turns time with `Backend.drain` before leaving.
+    """
+    async with trio.open_nursery() as nursery:
+        leases = Leases(nursery)
+        house = House(
+            premises.system,
+            premises.cast,
+            premises.history,
+            partial(open_character, leases=leases, surroundings=premises.surroundings),
+            premises.backgrounds,
+        )
+        backend = Backend(house, leases)
+        if premises.system.preload:
+            nursery.start_soon(backend.keep_base_character, name="base character")
+        else:
+            backend.not_ready = ""
+            backend.preloaded.set()
+        yield backend
+        nursery.cancel_scope.cancel("the backend closes")

@@ -1,0 +1,47 @@
+"""All that is wrong with a configuration, the engines' settings included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from .config.character import CharacterConfig, EngineChoice
+from .config.finding import Finding, Findings, Severity
+from .config.load import survey
+from .engines.registry import configure
+from .engines.settings import Surroundings
+from .errors import SettingsError, UnknownEngine
+
+
+def check(path: Path, environ: Mapping[str, str]) -> list[Finding]:
+    """Every finding about ``path``, its characters, and the engines that they choose; blocking.
+
+    An engine that we do not have is a warning: the embedded one is used instead.
+    """
+    seen = survey(path, environ)
+    findings = Findings()
+    findings.extend(seen.findings)
+    for character in seen.characters:
+        findings.extend(engine_findings(character, environ))
+    return list(findings.all)
+
+
+def engine_findings(character: CharacterConfig, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """What is wrong with the engines that ``character`` chooses."""
+    for choice in (character.llm, character.tts):
+        surroundings = Surroundings(choice.folder, environ)
+        try:
+            configure(choice.kind, choice.name, choice.settings, surroundings=surroundings)
+        except UnknownEngine as error:
+            yield _finding("warning", choice, "", str(error))
+        except SettingsError as error:
+            for wrong in (error, *error.others):
+                yield _finding("error", choice, wrong.key, wrong.message)
+
+
+def _finding(severity: Severity, choice: EngineChoice, key: str, message: str) -> Finding:
+    place, _, path = choice.locate(key).rpartition(": ")
+    file, _, line = place.rpartition(":")
+    return (
+        Finding(severity, file, int(line), path, message) if file else Finding(severity, "", 0, path, message)
+    )

@@ -1,0 +1,146 @@
+"""The command line. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, Parameter
+
+if TYPE_CHECKING:
+    from .config.schema import Config
+
+app = App(
+    name="trio-backend",
+    help="The server behind a talking character: it answers sentence by sentence, and can be interrupted.",
+)
+
+Level = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+def main() -> None:
+    """Run the command line; what is wrong goes to standard error in words, with exit code 1."""
+    from .errors import TrioBackendError
+
+    try:
+        app()
+    except TrioBackendError as error:
+        sys.exit(f"trio-backend: {error}")
+
+
+@app.command
+def serve(
+    config: Path | None = None,
+    /,
+    *,
+    host: str | None = None,
+    port: Annotated[int | None, Parameter(name=["--port", "-p"])] = None,
+    strict: bool = False,
+    log_level: Level | None = None,
+) -> None:
+    """Run the backend until Ctrl-C.
+
+    Parameters
+    ----------
+    config
+        A conf.yaml, as Open-LLM-VTuber has it, or its folder. Default: ./conf.yaml, ./conf/conf.yaml, or the
+        one that comes with the package, which needs no model, no key and no network.
+    host
+        Address to listen on instead of the configured one; 0.0.0.0 for all.
+    port
+        Port to listen on instead of the configured one; 0 lets the system choose.
+    strict
+        Treat warnings about the configuration as errors.
+    log_level
+        Least severe message to log, instead of the configured one.
+    """
+    import attrs
+
+    from .observe.log import start_logging
+    from .serve import serve_until_signal
+
+    loaded = _load(config, strict=strict)
+    system = attrs.evolve(
+        loaded.system,
+        host=host or loaded.system.host,
+        port=loaded.system.port if port is None else port,
+        log_level=log_level or loaded.system.log_level,
+    )
+    start_logging(system.log_level)
+    _run(serve_until_signal, attrs.evolve(loaded, system=system))
+
+
+@app.command
+def check(config: Path | None = None, /, *, strict: bool = False) -> None:
+    """Say all that is wrong with a configuration, its characters, and the engines they choose.
+
+    Exits with 1 if there are errors.
+
+    Parameters
+    ----------
+    config
+        A conf.yaml or its folder; found as for `serve`.
+    strict
+        Treat warnings as errors.
+    """
+    from .check import check as find
+    from .config.load import find_config
+
+    path = find_config(config, Path.cwd())
+    findings = find(path, os.environ)
+    for finding in findings:
+        print(f"{finding.severity}: {finding}")
+    errors = [finding for finding in findings if strict or finding.severity == "error"]
+    print(f"{path}: {len(errors)} errors, {len(findings) - len(errors)} warnings")
+    sys.exit(1 if errors else 0)
+
+
+@app.command
+def import_history(folder: Path, /, *, config: Path | None = None) -> None:
+    """Take over the conversations of Open-LLM-VTuber.
+
+    What is there already is skipped, so importing twice changes nothing. Nothing in the folder is changed.
+
+    Parameters
+    ----------
+    folder
+        The old backend's chat_history folder: one folder for each conf_uid, with JSON files.
+    config
+        The configuration whose history_file they go to; found as for `serve`.
+    """
+    from .importing import import_history as run
+
+    _run(run, folder, Path(_load(config).system.history_file))
+
+
+def _load(path: Path | None, *, strict: bool = False) -> Config:
+    """The configuration, with its warnings on standard error."""
+    from .check import engine_findings
+    from .config.load import find_config, load_config
+    from .errors import ConfigError
+
+    found = find_config(path, Path.cwd())
+    loaded = load_config(found, environ=os.environ)
+    findings = [*loaded.findings, *engine_findings(loaded.config.character, os.environ)]
+    errors = [finding for finding in findings if strict or finding.severity == "error"]
+    if errors:
+        raise ConfigError("\n".join(["the configuration is wrong:", *map(str, errors)]))
+    for finding in findings:
+        print(f"{finding.severity}: {finding}", file=sys.stderr)
+    return loaded.config
+
+
+def _run(async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
+    """`trio.run`, with the one error inside an exception group in its place."""
+    import trio
+
+    from .errors import TrioBackendError, first_leaf
+
+    try:
+        trio.run(async_fn, *args)
+    except BaseExceptionGroup as group:
+        leaf = first_leaf(group)
+        raise leaf if isinstance(leaf, TrioBackendError) else group from None

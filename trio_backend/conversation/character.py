@@ -1,0 +1,53 @@
+"""A character who can answer: its configuration and the engines it leases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+
+import attrs
+from loguru import logger
+
+from ..config.character import CharacterConfig, EngineChoice
+from ..engines.base import Llm, Tts
+from ..engines.leases import Leases
+from ..engines.registry import configure
+from ..engines.settings import Surroundings
+from ..errors import ConfigError, SettingsError, UnknownEngine
+
+
+@attrs.frozen
+class Character:
+    """A persona with a mind and a voice, both leased."""
+
+    config: CharacterConfig
+    llm: Llm
+    tts: Tts
+
+
+@asynccontextmanager
+async def open_character(
+    config: CharacterConfig, leases: Leases, surroundings: Surroundings
+) -> AsyncIterator[Character]:
+    """Lease all that the character needs; give it back when the block is left, or cancelled.
+
+    Raises `EngineError` where an engine cannot be opened, `ConfigError` where its settings are wrong.
+    An engine that we do not have is replaced by the embedded one, with a warning in the log.
+    """
+    llm_config, tts_config = engine_config(config.llm, surroundings), engine_config(config.tts, surroundings)
+    async with leases.lease(llm_config) as llm, leases.lease(tts_config) as tts:
+        yield Character(config, llm, tts)
+
+
+def engine_config(choice: EngineChoice, surroundings: Surroundings) -> Hashable:
+    """The frozen configuration of the engine chosen, or of the embedded one where there is none of that name.
+
+    Raises `ConfigError`, with the place of the setting that is wrong.
+    """
+    try:
+        return configure(choice.kind, choice.name, choice.settings, surroundings=surroundings)
+    except UnknownEngine as error:
+        logger.warning("{}: {}", choice.locate(), error)
+        return configure(choice.kind, error.instead, {}, surroundings=surroundings)
+    except SettingsError as error:
+        raise ConfigError(f"{choice.locate(error.key)}: {error.message}") from error

@@ -1,0 +1,128 @@
+"""The conversation of one session: what is remembered, where it is stored, and the turn that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from ..config.system import SystemConfig
+from ..engines.base import Message
+from ..history.store import ConfUid, History, HistoryUid, StoredMessage
+from ..protocol import Control, ForceNewMessage
+from .memory import Memory
+from .record import Record
+from .scene import Scene
+from .turn import Ask, Audience, Turn, TurnLimits
+
+
+@attrs.define(eq=False)
+class Dialogue:
+    """Takes one turn after the other. Only the session's loop calls it.
+
+    Whatever changes the conversation ends the running turn first, so that no turn writes into a
+    conversation that is not its own.
+    """
+
+    _history: History
+    _audience: Audience
+    _limits: TurnLimits
+    memory: Memory
+    record: Record
+    _running: tuple[Scene, Turn] | None = attrs.field(default=None, init=False)
+
+    @classmethod
+    def begin(cls, conf_uid: str, *, history: History, audience: Audience, system: SystemConfig) -> Dialogue:
+        """A new conversation with the character ``conf_uid``."""
+        limits = TurnLimits(system.synthesis_ahead, system.turn_deadline, system.playback_grace)
+        record = Record(history, ConfUid(conf_uid))
+        return cls(history, audience, limits, Memory(system.memory_budget), record)
+
+    @property
+    def speaking(self) -> bool:
+        """Whether a turn is running."""
+        return self._running is not None and self._running[0].turn.occupied
+
+    async def wait_quiet(self) -> None:
+        """Wait until the running turn, if any, has ended by itself."""
+        if self._running is not None:
+            await self._running[0].turn.wait_empty()
+
+    async def answer(self, scene: Scene, ask: Ask) -> None:
+        """Begin a turn; one that is running is superseded."""
+        await self.end_turn("superseded")
+        turn = Turn(scene.character, ask, self.memory, self.record, self._audience, self._limits)
+        await self._audience.tell(Control("conversation-chain-start"))
+        self._running = scene, turn
+        await scene.turn.fill(turn.take, name=f"{scene.config.conf_name}/turn")
+
+    async def barge_in(self, heard: str) -> bool:
+        """End the turn at once; what was said is what was ``heard``. False if none was running."""
+        turn = await self._evict("barge-in")
+        if turn is not None:
+            await turn.cut(heard)
+        return turn is not None
+
+    async def end_turn(self, reason: str) -> None:
+        """End the running turn, if any, and tell the client so; what was sent counts as said."""
+        turn = await self._evict(reason)
+        if turn is not None:
+            await turn.cut(None)
+            await self._audience.tell(ForceNewMessage())
+            await self._audience.tell(Control("conversation-chain-end"))
+
+    async def farewell(self) -> bool:
+        """After the session's tasks have ended: keep what the last turn said. True if it was cut."""
+        running, self._running = self._running, None
+        if running is None or running[1].over:
+            return False
+        await running[1].cut(None)
+        return True
+
+    async def meet(self, conf_uid: str) -> None:
+        """Turn to another character, with a new conversation."""
+        await self.end_turn("another character")
+        self.record = Record(self._history, ConfUid(conf_uid))
+        self.memory.recall(())
+
+    async def begin_new(self) -> HistoryUid:
+        """Leave this conversation for a new one, with the same character."""
+        await self.end_turn("a new conversation")
+        self.memory.recall(())
+        return self.record.begin_new()
+
+    async def resume(self, uid: HistoryUid) -> Sequence[StoredMessage]:
+        """Continue conversation ``uid``; its messages, oldest first.
+
+        Raises `NoSuchHistory` or `HistoryError`, and then nothing has changed.
+        """
+        messages = await self.record.messages(uid)
+        await self.end_turn("another conversation")
+        self.record.uid = uid
+        self.memory.recall(_remembered(message) for message in messages)
+        return messages
+
+    async def delete(self, uid: HistoryUid) -> None:
+        """Delete conversation ``uid`` for good; if it is this one, a new one begins.
+
+        Raises `NoSuchHistory` or `HistoryError`.
+        """
+        if uid == self.record.uid:
+            await self.end_turn("the conversation was deleted")
+        await self.record.delete(uid)
+        if uid == self.record.uid:
+            await self.begin_new()
+
+    async def _evict(self, reason: str) -> Turn | None:
+        """Stop the running turn; the turn, if its end had not been told yet."""
+        if self._running is None:
+            return None
+        scene, turn = self._running
+        turn.timeline.mark_cut(reason)
+        await scene.turn.evict(reason)
+        self._running = None
+        return None if turn.over else turn
+
+
+def _remembered(message: StoredMessage) -> Message:
+    return Message("user" if message.role == "human" else "assistant", message.content, message.name or "")

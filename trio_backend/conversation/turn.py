@@ -1,0 +1,232 @@
+"""One turn: what the user said goes in, spoken sentences come out, in order."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import attrs
+import trio
+from loguru import logger
+
+from ..audio.encoding import encode_sound
+from ..audio.pcm import Pcm
+from ..concurrency import map_in_order
+from ..engines.base import Message, Prompt
+from ..errors import EngineError, HistoryError
+from ..history.store import StoredMessage
+from ..protocol import (
+    Audio,
+    BackendSynthComplete,
+    Control,
+    DisplayText,
+    Error,
+    ForceNewMessage,
+    FullText,
+    Outgoing,
+)
+from ..text.lines import Line, LineReader, joined
+from .character import Character
+from .memory import Memory
+from .record import Record, stored
+from .timeline import Timeline
+
+# Sound up to this size is encoded where we stand: handing it to a thread would cost more than the work.
+ENCODE_INLINE = 64 * 1024  # bytes of samples
+
+
+@attrs.frozen
+class Ask:
+    """What a turn answers: something said, or a nudge, whose text neither memory nor history keep."""
+
+    text: str
+    images: tuple[str, ...] = ()
+    nudge: bool = False
+
+
+class Audience(Protocol):
+    """Who the turn is for."""
+
+    async def tell(self, message: Outgoing) -> None:
+        """Send ``message``; returns when it is on its way. A cancelled tell has sent nothing."""
+        ...
+
+    def expect_playback(self) -> trio.Event:
+        """An event that is set when the client says that it has played everything."""
+        ...
+
+
+@attrs.frozen
+class TurnLimits:
+    """``ahead`` sentences in synthesis at once; the last audio comes within ``deadline`` seconds of the
+    input; the end of playback is awaited ``playback_grace`` seconds longer than the sound lasts."""
+
+    ahead: int
+    deadline: float
+    playback_grace: float
+
+
+@attrs.frozen
+class Performed:
+    """A line made audible: ``wav`` in base64 and its ``volumes``, or None and ``()`` without sound."""
+
+    line: Line
+    wav: str | None = attrs.field(default=None, repr=False)
+    volumes: tuple[float, ...] = attrs.field(default=(), repr=False)
+    seconds: float = 0.0
+
+
+@attrs.define(eq=False)
+class Turn:
+    """One exchange, from the input to the end of playback.
+
+    `take` runs in a slot of the session. Whoever evicts it calls `cut` afterwards, so that memory and
+    history hold what was heard. ``over`` is True once the client has been told that the turn ended.
+    """
+
+    character: Character
+    ask: Ask
+    memory: Memory
+    record: Record
+    audience: Audience
+    limits: TurnLimits
+    timeline: Timeline = attrs.field(factory=Timeline, init=False)
+    over: bool = attrs.field(default=False, init=False)
+    _said: list[Line] = attrs.field(factory=list, init=False)
+    _unsaved: list[StoredMessage] = attrs.field(factory=list, init=False)
+    _voice_failed: bool = attrs.field(default=False, init=False)
+
+    async def take(self) -> None:
+        """Run the turn to its end. Cancel the scope around it to barge in: nothing of it stays."""
+        prompt = self._hear()
+        await self.audience.tell(FullText("Thinking..."))
+        with trio.move_on_after(self.limits.deadline) as patience:
+            await self._perform_reply(prompt)
+        if patience.cancelled_caught:
+            message = f"the reply took longer than {self.limits.deadline:g} s (turn_deadline) and was ended"
+            await self.audience.tell(Error(message, "turn-deadline"))
+        if self.timeline.sound:
+            await self._wait_played()
+        await self._keep_reply(heard=None)
+        await self.audience.tell(ForceNewMessage())
+        await self.audience.tell(Control("conversation-chain-end"))
+        self.over = True
+        logger.info("turn: {}", self.timeline)
+
+    async def cut(self, heard: str | None) -> None:
+        """After an eviction: keep ``heard`` as what was said; None for all that was sent."""
+        await self._keep_reply(heard)
+        logger.info("turn: {}", self.timeline)
+
+    def _hear(self) -> Prompt:
+        """Take in what was said; what the model is to read."""
+        config, ask = self.character.config, self.ask
+        said = Message("user", ask.text, "nudge" if ask.nudge else config.human_name, ask.images)
+        if not ask.nudge:
+            self.memory.hear(said)
+            self._unsaved.append(stored("human", ask.text, name=config.human_name))
+        return Prompt(
+            config.system_prompt,
+            [*self.memory.so_far(), said] if ask.nudge else self.memory.so_far(),
+            config.character_name,
+            tuple(config.emotions),
+        )
+
+    async def _perform_reply(self, prompt: Prompt) -> None:
+        with self.timeline.until_gone("the turn"):
+            async with trio.open_nursery() as nursery:
+                to_perform, lines = trio.open_memory_channel[Line](0)
+                nursery.start_soon(self._read_reply, prompt, to_perform, name="turn/model")
+                nursery.start_soon(self._store_input, name="turn/history")
+                with self.timeline.until_gone("synthesis"):
+                    async with map_in_order(self._perform, lines, ahead=self.limits.ahead) as performed:
+                        async for sentence in performed:
+                            await self._deliver(sentence)
+
+    async def _read_reply(self, prompt: Prompt, lines: trio.MemorySendChannel[Line]) -> None:
+        """The model's tokens, as lines. An error ends the reply; what came before it is still spoken."""
+        config = self.character.config
+        reader = LineReader(config.emotions, config.speech_filters, first_early=config.faster_first_response)
+        with lines:
+            try:
+                with self.timeline.until_gone("model"):
+                    async with self.character.llm.reply(prompt) as tokens:
+                        async for token in tokens:
+                            self.timeline.token()
+                            for line in reader.feed(token):
+                                await self._send_line(lines, line)
+            except EngineError as error:
+                await self.audience.tell(Error(str(error), "engine-error"))
+            for line in reader.flush():
+                await self._send_line(lines, line)
+
+    async def _send_line(self, lines: trio.MemorySendChannel[Line], line: Line) -> None:
+        self.timeline.sentence()
+        await lines.send(line)
+
+    async def _perform(self, line: Line) -> Performed:
+        """Make ``line`` audible. A voice that fails leaves it, and the rest of the turn, to be read."""
+        if not line.spoken or self._voice_failed:
+            return Performed(line)
+        try:
+            pcm = await self.character.tts.speak(line.spoken)
+        except EngineError as error:
+            if not self._voice_failed:
+                self._voice_failed = True
+                await self.audience.tell(Error(str(error), "engine-error"))
+            return Performed(line)
+        if not pcm.samples:
+            return Performed(line)
+        wav, volumes = await _encode(pcm)
+        return Performed(line, wav, volumes, pcm.seconds)
+
+    async def _deliver(self, performed: Performed) -> None:
+        config, line = self.character.config, performed.line
+        expressions = [config.emotions[emotion] for emotion in line.emotions]
+        message = Audio(
+            performed.wav,
+            performed.volumes,
+            DisplayText(line.display, config.character_name, config.avatar),
+            {"expressions": expressions} if expressions else {},
+        )
+        await self.audience.tell(message)
+        self._said.append(line)
+        if performed.wav is not None:
+            self.timeline.audio(performed.seconds)
+
+    async def _wait_played(self) -> None:
+        played = self.audience.expect_playback()  # before we ask, or the answer may slip by
+        await self.audience.tell(BackendSynthComplete())
+        with trio.move_on_after(self.timeline.sound + self.limits.playback_grace):
+            await played.wait()
+
+    async def _store_input(self) -> None:
+        """Put what the user said on disk while the model thinks."""
+        if self._unsaved:
+            await self._store()
+
+    async def _keep_reply(self, heard: str | None) -> None:
+        """Keep what was said in memory, as the model wrote it, and on disk, as it was shown."""
+        config = self.character.config
+        shown = joined(line.display for line in self._said) if heard is None else heard
+        thought = joined(line.source for line in self._said if not line.thought) if heard is None else heard
+        self.memory.say(thought)
+        if shown:
+            self._unsaved.append(stored("ai", shown, name=config.character_name, avatar=config.avatar))
+        if self._unsaved:
+            await self._store()
+
+    async def _store(self) -> None:
+        try:
+            await self.record.add(*self._unsaved)
+        except HistoryError as error:
+            # What could not be stored is tried once more with the reply.
+            await self.audience.tell(Error(str(error), "history-error"))
+        else:
+            self._unsaved.clear()
+
+
+async def _encode(pcm: Pcm) -> tuple[str, tuple[float, ...]]:
+    """WAV in base64 and volumes; long sound in a thread, since the loop has no 10 ms to spare."""
+    if len(pcm.samples) <= ENCODE_INLINE:
+        return encode_sound(pcm)
+    return await trio.to_thread.run_sync(encode_sound, pcm, abandon_on_cancel=True)

@@ -1,0 +1,168 @@
+"""`serve`: a backend on a port, from its configuration to the last closed socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import attrs
+import trio
+from loguru import logger
+
+from .assets import find_backgrounds, live2d_info
+from .backend import Backend, Premises, open_backend
+from .config.cast import DiskCast
+from .config.schema import Config
+from .engines.neighbours import find_ollama
+from .engines.registry import DEFAULTS
+from .engines.settings import Surroundings
+from .history.sqlite import open_sqlite_history
+from .history.store import History
+from .observe.stock import difference, take_stock
+from .server.http import Folders, Pages, http_app
+from .server.listener import Server
+from .server.options import ServerOptions
+from .server.request import UpgradeRequest
+from .server.sockets import open_listeners, port_of
+from .wire import Wire
+
+SIGNALS = (signal.SIGINT,) if sys.platform == "win32" else (signal.SIGINT, signal.SIGTERM)
+
+
+async def serve_until_signal(config: Config) -> None:
+    """`serve` until Ctrl-C or SIGTERM; a second one ends it without waiting for turns."""
+    shutdown = trio.Event()
+    with trio.open_signal_receiver(*SIGNALS) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def listen() -> None:
+                async for number in signals:
+                    if shutdown.is_set():
+                        logger.warning("{} again: ending at once", signal.Signals(number).name)
+                        nursery.cancel_scope.cancel("a second signal")
+                    logger.info("{}: shutting down; once more ends at once", signal.Signals(number).name)
+                    shutdown.set()
+
+            nursery.start_soon(listen, name="signals")
+            await serve(config, shutdown=shutdown)
+            nursery.cancel_scope.cancel("served")
+
+
+async def serve(
+    config: Config,
+    *,
+    shutdown: trio.Event,
+    task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve ``config`` until ``shutdown`` is set; ``task_status`` gets the server's address as a URL.
+
+    Then nothing new is accepted, turns get ``drain_timeout`` to end, clients are closed with 1001, and
+    what is left of tasks, child processes and sockets is logged. Raises `ConfigError` where the port
+    or the certificate cannot be used, `HistoryError` where the conversations cannot.
+    """
+    before = take_stock()
+    async with (
+        open_listeners(config.system.host, config.system.port) as listeners,
+        open_sqlite_history(Path(config.system.history_file)) as history,
+        open_backend(_premises(config, history=history)) as backend,
+        trio.open_nursery() as nursery,
+    ):
+        server = Server(
+            _options(config),
+            {"/client-ws": partial(_serve_client, backend)},
+            http_app(_pages(config, backend)),
+            drain=partial(_drain, backend),
+        )
+        address = _address(config, port_of(listeners[0]))
+        nursery.start_soon(_say_when_ready, backend, address, name="ready")
+        nursery.start_soon(_say_what_is_near, config, name="neighbours")
+        task_status.started(address)
+        remains = await server.serve(listeners, shutdown=shutdown)
+        nursery.cancel_scope.cancel("shutting down")
+    logger.debug("after the drain: {}", remains)
+    logger.info("shut down; left over: {}", difference(take_stock(), before))
+
+
+async def _serve_client(backend: Backend, wire: Wire, _request: UpgradeRequest) -> None:
+    await backend.serve_client(wire)
+
+
+async def _drain(backend: Backend) -> None:
+    left = await backend.drain()
+    if left:
+        logger.warning("{} turns were not over after drain_timeout, and are cut", left)
+
+
+async def _say_when_ready(backend: Backend, address: str) -> None:
+    await backend.preloaded.wait()
+    if not backend.not_ready:
+        logger.info("{} is at {}", backend.house.cast.base.character_name, address)
+
+
+async def _say_what_is_near(config: Config) -> None:
+    """Who has no model configured, and has one running, is told how to use it."""
+    if config.character.llm.name != DEFAULTS["llm"]:
+        return
+    models = await find_ollama()
+    if models is not None:
+        logger.info(
+            "an Ollama server answers on this machine (models: {}): to use it, set llm_provider: ollama_llm "
+            "and llm_configs.ollama_llm.model in {}",
+            ", ".join(models) or "none; run 'ollama pull NAME'",
+            config.path.name,
+        )
+
+
+def _premises(config: Config, *, history: History) -> Premises:
+    return Premises(
+        config.system,
+        DiskCast.of(config, os.environ),
+        history,
+        Surroundings(config.folders.root, os.environ),
+        partial(trio.to_thread.run_sync, find_backgrounds, config.folders.backgrounds),
+    )
+
+
+def _options(config: Config) -> ServerOptions:
+    """The part of the configuration that is the server's."""
+    certificate, key = config.tls or (None, None)
+    names = {field.name for field in attrs.fields(ServerOptions)} - {"tls_certificate", "tls_key"}
+    shared = {name: getattr(config.system, name) for name in names}
+    return ServerOptions(**shared, tls_certificate=certificate, tls_key=key)
+
+
+def _pages(config: Config, backend: Backend) -> Pages:
+    folders = config.folders
+
+    async def models() -> Mapping[str, object]:
+        return attrs.asdict(await trio.to_thread.run_sync(live2d_info, folders.live2d_models))
+
+    def about() -> Sequence[tuple[str, str]]:
+        base = backend.house.cast.base
+        engines = backend.leases.statistics().engines
+        in_use = [(engine.kind, f"{engine.name} ({engine.state})") for engine in engines]
+        return [("character", base.character_name), *in_use]
+
+    return Pages(
+        Folders(
+            folders.live2d_models,
+            folders.backgrounds,
+            folders.avatars,
+            Path(config.system.cache_dir),
+            config.frontend,
+        ),
+        models,
+        about,
+        lambda: backend.not_ready,
+    )
+
+
+def _address(config: Config, port: int) -> str:
+    """Where a browser on this machine finds the server."""
+    host = config.system.host
+    shown = "localhost" if host in ("", "0.0.0.0", "::") else host
+    return f"{'https' if config.tls else 'http'}://{f'[{shown}]' if ':' in shown else shown}:{port}"

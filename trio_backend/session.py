@@ -1,0 +1,342 @@
+"""One connected client, from hello to goodbye: a reader, a writer, and the loop that owns all state."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NewType, TypeAlias, assert_never
+
+import attrs
+import trio
+from loguru import logger
+
+from . import protocol as say
+from .concurrency import names_of_tasks
+from .config.cast import Cast
+from .config.character import CharacterConfig
+from .config.system import SystemConfig
+from .conversation.dialogue import Dialogue
+from .conversation.scene import OpenCharacter, Scene, SceneFailed, SceneReady
+from .conversation.turn import Ask
+from .errors import ConfigError, HistoryError, NoSuchHistory, ProtocolError, WireClosed
+from .history.store import Conversation, History, HistoryUid, StoredMessage
+from .protocol import Incoming, Outgoing, decode, encode
+from .protocol.rate import RateLimit, Verdict
+from .wire import Wire
+
+ClientUid = NewType("ClientUid", str)
+AboutHistory: TypeAlias = (
+    say.FetchHistoryList | say.FetchAndSetHistory | say.CreateNewHistory | say.DeleteHistory
+)
+Happening: TypeAlias = Incoming | SceneReady | SceneFailed
+
+# How long a session may take to clean up before the log names what holds it, and to store its last words.
+CLEAN_UP_EXPECTED = 1.0
+
+
+@attrs.frozen
+class House:
+    """What all sessions share. It outlives every one of them."""
+
+    system: SystemConfig
+    cast: Cast
+    history: History
+    open_character: OpenCharacter
+    backgrounds: Callable[[], Awaitable[Sequence[str]]]
+    """The file names of the background images."""
+    sessions: set[Session] = attrs.field(factory=set)
+    closing: trio.Event = attrs.field(factory=trio.Event)
+    """Set when no new turn may begin."""
+
+
+async def run_session(wire: Wire, house: House, client_uid: ClientUid) -> None:
+    """Serve ``wire`` until the client leaves; all that the session started has ended when this returns."""
+    inbox_send, inbox = trio.open_memory_channel[Happening](0)
+    outbox, to_wire = trio.open_memory_channel[Outgoing](0)
+    async with trio.open_nursery() as watch:
+        async with trio.open_nursery() as nursery:
+            session = Session(client_uid, house, nursery, inbox_send, outbox)
+            nursery.start_soon(_write, wire, to_wire, name=f"{session}/writer")
+            nursery.start_soon(_read, wire, session, name=f"{session}/reader")
+            house.sessions.add(session)
+            try:
+                await session.live(inbox)
+            finally:
+                house.sessions.discard(session)
+                logger.info("clean-up begins; to end: {}", names_of_tasks(nursery))
+                began = trio.current_time()
+                watch.start_soon(_name_the_slow, nursery, name=f"{session}/watch")
+        with trio.move_on_after(CLEAN_UP_EXPECTED, shield=True):
+            await session.farewell()
+        logger.info("clean-up took {:.0f} ms", 1000 * (trio.current_time() - began))
+        watch.cancel_scope.cancel("clean-up is over")
+
+
+async def _read(wire: Wire, session: Session) -> None:
+    """The wire's messages, decoded and in order, to the loop. Ends the session with the wire."""
+    limit = RateLimit(session.house.system.messages_per_second, session.house.system.message_burst)
+    try:
+        while True:
+            frame = await wire.receive()
+            verdict = limit.judge(trio.current_time())
+            if verdict is Verdict.TAKE:
+                await session.hear(frame)
+            elif verdict is Verdict.REFUSE_ALOUD:
+                message = f"more than {limit.per_second:g} messages a second: slow down, or be disconnected"
+                await session.tell(say.Error(message, "rate-limited"))
+            elif verdict is Verdict.CLOSE:
+                await wire.close(1008, "rate-limited")
+            # A task that waits for the next message must not keep the last one alive.
+            del frame
+    except WireClosed as closed:
+        session.end(f"client left: {closed}")
+
+
+async def _write(wire: Wire, messages: trio.MemoryReceiveChannel[Outgoing]) -> None:
+    with messages:
+        try:
+            async for message in messages:
+                await wire.send(encode(message))
+                del message
+        except WireClosed:
+            pass  # the reader notices too, and ends the session
+
+
+async def _name_the_slow(nursery: trio.Nursery) -> None:
+    """Say which tasks still live when a clean-up takes longer than it should. Cancelled when it is over."""
+    await trio.sleep(CLEAN_UP_EXPECTED)
+    logger.warning(
+        "clean-up takes longer than {} s; still there: {}", CLEAN_UP_EXPECTED, names_of_tasks(nursery)
+    )
+
+
+@attrs.define(eq=False)
+class Session:
+    """What one client's session knows. Only its loop, `live`, changes it; `tell` is for its tasks."""
+
+    client_uid: ClientUid
+    house: House
+    _nursery: trio.Nursery
+    _inbox: trio.MemorySendChannel[Happening]
+    _outbox: trio.MemorySendChannel[Outgoing]
+    _dialogue: Dialogue = attrs.field(init=False)
+    _config: CharacterConfig = attrs.field(init=False)
+    _scene: Scene | None = attrs.field(default=None, init=False)
+    _next_scene: Scene | None = attrs.field(default=None, init=False)
+    _waiting: Ask | None = attrs.field(default=None, init=False)
+    """What was asked before there was anybody to answer."""
+    _played: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._config = self.house.cast.base
+        self._dialogue = Dialogue.begin(
+            self._config.conf_uid, history=self.house.history, audience=self, system=self.house.system
+        )
+
+    def __str__(self) -> str:
+        return f"session {self.client_uid[:4]}"
+
+    def __repr__(self) -> str:
+        parts = [
+            f"scene={self._scene.config.conf_name}" if self._scene else "",
+            "turn" if self._dialogue.speaking else "",
+            f"next={self._next_scene.config.conf_name} (loading)" if self._next_scene else "",
+        ]
+        return f"<Session {self.client_uid[:4]} {' '.join(part for part in parts if part)}>"
+
+    # What the session's tasks call.
+
+    async def tell(self, message: Outgoing) -> None:
+        """Hand ``message`` to the writer. Returns at once when the client is gone: the reader ends us."""
+        try:
+            await self._outbox.send(message)
+        except trio.BrokenResourceError:
+            await trio.lowlevel.checkpoint()
+
+    async def hear(self, frame: str | bytes) -> None:
+        """Decode a frame and hand it to the loop; answer one that cannot be read."""
+        try:
+            message = decode(frame)
+        except ProtocolError as error:
+            await self.tell(say.Error(str(error), error.code))
+        else:
+            await self._inbox.send(message)
+
+    def expect_playback(self) -> trio.Event:
+        """An event that is set when the client says that it has played everything."""
+        self._played = trio.Event()
+        return self._played
+
+    def end(self, reason: str) -> None:
+        """Cancel everything that the session has started."""
+        self._nursery.cancel_scope.cancel(reason)
+
+    @property
+    def speaking(self) -> bool:
+        """Whether a turn is running."""
+        return self._dialogue.speaking
+
+    async def wait_quiet(self) -> None:
+        """Wait until no turn is running."""
+        await self._dialogue.wait_quiet()
+
+    async def farewell(self) -> None:
+        """Store what was said in a turn that the end of the session cut."""
+        if await self._dialogue.farewell():
+            logger.info("the running turn was cut")
+
+    # The loop.
+
+    async def live(self, inbox: trio.MemoryReceiveChannel[Happening]) -> None:
+        """Greet the client, then handle what happens, one thing at a time, for ever."""
+        self._change_scene(self._config, asked_for=False)
+        await self.tell(say.GroupUpdate((), is_owner=False))
+        await self.tell(say.FullText("Connection established"))
+        await self._introduce()
+        await self.tell(say.GroupUpdate((), is_owner=False))
+        await self.tell(say.Control("start-mic"))
+        async for happening in inbox:
+            await self._handle(happening)
+            del happening
+
+    async def _handle(self, happening: Happening) -> None:
+        match happening:
+            case say.TextInput(text, images):
+                await self._ask(Ask(text, tuple(image.data for image in images or ())))
+            case say.AiSpeakSignal(images=images):
+                await self._nudge(tuple(image.data for image in images or ()))
+            case say.InterruptSignal(text):
+                self._waiting = None
+                await self._dialogue.barge_in(text)
+            case say.FrontendPlaybackComplete():
+                self._played.set()
+            case say.AudioPlayStart():
+                pass  # for the other members of a group, and there are none
+            case say.FetchConfigs():
+                files = await self.house.cast.files()
+                await self.tell(say.ConfigFiles([say.ConfigFile(file.filename, file.name) for file in files]))
+            case say.SwitchConfig(file):
+                await self._switch(file)
+            case say.RequestInitConfig():
+                await self._introduce()
+            case say.FetchBackgrounds():
+                await self.tell(say.BackgroundFiles(await self.house.backgrounds()))
+            case say.FetchHistoryList() | say.FetchAndSetHistory():
+                await self._handle_history(happening)
+            case say.CreateNewHistory() | say.DeleteHistory():
+                await self._handle_history(happening)
+            case say.RequestGroupInfo():
+                await self.tell(say.GroupUpdate((), is_owner=False))
+            case say.Heartbeat():
+                await self.tell(say.HeartbeatAck())
+            case say.AddClientToGroup() | say.RemoveClientFromGroup():
+                await self.tell(say.Error(f"{happening.type}: groups are not served yet", "not-yet"))
+            case say.MicAudioData() | say.MicAudioEnd() | say.RawAudioData():
+                await self.tell(say.Error(f"{happening.type}: microphones are not served yet", "not-yet"))
+            case SceneReady(scene):
+                await self._enter(scene)
+            case SceneFailed(scene, why):
+                await self._lose(scene, why)
+            case _:
+                assert_never(happening)
+
+    async def _handle_history(self, message: AboutHistory) -> None:
+        try:
+            match message:
+                case say.FetchHistoryList():
+                    conversations = await self._dialogue.record.conversations()
+                    await self.tell(say.HistoryList([_entry(conversation) for conversation in conversations]))
+                case say.FetchAndSetHistory(uid):
+                    messages = await self._dialogue.resume(HistoryUid(uid))
+                    await self.tell(say.HistoryData([_shown(message) for message in messages]))
+                case say.CreateNewHistory():
+                    await self.tell(say.NewHistoryCreated(await self._dialogue.begin_new()))
+                case say.DeleteHistory(uid):
+                    await self._dialogue.delete(HistoryUid(uid))
+                    await self.tell(say.HistoryDeleted(success=True, history_uid=uid))
+                case _:
+                    assert_never(message)
+        except NoSuchHistory as error:
+            await self.tell(say.Error(str(error), "no-such-history"))
+        except HistoryError as error:
+            await self.tell(say.Error(str(error), "history-error"))
+
+    # Turns.
+
+    async def _ask(self, ask: Ask) -> None:
+        if not ask.text.strip() and not ask.images:
+            await self.tell(say.Error("text-input: 'text' is empty, and there is no image", "bad-message"))
+        elif self.house.closing.is_set():
+            await self.tell(say.Error("the server is shutting down", "shutting-down"))
+        elif self._scene is not None and self._scene.present:
+            await self._dialogue.answer(self._scene, ask)
+        else:
+            self._waiting = ask
+            if self._next_scene is None:
+                # It could not be loaded before; perhaps that was mended meanwhile.
+                self._change_scene(self._config, asked_for=False)
+            await self.tell(say.FullText(f"{self._config.character_name} is on the way..."))
+
+    async def _nudge(self, images: tuple[str, ...]) -> None:
+        """Speak unasked, unless somebody is being answered: a nudge is no reason to interrupt oneself."""
+        if not self._dialogue.speaking and self._waiting is None:
+            await self._ask(Ask(self._config.nudge_prompt, images, nudge=True))
+
+    # Scenes.
+
+    async def _introduce(self) -> None:
+        config = self._config
+        await self.tell(
+            say.SetModelAndConf(config.model_info, config.conf_name, config.conf_uid, self.client_uid)
+        )
+
+    async def _switch(self, file: str) -> None:
+        try:
+            config = await self.house.cast.load(file)
+        except ConfigError as error:
+            await self.tell(say.Error(str(error), "bad-config"))
+        else:
+            await self.tell(say.FullText(f"Loading {config.character_name}..."))
+            self._change_scene(config, asked_for=True)
+
+    def _change_scene(self, config: CharacterConfig, *, asked_for: bool) -> None:
+        """Start to load a character; what was loading before is stopped, and gives back what it had."""
+        if self._next_scene is not None:
+            self._next_scene.close("a newer character was chosen")
+        self._next_scene = scene = Scene(config, self._inbox, asked_for)
+        self._nursery.start_soon(
+            scene.play, self.house.open_character, name=f"{self}/scene {config.conf_name}"
+        )
+
+    async def _enter(self, scene: Scene) -> None:
+        """A character is ready: let it take the place of the one before."""
+        if scene is not self._next_scene:
+            return  # late news of one that is no longer wanted
+        previous, self._scene, self._next_scene = self._scene, scene, None
+        self._config = scene.config
+        if scene.asked_for:
+            await self._dialogue.meet(scene.config.conf_uid)
+            await self._introduce()
+            await self.tell(say.ConfigSwitched(f"Switched to {scene.config.conf_name}"))
+        if previous is not None:
+            previous.close("another character took its place")
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            await self._ask(waiting)
+
+    async def _lose(self, scene: Scene, why: str) -> None:
+        """A character could not come, or an engine of the one who is here has died."""
+        if scene is self._next_scene:
+            self._next_scene = self._waiting = None
+            await self.tell(say.Error(f"{scene.config.conf_name} could not be loaded: {why}", "bad-config"))
+        elif scene is self._scene:
+            self._scene = None
+            await self._dialogue.end_turn("its character is gone")
+            await self.tell(say.Error(f"{scene.config.conf_name} had to leave: {why}", "engine-error"))
+
+
+def _shown(message: StoredMessage) -> say.HistoryMessage:
+    return say.HistoryMessage(message.role, message.timestamp, message.content, message.name, message.avatar)
+
+
+def _entry(conversation: Conversation) -> say.HistoryEntry:
+    return say.HistoryEntry(conversation.uid, _shown(conversation.latest), conversation.latest.timestamp)
