@@ -1,0 +1,129 @@
+"""Single values: what is taken for what, and which engine a name chooses."""
+
+from __future__ import annotations
+
+import pytest
+
+from trio_backend.config import documents
+from trio_backend.config.documents import Documents
+from trio_backend.config.finding import Finding, Findings
+from trio_backend.config.load import examine, load_config
+from trio_backend.errors import ConfigError
+
+from .conftest import BASE, Write
+
+
+def finding(write: Write, files: dict[str, str]) -> Finding:
+    """The one finding about these files."""
+    (found,) = examine(write(files), {})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("True", True), ("false", False), ("yes", True), ("Off", False), ("'true'", True), ("null", True)],
+)
+def test_booleans_may_be_written_as_in_yaml_1_1(write: Write, written: str, value: bool) -> None:
+    """Old files hold both kinds; a key without a value means its default."""
+    path = write({"conf.yaml": f"system_config: {{preload: {written}}}\n{BASE}"})
+
+    assert load_config(path, environ={}).config.system.preload is value
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "value"),
+    [("port", "'80'", 80), ("drain_timeout", "'1.5'", 1.5), ("drain_timeout", "3", 3.0)],
+)
+def test_numbers_may_stand_in_quotes(write: Write, key: str, written: str, value: float) -> None:
+    """The old backend read them so."""
+    path = write({"conf.yaml": f"system_config: {{{key}: {written}}}\n{BASE}"})
+
+    assert getattr(load_config(path, environ={}).config.system, key) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "remedy"),
+    [
+        ("preload", "2", "must be true or false"),
+        ("port", "1.5", "must be a whole number"),
+        ("port", "-1", "must be a number from 0 to 65 535"),
+        ("drain_timeout", "soon", "must be a number"),
+        ("drain_timeout", "true", "must be a number"),
+        ("drain_timeout", "[]", "must be a number"),
+        ("drain_timeout", ".nan", "must be a number from 0 to 600 s"),
+        ("max_message_size", "1", "must be a number from 1 024 to 1 073 741 824 bytes"),
+        ("log_level", "loud", "must be one of TRACE, DEBUG, INFO, WARNING, ERROR"),
+        ("cache_dir", "''", "must name a folder"),
+        ("tool_prompts", "5", "must be a section with keys of its own"),
+        ("tool_prompts", "{a: 5}", "must be text, in quotes if it looks like something else"),
+    ],
+)
+def test_a_wrong_value_says_what_is_allowed(write: Write, key: str, written: str, remedy: str) -> None:
+    """Each kind of field has a rule that can be read."""
+    found = finding(write, {"conf.yaml": f"system_config: {{{key}: {written}}}\n{BASE}"})
+
+    assert (found.severity, found.line, found.remedy) == ("error", 1, remedy)
+    assert found.key.startswith(f"system_config.{key}")
+
+
+def test_an_engine_s_settings_are_found_in_lower_case_too(write: Write) -> None:
+    """``tts_model: Edge_TTS`` chose ``edge_tts`` in the old backend; nulls in settings are kept."""
+    tts = "  tts_config: {tts_model: Edge_TTS, edge_tts: {voice: v, rate: null, at: [1, {b: 2}]}}\n"
+
+    choice = load_config(write({"conf.yaml": BASE + tts}), environ={}).config.character.tts
+
+    assert choice.name == "Edge_TTS"
+    assert choice.settings == {"voice": "v", "rate": None, "at": [1, {"b": 2}]}
+    assert choice.locate("at").endswith("conf.yaml:5: character_config.tts_config.edge_tts.at")
+
+
+def test_an_engine_without_settings_is_located_where_it_is_chosen(write: Write) -> None:
+    """An empty block counts as none."""
+    tts = "  tts_config:\n    tts_model: tone_tts\n    tone_tts:\n"
+
+    choice = load_config(write({"conf.yaml": BASE + tts}), environ={}).config.character.tts
+
+    assert choice.settings == {}
+    assert choice.locate() == "conf.yaml:6: character_config.tts_config.tone_tts"
+
+
+def test_an_engine_s_settings_must_be_a_section(write: Write) -> None:
+    """A single value under an engine's name has no meaning."""
+    path = write({"conf.yaml": BASE + "  tts_config: {tts_model: tone_tts, tone_tts: 5}\n"})
+
+    with pytest.raises(ConfigError, match=r"^conf\.yaml:5: character_config\.tts_config\.tone_tts: must be"):
+        load_config(path, environ={})
+
+
+def test_translation_is_not_dropped_in_silence(write: Write) -> None:
+    """Who had turned it on hears another language than before."""
+    text = "  tts_preprocessor_config: {translator_config: {translate_audio: True}}\n"
+
+    found = finding(write, {"conf.yaml": BASE + text})
+
+    assert str(found) == (
+        "conf.yaml:5: character_config.tts_preprocessor_config.translator_config.translate_audio: "
+        "speech is not translated here; it is spoken as it is shown"
+    )
+
+
+def test_a_file_that_is_no_configuration_is_not_read_whole(write: Write) -> None:
+    """Size is looked at first."""
+    path = write({"conf.yaml": BASE})
+    path.write_bytes(b"#" * (documents.MAX_FILE_SIZE + 1))
+
+    (found,) = examine(path, {})
+
+    assert found.message == "the file is over 1 MiB"
+
+
+def test_only_so_many_files_are_kept(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest makes room, and is read anew when it is asked for again."""
+    monkeypatch.setattr(documents, "MAX_KEPT", 2)
+    folder = write({f"{name}.yaml": "a: 1\n" for name in "abc"}).parent
+    kept = Documents()
+
+    first = [kept.read(folder / f"{name}.yaml", name, Findings()) for name in "abc"]
+    again = [kept.read(folder / f"{name}.yaml", name, Findings()) for name in "cba"]
+
+    assert [one is other for one, other in zip(first, reversed(again), strict=True)] == [False, True, True]
