@@ -124,17 +124,18 @@ async def test_leaving_the_block_finishes_what_was_accepted(path: Path, cancel: 
             await store(history, "too late")
         other.rollback()
 
-    async with trio.open_nursery() as callers:
-        with ExitStack() as outside, trio.CancelScope() as block:
-            async with open_sqlite_history(path, busy_timeout=PATIENCE) as history:
-                other = outside.enter_context(locked(path))
-                for content in ("one", "two", "three"):
-                    callers.start_soon(store, history, content)
-                    await wait_all_tasks_blocked()
-                callers.start_soon(unlock, other)
-                if cancel:
-                    block.cancel()
-                    await trio.sleep_forever()
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as callers:
+            with ExitStack() as outside, trio.CancelScope() as block:
+                async with open_sqlite_history(path, busy_timeout=PATIENCE) as history:
+                    other = outside.enter_context(locked(path))
+                    for content in ("one", "two", "three"):
+                        callers.start_soon(store, history, content)
+                        await wait_all_tasks_blocked()
+                    callers.start_soon(unlock, other)
+                    if cancel:
+                        block.cancel()
+                        await trio.sleep_forever()
 
     assert read(path) == ["one", "two", "three"]
 

@@ -96,14 +96,17 @@ class SqliteHistory:
         # Leaving the block closes the queue, on a cancel too; what was accepted until then is still done.
         with trio.CancelScope(shield=True), queue:
             async for first in queue:
-                if group := _take(first, queue):
-                    self._commits += await trio.to_thread.run_sync(
-                        run_group, database, group, limiter=self._thread
-                    )
-                    self._requests += len(group)
-                    self._largest_group = max(self._largest_group, len(group))
-                for request in group:
-                    request.answered.set()
+                await self._run(database, _take(first, queue))
+                # While nobody asks, the last answer, a long list perhaps, is not kept for nobody.
+                del first
+
+    async def _run(self, database: sqlite3.Connection, group: Sequence[Request[object]]) -> None:
+        if group:
+            self._commits += await trio.to_thread.run_sync(run_group, database, group, limiter=self._thread)
+            self._requests += len(group)
+            self._largest_group = max(self._largest_group, len(group))
+        for request in group:
+            request.answered.set()
 
 
 @asynccontextmanager
