@@ -209,6 +209,7 @@ def test_a_flood_without_end_is_cut_between_words(flood: str, ends: str) -> None
     assert LONGEST_SENTENCE // 2 < len(first) <= LONGEST_SENTENCE
     assert first.endswith(ends)
     assert all(len(sentence) <= LONGEST_SENTENCE for sentence in others)
+    assert split("One. Two. " * 5 + flood[:2000]) == split(["One. Two. " * 5 + flood[:2000]])
 
 
 def test_code_that_is_too_long_stays_code() -> None:
