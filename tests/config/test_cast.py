@@ -96,6 +96,9 @@ async def test_nothing_outside_the_folder_can_be_asked_for(write: Write, filenam
     outside = "character_config: {conf_name: Secret}\n"
     names = ("secret.yaml", "characters/sub/deep.yaml", "characters/notes.txt", "characters/folder.yaml/x")
     path = write({"conf.yaml": BASE, "characters/bob.yaml": BOB, **dict.fromkeys(names, outside)})
+    for name in ("..\\secret.yaml", "C:secret.yaml"):
+        # Harmless names here, paths on Windows: refused everywhere, so that a cast can move.
+        (path.parent / "characters" / name).write_text(BOB)
     (path.parent / "characters" / "link.yaml").symlink_to(path.parent / "secret.yaml")
 
     with pytest.raises(ConfigError) as caught:
