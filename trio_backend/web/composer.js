@@ -12,10 +12,10 @@ const MOST_PICTURES = 4, MOST_LINES = 50;
 export class Composer {
   /**
    * @param {(id: string) => HTMLElement} find
-   * @param {{send: (text: string, pictures: Picture[]) => boolean, tell: (words: string) => void}} outward
-   *   `send` is false if it could not be sent: then everything stays where it is
+   * @param {{send: (text: string, pictures: Picture[]) => boolean, stop: () => void, tell: (words: string) => void}} outward
+   *   `send` is false if it could not be sent: then everything stays where it is; `stop` is for sending nothing
    */
-  constructor(find, { send, tell }) {
+  constructor(find, outward) {
     this.form = /** @type {HTMLFormElement} */ (find("composer"));
     this.text = /** @type {HTMLTextAreaElement} */ (find("text"));
     this.tray = find("pictures");
@@ -24,7 +24,7 @@ export class Composer {
     this.file = /** @type {HTMLInputElement} */ (find("file"));
     this.camera = /** @type {HTMLDialogElement} */ (find("camera"));
     this.view = /** @type {HTMLVideoElement} */ (find("camera-view"));
-    this.outward = { send, tell };
+    this.outward = outward;
     /** @type {Picture[]} */ this.pictures = [];
     /** What was sent before; `at` is where in it the arrow keys are. @type {string[]} */
     this.lines = [];
@@ -46,7 +46,7 @@ export class Composer {
 
   #submit() {
     const text = this.text.value.trim();
-    if (!text && !this.pictures.length) return;
+    if (!text && !this.pictures.length) return this.outward.stop();
     if (!this.outward.send(text, this.pictures)) return this.outward.tell(say("notSent"));
     if (text && this.lines.at(-1) !== text) this.lines.push(text);
     this.lines.splice(0, this.lines.length - MOST_LINES);

@@ -2,6 +2,7 @@
 
 import { say } from "./words.js";
 import { join } from "./playback.js";
+import { pathOf } from "./settings.js";
 
 /** More than this many entries are not kept on the page: a kiosk talks for weeks. */
 const MOST = 400;
@@ -24,28 +25,27 @@ export function make(tag, name = "", text = "") {
 }
 
 /** An avatar's picture; its owner's initial where there is none, or none that loads. */
-function portrait(/** @type {string} */ name, /** @type {string|null|undefined} */ file, /** @type {string} */ files) {
+function portrait(/** @type {string} */ name, /** @type {string|null|undefined} */ file, /** @type {(path: string) => URL} */ at) {
   const initial = make("span", "avatar", [...name.trim()][0] ?? "·");
   initial.setAttribute("aria-hidden", "true");
   if (!file) return initial;
-  const url = new URL(`/avatars/${file.replace(/^\/?avatars\//, "").split("/").map(encodeURIComponent).join("/")}`, files);
   const image = make("img", "avatar");
   image.alt = "";
   image.onerror = () => image.replaceWith(initial);
-  image.src = url.href;
+  image.src = at(pathOf("avatars", file)).href;
   return image;
 }
 
 export class Conversation {
   /**
    * @param {{log: HTMLElement, scroll: HTMLElement, latest: HTMLElement}} places
-   * @param {() => string} files the address that avatars are under
+   * @param {(path: string) => URL} at the address of a file on the server
    */
-  constructor({ log, scroll, latest }, files) {
+  constructor({ log, scroll, latest }, at) {
     this.log = log;
     this.scroll = scroll;
     this.latest = latest;
-    this.files = files;
+    this.at = at;
     /** The bubble that grows, if there is one. @type {HTMLElement|null} */
     this.bubble = null;
     /** Tools by their id. @type {Map<string, HTMLElement>} */
@@ -121,7 +121,7 @@ export class Conversation {
       sentence.classList.remove("now");
     }
     const words = this.bubble?.querySelector(".words");
-    if (words?.textContent) words.append(make("span", "cut", say("interrupted")));
+    if (words?.textContent) words.append(" ", make("span", "cut", say("interrupted")));
     this.bubble = null;
   }
 
@@ -158,7 +158,7 @@ export class Conversation {
     if (!open) {
       entry.dataset.owner = owner;
       const who = make("p", "who");
-      who.append(portrait(owner, avatar, this.files()), make("span", "", owner));
+      who.append(portrait(owner, avatar, this.at), make("span", "", owner));
       if (owner) entry.append(who);
       entry.append(make("p", "words"));
       this.#add(entry);

@@ -24,17 +24,19 @@ function find(id) {
 const settings = new Settings();
 speak(settings.choices.language);
 
-const connection = new Connection(() => settings.addresses().socket);
+const connection = new Connection(() => settings.socket);
 const playback = new Playback();
 const face = new Face(/** @type {any} */ (find("face")), () => playback.level());
 const stage = new Stage(face, find);
-const conversation = new Conversation({ log: find("log"), scroll: find("scroll"), latest: find("latest") }, () => settings.addresses().files);
+const conversation = new Conversation({ log: find("log"), scroll: find("scroll"), latest: find("latest") }, (path) => settings.at(path));
 const dialogue = new Dialogue(connection, playback, conversation, stage);
 const visit = new Visit(connection, conversation, dialogue);
 const characters = new Characters(find, visit);
 const conversations = new Conversations(find, visit);
 const sheet = new SettingsSheet(find, settings);
-const composer = new Composer(find, { send: (text, pictures) => dialogue.say(text, pictures), tell });
+const composer = new Composer(find, {
+  send: (text, pictures) => dialogue.say(text, pictures), stop: () => dialogue.bargeIn(), tell,
+});
 const ears = new Ears(find("mic"), connection, settings, {
   bargeIn: () => dialogue.bargeIn(), tell, pictures: () => composer.takePictures(), changed: showState,
 });
@@ -45,7 +47,12 @@ connection.addEventListener("message", (event) => {
   const message = /** @type {CustomEvent} */ (event).detail;
   switch (message.type) {
     case "set-model-and-conf":
-      stage.show(message.model_info ?? {}, String(message.conf_name), String(message.conf_uid), settings.addresses().files);
+      stage.show(message.model_info ?? {}, String(message.conf_name), String(message.conf_uid), (path) => settings.at(path));
+      break;
+    case "full-text":
+      // "Thinking..." and "Connection established" the page says in its own words.
+      news = /^(Thinking|Connection established)/.test(message.text) ? "" : String(message.text ?? "");
+      showState();
       break;
     case "config-files": characters.take(message.configs); break;
     case "history-list": conversations.take(message.histories); break;
@@ -64,7 +71,8 @@ connection.addEventListener("message", (event) => {
 function fail(/** @type {string} */ code, /** @type {string} */ message) {
   // Our offer of bytes, to a server that knows nothing of it: then it is JSON.
   if (code === "unknown-type" || visit.excuse(code)) return;
-  if (code === "not-yet" && ears.listening) {
+  if (code === "not-yet") {
+    // One answer per piece of sound that was on its way: it is said once.
     settings.choose("earOpen", false);
     ears.shut();
     tell(say("noEar"));
@@ -92,9 +100,12 @@ function tell(/** @type {string} */ words) {
 /* ---- the line ---- */
 
 let seconds = 0;
+/** What the server says of itself, until the next turn. */
+let news = "";
 connection.addEventListener("link", (event) => {
   const { link, seconds: wait } = /** @type {CustomEvent} */ (event).detail;
   seconds = wait;
+  news = "";
   if (link === "open") visit.arrive();
   if (link === "lost") {
     dialogue.running = dialogue.awaited = dialogue.deaf = false;
@@ -111,6 +122,8 @@ function showState() {
   house.dataset.turn = dialogue.turn;
   house.dataset.busy = visit.loading ? "yes" : "no";
   find("send").setAttribute("aria-disabled", String(connection.link !== "open"));
+  const stops = dialogue.turn !== "idle" && !(/** @type {HTMLTextAreaElement} */ (find("text")).value);
+  label(find("send"), stops ? "stop" : "send");
   find("state-words").textContent = stateInWords();
 }
 
@@ -119,13 +132,25 @@ function stateInWords() {
   if (connection.link === "lost") return seconds ? say("lost", { seconds }) : say("retrying");
   if (visit.loading) return say("arriving");
   if (dialogue.turn !== "idle") return say(dialogue.turn);
+  if (news) return news;
   return say(ears.listening ? "hearing" : "ready");
 }
 
-dialogue.addEventListener("turn", showState);
+dialogue.addEventListener("turn", () => {
+  news = "";
+  showState();
+});
+find("text").addEventListener("input", showState);
+addEventListener("keydown", (event) => {
+  // In a sheet, Escape closes that.
+  if (event.key === "Escape" && !document.querySelector("dialog[open]") && !event.defaultPrevented) dialogue.bargeIn();
+});
 dialogue.addEventListener("ended", () => conversations.refresh());
 visit.addEventListener("loading", showState);
-visit.addEventListener("moved", showState);
+visit.addEventListener("moved", () => {
+  news = "";
+  showState();
+});
 
 function showStarters() {
   find("starters").replaceChildren(...["starter1", "starter2", "starter3"].map((key) => {

@@ -3,7 +3,7 @@
 import { make } from "./conversation.js";
 import { Microphone } from "./microphone.js";
 import { openWith } from "./panels.js";
-import { serverOf } from "./settings.js";
+import { pathOf, serverOf } from "./settings.js";
 import { say } from "./words.js";
 
 export class SettingsSheet {
@@ -80,5 +80,5 @@ export class SettingsSheet {
 
 /** Where a background image is. @param {string} file @param {import("./settings.js").Settings} settings */
 export function backgroundUrl(file, settings) {
-  return new URL(`/bg/${file.split("/").map(encodeURIComponent).join("/")}`, settings.addresses().files);
+  return settings.at(pathOf("bg", file));
 }

@@ -62,15 +62,21 @@ export class Settings extends EventTarget {
     this.dispatchEvent(new CustomEvent("change", { detail: key }));
   }
 
-  /** The WebSocket's address, and the address that pictures and avatars are under. */
-  addresses() {
+  /** The address of a file on the server: its WebSocket, a picture, an avatar. */
+  at(/** @type {string} */ path) {
     const base = serverOf(this.choices.server) ?? new URL(location.origin);
-    const socket = new URL("/client-ws", base);
-    socket.protocol = base.protocol === "https:" ? "wss:" : "ws:";
+    const url = new URL(path, base);
     // A token that the page was opened with is meant for its own server only.
     const token = new URLSearchParams(location.search).get("token");
-    if (token && base.origin === location.origin) socket.searchParams.set("token", token);
-    return { socket: socket.href, files: base.origin };
+    if (token && url.origin === location.origin) url.searchParams.set("token", token);
+    return url;
+  }
+
+  /** The address to talk to. */
+  get socket() {
+    const url = this.at("/client-ws");
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    return url.href;
   }
 }
 
@@ -84,6 +90,11 @@ export function serverOf(/** @type {string} */ typed) {
   } catch {
     return null;
   }
+}
+
+/** A file's name inside a folder as a path: whatever is in the name, it stays in the folder. */
+export function pathOf(/** @type {string} */ folder, /** @type {string} */ file) {
+  return `/${folder}/${file.split("/").filter((part) => !/^\.*$/.test(part)).map(encodeURIComponent).join("/")}`;
 }
 
 /**

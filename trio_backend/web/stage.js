@@ -51,9 +51,9 @@ export class Stage {
    * @param {Record<string, unknown>} model
    * @param {string} name
    * @param {string} uid
-   * @param {string} files the server's address
+   * @param {(path: string) => URL} at the address of a file on the server
    */
-  show(model, name, uid, files) {
+  show(model, name, uid, at) {
     this.name.textContent = name;
     document.title = name;
     document.documentElement.style.setProperty("--hue", String(hueOfTint(model.tint) ?? hueOf(uid)));
@@ -61,7 +61,7 @@ export class Stage {
     this.emotions = map && typeof map === "object" ? /** @type {Record<string, number|string>} */ (map) : {};
     this.face.dress(seedOf(uid) >>> 9);
     this.face.feel("neutral");
-    const url = typeof model.url === "string" && PICTURE.test(model.url) ? new URL(model.url, files) : null;
+    const url = typeof model.url === "string" && PICTURE.test(model.url) ? at(model.url) : null;
     if (!url || !/^https?:$/.test(url.protocol)) return this.#draw();
     this.portrait.src = url.href;
     this.portrait.hidden = false;

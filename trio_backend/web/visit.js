@@ -41,14 +41,14 @@ export class Visit extends EventTarget {
 
   /** Open a conversation of the past. */
   resume(/** @type {string} */ uid) {
-    this.dialogue.bargeIn();
+    this.#leave();
     this.asked = uid;
     this.connection.send({ type: "fetch-and-set-history", history_uid: uid });
   }
 
   /** Begin a new conversation. */
   begin() {
-    this.dialogue.bargeIn();
+    this.#leave();
     this.connection.send({ type: "create-new-history" });
   }
 
@@ -81,7 +81,8 @@ export class Visit extends EventTarget {
       if (quiet) this.begin();
       return quiet;
     }
-    if (!this.loading || code === "unknown-type") return false;
+    // Other errors are about other things; a server that gives no codes leaves us to guess.
+    if (!this.loading || (code && code !== "bad-config")) return false;
     this.loading = "";
     this.#tell("loading");
     if (this.step !== "switching") return false;
@@ -115,6 +116,12 @@ export class Visit extends EventTarget {
     remember({ file, character: this.character.uid });
     this.#wayBack();
     this.#tell("loading");
+  }
+
+  /** What is being said ends; on a line that is new there is nobody to tell. */
+  #leave() {
+    if (this.step === "here") this.dialogue.bargeIn();
+    else this.dialogue.abandon();
   }
 
   #enter(/** @type {string} */ uid) {

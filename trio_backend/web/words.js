@@ -22,6 +22,7 @@ const WORDS = {
   message: ["Message", "消息", "メッセージ"],
   placeholder: ["Say something…", "说点什么…", "話しかけてみて…"],
   send: ["Send", "发送", "送信"],
+  stop: ["Stop", "停止", "止める"],
   micOn: ["Start listening", "开始聆听", "聞き取りを始める"],
   micOff: ["Stop listening", "停止聆听", "聞き取りを止める"],
   micHold: ["Hold to talk", "按住说话", "押している間だけ話す"],
