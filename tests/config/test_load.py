@@ -87,12 +87,13 @@ def test_loading_raises_one_line_per_mistake(write: Write) -> None:
 
 def test_a_secret_is_in_no_finding_and_in_no_repr(write: Write) -> None:
     """Neither the token in the file nor what a variable holds is ever shown."""
-    text = f"system_config: {{access_token: [hush], port: '${{PORT}}', tool_prompts: [hush]}}\n{BASE}"
+    text = f"system_config: {{access_token: 4711, port: '${{PORT}}', tool_prompts: [hush]}}\n{BASE}"
     wrong = write({"conf.yaml": text})
 
     said = " ".join(lines(wrong, PORT="hush"))
 
     assert "hush" not in said
+    assert "4711" not in said
     assert "system_config.access_token: the value is wrong; must be text" in said
     assert "system_config.port: got '${PORT}'; must be a whole number" in said
     right = write({"conf.yaml": f"system_config: {{access_token: hush}}\n{BASE}"})
