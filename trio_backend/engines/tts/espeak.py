@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -127,9 +128,8 @@ def find_library() -> Library:
             "there is no voice: espeak-ng is not installed. Install it (`apt-get install espeak-ng`, "
             "`brew install espeak-ng`), or `pip install 'trio-backend[voice]'`"
         )
-    import espeakng_loader
-
-    return Library(espeakng_loader.get_library_path(), espeakng_loader.get_data_path())
+    loader = import_module("espeakng_loader")
+    return Library(loader.get_library_path(), loader.get_data_path())
 
 
 @attrs.frozen

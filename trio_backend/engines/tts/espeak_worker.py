@@ -34,13 +34,13 @@ def speak(library: str, data: str, voice: str, prosody: tuple[int, int, int]) ->
     for parameter, value in zip((_RATE, _PITCH, _VOLUME), prosody, strict=True):
         espeak.espeak_SetParameter(parameter, value, 0)
 
-    @_Samples
     def write(samples: int | None, count: int, _events: int) -> int:
         if samples and count > 0:
             sys.stdout.buffer.write(ctypes.string_at(samples, 2 * count))
         return 0
 
-    espeak.espeak_SetSynthCallback(write)
+    callback = _Samples(write)  # named, so that it lives as long as the library calls it
+    espeak.espeak_SetSynthCallback(callback)
     text = sys.stdin.buffer.read()
     failed: int = espeak.espeak_Synth(text, len(text) + 1, 0, 1, 0, _UTF_8 | _END_PAUSE, None, None)
     sys.stdout.buffer.flush()

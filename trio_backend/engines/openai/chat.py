@@ -1,0 +1,137 @@
+"""`Chat`: a language model behind ``/chat/completions``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import attrs
+import httpx2
+import msgspec
+import trio
+
+from ...errors import EngineError
+from ..base import Message, Prompt
+from .connection import ModelServer, open_model_server, read_answer, unreachable
+from .deltas import DeltaReader
+from .refusals import not_a_stream
+
+if TYPE_CHECKING:
+    from ..llm.openai_compatible import ChatConfig
+
+LINGER = 0.05
+"""Seconds for the last bytes of a finished answer, whose connection can then be used again."""
+
+
+@asynccontextmanager
+async def open_chat(config: ChatConfig) -> AsyncIterator[Chat]:
+    """Nothing is asked yet: the first reply makes the first connection."""
+    async with open_model_server(config.endpoint, connect=config.connect_timeout) as server:
+        yield Chat(config, server)
+
+
+@attrs.frozen
+class Chat:
+    """An `Llm`. All replies share one pool of connections."""
+
+    config: ChatConfig
+    _server: ModelServer
+
+    @asynccontextmanager
+    async def reply(self, prompt: Prompt) -> AsyncIterator[trio.abc.ReceiveChannel[str]]:
+        """The request leaves with the first receive; a receive that is cancelled ends the reply."""
+        async with _Reply(self.config, self._server, prompt) as reply:
+            yield reply
+
+
+@attrs.define(eq=False)
+class _Reply(trio.abc.ReceiveChannel[str]):
+    """Reads the answer in the task that receives: no task and no buffer of its own."""
+
+    _config: ChatConfig
+    _server: ModelServer
+    _prompt: Prompt
+    _deltas: DeltaReader = attrs.field(factory=DeltaReader, init=False)
+    _response: httpx2.Response | None = attrs.field(default=None, init=False)
+    _events: AsyncIterator[httpx2.ServerSentEvent] | None = attrs.field(default=None, init=False)
+    _begun: bool = attrs.field(default=False, init=False)
+
+    async def receive(self) -> str:
+        patience = self._config.token_timeout if self._begun else self._config.first_token_timeout
+        with trio.move_on_after(patience):
+            token = await self._next()
+            self._begun = True
+            return token
+        what = "went silent in the middle of its answer" if self._begun else "did not begin to answer"
+        raise EngineError(f"{self._name}: the model {what} within {patience:g} s; it may be overloaded")
+
+    async def aclose(self) -> None:
+        if self._response is None:
+            await trio.lowlevel.checkpoint()
+            return
+        try:
+            # The generators inside the HTTP library end only by reading on: to the end if that is
+            # near, else into this cancellation.
+            with trio.move_on_after(LINGER if self._deltas.finished else 0), suppress(httpx2.RequestError):
+                while self._events is not None:
+                    await anext(self._events)
+        except StopAsyncIteration:
+            pass
+        finally:
+            await self._response.aclose()
+
+    @property
+    def _name(self) -> str:
+        return self._config.endpoint.provider.name
+
+    async def _next(self) -> str:
+        if self._events is None:
+            self._events = await self._ask()
+        try:
+            while not self._deltas.finished:
+                event = await anext(self._events)
+                if token := self._deltas.feed(event.data):
+                    return token
+        except httpx2.RequestError as error:
+            raise EngineError(unreachable(self._config.endpoint, error).text) from error
+        except StopAsyncIteration:
+            raise EngineError(f"{self._name}: the answer broke off before its end; try again") from None
+        raise trio.EndOfChannel
+
+    async def _ask(self) -> AsyncIterator[httpx2.ServerSentEvent]:
+        body = await self._body()
+        self._response = await self._server.ask("chat/completions", body, accept="text/event-stream")
+        if not self._response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+            answer = await read_answer(self._response)
+            raise EngineError(not_a_stream(self._config.endpoint, answer).text)
+        return aiter(httpx2.EventSource(self._response))
+
+    async def _body(self) -> bytes:
+        request = request_of(self._config, self._prompt)
+        if any(message.images for message in self._prompt.messages):
+            # Megabytes of images take longer than the loop may be held up.
+            return await trio.to_thread.run_sync(msgspec.json.encode, request)
+        return msgspec.json.encode(request)
+
+
+def request_of(config: ChatConfig, prompt: Prompt) -> dict[str, object]:
+    """The JSON of the request; what is not set is left to the server."""
+    system = [{"role": "system", "content": prompt.system}] if prompt.system else []
+    request: dict[str, object] = {
+        "model": config.endpoint.model,
+        "messages": [*system, *map(_message, prompt.messages)],
+        "stream": True,
+    }
+    if config.temperature is not None:
+        request["temperature"] = config.temperature
+    if config.max_tokens is not None:
+        request["max_tokens"] = config.max_tokens
+    return request
+
+
+def _message(message: Message) -> dict[str, object]:
+    if not message.images:
+        return {"role": message.role, "content": message.content}
+    images = [{"type": "image_url", "image_url": {"url": url}} for url in message.images]
+    return {"role": message.role, "content": [{"type": "text", "text": message.content}, *images]}

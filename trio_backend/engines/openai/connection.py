@@ -1,0 +1,129 @@
+"""`ModelServer`: requests to one model server, asked again where that helps, and errors in words."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import attrs
+import httpx2
+import trio
+from loguru import logger
+
+from ...errors import EngineError
+from .endpoint import Endpoint
+from .refusals import Answer, Refusal, refusal
+
+PAUSES = (0.2, 0.8)
+"""Seconds before each further attempt."""
+
+PATIENCE = 10.0
+"""A server that asks to be left alone for more than this many seconds is not asked again."""
+
+LIMITS = httpx2.Limits(max_connections=64, max_keepalive_connections=8, keepalive_expiry=60)
+"""Idle connections are kept for the next turn, since a new one to a provider takes 50 to 200 ms."""
+
+_BODY = 65_536
+
+
+@asynccontextmanager
+async def open_model_server(endpoint: Endpoint, *, connect: float) -> AsyncIterator[ModelServer]:
+    """Connections to ``endpoint``, made when they are needed and within ``connect`` seconds each."""
+    is_plain = endpoint.is_local and endpoint.base_url.startswith("http:")
+    # Reading the machine's certificates takes 40 ms.
+    verify = False if is_plain else await trio.to_thread.run_sync(httpx2.create_ssl_context)
+    headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
+    async with httpx2.AsyncClient(
+        base_url=endpoint.base_url,
+        headers=headers,
+        verify=verify,
+        trust_env=not endpoint.is_local,
+        limits=LIMITS,
+        timeout=httpx2.Timeout(None, connect=connect, write=30),
+    ) as client:
+        yield ModelServer(endpoint, client)
+
+
+@attrs.frozen
+class ModelServer:
+    """One endpoint and the connections to it. Callers set the deadlines."""
+
+    endpoint: Endpoint
+    _client: httpx2.AsyncClient = attrs.field(repr=False)
+
+    async def ask(self, path: str, body: bytes, *, accept: str) -> httpx2.Response:
+        """POST ``body`` (JSON) and return the answer, of status 200 and not yet read; the caller closes it.
+
+        What may pass by itself is asked again, twice at most. Raises `EngineError`.
+        """
+        headers = {"Accept": accept, "Content-Type": "application/json"}
+        for pause in (*PAUSES, None):
+            request = self._client.build_request("POST", path, content=body, headers=headers)
+            answer = await self._send(request)
+            if isinstance(answer, httpx2.Response):
+                return answer
+            if pause is None or not answer.passing or answer.after > PATIENCE:
+                raise EngineError(answer.text)
+            logger.debug("asking again: {}", answer.text)
+            await trio.sleep(max(pause, answer.after))
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _send(self, request: httpx2.Request) -> httpx2.Response | Refusal:
+        try:
+            response = await self._client.send(request, stream=True)
+            if response.status_code == 200:
+                return response
+            return refusal(self.endpoint, await read_answer(response))
+        except httpx2.RequestError as error:
+            return unreachable(self.endpoint, error)
+
+
+async def read_answer(response: httpx2.Response) -> Answer:
+    """The beginning of an answer that will not be used; closes it."""
+    body = bytearray()
+    try:
+        with trio.move_on_after(5) as scope:
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) >= _BODY:
+                    # Not `break`: the generators inside the HTTP library end only by reading on.
+                    scope.cancel()
+    finally:
+        await response.aclose()
+    headers = response.headers
+    return Answer(
+        response.status_code,
+        headers.get("content-type", ""),
+        bytes(body[:_BODY]),
+        headers.get("retry-after", ""),
+    )
+
+
+def unreachable(endpoint: Endpoint, error: httpx2.RequestError) -> Refusal:
+    """What a failed request means. The text names the address, never what was sent."""
+    causes = tuple(_causes(error))
+    name, address = endpoint.provider.name, endpoint.address
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return Refusal(f"{name}: no server is called {endpoint.host!r}; check base_url, and the network")
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return Refusal(f"{name}: no trusted connection to {address}; check base_url, and the certificate")
+    if isinstance(error, httpx2.ProxyError):
+        return Refusal(f"{name}: the proxy gives no way to {address}; check HTTP_PROXY and HTTPS_PROXY")
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        remedy = endpoint.provider.start or "is the server running, and is base_url right?"
+        return Refusal(f"{name}: nothing listens at {address}; {remedy}", passing=True)
+    if isinstance(error, httpx2.TimeoutException):
+        return Refusal(f"{name}: no connection to {address} in time; check base_url, and the network")
+    return Refusal(f"{name}: the connection to {address} broke off; try again", passing=True)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """``error`` and all that led to it, groups taken apart."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for member in error.exceptions:
+                yield from _causes(member)
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,120 @@
+"""What a model server answered instead of an answer, as what a person should do about it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import attrs
+import msgspec
+
+from .endpoint import Endpoint
+
+_WORD = re.compile(r"[\w.-]{1,48}")
+_QUOTA = {"insufficient_quota", "insufficient_balance", "billing_hard_limit_reached", "billing_not_active"}
+_CONTEXT = re.compile(rb"context[ _](length|size|window)|maximum context|too many tokens", re.IGNORECASE)
+
+
+@attrs.frozen
+class Answer:
+    """The beginning of an HTTP answer that is not the one wanted."""
+
+    status: int
+    content_type: str = ""
+    body: bytes = b""
+    retry_after: str = ""
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is meant for a browser."""
+        return "html" in self.content_type.lower() or self.body.lstrip()[:1] == b"<"
+
+    @property
+    def error(self) -> Any:
+        """The ``error`` of the JSON that servers of this kind send, else None."""
+        try:
+            body = msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return None
+        return body.get("error") if isinstance(body, dict) else None
+
+    @property
+    def code(self) -> str:
+        """The error's code or type. Nothing else of a body is ever repeated: it may quote prompt or key."""
+        error = self.error if isinstance(self.error, dict) else {}
+        words = [error.get("code"), error.get("type")]
+        return next((word for word in words if isinstance(word, str) and _WORD.fullmatch(word)), "")
+
+
+@attrs.frozen
+class Refusal:
+    """Why there is no answer, in words for a person.
+
+    ``passing`` says that asking again may help, ``after`` how many seconds the server wants to be left alone.
+    """
+
+    text: str
+    passing: bool = False
+    after: float = 0.0
+
+
+def refusal(endpoint: Endpoint, answer: Answer) -> Refusal:
+    """What ``answer`` means for somebody who wants to use ``endpoint``."""
+    told = f"{answer.status}, {answer.code}" if answer.code else f"{answer.status}"
+    name, status = endpoint.provider.name, answer.status
+    if status in {401, 403}:
+        return Refusal(_wrong_key(endpoint, told))
+    if status == 402 or answer.code in _QUOTA:
+        return Refusal(f"{name}: the account has no credit left ({told}); look at its plan and billing")
+    if status == 429:
+        return _too_many(name, told, answer.retry_after)
+    if status in {408, 425} or status >= 500:
+        text = f"{name}: the server at {endpoint.address} failed ({told}); its own log says why"
+        return Refusal(text, passing=True, after=_seconds(answer.retry_after))
+    return Refusal(_wrong_request(endpoint, answer, told))
+
+
+def not_a_stream(endpoint: Endpoint, answer: Answer) -> Refusal:
+    """An answer that is said to be one, but is of a type that no model server sends."""
+    if answer.is_page:
+        return Refusal(_wrong_url(endpoint, "a web page"))
+    kind = answer.content_type.partition(";")[0] or "something of no type"
+    return Refusal(_wrong_url(endpoint, kind if re.fullmatch(r"[\w.+/-]+", kind) else "something else"))
+
+
+def _wrong_request(endpoint: Endpoint, answer: Answer, told: str) -> str:
+    name, model = endpoint.provider.name, endpoint.model
+    if answer.code == "model_not_found" or (answer.status == 404 and answer.error is not None):
+        remedy = endpoint.provider.find_model.format(model=model) or f"{endpoint.base_url}/models lists those"
+        return f"{name}: the server has no model {model!r} ({told}); {remedy}"
+    if answer.is_page or answer.status == 404 or answer.status < 400 or answer.status == 405:
+        return _wrong_url(endpoint, f"no model's answer ({told})")
+    if answer.status == 413 or answer.code == "context_length_exceeded" or _CONTEXT.search(answer.body):
+        return f"{name}: the conversation is too long for {model!r} ({told}); start a new one"
+    if "content" in answer.code and ("filter" in answer.code or "policy" in answer.code):
+        return f"{name}: the provider's content filter refused the conversation ({told})"
+    return (
+        f"{name}: the server refused the request ({told}); "
+        f"check the settings of {model!r}, and whether it can take what was sent (images, for instance)"
+    )
+
+
+def _wrong_key(endpoint: Endpoint, told: str) -> str:
+    wish = "does not accept the API key" if endpoint.api_key else "wants an API key"
+    return f"{endpoint.provider.name} {wish} ({told}); set {endpoint.where_the_key_is_set}"
+
+
+def _wrong_url(endpoint: Endpoint, what: str) -> str:
+    hint = "" if re.search(r"/v\d", endpoint.base_url) else ", which usually ends in /v1"
+    return f"{endpoint.provider.name}: {endpoint.base_url} gives {what}; check base_url{hint}"
+
+
+def _too_many(name: str, told: str, retry_after: str) -> Refusal:
+    seconds = _seconds(retry_after)
+    wait = f"wait {seconds:.0f} s" if seconds else "wait a little"
+    return Refusal(f"{name}: too many requests ({told}); {wait}, or use another model", True, seconds)
+
+
+def _seconds(retry_after: str) -> float:
+    """The seconds of a Retry-After header; 0 where there is none, or it is a date."""
+    return float(retry_after) if re.fullmatch(r"\d{1,6}(\.\d{1,6})?", retry_after) else 0.0
