@@ -2,7 +2,8 @@
 
 Each line is one event. ``client`` is what the client says, ``server`` what it must hear next (the
 fields given; ``"*"`` is any value but null), ``silence`` how many seconds nothing may come, ``clock`` the
-time since the connection, in seconds. ``remember`` keeps a field of what was heard, by its dotted path, as ``$name``.
+time since the connection, in seconds. ``remember`` keeps a field of what was heard, by its dotted path,
+as ``$name``.
 """
 
 from __future__ import annotations

@@ -40,8 +40,5 @@ def engine_findings(character: CharacterConfig, environ: Mapping[str, str]) -> I
 
 
 def _finding(severity: Severity, choice: EngineChoice, key: str, message: str) -> Finding:
-    place, _, path = choice.locate(key).rpartition(": ")
-    file, _, line = place.rpartition(":")
-    return (
-        Finding(severity, file, int(line), path, message) if file else Finding(severity, "", 0, path, message)
-    )
+    place = choice.where(key)
+    return Finding(severity, place.file, place.line, place.key, message)

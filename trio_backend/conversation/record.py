@@ -46,7 +46,7 @@ class Record:
                 await self._history.append(self.conf_uid, self.uid, *messages)
         except trio.TooSlowError as error:
             raise HistoryError(
-                f"the disk took no message for {STORE_TIMEOUT:.0f} s; this part of the conversation may be lost"
+                f"the disk took nothing for {STORE_TIMEOUT:.0f} s: this part of the conversation may be lost"
             ) from error
 
     async def messages(self, uid: HistoryUid) -> Sequence[StoredMessage]:

@@ -39,16 +39,14 @@ class Scene:
         """Load the character, say so, then stay until `close`. Cancelling gives back what was loaded."""
         with self._scope:
             try:
-                async with open_character(self.config) as self.character:
-                    # Inside the engines, so that a turn is over before they are given back.
-                    async with trio.open_nursery() as nursery:
-                        self.turn = Slot(nursery)
-                        self.present = True
-                        try:
-                            await self._inbox.send(SceneReady(self))
-                            await trio.sleep_forever()
-                        finally:
-                            self.present = False
+                # The nursery is inside the engines, so that a turn is over before they are given back.
+                async with open_character(self.config) as self.character, trio.open_nursery() as nursery:
+                    self.turn, self.present = Slot(nursery), True
+                    try:
+                        await self._inbox.send(SceneReady(self))
+                        await trio.sleep_forever()
+                    finally:
+                        self.present = False
             except* (EngineError, ConfigError) as group:
                 await self._inbox.send(SceneFailed(self, str(first_leaf(group))))
 

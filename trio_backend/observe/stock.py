@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import sys
 import threading
 
 import attrs
@@ -32,7 +32,7 @@ def take_stock() -> Stock:
         threads=threading.active_count(),
         children=len(process.children(recursive=True)),
         sockets=len(process.net_connections("inet")),
-        files=process.num_fds() if os.name == "posix" else process.num_handles(),
+        files=process.num_handles() if sys.platform == "win32" else process.num_fds(),
     )
 
 
