@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import trio
@@ -42,6 +42,10 @@ def port_of(listener: trio.SocketListener) -> int:
 
 
 async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
+    if host == "localhost":
+        # Browsers try both, whatever the hosts file says.
+        both = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+        return both if _has_ipv6() else both[:1]
     try:
         found = await trio.socket.getaddrinfo(
             host or None, port, type=trio.socket.SOCK_STREAM, flags=trio.socket.AI_PASSIVE
@@ -49,15 +53,10 @@ async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, s
     except (socket.gaierror, UnicodeError) as error:
         raise ConfigError(f"cannot listen on {host!r}: {error}; give an address of this machine") from error
     unique = dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found)
-    # IPv4 first: where IPv6 is switched off, its socket is the one that may be missing.
-    order = sorted(unique, key=lambda entry: entry[0] != socket.AF_INET)
-    return [entry for entry in order if entry[0] == socket.AF_INET or _has_ipv6(order)]
+    return list(unique)
 
 
-def _has_ipv6(entries: Sequence[tuple[socket.AddressFamily, str]]) -> bool:
-    # Whoever names an IPv6 address gets it or an error; `localhost` may also mean one that is not there.
-    if all(family == socket.AF_INET6 for family, _ in entries):
-        return True
+def _has_ipv6() -> bool:
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
             probe.bind(("::1", 0))

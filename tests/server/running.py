@@ -1,0 +1,106 @@
+"""A running server on a free port, with the handlers that the tests need."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import trio
+from starlette.types import ASGIApp
+
+from trio_backend.server import (
+    Remains,
+    Server,
+    ServerOptions,
+    UpgradeRequest,
+    WebSocketHandler,
+    open_listeners,
+    port_of,
+)
+from trio_backend.server.http import Folders, Pages, http_app
+from trio_backend.wire import Wire
+
+NOWHERE = Path("no") / "such" / "folder"
+
+
+async def echo(wire: Wire, _request: UpgradeRequest) -> None:
+    """Say everything again; of bytes, only that they were bytes."""
+    while True:
+        message = await wire.receive()
+        await wire.send(message.encode() if isinstance(message, str) else b"%d bytes" % len(message))
+
+
+async def say_goodbye(wire: Wire, _request: UpgradeRequest) -> None:
+    """Return after the first message."""
+    await wire.receive()
+
+
+async def pour(wire: Wire, _request: UpgradeRequest) -> None:
+    """Send for ever, and receive nothing."""
+    while True:
+        await wire.send(b"x" * 1_000_000)
+
+
+def pages(folders: Folders | None = None, *, unready: str = "") -> Pages:
+    """A site with nothing on it but ``folders``."""
+
+    async def models() -> Mapping[str, object]:
+        return {"type": "live2d-models/info", "count": 0, "characters": []}
+
+    return Pages(
+        folders or Folders(NOWHERE, NOWHERE, NOWHERE, NOWHERE),
+        models,
+        lambda: [("Character", "<b>Mao</b>")],
+        lambda: unready,
+    )
+
+
+@attrs.define(eq=False)
+class Running:
+    """A server, where it listens, how to end it, and what was left once it has ended."""
+
+    server: Server
+    port: int
+    shutdown: trio.Event = attrs.field(factory=trio.Event)
+    ended: trio.Event = attrs.field(factory=trio.Event)
+    remains: Remains | None = None
+
+    async def stop(self) -> Remains:
+        """Shut down; what was left."""
+        self.shutdown.set()
+        await self.ended.wait()
+        assert self.remains is not None
+        return self.remains
+
+    async def wait_connections(self, count: int) -> None:
+        """Wait until the server has this many connections."""
+        with trio.fail_after(5):
+            # The server has no event for that, and needs none: this is for tests only.
+            while self.server.connections != count:  # noqa: ASYNC110
+                await trio.sleep(0.005)
+
+
+@asynccontextmanager
+async def run_server(
+    options: ServerOptions | None = None,
+    *,
+    app: ASGIApp | None = None,
+    routes: Mapping[str, WebSocketHandler] | None = None,
+) -> AsyncIterator[Running]:
+    """A server on 127.0.0.1, shut down when the block is left."""
+    handlers = {"/echo": echo, "/goodbye": say_goodbye, "/pour": pour, **(routes or {})}
+    server = Server(options or ServerOptions(), handlers, app or http_app(pages()))
+    async with open_listeners("127.0.0.1", 0) as listeners, trio.open_nursery() as nursery:
+        running = Running(server, port_of(listeners[0]))
+
+        async def serve(task_status: trio.TaskStatus[None]) -> None:
+            running.remains = await server.serve(
+                listeners, shutdown=running.shutdown, task_status=task_status
+            )
+            running.ended.set()
+
+        await nursery.start(serve)
+        yield running
+        running.shutdown.set()

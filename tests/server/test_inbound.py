@@ -1,0 +1,65 @@
+"""`Inbound`: frames to messages, wherever the network cuts them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
+from tests.server.raw_client import BINARY, CONT, PING, TEXT, frame
+from trio_backend.server.inbound import Inbound
+
+messages = st.lists(st.one_of(st.text(max_size=200), st.binary(max_size=200)), max_size=5)
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> tuple[list[str | bytes], bytes]:
+    """Messages, and the bytes of them in fragments with pings in between."""
+    said = draw(messages)
+    sent = bytearray()
+    for message in said:
+        data = message.encode() if isinstance(message, str) else message
+        cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=4)))
+        edges = [0, *cuts, len(data)]
+        opcode = TEXT if isinstance(message, str) else BINARY
+        for number, (begin, end) in enumerate(pairwise(edges)):
+            sent += frame(opcode, data[begin:end], fin=number == len(cuts))
+            opcode = CONT
+            if draw(st.booleans()):
+                sent += frame(PING, b"?")
+    return said, bytes(sent)
+
+
+def understand(sent: bytes, cuts: list[int]) -> list[str | bytes]:
+    """What the server understands of these bytes, cut at these places."""
+    inbound = Inbound(ServerProtocol(state=OPEN))
+    edges = [0, *sorted(cut % (len(sent) + 1) for cut in cuts), len(sent)]
+    for begin, end in pairwise(edges):
+        inbound.feed(sent[begin:end])
+        while inbound.unparsed:
+            inbound.parse_piece()
+    assert inbound.end is None
+    return list(inbound.messages)
+
+
+@given(conversations(), st.lists(st.integers(0, 10_000), max_size=10))
+def test_cutting_the_bytes_anywhere_gives_the_same_messages(
+    conversation: tuple[list[str | bytes], bytes], cuts: list[int]
+) -> None:
+    """TCP may cut where it likes, clients may fragment how they like: what was said was said."""
+    said, sent = conversation
+    assert understand(sent, cuts) == said
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_make_it_fail(garbage: bytes) -> None:
+    """Whatever a client sends, it gives messages or an end with a code, and never an exception."""
+    inbound = Inbound(ServerProtocol(state=OPEN, max_size=100))
+    inbound.feed(garbage)
+    while inbound.unparsed:
+        inbound.parse_piece()
+    if inbound.end is not None:
+        assert 1000 <= inbound.end[0] < 5000

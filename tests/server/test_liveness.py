@@ -1,0 +1,88 @@
+"""One task finds out which connections are dead, on the virtual clock."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import MockClock, memory_stream_pair
+
+from tests.server.raw_client import PING, PONG, RawClient, frame
+from trio_backend.errors import ConfigError, WireClosed
+from trio_backend.server import ServerOptions
+from trio_backend.server.liveness import drop_the_dead
+from trio_backend.server.websocket import WebSocketWire
+
+OPTIONS = ServerOptions(ping_interval=20, pong_timeout=45)
+
+
+def open_pair() -> tuple[WebSocketWire, RawClient]:
+    ours, theirs = memory_stream_pair()
+    return WebSocketWire(ours), RawClient(theirs, patience=100)
+
+
+async def test_a_client_that_answers_no_ping_is_dropped(autojump_clock: MockClock) -> None:
+    """After two rounds of pings, and at most one interval later than it could be."""
+    wire, client = open_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(drop_the_dead, [wire], OPTIONS)
+        with pytest.raises(WireClosed) as caught:
+            await wire.receive()
+        assert caught.value.code == 1006
+        assert trio.current_time() == 60
+        nursery.cancel_scope.cancel()
+    assert [await client.frame(), await client.frame()] == [(0x80 | PING, b"")] * 2
+    await client.ended()
+
+
+async def test_a_client_that_answers_stays_for_ever(autojump_clock: MockClock) -> None:
+    """A pong is all that is asked of an idle client."""
+    wire, client = open_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(drop_the_dead, [wire], OPTIONS)
+        nursery.start_soon(wire.receive)
+        for _ in range(50):
+            assert await client.frame() == (0x80 | PING, b"")
+            await trio.sleep(15)
+            await client.send(frame(PONG))
+        assert trio.current_time() > 900
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_wire_on_which_nobody_receives_is_left_alone(autojump_clock: MockClock) -> None:
+    """Its pongs may lie unread: that is our slowness, and not the client's."""
+    wire, client = open_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(drop_the_dead, [wire], OPTIONS)
+        await trio.sleep(1000)
+        nursery.start_soon(wire.receive)
+        await trio.sleep(1)
+        await wire.send(b"still here")
+        assert await client.message() == "still here"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_stuck_ping_does_not_delay_the_others(autojump_clock: MockClock) -> None:
+    """A client that reads nothing is not pinged at the cost of those that do."""
+    stuck_stream, _unread = trio.testing.lockstep_stream_pair()
+    stuck = WebSocketWire(stuck_stream)
+    wire, client = open_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(drop_the_dead, [stuck, wire], OPTIONS)
+        nursery.start_soon(wire.receive)
+
+        @nursery.start_soon
+        async def receive() -> None:
+            with pytest.raises(WireClosed):
+                await stuck.receive()
+
+        for number in range(1, 4):
+            assert await client.frame() == (0x80 | PING, b"")
+            assert trio.current_time() <= 40 * number
+            await client.send(frame(PONG))
+        nursery.cancel_scope.cancel()
+
+
+def test_a_timeout_that_leaves_no_time_to_answer_is_refused() -> None:
+    """The message names both settings."""
+    with pytest.raises(ConfigError, match=r"pong_timeout .* ping_interval"):
+        ServerOptions(ping_interval=60, pong_timeout=45)
