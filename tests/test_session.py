@@ -1,4 +1,4 @@
-"""What a session promises beyond the transcripts: endings, evictions, failures and limits, on the virtual clock."""
+"""What a session promises beyond the transcripts, on the virtual clock: endings, failures and limits."""
 
 from __future__ import annotations
 
@@ -49,10 +49,15 @@ async def stored(backend: Backend, conf_uid: str = "mao_001") -> list[tuple[str,
     return [(message.role, message.content) for message in messages]
 
 
-def changed(premises: Premises, kind: str, name: str, settings: Mapping[str, object]) -> Premises:
-    """The premises with another engine for the base character."""
-    choice = EngineChoice("llm" if kind == "llm" else "tts", name, settings)
-    base = attrs.evolve(premises.cast.base, **{kind: choice})
+def with_llm(premises: Premises, settings: Mapping[str, object]) -> Premises:
+    """The premises with other settings of the echo model for the base character, who is alone."""
+    base = attrs.evolve(premises.cast.base, llm=EngineChoice("llm", "echo_llm", settings))
+    return attrs.evolve(premises, cast=MemoryCast(base))
+
+
+def with_tts(premises: Premises, settings: Mapping[str, object]) -> Premises:
+    """The premises with other settings of the tone voice for the base character, who is alone."""
+    base = attrs.evolve(premises.cast.base, tts=EngineChoice("tts", "tone_tts", settings))
     return attrs.evolve(premises, cast=MemoryCast(base))
 
 
@@ -157,7 +162,7 @@ async def test_a_model_that_fails_is_told_and_the_turn_ends(
 ) -> None:
     """What came before the failure is still spoken, and the session goes on."""
     settings = {"token_delay": 0.1, "fail": "the model is gone: start it again", "fail_at": 4}
-    async with open_backend(changed(premises, "llm", "echo_llm", settings)) as backend:
+    async with open_backend(with_llm(premises, settings)) as backend:
         client = await meet(backend, nursery)
         heard = await client.turn(THREE)
         assert shown(heard) == ["One two three.", "Four"]
@@ -174,7 +179,7 @@ async def test_a_voice_that_fails_leaves_the_text(
     autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
 ) -> None:
     """Each sentence still comes, without sound; the error is told once and never spoken."""
-    broken = changed(premises, "tts", "tone_tts", {"fail_on": "Four"})
+    broken = with_tts(premises, {"fail_on": "Four"})
     async with open_backend(broken) as backend:
         client = await meet(backend, nursery)
         heard = await client.turn(THREE)
@@ -188,7 +193,7 @@ async def test_a_reply_without_end_is_ended(
     autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
 ) -> None:
     """A turn has a deadline of its own, whatever the engines do."""
-    slow = changed(premises, "llm", "echo_llm", {"token_delay": 100})
+    slow = with_llm(premises, {"token_delay": 100})
     async with open_backend(slow) as backend:
         client = await meet(backend, nursery)
         began = trio.current_time()
@@ -203,7 +208,7 @@ async def test_sentences_leave_in_order_however_long_their_synthesis_takes(
 ) -> None:
     """Three are in synthesis at once: together they take as long as the longest."""
     settings = {"seconds_per_character": 0.01, "delay": 1.0}
-    async with open_backend(changed(premises, "tts", "tone_tts", settings)) as backend:
+    async with open_backend(with_tts(premises, settings)) as backend:
         client = await meet(backend, nursery)
         began = trio.current_time()
         await client.say("text-input", text=THREE)
@@ -216,7 +221,7 @@ async def test_an_input_before_the_character_is_there_waits_for_it(
     autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
 ) -> None:
     """Only the last of several is answered."""
-    slow = changed(premises, "llm", "echo_llm", {"load": 30})
+    slow = with_llm(premises, {"load": 30})
     async with open_backend(slow) as backend:
         client = await meet(backend, nursery)
         began = trio.current_time()
@@ -250,7 +255,7 @@ async def test_a_character_that_cannot_come_is_tried_again_at_the_next_input(
 async def test_ten_rapid_switches_end_in_the_last(
     autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
 ) -> None:
-    """Engines that take 5 s: ten switches within a second are over 5 s after the tenth; nothing else is left."""
+    """Engines that take 5 s: ten quick switches are over 5 s after the tenth, with nothing of the others left."""
     names = [f"c{n}" for n in range(10)]
     others = {f"{name}.yaml": slow_one(name) for name in names}
     async with open_backend(attrs.evolve(premises, cast=MemoryCast(premises.cast.base, others))) as backend:
@@ -336,6 +341,7 @@ async def test_draining_lets_turns_end_and_begins_no_new_ones(
     client, endless = await connect(), await connect()
     await client.say("text-input", text="One two three.")
     await endless.say("text-input", text=" ".join(["word"] * 1000))
+    await endless.until("full-text")
     results: list[int] = []
 
     async def drain() -> None:

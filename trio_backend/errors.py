@@ -8,6 +8,7 @@ TrioBackendError
 ├── EngineError        a model or a voice could not do its job; says what to do
 ├── HistoryError       conversations cannot be stored or read; says which file, and what to do
 ├── NoSuchHistory      this character has no conversation of that name
+├── NoConnection       no server can be reached at an address; says why, and what to do
 └── WireClosed         the other side is gone
 """
 
@@ -68,6 +69,17 @@ class HistoryError(TrioBackendError):
 
 class NoSuchHistory(TrioBackendError):
     """This character has no conversation of that name."""
+
+
+class NoConnection(TrioBackendError):
+    """No server can be reached at an address, or it does not let us in. The text says what to do about it.
+
+    ``lasting`` says that trying again will not help.
+    """
+
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 class WireClosed(TrioBackendError):

@@ -32,8 +32,14 @@ def take_stock() -> Stock:
         threads=threading.active_count(),
         children=len(process.children(recursive=True)),
         sockets=len(process.net_connections("inet")),
-        files=process.num_handles() if sys.platform == "win32" else process.num_fds(),
+        files=_open_files(process),
     )
+
+
+def _open_files(process: psutil.Process) -> int:
+    if sys.platform == "win32":
+        return process.num_handles()
+    return process.num_fds()
 
 
 def difference(after: Stock, before: Stock) -> Stock:

@@ -54,6 +54,8 @@ export class Ears {
   shut(finish = false) {
     const was = this.mode;
     if (was === "shut") return;
+    // Hands-free, the last splinter of a piece says nothing; of an utterance it is the end of a word.
+    if (was === "free") this.#become("shut");
     this.#queue(async () => {
       await this.microphone.stop();
       this.#become("shut");
