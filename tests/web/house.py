@@ -1,0 +1,104 @@
+"""A real server in a child process, with characters that need nothing and a port that stays its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import attrs
+
+import trio_backend
+
+WEB = Path(trio_backend.__file__).parent / "web"
+
+# The echo says what it is told, so a test chooses the reply; the voice hums as long as one would speak fast.
+_BASE = """
+system_config: {{host: 127.0.0.1, port: {port}, config_alts_dir: characters, frontend_dir: '{web}'}}
+character_config:
+  conf_name: Mao
+  conf_uid: mao_001
+  character_name: Mao
+  live2d_model_name: mao
+  persona_prompt: You are Mao.
+  agent_config:
+    agent_settings: {{basic_memory_agent: {{llm_provider: echo_llm}}}}
+    llm_configs: {{echo_llm: {{first_token_delay: 0.05, token_delay: 0.002}}}}
+  tts_config: {{tts_model: tone_tts, tone_tts: {{seconds_per_character: 0.025}}}}
+"""
+_ANN = "character_config: {conf_name: Ann, conf_uid: ann_001, character_name: Ann}\n"
+_SLOW = """
+character_config:
+  conf_name: Slow
+  conf_uid: slow_001
+  character_name: Slow
+  agent_config: {llm_configs: {echo_llm: {load: 60}}}
+"""
+_EVIL = """
+character_config:
+  conf_name: '<b>Evil</b>'
+  conf_uid: evil_001
+  character_name: '<img src=x onerror=alert(1)>'
+"""
+_MODELS = [{"name": "mao", "url": "", "tint": 330, "emotionMap": {"neutral": 0, "anger": 2, "joy": 3}}]
+
+
+@attrs.define(eq=False)
+class House:
+    """A server that can be killed, and started again where it was. Not running at first."""
+
+    folder: Path
+    port: int
+    _process: subprocess.Popen[bytes] | None = attrs.field(default=None, init=False)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def start(self, *, within: float = 30) -> None:
+        """Start, and wait until the server is ready. Raises `RuntimeError` with its log if that fails."""
+        log = self.folder / "log"
+        command = [sys.executable, "-m", "trio_backend", "serve", str(self.folder / "conf.yaml")]
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(command, cwd=self.folder, stdout=output, stderr=output)
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if _ready(f"{self.url}readyz"):
+                return
+            time.sleep(0.05)
+        self.kill()
+        raise RuntimeError(f"the server did not come up:\n{log.read_text('utf-8')[-2000:]}")
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+            self._process.wait(10)
+            self._process = None
+
+
+def build_house(folder: Path) -> House:
+    """Write the configuration of a house into ``folder``."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    characters = folder / "characters"
+    characters.mkdir(parents=True)
+    (folder / "conf.yaml").write_text(_BASE.format(port=port, web=WEB), "utf-8")
+    (folder / "model_dict.json").write_text(json.dumps(_MODELS), "utf-8")
+    for name, text in {"ann": _ANN, "slow": _SLOW, "evil": _EVIL}.items():
+        (characters / f"{name}.yaml").write_text(text, "utf-8")
+    return House(folder, port)
+
+
+def _ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,146 @@
+"""How the page looks, whom it lets in, and what it weighs."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.web.conftest import Open
+from tests.web.house import WEB
+from tests.web.visitor import THREE
+
+SIZES = {"desktop": (1440, 900), "phone": (390, 844), "kiosk": (320, 1280)}
+THEMES = ("light", "dark")
+# Where to keep the screenshots, for instance those of the README.
+SHOTS = os.environ.get("TRIO_BACKEND_SCREENSHOTS", "")
+LIMIT = 150_000
+
+
+def options(size: str, theme: str) -> dict[str, Any]:
+    width, height = SIZES[size]
+    return {"viewport": {"width": width, "height": height}, "color_scheme": theme, "locale": "en"}
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", SIZES)
+def test_the_page_fits_every_screen(visit: Open, tmp_path: Path, size: str, theme: str) -> None:
+    """Nothing is wider than the screen; face, words and the field to type in are all in sight at once."""
+    visitor = visit(**options(size, theme))
+    visitor.type(THREE)
+    visitor.page.wait_for_selector(".sentence:nth-of-type(2)")
+    visitor.page.wait_for_timeout(500)
+    visitor.page.screenshot(path=Path(SHOTS or tmp_path) / f"page-{size}-{theme}.png")
+    width, _height = SIZES[size]
+
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+    for part in ("#name", "#mouth", ".ai .words", "#text", "#send", "#mic", "#open-settings"):
+        expect(visitor.find(part)).to_be_in_viewport(ratio=1)
+    mouth, talk = visitor.find("#mouth").bounding_box(), visitor.find(".ai .words").bounding_box()
+    assert mouth is not None
+    assert talk is not None
+    beside = mouth["x"] + mouth["width"] < talk["x"]
+    assert beside or mouth["y"] + mouth["height"] < talk["y"]
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_axe_finds_nothing_serious(visit: Open, size: str, theme: str) -> None:
+    """Labels, roles and contrast hold in a conversation and in each sheet."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    # Contrast is measured in pixels: half-way through an animation it would be another.
+    visitor = visit(**options(size, theme), reduced_motion="reduce")
+    assert serious(axe, visitor.page) == []
+    visitor.type(f"<think>They ask about the sea.</think> {THREE}")
+    visitor.wait_quiet()
+    assert serious(axe, visitor.page) == []
+    for sheet in ("characters", "conversations", "settings"):
+        visitor.page.click(f"#open-{sheet}")
+        visitor.page.wait_for_timeout(150)
+        assert serious(axe, visitor.page) == [], sheet
+        visitor.page.keyboard.press("Escape")
+
+
+def serious(axe: Any, page: Page) -> list[str]:
+    """What axe-core finds, as far as it is serious or worse."""
+    found = axe.run(page).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:120]} {node['failureSummary']}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+def test_the_whole_page_can_be_used_from_the_keyboard(visit: Open) -> None:
+    """Tab reaches everything, a sheet keeps the focus and gives it back, the menu follows the arrows."""
+    visitor = visit()
+    reached = set()
+    for _ in range(25):
+        visitor.page.keyboard.press("Tab")
+        reached.add(visitor.page.evaluate("document.activeElement.id"))
+    assert {
+        "open-characters",
+        "open-conversations",
+        "mute",
+        "open-settings",
+        "attach",
+        "text",
+        "mic",
+        "send",
+    } <= reached
+
+    visitor.page.focus("#open-settings")
+    visitor.page.keyboard.press("Enter")
+    assert visitor.page.evaluate("document.querySelector('#settings').contains(document.activeElement)")
+    visitor.page.keyboard.press("Escape")
+    assert visitor.page.evaluate("document.activeElement.id") == "open-settings"
+    visitor.page.focus("#attach")
+    visitor.page.keyboard.press("Enter")
+    visitor.page.keyboard.press("ArrowDown")
+    assert visitor.page.evaluate("document.activeElement.id") == "from-camera"
+    visitor.page.keyboard.press("Escape")
+    assert visitor.page.evaluate("document.activeElement.id") == "attach"
+
+
+def test_who_wants_no_motion_gets_none(visit: Open) -> None:
+    """With reduced motion the face neither breathes nor looks about, and still speaks."""
+    visitor = visit(reduced_motion="reduce")
+    visitor.page.mouse.move(10, 10)
+    poses = set()
+    for _ in range(20):
+        poses.add(visitor.find(".breath").get_attribute("transform"))
+        poses.add(visitor.find(".irises, .iris").first.get_attribute("transform"))
+        visitor.page.wait_for_timeout(40)
+    assert len(poses) == 2
+
+    visitor.type(THREE)
+    mouths = set()
+    visitor.page.wait_for_selector(".sentence.now")
+    for _ in range(20):
+        mouths.add(visitor.find("#mouth").get_attribute("d"))
+        visitor.page.wait_for_timeout(20)
+    assert len(mouths) > 3
+
+
+def test_the_page_is_small_and_whole() -> None:
+    """Under 150 kB in all, and not one byte from elsewhere."""
+    files = [path for path in WEB.rglob("*") if path.is_file()]
+    text = {path.name: path.read_text("utf-8") for path in files}
+
+    assert sum(path.stat().st_size for path in files) < LIMIT
+    for name, content in text.items():
+        elsewhere = re.findall(
+            r"""(?:src|href|from|import|url\()\s*=?\s*\(?["'](?:https?:)?//[^"']+""", content
+        )
+        assert elsewhere == [], name
+        assert not re.search(
+            r"\.(innerHTML|outerHTML|insertAdjacentHTML)|document\.write|\beval\(", content
+        ), name
+    page = text["index.html"]
+    assert re.findall(r"<[^>]+\s(?:on\w+|style)=", page) == []
+    assert re.findall(r"<script(?![^>]*\ssrc=)[^>]*>|<style", page) == []

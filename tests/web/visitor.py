@@ -1,0 +1,74 @@
+"""Somebody who sits before the page: types, reads, and remembers what went over the line."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from playwright.sync_api import Locator, Page, WebSocket
+
+THREE = "The tide is high today. [joy] It brings me a button. I keep them all."
+LONG = (
+    "This is a long sentence that goes on for quite a while so that there is time to cut in. And another one."
+)
+
+
+@attrs.define(eq=False)
+class Visitor:
+    """A page with its line to the server. ``sent`` and ``received`` hold all messages since it was opened."""
+
+    page: Page
+    sent: list[dict[str, Any]] = attrs.field(factory=list)
+    received: list[tuple[float, dict[str, Any]]] = attrs.field(factory=list)
+    wrong: list[str] = attrs.field(factory=list)
+    """What the browser complained about."""
+
+    def __attrs_post_init__(self) -> None:
+        self.page.on("websocket", lambda socket: self._listen(socket))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.wrong.append(f"dialog: {dialog.message}"))
+
+    def arrive(self, url: str) -> None:
+        """Open the page, and wait until it is in a conversation."""
+        self.page.goto(url)
+        self.wait_here()
+
+    def wait_here(self) -> None:
+        self.page.wait_for_selector("#house[data-link=open][data-busy=no]")
+        self.until(
+            lambda: any(m["type"] in ("new-history-created", "history-data") for _, m in self.received)
+        )
+
+    def type(self, text: str) -> None:
+        """Type and press Enter."""
+        self.page.fill("#text", text)
+        self.page.press("#text", "Enter")
+
+    def wait_quiet(self) -> None:
+        """Wait until a turn has begun and ended."""
+        self.page.wait_for_selector("#house:not([data-turn=idle])", timeout=5_000)
+        self.page.wait_for_selector("#house[data-turn=idle]")
+
+    def says(self, name: str) -> list[dict[str, Any]]:
+        """The messages of that type that the page sent."""
+        return [message for message in self.sent if message["type"] == name]
+
+    def until(self, happened: Callable[[], bool], *, within: float = 10) -> None:
+        """Let the browser go on until ``happened``. Raises `AssertionError` when it does not."""
+        deadline = time.monotonic() + within
+        while not happened():
+            assert time.monotonic() < deadline, f"did not happen; sent {self.sent[-3:]}, wrong {self.wrong}"
+            self.page.wait_for_timeout(20)
+
+    def words(self, selector: str) -> list[str]:
+        return self.find(selector).all_inner_texts()
+
+    def find(self, selector: str) -> Locator:
+        return self.page.locator(selector)
+
+    def _listen(self, socket: WebSocket) -> None:
+        socket.on("framesent", lambda frame: self.sent.append(json.loads(frame)))
+        socket.on("framereceived", lambda frame: self.received.append((time.monotonic(), json.loads(frame))))
