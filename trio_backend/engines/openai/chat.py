@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 import httpx2
-import msgspec
 import trio
 
 from ...errors import EngineError
 from ..base import Message, Prompt
-from .connection import ModelServer, open_model_server, read_answer, unreachable
+from .connection import ModelServer, json_of, open_model_server, read_answer, unreachable
 from .deltas import DeltaReader
 from .refusals import not_a_stream
 
@@ -111,8 +110,8 @@ class _Reply(trio.abc.ReceiveChannel[str]):
         request = request_of(self._config, self._prompt)
         if any(message.images for message in self._prompt.messages):
             # Megabytes of images take longer than the loop may be held up.
-            return await trio.to_thread.run_sync(msgspec.json.encode, request)
-        return msgspec.json.encode(request)
+            return await trio.to_thread.run_sync(json_of, request)
+        return json_of(request)
 
 
 def request_of(config: ChatConfig, prompt: Prompt) -> dict[str, object]:

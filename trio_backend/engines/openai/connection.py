@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 
 import attrs
 import httpx2
+import msgspec
 import trio
 from loguru import logger
 
@@ -99,6 +101,14 @@ async def read_answer(response: httpx2.Response) -> Answer:
         bytes(body[:_BODY]),
         headers.get("retry-after", ""),
     )
+
+
+def json_of(request: Mapping[str, object]) -> bytes:
+    """The body of a request. Half a character, which a client cut from an emoji, becomes a question mark."""
+    try:
+        return msgspec.json.encode(request)
+    except UnicodeEncodeError:
+        return json.dumps(request, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def unreachable(endpoint: Endpoint, error: httpx2.RequestError) -> Refusal:

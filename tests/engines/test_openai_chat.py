@@ -1,0 +1,246 @@
+"""The adapter for model servers against one that misbehaves, over real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from trio_backend.engines.base import Llm, Message, Prompt
+from trio_backend.engines.registry import configure, open_engine
+from trio_backend.engines.settings import Surroundings
+from trio_backend.errors import EngineError
+
+from .model_server import (
+    Behaviour,
+    ModelServer,
+    body,
+    cut,
+    events,
+    hanging,
+    open_model_server,
+    page,
+    reasoning,
+    refusing,
+    streaming,
+)
+
+KEY, SECRET = "sk-very-private", "my secret wish"
+PROMPT = Prompt("You are Mao.", [Message("user", SECRET)])
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ModelServer]:
+    """A model server of our own."""
+    async with open_model_server() as server:
+        yield server
+
+
+@asynccontextmanager
+async def open_chat(url: str, provider: str = "ollama_llm", **settings: object) -> AsyncIterator[Llm]:
+    """The adapter, with a key and short patience."""
+    given = {"base_url": url, "model": "qwen", "llm_api_key": KEY, **settings}
+    config = configure("llm", provider, given, surroundings=Surroundings(Path(), {}))
+    async with open_engine(config) as llm:
+        yield llm
+
+
+async def read(llm: Llm, prompt: Prompt = PROMPT) -> list[str]:
+    """All tokens of one reply."""
+    async with llm.reply(prompt) as tokens:
+        return [token async for token in tokens]
+
+
+async def told(server: ModelServer, **settings: object) -> str:
+    """The error that a reply ends with."""
+    async with open_chat(server.url, **settings) as llm:  # type: ignore[arg-type]
+        with pytest.raises(EngineError) as caught:
+            await read(llm)
+    assert KEY not in str(caught.value)
+    assert SECRET not in str(caught.value)
+    return str(caught.value)
+
+
+async def test_the_request_says_what_was_configured(server: ModelServer) -> None:
+    """Model, messages and key arrive; what was not set is left to the server."""
+    async with open_chat(server.url, max_tokens=99) as llm:
+        assert await read(llm) == ["Hello ", "there."]
+    (asked,) = server.asked
+    assert asked.path == "/v1/chat/completions"
+    assert asked.headers["authorization"] == f"Bearer {KEY}"
+    assert asked.body == {
+        "model": "qwen",
+        "messages": [
+            {"role": "system", "content": "You are Mao."},
+            {"role": "user", "content": SECRET},
+        ],
+        "stream": True,
+        "max_tokens": 99,
+    }
+
+
+async def test_images_go_with_their_message(server: ModelServer) -> None:
+    """As parts of its content, in the form that vision models read."""
+    image = "data:image/png;base64,AAAA"
+    prompt = Prompt("", [Message("assistant", "Hi"), Message("user", "What is this?", images=[image])])
+    async with open_chat(server.url) as llm:
+        await read(llm, prompt)
+    assert server.asked[0].body["messages"] == [
+        {"role": "assistant", "content": "Hi"},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "What is this?"},
+                {"type": "image_url", "image_url": {"url": image}},
+            ],
+        },
+    ]
+
+
+async def test_replies_share_a_connection(server: ModelServer) -> None:
+    """A finished answer gives its connection back."""
+    async with open_chat(server.url) as llm:
+        for _ in range(3):
+            await read(llm)
+    assert server.connections == 1
+
+
+async def test_thoughts_come_in_tags(server: ModelServer) -> None:
+    """So that they are shown and not spoken."""
+    server.behaviour = reasoning(["Let me ", "see."], ["Yes."])
+    async with open_chat(server.url) as llm:
+        assert "".join(await read(llm)) == "<think>Let me see.</think>Yes."
+
+
+@pytest.mark.parametrize("behaviour", [hanging(), hanging("one ", "two ")], ids=["before", "amid"])
+async def test_a_barge_in_closes_the_connection(server: ModelServer, behaviour: Behaviour) -> None:
+    """The server sees it within 50 ms, before the first token and amid the stream."""
+    server.behaviour = behaviour
+    async with open_chat(server.url) as llm:
+        with trio.move_on_after(0.1) as scope:
+            await read(llm)
+        with trio.fail_after(1):
+            await server.asked[0].left.wait()
+    assert server.asked[0].left_at - scope.deadline < 0.05
+
+
+async def test_leaving_the_block_closes_the_connection(server: ModelServer) -> None:
+    """The model stops although nobody cancelled anything."""
+    server.behaviour = streaming(*["word "] * 500, delay=0.01)
+    async with open_chat(server.url) as llm:
+        async with llm.reply(PROMPT) as tokens:
+            await tokens.receive()
+        left = trio.current_time()
+        with trio.fail_after(1):
+            await server.asked[0].left.wait()
+    assert server.asked[0].left_at - left < 0.05
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [refusing(500), refusing(503, "busy"), refusing(429, None, "Retry-After: 0.1"), refusing(408), cut()],
+)
+async def test_what_passes_by_itself_is_asked_again(server: ModelServer, passing: Behaviour) -> None:
+    """Before the first token, twice; the user sees nothing of it."""
+    server.script = [passing, passing]
+    async with open_chat(server.url) as llm:
+        assert await read(llm) == ["Hello ", "there."]
+    assert len(server.asked) == 3
+
+
+async def test_nothing_is_asked_a_fourth_time(server: ModelServer) -> None:
+    """A server that stays broken is told."""
+    server.behaviour = refusing(500)
+    assert "failed (500)" in await told(server)
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [
+        (refusing(401, {"code": "invalid_api_key", "message": f"{KEY} {SECRET}"}), ["llm_api_key", "401"]),
+        (refusing(403), ["does not accept the API key", "403"]),
+        (refusing(404, {"message": SECRET, "type": "api_error"}), ["no model 'qwen'", "`ollama pull qwen`"]),
+        (refusing(400, {"code": "model_not_found"}), ["no model 'qwen'"]),
+        (refusing(404, "404 page not found"), ["check base_url"]),
+        (refusing(402), ["no credit"]),
+        (refusing(429, {"code": "insufficient_quota"}), ["no credit", "insufficient_quota"]),
+        (refusing(429, None, "Retry-After: 60"), ["too many requests", "wait 60 s"]),
+        (refusing(400, {"code": "context_length_exceeded"}), ["too long", "start a new one"]),
+        (refusing(400, f"the {SECRET} exceeds the context length"), ["too long"]),
+        (refusing(400, {"code": SECRET}), ["refused the request (400)"]),
+        (refusing(307, "", "Location: /elsewhere"), ["check base_url"]),
+        (page(), ["a web page", "check base_url"]),
+        (page(404), ["check base_url"]),
+        (body(b"{}", "application/json"), ["application/json", "check base_url"]),
+    ],
+)
+async def test_a_refusal_says_what_to_do(server: ModelServer, behaviour: Behaviour, words: list[str]) -> None:
+    """Each kind has its own remedy, and is not asked again; what the server wrote is never repeated."""
+    server.behaviour = behaviour
+    text = await told(server)
+    assert not [word for word in ["ollama_llm", *words] if word not in text], text
+    assert len(server.asked) == 1
+
+
+async def test_an_address_without_version_is_suspected(server: ModelServer) -> None:
+    """The commonest mistake in a base_url."""
+    server.behaviour = page(404)
+    async with open_chat(f"http://127.0.0.1:{server.port}") as llm:
+        with pytest.raises(EngineError, match="usually ends in /v1"):
+            await read(llm)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [
+        (cut("one "), "broke off"),
+        (events('{"choices":[{"delta":{"content":"one "}}]}'), "broke off before its end"),
+        (events('{"choices":[{"delta":{"content":"one "}}]}', "garbage"), "no chat completion"),
+        (streaming("one ", reason="content_filter"), "content filter"),
+        (hanging("one "), "went silent in the middle of its answer within 0.2 s"),
+    ],
+    ids=["cut", "unfinished", "garbage", "filter", "silence"],
+)
+async def test_what_was_received_before_an_error_stands(
+    server: ModelServer, behaviour: Behaviour, words: str
+) -> None:
+    """After the first token nothing is asked again: the user has heard it."""
+    server.behaviour = behaviour
+    async with open_chat(server.url, token_timeout=0.2) as llm, llm.reply(PROMPT) as tokens:
+        assert await tokens.receive() == "one "
+        with pytest.raises(EngineError, match=words):
+            await tokens.receive()
+    assert len(server.asked) == 1
+
+
+async def test_a_model_that_never_begins_is_given_up(server: ModelServer) -> None:
+    """The deadline is from the request to the first token, whatever comes before it."""
+    server.behaviour = hanging()
+    assert "did not begin to answer within 0.2 s" in await told(server, first_token_timeout=0.2)
+
+
+async def test_a_server_that_is_down_is_told_with_its_address() -> None:
+    """And with how to start it."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+    await listener.aclose()
+    async with open_chat(f"http://127.0.0.1:{port}/v1") as llm:
+        with pytest.raises(EngineError, match=f"nothing listens at 127.0.0.1:{port}; start Ollama"):
+            await read(llm)
+
+
+async def test_a_server_that_does_not_exist_is_told_by_name() -> None:
+    """A wrong host is not a server that is down."""
+    async with open_chat("http://no-such-server.invalid/v1") as llm:
+        with pytest.raises(EngineError, match=r"no server is called 'no-such-server\.invalid'"):
+            await read(llm)
+
+
+async def test_an_error_of_many_megabytes_is_not_read_whole(server: ModelServer) -> None:
+    """Its beginning is enough, and its connection is closed."""
+    server.behaviour = refusing(400, "x" * 20_000_000)
+    assert "refused the request (400)" in await told(server)

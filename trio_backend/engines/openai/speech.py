@@ -1,0 +1,93 @@
+"""`Speech`: a voice behind ``/audio/speech``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import attrs
+import httpx2
+import trio
+
+from ...audio.pcm import Pcm
+from ...errors import EngineError
+from .connection import ModelServer, json_of, open_model_server, read_answer, unreachable
+from .refusals import not_a_stream
+from .sound import PCM_RATE, decode, has_mp3_decoder
+
+if TYPE_CHECKING:
+    from ..tts.openai_speech import SpeechConfig
+
+MOST = 50_000_000
+"""Bytes of one sentence; a quarter of an hour of WAV. A server that sends more is broken."""
+
+
+@asynccontextmanager
+async def open_speech(config: SpeechConfig) -> AsyncIterator[Speech]:
+    """Nothing is asked yet. Raises `EngineError` if the format is one that cannot be read here."""
+    if config.file_extension == "mp3" and not await trio.to_thread.run_sync(has_mp3_decoder):
+        raise EngineError(
+            f"{config.provider}: MP3 needs a decoder: `pip install 'trio-backend[voice]'`, "
+            "or set file_extension: wav"
+        )
+    async with open_model_server(config.endpoint, connect=config.connect_timeout) as server:
+        yield Speech(config, server, trio.CapacityLimiter(2))
+
+
+@attrs.frozen
+class Speech:
+    """A `Tts`. All sentences share one pool of connections; two at a time are decoded, in threads."""
+
+    config: SpeechConfig
+    _server: ModelServer
+    _decoders: trio.CapacityLimiter = attrs.field(repr=False)
+
+    async def speak(self, text: str) -> Pcm:
+        """``text`` as sound; a cancel closes the connection."""
+        if not any(character.isalnum() for character in text):
+            await trio.lowlevel.checkpoint()
+            return Pcm(b"", PCM_RATE)
+        with trio.move_on_after(self.config.timeout):
+            return await self._speak(text)
+        raise EngineError(f"{self.config.provider}: no sound within {self.config.timeout:g} s")
+
+    async def _speak(self, text: str) -> Pcm:
+        response = await self._server.ask("audio/speech", self._body(text), accept="*/*")
+        kind = response.headers.get("content-type", "").lower()
+        if kind.startswith(("text/", "application/json")):
+            answer = await read_answer(response)
+            raise EngineError(not_a_stream(self.config.endpoint, answer).text)
+        data = await self._read(response)
+        try:
+            work = partial(decode, data, self.config.file_extension)
+            return await trio.to_thread.run_sync(work, limiter=self._decoders)
+        except ValueError as error:
+            raise EngineError(
+                f"{self.config.provider}: the voice server's sound is no use: {error}"
+            ) from error
+
+    async def _read(self, response: httpx2.Response) -> bytes:
+        data = bytearray()
+        try:
+            async for chunk in response.aiter_bytes():
+                data += chunk if len(data) < MOST else b""
+        except httpx2.RequestError as error:
+            raise EngineError(unreachable(self.config.endpoint, error).text) from error
+        finally:
+            await response.aclose()
+        if len(data) >= MOST:
+            raise EngineError(f"{self.config.provider}: the voice server sends sound without end")
+        return bytes(data)
+
+    def _body(self, text: str) -> bytes:
+        request: dict[str, object] = {
+            "model": self.config.endpoint.model,
+            "voice": self.config.voice,
+            "input": text,
+            "response_format": self.config.file_extension,
+        }
+        if self.config.speed is not None:
+            request["speed"] = self.config.speed
+        return json_of(request)
