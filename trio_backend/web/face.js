@@ -14,7 +14,7 @@ const NEUTRAL = { lid: 1, squint: 0, brow: 0, slant: 0, wide: 18, curve: .45, op
 /** The emotion keywords of the wire, each as what differs from neutral. @type {Record<string, Partial<Feeling>>} */
 const FEELINGS = {
   neutral: {},
-  joy: { lid: .8, squint: .72, brow: -8, wide: 26, curve: 1, open: .26, blush: .7 },
+  joy: { lid: .86, squint: .64, brow: -8, wide: 26, curve: 1, open: .26, blush: .7 },
   anger: { lid: .78, squint: .18, brow: 10, slant: 19, wide: 20, curve: -.8, blush: .25, iris: .88 },
   sadness: { lid: .72, brow: 0, slant: -17, wide: 16, curve: -.8, tear: 1, blush: .2 },
   surprise: { lid: 1.22, brow: -20, wide: 12, curve: 0, open: .5, iris: .78 },

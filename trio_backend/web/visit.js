@@ -74,12 +74,13 @@ export class Visit extends EventTarget {
 
   /** An error of the server; true if it was about where we are going, and needs no words. */
   excuse(/** @type {string} */ code) {
-    if (code === "no-such-history" && this.asked) {
+    if (/history/.test(code) && this.asked) {
       // It was never written down, or somebody deleted it: a new one then, without a fuss if nobody asked for it.
-      const quiet = this.step === "resuming";
+      const unasked = this.step === "resuming";
       this.asked = "";
-      if (quiet) this.begin();
-      return quiet;
+      this.step = "here";
+      if (unasked) this.begin();
+      return unasked && code === "no-such-history";
     }
     // Other errors are about other things; a server that gives no codes leaves us to guess.
     if (!this.loading || (code && code !== "bad-config")) return false;
