@@ -1,0 +1,122 @@
+"""Endpointing: where speech starts and ends, however the sound is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_backend.audio.endpointing import (
+    WINDOW_BYTES,
+    Edge,
+    Endpointer,
+    Rules,
+    Windows,
+    decibels,
+    power,
+)
+
+LOUD, QUIET = 1e8, 1e2  # 80 and 20 dB
+RULES = st.builds(
+    Rules,
+    prob_threshold=st.floats(0.05, 0.95),
+    db_threshold=st.floats(30, 75),
+    required_hits=st.integers(1, 10),
+    required_misses=st.integers(1, 40),
+    smoothing_window=st.integers(1, 10),
+)
+
+
+def edges(rules: Rules, windows: Sequence[bool]) -> list[tuple[int, Edge]]:
+    """The edges in a row of windows that are speech or silence, with the number of their window."""
+    endpointer = Endpointer(rules)
+    found = (endpointer.feed(1.0 if speech else 0.0, LOUD if speech else QUIET) for speech in windows)
+    return [(at, edge) for at, edge in enumerate(found) if edge is not None]
+
+
+@given(RULES, st.lists(st.booleans(), max_size=300))
+def test_edges_alternate(rules: Rules, windows: list[bool]) -> None:
+    """Speech starts before it ends, and ends before it starts again."""
+    told = [edge for _, edge in edges(rules, windows)]
+    assert (
+        told == [Edge.STARTED, Edge.ENDED][: len(told)]
+        or told == ([Edge.STARTED, Edge.ENDED] * len(told))[: len(told)]
+    )
+
+
+@given(RULES, st.data())
+def test_a_cough_shorter_than_the_minimum_starts_nothing(rules: Rules, data: st.DataObject) -> None:
+    """Neither does anything else that short, in whatever silence."""
+    before, length = data.draw(st.integers(0, 50)), data.draw(st.integers(0, rules.required_hits - 1))
+    assert edges(rules, [False] * before + [True] * length + [False] * 50) == []
+
+
+@given(RULES, st.integers(0, 50))
+def test_the_first_word_is_within_the_pre_roll(rules: Rules, before: int) -> None:
+    """However late speech is noticed, what is kept from before reaches back behind its beginning."""
+    (at, edge), *_ = edges(rules, [False] * before + [True] * 50)
+    assert edge is Edge.STARTED
+    assert before < at + 1 <= before + rules.required_hits + rules.smoothing_window
+    assert at - rules.pre_roll < before
+
+
+@given(RULES, st.data())
+def test_a_pause_shorter_than_the_hang_over_is_part_of_the_utterance(
+    rules: Rules, data: st.DataObject
+) -> None:
+    """Who thinks for a moment is still speaking."""
+    pauses = data.draw(st.lists(st.integers(0, rules.required_misses - 1), max_size=5))
+    speech = [True] * 40
+    for pause in pauses:
+        speech += [False] * pause + [True]
+    assert [edge for _, edge in edges(rules, speech)] == [Edge.STARTED]
+
+
+@given(RULES)
+def test_a_longer_pause_ends_it(rules: Rules) -> None:
+    """After the hang-over, and the windows over which the mean fades."""
+    (_, started), (at, ended) = edges(rules, [True] * 40 + [False] * 60)
+    assert (started, ended) == (Edge.STARTED, Edge.ENDED)
+    assert rules.required_misses <= at + 1 - 40 <= rules.required_misses + rules.smoothing_window
+
+
+@given(RULES, st.lists(st.floats(0, 1), max_size=200))
+def test_what_is_too_quiet_or_improbable_starts_nothing(rules: Rules, numbers: list[float]) -> None:
+    """Loud noise that is no speech, and speech in another room."""
+    endpointer = Endpointer(rules)
+    improbable = rules.prob_threshold * 0.99
+    assert all(endpointer.feed(number * improbable, LOUD) is None for number in numbers)
+    assert all(endpointer.feed(number, QUIET) is None for number in numbers)
+
+
+@given(st.binary(max_size=6000), st.lists(st.integers(0, 6000), max_size=20))
+def test_windows_are_the_same_however_the_stream_is_cut(stream: bytes, cuts: list[int]) -> None:
+    """Chunks may be of any length, empty ones and halves of samples among them."""
+    places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    torn = Windows.keeping(3)
+    chunks = [stream[a:b] for a, b in pairwise(places)]
+    windows = [window for chunk in chunks for window in torn.feed(chunk)]
+    assert windows == list(Windows.keeping(3).feed(stream))
+    assert all(len(window) == WINDOW_BYTES for window in windows)
+    assert torn.take_recent() == b"".join(windows[-3:])
+    assert torn.take_recent() == b""
+
+
+def test_a_reset_ends_the_utterance_at_once() -> None:
+    """What follows needs a start of its own."""
+    endpointer = Endpointer(Rules(required_hits=2, smoothing_window=1))
+    assert [endpointer.feed(1, LOUD) for _ in range(3)] == [None, Edge.STARTED, None]
+    endpointer.reset()
+    assert not endpointer.speaking
+    assert [endpointer.feed(1, LOUD) for _ in range(2)] == [None, Edge.STARTED]
+
+
+def test_loudness_is_in_decibels_over_the_smallest_step() -> None:
+    """Full scale is 90 dB, a single step 0, and digital silence nothing at all."""
+    assert decibels(power(b"\xff\x7f" * 512)) == pytest.approx(90.3, abs=0.1)
+    assert decibels(power(b"\1\0" * 512)) == 0
+    assert decibels(power(bytes(1024))) == float("-inf")
+    assert power(b"") == 0
