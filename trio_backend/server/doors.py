@@ -1,21 +1,128 @@
-"""Accepting connections, and turning them away."""
+"""`Doors`: accepting connections, hearing what they want, and turning some away."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import ssl
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from typing import TypeAlias
 
+import attrs
 import trio
 from loguru import logger
 
-from .request import Refusal
+from .options import ServerOptions
+from .prefix import SocketOrTls
+from .request import FULL, Refusal, read_head
+from .tls import open_tls
+from .upgrade import Upgrade, answer_upgrade, asks_for_websocket
 
 # While the process has no file handle left, asking again at once would only burn CPU.
 ACCEPT_BACKOFF = 0.1
 # How long someone who is turned away has to take the answer.
 REFUSAL_TIME = 1.0
+# Those over the limit who are being told so; any more are just closed.
+MAX_REFUSALS = 100
 
 NETWORK_ERRORS = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError)
+
+# Gets a connection with what it wants: a WebSocket, or plain HTTP that begins with these bytes.
+Host: TypeAlias = Callable[[SocketOrTls, Upgrade | bytes], Awaitable[None]]
+
+
+@attrs.define(eq=False)
+class Doors:
+    """How connections come in. ``inside`` counts all from accept to close, but not those over the limit.
+
+    ``paths`` are those of WebSockets. Raises `ConfigError` for a certificate that cannot be used.
+    """
+
+    options: ServerOptions
+    paths: Collection[str]
+    inside: int = attrs.field(default=0, init=False)
+    _refusals: int = attrs.field(default=0, init=False)
+    _tls: ssl.SSLContext | None = attrs.field(init=False)
+    _empty: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._tls = open_tls(self.options)
+
+    async def stand_open(
+        self, listeners: Collection[trio.SocketListener], host: Host, *, guests: trio.Nursery
+    ) -> None:
+        """Accept until cancelled, and run ``host`` in ``guests`` for each who gets in; closes ``listeners``.
+
+        A cancel drops those who have not yet said what they want, and touches nobody who is inside.
+        """
+        async with trio.open_nursery() as entrance:
+
+            async def admit(socket: trio.SocketStream) -> None:
+                if self.inside < self.options.max_connections:
+                    self.inside += 1
+                    entrance.start_soon(self._greet, socket, host, guests, name="greeting")
+                elif self._refusals < MAX_REFUSALS:
+                    self._refusals += 1
+                    entrance.start_soon(self._refuse, socket, name="refusal")
+                else:
+                    await trio.aclose_forcefully(socket)
+
+            for listener in listeners:
+                entrance.start_soon(accept_all, listener, admit, name="listener")
+
+    async def wait_empty(self) -> None:
+        """Wait until nobody is inside."""
+        if self.inside:
+            self._empty = trio.Event()
+            await self._empty.wait()
+
+    async def _greet(self, socket: trio.SocketStream, host: Host, guests: trio.Nursery) -> None:
+        stream = self._secured(socket)
+        wish: Upgrade | bytes | None = None
+        try:
+            answer = await self._hear(stream, socket)
+            if isinstance(answer, Refusal):
+                await turn_away(stream, answer)
+            else:
+                wish = answer
+        finally:
+            if wish is None:
+                await self._see_off(stream)
+        if wish is not None:
+            guests.start_soon(self._keep, stream, wish, host, name="connection")
+
+    async def _keep(self, stream: SocketOrTls, wish: Upgrade | bytes, host: Host) -> None:
+        try:
+            await host(stream, wish)
+        finally:
+            await self._see_off(stream)
+
+    async def _see_off(self, stream: SocketOrTls) -> None:
+        self.inside -= 1
+        if not self.inside:
+            self._empty.set()
+        await trio.aclose_forcefully(stream)
+
+    async def _refuse(self, socket: trio.SocketStream) -> None:
+        try:
+            await turn_away(self._secured(socket), FULL)
+        finally:
+            self._refusals -= 1
+
+    def _secured(self, socket: trio.SocketStream) -> SocketOrTls:
+        if self._tls is None:
+            return socket
+        return trio.SSLStream(socket, self._tls, server_side=True, https_compatible=True)
+
+    async def _hear(self, stream: SocketOrTls, socket: trio.SocketStream) -> Upgrade | Refusal | bytes | None:
+        """What they want; None if they have left."""
+        try:
+            received = await read_head(stream, within=self.options.request_head_timeout)
+            if not isinstance(received, bytes) or not asks_for_websocket(received):
+                return received
+            client = "{}:{}".format(*socket.socket.getpeername()[:2])
+            return answer_upgrade(received, paths=self.paths, options=self.options, client=client)
+        except NETWORK_ERRORS:
+            return None
 
 
 async def accept_all(

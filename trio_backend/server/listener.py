@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from typing import TypeAlias
 
@@ -15,20 +14,17 @@ from starlette.types import ASGIApp
 from ..errors import WireClosed
 from ..wire import Wire
 from .access import TokenGate
-from .doors import NETWORK_ERRORS, accept_all, turn_away
+from .doors import NETWORK_ERRORS, Doors
 from .http_connections import HttpConnections
 from .liveness import drop_the_dead
 from .options import ServerOptions
 from .prefix import SocketOrTls
-from .request import FULL, Refusal, UpgradeRequest, read_head
-from .tls import open_tls
-from .upgrade import Upgrade, answer_upgrade, asks_for_websocket
+from .request import UpgradeRequest
+from .upgrade import Upgrade
 from .websocket import CLOSE_WAIT, WebSocketWire
 
 # How long connections have to end by themselves, once they were told to.
 GRACE = 2.0
-# Those over the limit who are being told so; any more are just closed.
-MAX_REFUSALS = 100
 
 WebSocketHandler: TypeAlias = Callable[[Wire, UpgradeRequest], Awaitable[None]]
 
@@ -64,26 +60,23 @@ class Server:
     websocket_routes: Mapping[str, WebSocketHandler]
     http_app: ASGIApp
     drain: Callable[[], Awaitable[object]] = nothing_to_drain
+    _doors: Doors = attrs.field(init=False)
     _http: HttpConnections = attrs.field(init=False)
-    _tls: ssl.SSLContext | None = attrs.field(init=False)
     _wires: set[WebSocketWire] = attrs.field(factory=set, init=False)
-    _connections: int = attrs.field(default=0, init=False)
-    _refusals: int = attrs.field(default=0, init=False)
-    _vacant: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._doors = Doors(self.options, self.websocket_routes)
         app = TokenGate(self.http_app, self.options.access_token)
         self._http = HttpConnections(app, self.options.send_timeout)
-        self._tls = open_tls(self.options)
 
     @property
     def connections(self) -> int:
         """How many are open at this moment, of both kinds."""
-        return self._connections
+        return self._doors.inside
 
     async def serve(
         self,
-        listeners: list[trio.SocketListener],
+        listeners: Collection[trio.SocketListener],
         *,
         shutdown: trio.Event,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
@@ -96,17 +89,15 @@ class Server:
         async with trio.open_nursery() as house:
             house.start_soon(drop_the_dead, self._wires, self.options, name="liveness")
             house.start_soon(self._http.cut_at_the_end, name="http cutter")
-            async with trio.open_nursery() as connections:
-                async with trio.open_nursery() as doors:
-                    for listener in listeners:
-                        doors.start_soon(
-                            accept_all, listener, partial(self._admit, connections), name="listener"
-                        )
+            async with trio.open_nursery() as guests:
+                async with trio.open_nursery() as entrance:
+                    stand_open = partial(self._doors.stand_open, guests=guests)
+                    entrance.start_soon(stand_open, listeners, self._host, name="doors")
                     task_status.started()
                     await shutdown.wait()
-                    doors.cancel_scope.cancel("shutting down")
+                    entrance.cancel_scope.cancel("shutting down")
                 remains = await self._wind_down()
-                connections.cancel_scope.cancel("shutting down")
+                guests.cancel_scope.cancel("shutting down")
                 await self._http.cut()
             house.cancel_scope.cancel("shutting down")
         return remains
@@ -118,68 +109,16 @@ class Server:
         async with trio.open_nursery() as nursery:
             for wire in wires:
                 nursery.start_soon(wire.close, 1001, "the server is shutting down")
-        if self._connections:
-            self._vacant = trio.Event()
-            with trio.move_on_after(GRACE):
-                await self._vacant.wait()
+        with trio.move_on_after(GRACE):
+            await self._doors.wait_empty()
         return Remains(len(wires), len(self._wires), len(self._http))
 
-    async def _admit(self, nursery: trio.Nursery, stream: trio.SocketStream) -> None:
-        if self._connections < self.options.max_connections:
-            self._connections += 1
-            nursery.start_soon(self._serve_one, stream, name="connection")
-        elif self._refusals < MAX_REFUSALS:
-            self._refusals += 1
-            nursery.start_soon(self._refuse_one, stream, name="connection over the limit")
-        else:
-            await trio.aclose_forcefully(stream)
-
-    async def _refuse_one(self, socket: trio.SocketStream) -> None:
+    async def _host(self, stream: SocketOrTls, wish: Upgrade | bytes) -> None:
+        if isinstance(wish, Upgrade):
+            await self._serve_websocket(stream, wish)
+            return
         try:
-            await turn_away(self._secured(socket), FULL)
-        finally:
-            self._refusals -= 1
-
-    async def _serve_one(self, socket: trio.SocketStream) -> None:
-        stream = self._secured(socket)
-        try:
-            caller = await self._greet(stream, socket)
-            match caller:
-                case Refusal():
-                    await turn_away(stream, caller)
-                case Upgrade():
-                    await self._serve_websocket(stream, caller)
-                case bytes():
-                    await self._serve_http(stream, caller)
-        finally:
-            self._connections -= 1
-            if not self._connections:
-                self._vacant.set()
-            await trio.aclose_forcefully(stream)
-
-    def _secured(self, socket: trio.SocketStream) -> SocketOrTls:
-        if self._tls is None:
-            return socket
-        return trio.SSLStream(socket, self._tls, server_side=True, https_compatible=True)
-
-    async def _greet(
-        self, stream: SocketOrTls, socket: trio.SocketStream
-    ) -> Upgrade | Refusal | bytes | None:
-        """Who it is: a WebSocket, someone to refuse, the first bytes of plain HTTP, or nobody any more."""
-        try:
-            received = await read_head(stream, within=self.options.request_head_timeout)
-            if not isinstance(received, bytes):
-                return received
-            if not asks_for_websocket(received):
-                return received
-            client = "{}:{}".format(*socket.socket.getpeername()[:2])
-            return answer_upgrade(received, paths=self.websocket_routes, options=self.options, client=client)
-        except NETWORK_ERRORS:
-            return None
-
-    async def _serve_http(self, stream: SocketOrTls, received: bytes) -> None:
-        try:
-            await self._http.serve(stream, received)
+            await self._http.serve(stream, wish)
         except* NETWORK_ERRORS:
             # The client left in the middle of something.
             pass

@@ -14,7 +14,7 @@ SocketOrTls: TypeAlias = "trio.SocketStream | trio.SSLStream[trio.SocketStream]"
 class PrefixStream(trio.abc.HalfCloseableStream):
     """``stream`` as if ``prefix`` had not been read from it yet. Closing it closes ``stream``.
 
-    A send that takes longer than ``send_timeout`` seconds raises `trio.BrokenResourceError`.
+    A send that takes longer than ``send_timeout`` seconds closes it and raises `trio.BrokenResourceError`.
     """
 
     _stream: SocketOrTls
@@ -44,6 +44,8 @@ class PrefixStream(trio.abc.HalfCloseableStream):
             with trio.fail_after(self._send_timeout):
                 await self._stream.send_all(data)
         except trio.TooSlowError:
+            # Hypercorn would go on reading from a client that it can say nothing to.
+            await trio.aclose_forcefully(self._stream)
             raise trio.BrokenResourceError("the client takes no data") from None
 
     async def wait_send_all_might_not_block(self) -> None:

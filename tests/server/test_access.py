@@ -1,0 +1,67 @@
+"""Who may come in, as pure decisions."""
+
+from __future__ import annotations
+
+import pytest
+
+from trio_backend.server.access import origin_allowed, token_allowed
+
+USUAL = ("same-host", "localhost", "null")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin", "host", "policy"),
+    [
+        (True, None, "127.0.0.1:12393", ()),
+        (True, "https://evil.example", "127.0.0.1:12393", ("*",)),
+        (False, "https://evil.example", "127.0.0.1:12393", USUAL),
+        (False, "https://evil.example", "127.0.0.1:12393", ()),
+        (True, "http://127.0.0.1:12393", "127.0.0.1:12393", USUAL),
+        (True, "http://localhost:5173", "127.0.0.1:12393", USUAL),
+        (True, "http://[::1]:3000", "127.0.0.1:12393", USUAL),
+        (False, "http://localhost:5173", "127.0.0.1:12393", ("same-host",)),
+        (False, "http://localhost.evil.example", "127.0.0.1:12393", USUAL),
+        (True, "https://home.example", "home.example", USUAL),
+        (True, "https://home.example:8443", "HOME.example:12393", USUAL),
+        (False, "https://home.example", "home.example", ("localhost",)),
+        (False, "https://home.example", "other.example", USUAL),
+        (True, "http://[fd00::1]:80", "[fd00::1]:12393", USUAL),
+        (True, "null", "127.0.0.1:12393", USUAL),
+        (True, "file://", "127.0.0.1:12393", USUAL),
+        (False, "null", "127.0.0.1:12393", ("same-host", "localhost")),
+        (False, "file://", "127.0.0.1:12393", ("same-host", "localhost")),
+        (True, "https://Pet.example", "127.0.0.1:12393", ("https://pet.example/",)),
+        (False, "https://pet.example:444", "127.0.0.1:12393", ("https://pet.example",)),
+        (False, "http://pet.example", "127.0.0.1:12393", ("https://pet.example",)),
+        (False, "same-host", "127.0.0.1:12393", USUAL),
+        (False, "", "", USUAL),
+        (False, "http://[broken", "127.0.0.1", USUAL),
+    ],
+)
+def test_a_page_is_judged_by_its_origin(
+    allowed: bool, origin: str | None, host: str, policy: tuple[str, ...]
+) -> None:
+    """Words stand for kinds of pages, everything else for itself."""
+    assert origin_allowed(origin, host, policy) is allowed
+
+
+@pytest.mark.parametrize(
+    ("allowed", "token", "authorization", "query"),
+    [
+        (True, "", "", ""),
+        (False, "secret", "", ""),
+        (True, "secret", "Bearer secret", ""),
+        (True, "secret", "bearer  secret ", ""),
+        (False, "secret", "Basic secret", ""),
+        (False, "secret", "secret", ""),
+        (True, "secret", "", "a=b&token=secret"),
+        (True, "s&=ü", "", "token=s%26%3D%C3%BC"),
+        (False, "secret", "Bearer wrong", "token=wrong"),
+        (True, "secret", "Bearer wrong", "token=secret"),
+        (False, "secret", "Bearer ", "token="),
+        (False, "secret", "", "token=SECRET"),
+    ],
+)
+def test_a_token_opens_in_either_form(allowed: bool, token: str, authorization: str, query: str) -> None:
+    """Exactly, and only where one is configured."""
+    assert token_allowed(token, authorization, query) is allowed
