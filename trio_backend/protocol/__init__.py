@@ -47,6 +47,7 @@ from .outgoing import HistoryList as HistoryList
 from .outgoing import HistoryMessage as HistoryMessage
 from .outgoing import NewHistoryCreated as NewHistoryCreated
 from .outgoing import Outgoing as Outgoing
+from .outgoing import QueuePosition as QueuePosition
 from .outgoing import SetModelAndConf as SetModelAndConf
 from .outgoing import ToolCallStatus as ToolCallStatus
 from .outgoing import UserInputTranscription as UserInputTranscription

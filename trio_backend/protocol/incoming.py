@@ -24,11 +24,17 @@ class Image:
 
 @attrs.frozen
 class TextInput:
-    """The user typed something: start a turn."""
+    """The user typed something: start a turn.
+
+    ``name`` is who says it, where one client speaks for many (a live chat's viewers). ``notify`` asks for the
+    message's place, should it have to wait in a room's queue.
+    """
 
     type: ClassVar = "text-input"
     text: str
     images: list[Image] | None = None
+    name: str | None = attrs.field(default=None, validator=validators.optional(validators.max_len(100)))
+    notify: bool = False
 
 
 @attrs.frozen

@@ -70,10 +70,20 @@ class Audio:
 
 @attrs.frozen
 class UserInputTranscription:
-    """What the user was understood to say."""
+    """What the user was understood to say; ``name`` is who said it, where that is another client's user."""
 
     type: ClassVar = "user-input-transcription"
     text: str
+    name: str | None = None
+
+
+@attrs.frozen
+class QueuePosition:
+    """A message waits in a room's queue, the ``position``-th (from 1) of ``length``."""
+
+    type: ClassVar = "queue-position"
+    position: int
+    length: int
 
 
 @attrs.frozen
@@ -236,6 +246,7 @@ Outgoing: TypeAlias = (
     | Control
     | Audio
     | UserInputTranscription
+    | QueuePosition
     | BackendSynthComplete
     | ForceNewMessage
     | GroupInterrupted
