@@ -1,0 +1,153 @@
+"""The embedded voice, with the real espeak-ng: the program, and the library of the wheel."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import psutil
+import pytest
+import trio
+
+from trio_backend.engines.registry import configure, open_engine
+from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.tts import espeak
+from trio_backend.engines.tts.espeak import Espeak, EspeakConfig
+from trio_backend.errors import EngineError, SettingsError
+
+HELLO = "Hello there, my friend."
+Voice = Callable[..., Espeak]
+
+
+@pytest.fixture(params=["program", "library"])
+def voice(request: pytest.FixtureRequest) -> Voice:
+    """A voice with some settings, spoken either way."""
+    if request.param == "program" and shutil.which("espeak-ng") is None:
+        pytest.skip("the program espeak-ng is not installed")
+    found = espeak.find_espeak() if request.param == "program" else espeak.find_library()
+
+    def make(*, at_once: int = 2, **settings: object) -> Espeak:
+        config = configure("tts", "espeak_tts", settings, surroundings=Surroundings(Path(), {}))
+        assert isinstance(config, EspeakConfig)
+        return Espeak(config, found, trio.CapacityLimiter(at_once))
+
+    return make
+
+
+async def test_speed_and_volume_are_heard(voice: Voice) -> None:
+    """Half as fast is longer; without volume there is silence."""
+    slow, fast = await voice(speed=100).speak(HELLO), await voice(speed=300).speak(HELLO)
+    assert slow.seconds > 1.5 * fast.seconds
+    assert abs((await voice(volume=0).speak(HELLO)).floats()).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("你好，世界。", "cmn"), ("こんにちは世界", "ja"), ("Hello", "en")]
+)
+async def test_the_voice_follows_the_script(voice: Voice, text: str, name: str) -> None:
+    """As if the right voice had been set."""
+    assert EspeakConfig().voice_for(text) == name
+    assert (await voice().speak(text)).samples == (await voice(voice=name).speak(text)).samples
+
+
+async def test_an_unknown_voice_is_told_by_name(voice: Voice) -> None:
+    """And with how to list those that exist."""
+    with pytest.raises(EngineError, match="no voice 'nosuch'; `espeak-ng --voices`"):
+        await voice(voice="nosuch").speak(HELLO)
+
+
+async def test_an_unknown_voice_is_told_when_it_is_opened() -> None:
+    """Not with the first sentence."""
+    with pytest.raises(EngineError, match="no voice 'nosuch'"):
+        async with open_engine(EspeakConfig(voice="nosuch")):
+            raise AssertionError("it cannot be opened")
+
+
+@pytest.mark.parametrize("name", ["", "-q", "a b", "a\0b"])
+def test_what_is_no_name_of_a_voice_is_a_wrong_setting(name: str) -> None:
+    """Nothing that could be taken for an option reaches the command line."""
+    with pytest.raises(SettingsError, match="espeak-ng --voices"):
+        EspeakConfig(voice=name)
+
+
+async def test_the_text_is_on_no_command_line(voice: Voice) -> None:
+    """What people talk about is not for a list of processes; a dash at its begin is no option."""
+    commands: list[list[str]] = []
+
+    async def look() -> None:
+        # A child that has not begun to be espeak-ng is still a copy of this process.
+        while "espeak" not in str(commands):
+            await trio.sleep(0.001)
+            for child in psutil.Process().children():
+                with suppress(psutil.Error):
+                    commands.append(child.cmdline())
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(look)
+            await voice().speak("--secret wishes, " * 300)
+    assert "secret" not in str(commands)
+
+
+async def test_no_more_processes_than_processors(voice: Voice) -> None:
+    """The other sentences wait for their turn."""
+    tts, most = voice(at_once=2), 0
+
+    async def watch() -> None:
+        nonlocal most
+        while True:
+            most = max(most, len(psutil.Process().children()))
+            await trio.sleep(0.002)
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as watching:
+            watching.start_soon(watch)
+            async with trio.open_nursery() as nursery:
+                for _ in range(8):
+                    nursery.start_soon(tts.speak, HELLO * 20)
+            watching.cancel_scope.cancel()
+    assert 1 <= most <= 2
+
+
+async def test_a_sentence_that_takes_too_long_is_stopped(
+    voice: Voice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process is gone, and the turn goes on."""
+    monkeypatch.setattr(espeak, "PATIENCE", 0.1)
+    with trio.fail_after(5):
+        with pytest.raises(EngineError, match=r"more than 0\.1 s"):
+            await voice().speak("A sentence without end. " * 5000)
+    assert psutil.Process().children() == []
+
+
+async def test_a_machine_without_espeak_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither program nor wheel."""
+    find = importlib.util.find_spec
+
+    def find_all_but(name: str, package: str | None = None) -> ModuleSpec | None:
+        return None if name == "espeakng_loader" else find(name, package)
+
+    monkeypatch.setattr(espeak, "find_spec", find_all_but)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(EngineError, match=r"apt-get install espeak-ng.*trio-backend\[voice\]"):
+        async with open_engine(EspeakConfig()):
+            raise AssertionError("it cannot be opened")
+
+
+async def test_a_program_that_fails_is_told_without_the_text(tmp_path: Path) -> None:
+    """Its exit code is all that is said; what cannot be started, and what is no sound, are told too."""
+    for script, words in {"exit 9": "exit code 9", "echo noise": "no sound"}.items():
+        program = tmp_path / "espeak-ng"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        tts = Espeak(EspeakConfig(), espeak.Program(str(program)), trio.CapacityLimiter(1))
+        with pytest.raises(EngineError, match=words) as caught:
+            await tts.speak("my secret")
+        assert "secret" not in str(caught.value)
+    gone = Espeak(EspeakConfig(), espeak.Program(str(tmp_path / "gone")), trio.CapacityLimiter(1))
+    with pytest.raises(EngineError, match="cannot be started"):
+        await gone.speak("Hello")
