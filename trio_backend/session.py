@@ -20,8 +20,8 @@ from .conversation.turn import Ask
 from .errors import ConfigError, HistoryError, NoSuchHistory, ProtocolError, WireClosed
 from .history.store import Conversation, History, HistoryUid, StoredMessage
 from .protocol import Incoming, Outgoing, decode, encode
-from .protocol.rate import RateLimit, Verdict
-from .wire import Wire
+from .protocol.rate import RateLimit
+from .wire import Wire, receive_within
 
 ClientUid = NewType("ClientUid", str)
 AboutHistory: TypeAlias = (
@@ -76,15 +76,8 @@ async def _read(wire: Wire, session: Session) -> None:
     limit = RateLimit(session.house.system.messages_per_second, session.house.system.message_burst)
     try:
         while True:
-            frame = await wire.receive()
-            verdict = limit.judge(trio.current_time())
-            if verdict is Verdict.TAKE:
-                await session.hear(frame)
-            elif verdict is Verdict.REFUSE_ALOUD:
-                message = f"more than {limit.per_second:g} messages a second: slow down, or be disconnected"
-                await session.tell(say.Error(message, "rate-limited"))
-            elif verdict is Verdict.CLOSE:
-                await wire.close(1008, "rate-limited")
+            frame = await receive_within(limit, wire, session.tell)
+            await session.hear(frame)
             # A task that waits for the next message must not keep the last one alive.
             del frame
     except WireClosed as closed:
@@ -200,8 +193,10 @@ class Session:
 
     async def _handle(self, happening: Happening) -> None:
         match happening:
-            case say.TextInput(text, images):
-                await self._ask(Ask(text, tuple(image.data for image in images or ())))
+            case say.TextInput(text, images, name):
+                shown = tuple(image.data for image in images or ())
+                # A name is one line, or what a viewer calls himself could pass for what others say.
+                await self._ask(Ask(text, shown, name=" ".join((name or "").split())))
             case say.AiSpeakSignal(images=images):
                 await self._nudge(tuple(image.data for image in images or ()))
             case say.InterruptSignal(text):

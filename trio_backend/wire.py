@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
+
+import trio
+
+from .protocol.outgoing import Error
+from .protocol.rate import RateLimit, Verdict
 
 
 class Wire(Protocol):
@@ -26,3 +32,26 @@ class Wire(Protocol):
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Say goodbye, and wait a bounded time for the peer's. Closing twice is harmless."""
         ...
+
+
+async def receive_within(
+    limit: RateLimit, wire: Wire, refuse: Callable[[Error], Awaitable[None]]
+) -> str | bytes:
+    """The next message that ``limit`` lets through; ``refuse`` gets what the client is to be told of others.
+
+    A client that floods on is sent away. Raises `WireClosed`. Cancelling it loses no message.
+    """
+    while True:
+        frame = await wire.receive()
+        match limit.judge(trio.current_time()):
+            case Verdict.TAKE:
+                return frame
+            case Verdict.REFUSE_ALOUD:
+                message = f"more than {limit.per_second:g} messages a second: slow down, or be disconnected"
+                await refuse(Error(message, "rate-limited"))
+            case Verdict.CLOSE:
+                await wire.close(1008, "rate-limited")
+            case Verdict.REFUSE:
+                pass
+        # A task that waits for the next message must not keep the last one alive.
+        del frame

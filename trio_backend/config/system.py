@@ -15,6 +15,7 @@ LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 ORIGIN_WORDS = ("same-host", "localhost", "null", "*")
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+", re.IGNORECASE)
+_UPSTREAM = re.compile(r"(ws|http)s?://[^/\s]+(/\S*)?", re.IGNORECASE)
 
 
 def _check_origins(_instance: object, _attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
@@ -28,6 +29,11 @@ def _check_origins(_instance: object, _attribute: attrs.Attribute[Any], value: t
 def _check_cache(_instance: object, _attribute: attrs.Attribute[Any], value: str) -> None:
     if not value.strip():
         raise ValueError("must name a folder")
+
+
+def _check_upstream(_instance: object, _attribute: attrs.Attribute[Any], value: str) -> None:
+    if value and not _UPSTREAM.fullmatch(value):
+        raise ValueError("must be empty, or a URL such as ws://192.168.1.20:12393/client-ws")
 
 
 @attrs.frozen
@@ -53,6 +59,12 @@ class SystemConfig:
         attrs.Factory(dict), "files under prompts/ that follow the persona in the system prompt", repr=False
     )
     enable_proxy: bool = plain(False, "whether /proxy-ws serves rooms")
+    upstream_url: str = plain(
+        "",
+        "WebSocket of another server where the rooms' sessions are; empty: in this process",
+        validator=_check_upstream,
+        repr=False,
+    )
 
     frontend_dir: str = plain("", "folder with a build of a front end to serve at /; empty: a plain page")
     allowed_origins: tuple[str, ...] = plain(
@@ -120,6 +132,42 @@ class SystemConfig:
     )
     drain_timeout: float = bound(
         10, Within(0, 600, "s"), "time for turns to end at shutdown", when_full="cancel them, close 1001"
+    )
+    max_rooms: int = bound(
+        100, Within(1, 10_000, "rooms"), "rooms at once", when_full="`error` too-many-rooms, close 1013"
+    )
+    forwarders: int = bound(
+        5, Within(1, 1_000, "turns"), "turns at once in all rooms together", when_full="the rooms wait in line"
+    )
+    room_queue: int = bound(
+        100,
+        Within(1, 10_000, "messages"),
+        "messages that wait in one room",
+        when_full="`error` queue-full to the sender",
+    )
+    room_queue_size: int = bound(
+        32 * MIB,
+        Within(1_024, 1_024 * MIB, "bytes"),
+        "what the messages that wait in one room take, pictures included",
+        when_full="`error` queue-full to the sender",
+    )
+    max_per_sender: int = bound(
+        10,
+        Within(1, 10_000, "messages"),
+        "messages of one sender that wait in one room",
+        when_full="`error` queue-full to the sender",
+    )
+    max_age: float = bound(
+        0,
+        Within(0, 86_400, "s"),
+        "how long a message may wait in a room; 0: as long as it takes",
+        when_full="drop it, `error` message-expired to the sender",
+    )
+    client_outbox: int = bound(
+        64,
+        Within(8, 10_000, "messages"),
+        "messages on their way to one client of a room",
+        when_full="close 1013",
     )
     memory_budget: int = bound(
         4_000,

@@ -36,11 +36,15 @@ ENCODE_INLINE = 64 * 1024  # bytes of samples
 
 @attrs.frozen
 class Ask:
-    """What a turn answers: something said, or a nudge, whose text neither memory nor history keep."""
+    """What a turn answers: something said, or a nudge, whose text neither memory nor history keep.
+
+    ``name`` is who said it, where that is not the one user whom the character knows.
+    """
 
     text: str
     images: tuple[str, ...] = ()
     nudge: bool = False
+    name: str = ""
 
 
 class Audience(Protocol):
@@ -120,10 +124,12 @@ class Turn:
     def _hear(self) -> Prompt:
         """Take in what was said; what the model is to read."""
         config, ask = self.character.config, self.ask
-        said = Message("user", ask.text, "nudge" if ask.nudge else config.human_name, ask.images)
+        name = "nudge" if ask.nudge else ask.name or config.human_name
+        # Where several speak, the model knows them by what stands before their words.
+        said = Message("user", f"{ask.name}: {ask.text}" if ask.name else ask.text, name, ask.images)
         if not ask.nudge:
             self.memory.hear(said)
-            self._unsaved.append(stored("human", ask.text, name=config.human_name))
+            self._unsaved.append(stored("human", ask.text, name=name))
         return Prompt(
             config.system_prompt,
             [*self.memory.so_far(), said] if ask.nudge else self.memory.so_far(),
