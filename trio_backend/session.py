@@ -14,19 +14,19 @@ from .concurrency import names_of_tasks
 from .config.cast import Cast
 from .config.character import CharacterConfig
 from .config.system import SystemConfig
+from .conversation.archive import tend_conversations
 from .conversation.dialogue import Dialogue
+from .conversation.observer import Nobody, Observer
 from .conversation.scene import OpenCharacter, Scene, SceneFailed, SceneReady
+from .conversation.timeline import Timeline
 from .conversation.turn import Ask
-from .errors import ConfigError, HistoryError, NoSuchHistory, ProtocolError, WireClosed
-from .history.store import Conversation, History, HistoryUid, StoredMessage
+from .errors import ConfigError, ProtocolError, WireClosed
+from .history.store import History
 from .protocol import Incoming, Outgoing, decode, encode
 from .protocol.rate import RateLimit
 from .wire import Wire, receive_within
 
 ClientUid = NewType("ClientUid", str)
-AboutHistory: TypeAlias = (
-    say.FetchHistoryList | say.FetchAndSetHistory | say.CreateNewHistory | say.DeleteHistory
-)
 Happening: TypeAlias = Incoming | SceneReady | SceneFailed
 
 # How long a session may take to clean up before the log names what holds it, and to store its last words.
@@ -43,6 +43,7 @@ class House:
     open_character: OpenCharacter
     backgrounds: Callable[[], Awaitable[Sequence[str]]]
     """The file names of the background images."""
+    observer: Observer = attrs.field(factory=Nobody)
     sessions: set[Session] = attrs.field(factory=set)
     closing: trio.Event = attrs.field(factory=trio.Event)
     """Set when no new turn may begin."""
@@ -58,6 +59,7 @@ async def run_session(wire: Wire, house: House, client_uid: ClientUid) -> None:
             nursery.start_soon(_write, wire, to_wire, name=f"{session}/writer")
             nursery.start_soon(_read, wire, session, name=f"{session}/reader")
             house.sessions.add(session)
+            house.observer.session_began()
             try:
                 await session.live(inbox)
             finally:
@@ -140,6 +142,8 @@ class Session:
 
     async def tell(self, message: Outgoing) -> None:
         """Hand ``message`` to the writer. Returns at once when the client is gone: the reader ends us."""
+        if isinstance(message, say.Error):
+            self.house.observer.error_told(message.code)
         try:
             await self._outbox.send(message)
         except trio.BrokenResourceError:
@@ -158,6 +162,11 @@ class Session:
         """An event that is set when the client says that it has played everything."""
         self._played = trio.Event()
         return self._played
+
+    def turn_over(self, timeline: Timeline) -> None:
+        """A turn has ended: one line in the log, and one more in the statistics."""
+        logger.info("turn: {}", timeline)
+        self.house.observer.turn_over(timeline)
 
     def end(self, reason: str) -> None:
         """Cancel everything that the session has started."""
@@ -216,9 +225,9 @@ class Session:
             case say.FetchBackgrounds():
                 await self.tell(say.BackgroundFiles(await self.house.backgrounds()))
             case say.FetchHistoryList() | say.FetchAndSetHistory():
-                await self._handle_history(happening)
+                await tend_conversations(happening, self._dialogue, self)
             case say.CreateNewHistory() | say.DeleteHistory():
-                await self._handle_history(happening)
+                await tend_conversations(happening, self._dialogue, self)
             case say.RequestGroupInfo():
                 await self.tell(say.GroupUpdate((), is_owner=False))
             case say.Heartbeat():
@@ -233,27 +242,6 @@ class Session:
                 await self._lose(scene, why)
             case _:
                 assert_never(happening)
-
-    async def _handle_history(self, message: AboutHistory) -> None:
-        try:
-            match message:
-                case say.FetchHistoryList():
-                    conversations = await self._dialogue.record.conversations()
-                    await self.tell(say.HistoryList([_entry(conversation) for conversation in conversations]))
-                case say.FetchAndSetHistory(uid):
-                    messages = await self._dialogue.resume(HistoryUid(uid))
-                    await self.tell(say.HistoryData([_shown(message) for message in messages]))
-                case say.CreateNewHistory():
-                    await self.tell(say.NewHistoryCreated(await self._dialogue.begin_new()))
-                case say.DeleteHistory(uid):
-                    await self._dialogue.delete(HistoryUid(uid))
-                    await self.tell(say.HistoryDeleted(success=True, history_uid=uid))
-                case _:
-                    assert_never(message)
-        except NoSuchHistory as error:
-            await self.tell(say.Error(str(error), "no-such-history"))
-        except HistoryError as error:
-            await self.tell(say.Error(str(error), "history-error"))
 
     # Turns.
 
@@ -327,11 +315,3 @@ class Session:
             self._scene = None
             await self._dialogue.end_turn("its character is gone")
             await self.tell(say.Error(f"{scene.config.conf_name} had to leave: {why}", "engine-error"))
-
-
-def _shown(message: StoredMessage) -> say.HistoryMessage:
-    return say.HistoryMessage(message.role, message.timestamp, message.content, message.name, message.avatar)
-
-
-def _entry(conversation: Conversation) -> say.HistoryEntry:
-    return say.HistoryEntry(conversation.uid, _shown(conversation.latest), conversation.latest.timestamp)

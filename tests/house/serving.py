@@ -1,0 +1,146 @@
+"""Real servers for tests: in this process, or as a child that can be killed; and clients on real sockets."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from subprocess import PIPE
+
+import attrs
+import httpx2
+import trio
+import trio_websocket
+
+from tests.client import Client
+from trio_backend.config.character import EngineChoice
+from trio_backend.config.load import load_config, packaged_conf
+from trio_backend.config.schema import Config
+from trio_backend.errors import WireClosed
+from trio_backend.serve import serve
+
+TIMEOUT = 30.0
+
+
+@attrs.frozen
+class SocketWire:
+    """The client's end of a real WebSocket, as a `Wire`."""
+
+    connection: trio_websocket.WebSocketConnection
+
+    async def receive(self) -> str | bytes:
+        """See `Wire.receive`."""
+        try:
+            return await self.connection.get_message()
+        except trio_websocket.ConnectionClosed as closed:
+            raise WireClosed(closed.reason.code if closed.reason else 1006) from None
+
+    async def send(self, message: bytes) -> None:
+        """See `Wire.send`."""
+        try:
+            await self.connection.send_message(message.decode())
+        except trio_websocket.ConnectionClosed as closed:
+            raise WireClosed(closed.reason.code if closed.reason else 1006) from None
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """See `Wire.close`."""
+        await self.connection.aclose(code, reason)
+
+
+@asynccontextmanager
+async def open_client(address: str, path: str = "/client-ws") -> AsyncIterator[Client]:
+    """A client of the server at ``address`` that has read the greeting."""
+    host, port = address.removeprefix("http://").split(":")
+    # The stream is ours: where the server closes first, the library leaves it open.
+    async with await trio.open_tcp_stream(host, int(port)) as stream, trio.open_nursery() as nursery:
+        websocket = await trio_websocket.wrap_client_stream(
+            nursery, stream, host, path, max_message_size=2**24
+        )
+        async with websocket:
+            client = Client(SocketWire(websocket))
+            await client.until("control", text="start-mic")
+            yield client
+
+
+def configured(folder: Path, *, llm: EngineChoice, tts: EngineChoice, **system: object) -> Config:
+    """The shipped configuration with other engines, on a free port, with its data in ``folder``."""
+    config = load_config(packaged_conf() / "conf.yaml", environ={}).config
+    changes: Mapping[str, object] = {
+        "port": 0,
+        "history_file": str(folder / "history.sqlite3"),
+        "cache_dir": str(folder / "cache"),
+        **system,
+    }
+    return attrs.evolve(
+        config,
+        system=attrs.evolve(config.system, **changes),  # type: ignore[arg-type]
+        character=attrs.evolve(config.character, llm=llm, tts=tts),
+    )
+
+
+@asynccontextmanager
+async def open_server(config: Config) -> AsyncIterator[str]:
+    """A server in this process; its address. It is shut down in good order when the block is left."""
+    shutdown = trio.Event()
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(partial(serve, config, shutdown=shutdown))
+        yield str(address)
+        shutdown.set()
+
+
+async def wait_ready(address: str) -> None:
+    """Wait until the server says that its first character is there."""
+    async with httpx2.AsyncClient() as client:
+        with trio.fail_after(TIMEOUT):
+            while (await client.get(f"{address}/readyz")).status_code != 200:
+                await trio.sleep(0.02)
+
+
+@attrs.frozen
+class ServerProcess:
+    """A server that is a process of its own. ``log`` grows while it runs."""
+
+    process: trio.Process
+    address: str
+    log: list[str]
+
+    async def wait_logged(self, text: str) -> None:
+        """Wait until the log has ``text``."""
+        with trio.fail_after(TIMEOUT):
+            while text not in "".join(self.log):
+                await trio.sleep(0.01)
+
+
+@asynccontextmanager
+async def open_server_process(conf: Path, folder: Path) -> AsyncIterator[ServerProcess]:
+    """``trio-backend serve`` with ``conf``, started in ``folder``; killed if it has not ended by itself."""
+    command = [sys.executable, "-m", "trio_backend", "serve", str(conf), "--port", "0"]
+    async with trio.open_nursery() as nursery:
+        process = await nursery.start(
+            partial(trio.run_process, command, cwd=folder, stderr=PIPE, check=False)
+        )
+        log: list[str] = []
+        told = trio.Event()
+        nursery.start_soon(_read_log, process, log, told)
+        with trio.fail_after(TIMEOUT):
+            await told.wait()
+        found = re.search(r"is at (http\S+)", "".join(log))
+        assert found, "".join(log)
+        try:
+            yield ServerProcess(process, found[1], log)
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+async def _read_log(process: trio.Process, log: list[str], told: trio.Event) -> None:
+    """Keep what the server logs; ``told`` is set once it says where it is, or is gone."""
+    assert process.stderr is not None
+    async for piece in process.stderr:
+        log.append(piece.decode())
+        if " is at http" in "".join(log):
+            told.set()
+    told.set()

@@ -1,0 +1,135 @@
+"""The package is a house of floors: what the tree promises, held against the code."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "trio_backend"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
+
+# Rooms from the ground up. A floor may use any floor below it; the rooms of one floor do not know each other.
+FLOORS = [
+    {"errors", "concurrency", "wire", "protocol", "text", "audio"},
+    {"config", "assets", "history"},
+    {"engines"},
+    {"conversation"},
+    {"session", "rooms"},
+    {"backend", "server", "chat"},
+    {"observe"},
+    {"serve", "check", "importing", "prove"},
+    {"cli", "__init__"},
+    {"__main__"},
+]
+FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+
+# Neighbours on the ground floor that build on each other, lower first.
+GROUND = ["errors", "concurrency", "wire", "text", "audio", "protocol"]
+
+# What touches the world, and so has no place in these rooms. They are fed, and they answer.
+PURE = {"protocol", "text", "audio"}
+IO = {"trio", "socket", "pathlib", "os", "subprocess", "threading", "time", "io", "random"}
+
+
+def room_of(path: Path) -> str:
+    """The room that a module is in, or is."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[ast.Import | ast.ImportFrom]:
+    """All imports of a module, those inside functions included."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+
+
+def rooms_imported(path: Path) -> Iterator[str]:
+    """The rooms of the package that a module imports from."""
+    inside = path.relative_to(PACKAGE).parts
+    for node in imports(path):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = inside[: len(inside) - node.level]
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            for name in names:
+                yield (*base, *name.split("."))[0]
+
+
+def packages_imported(path: Path) -> set[str]:
+    """The top-level packages, other than this one, that a module imports."""
+    names = set()
+    for node in imports(path):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif not node.level and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_imports_point_down(path: Path) -> None:
+    """Nobody knows who is above, or next door."""
+    room = room_of(path)
+    for other in rooms_imported(path):
+        if room in GROUND and other in GROUND:
+            assert GROUND.index(other) <= GROUND.index(room), f"{room} must not know {other}"
+        else:
+            assert other == room or FLOOR_OF[other] < FLOOR_OF[room], f"{room} must not know {other}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_nothing_imports_asyncio(path: Path) -> None:
+    """Neither asyncio nor the layer that hides which of the two runs."""
+    assert not packages_imported(path) & {"asyncio", "anyio"}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if room_of(path) in PURE], ids=lambda path: path.name
+)
+def test_the_ground_floor_does_no_io(path: Path) -> None:
+    """What turns bytes into messages, tokens into sentences and samples into volumes waits for nothing."""
+    assert not packages_imported(path) & IO
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        assert not isinstance(node, ast.AsyncFunctionDef | ast.Await)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_files_stay_short(path: Path) -> None:
+    """One noun each, read in one sitting."""
+    assert len(path.read_text("utf-8").splitlines()) <= 300
+
+
+def broad(handler: ast.ExceptHandler) -> bool:
+    """Whether it catches everything."""
+    names = [handler.type] if not isinstance(handler.type, ast.Tuple) else handler.type.elts
+    return any(
+        name is None or (isinstance(name, ast.Name) and name.id in ("Exception", "BaseException"))
+        for name in names
+    )
+
+
+def test_only_the_session_fence_catches_broadly() -> None:
+    """A bug ends one session; nothing else hides it."""
+    found = [
+        f"{path.relative_to(PACKAGE)}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ExceptHandler) and broad(node)
+    ]
+    assert found == ["backend.py"]
+
+
+def test_no_channel_is_unbounded() -> None:
+    """A queue without a bound is a leak that waits for a busy day."""
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and "open_memory_channel" in ast.unparse(node.func):
+                assert "inf" not in ast.unparse(node.args[0]), path
+
+
+def test_every_room_has_its_floor() -> None:
+    """A new folder is put into the picture before anything is built in it."""
+    assert {room_of(path) for path in MODULES} <= FLOOR_OF.keys()
