@@ -14,6 +14,7 @@ from loguru import logger
 from .config.cast import Cast
 from .config.system import SystemConfig
 from .conversation.character import open_character
+from .conversation.observer import Nobody, Observer
 from .engines.leases import Leases
 from .engines.settings import Surroundings
 from .errors import ConfigError, EngineError, first_leaf
@@ -24,13 +25,17 @@ from .wire import Wire
 
 @attrs.frozen
 class Premises:
-    """What a backend is opened with: its configuration, its characters, its history, its surroundings."""
+    """What a backend is opened with: its configuration, its characters, its history, its surroundings.
+
+    ``observer`` is told what all sessions do.
+    """
 
     system: SystemConfig
     cast: Cast
     history: History
     surroundings: Surroundings
     backgrounds: Callable[[], Awaitable[Sequence[str]]]
+    observer: Observer = attrs.field(factory=Nobody)
 
 
 @attrs.define(eq=False)
@@ -89,6 +94,7 @@ async def open_backend(premises: Premises) -> AsyncIterator[Backend]:
             premises.history,
             partial(open_character, leases=leases, surroundings=premises.surroundings),
             premises.backgrounds,
+            observer=premises.observer,
         )
         backend = Backend(house, leases)
         if premises.system.preload:

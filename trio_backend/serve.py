@@ -17,13 +17,19 @@ from .assets import find_backgrounds, live2d_info
 from .backend import Backend, Premises, open_backend
 from .config.cast import DiskCast
 from .config.schema import Config
+from .conversation.observer import Observer
 from .engines.neighbours import find_ollama
 from .engines.registry import DEFAULTS
 from .engines.settings import Surroundings
 from .history.sqlite import open_sqlite_history
 from .history.store import History
+from .observe.inspection import Inspection
+from .observe.metrics import CONTENT_TYPE, Metrics
 from .observe.stock import difference, take_stock
+from .observe.task_tree import DEFAULT_LIMIT, MAX_LIMIT
+from .observe.watch import open_watch
 from .server.http import Folders, Pages, http_app
+from .server.insight import Insight
 from .server.listener import Server
 from .server.options import ServerOptions
 from .server.request import UpgradeRequest
@@ -64,17 +70,21 @@ async def serve(
     what is left of tasks, child processes and sockets is logged. Raises `ConfigError` where the port
     or the certificate cannot be used, `HistoryError` where the conversations cannot.
     """
-    before = take_stock()
+    before, metrics = take_stock(), Metrics()
     async with (
+        open_watch(closely=config.system.debug) as watch,
         open_listeners(config.system.host, config.system.port) as listeners,
         open_sqlite_history(Path(config.system.history_file)) as history,
-        open_backend(_premises(config, history=history)) as backend,
+        open_backend(_premises(config, history=history, observer=metrics)) as backend,
         trio.open_nursery() as nursery,
     ):
+        inspection = Inspection(backend, watch, lambda: server.connections)
+        metrics.sources.append(inspection.readings)
+        pages = attrs.evolve(_pages(config, backend), insight=_insight(config, inspection, metrics))
         server = Server(
             _options(config),
             {"/client-ws": partial(_serve_client, backend)},
-            http_app(_pages(config, backend)),
+            http_app(pages),
             drain=partial(_drain, backend),
         )
         address = _address(config, port_of(listeners[0]))
@@ -117,13 +127,25 @@ async def _say_what_is_near(config: Config) -> None:
         )
 
 
-def _premises(config: Config, *, history: History) -> Premises:
+def _insight(config: Config, inspection: Inspection, metrics: Metrics) -> Insight:
+    return Insight(
+        inspection.tasks,
+        metrics.render if config.system.metrics else None,
+        CONTENT_TYPE,
+        for_all=config.system.debug,
+        tasks_shown=DEFAULT_LIMIT,
+        max_tasks_shown=MAX_LIMIT,
+    )
+
+
+def _premises(config: Config, *, history: History, observer: Observer) -> Premises:
     return Premises(
         config.system,
         DiskCast.of(config, os.environ),
         history,
         Surroundings(config.folders.root, os.environ),
         partial(trio.to_thread.run_sync, find_backgrounds, config.folders.backgrounds),
+        observer,
     )
 
 

@@ -80,6 +80,10 @@ class SystemConfig:
         "cache", "files served under /cache; relative to the working directory", validator=_check_cache
     )
     preload: bool = plain(True, "open the base character's engines at start, not with the first client")
+    metrics: bool = plain(True, "serve /metrics, for Prometheus")
+    debug: bool = plain(
+        False, "show /debug/tasks to all who may connect, not only to this machine, and time every step"
+    )
     log_level: str = plain("INFO", "least severe message that is logged", validator=OneOf(LOG_LEVELS))
 
     max_connections: int = bound(

@@ -17,6 +17,9 @@ class Timeline:
     first_token: float | None = None
     first_sentence: float | None = None
     first_audio: float | None = None
+    last_audio: float | None = None
+    end: float | None = None
+    """When its end was told to the client; None for a turn that was cut."""
     sentences: int = 0
     sound: float = 0.0
     """Seconds of sound that the turn sent."""
@@ -41,12 +44,18 @@ class Timeline:
 
     def audio(self, seconds: float) -> None:
         self.sound += seconds
+        self.last_audio = self.now()
         if self.first_audio is None:
-            self.first_audio = self.now()
+            self.first_audio = self.last_audio
 
     def mark_cut(self, reason: str) -> None:
         """The turn is about to be cancelled."""
         self.cut, self.reason = self.now(), reason
+
+    @property
+    def outcome(self) -> str:
+        """How the turn ended: ``complete``, or why it was cut."""
+        return "complete" if self.end is not None else self.reason or "the session ended"
 
     @contextmanager
     def until_gone(self, part: str) -> Iterator[None]:

@@ -6,7 +6,6 @@ from typing import Protocol
 
 import attrs
 import trio
-from loguru import logger
 
 from ..audio.encoding import encode_sound
 from ..audio.pcm import Pcm
@@ -56,6 +55,10 @@ class Audience(Protocol):
 
     def expect_playback(self) -> trio.Event:
         """An event that is set when the client says that it has played everything."""
+        ...
+
+    def turn_over(self, timeline: Timeline) -> None:
+        """Told once for each turn, when it has ended."""
         ...
 
 
@@ -114,12 +117,13 @@ class Turn:
         await self.audience.tell(ForceNewMessage())
         await self.audience.tell(Control("conversation-chain-end"))
         self.over = True
-        logger.info("turn: {}", self.timeline)
+        self.timeline.end = self.timeline.now()
+        self.audience.turn_over(self.timeline)
 
     async def cut(self, heard: str | None) -> None:
         """After an eviction: keep ``heard`` as what was said; None for all that was sent."""
         await self._keep_reply(heard)
-        logger.info("turn: {}", self.timeline)
+        self.audience.turn_over(self.timeline)
 
     def _hear(self) -> Prompt:
         """Take in what was said; what the model is to read."""

@@ -32,11 +32,12 @@ def take_stock() -> Stock:
         threads=threading.active_count(),
         children=len(process.children(recursive=True)),
         sockets=len(process.net_connections("inet")),
-        files=_open_files(process),
+        files=open_files(process),
     )
 
 
-def _open_files(process: psutil.Process) -> int:
+def open_files(process: psutil.Process) -> int:
+    """How many descriptors are open, or handles on Windows."""
     if sys.platform == "win32":
         return process.num_handles()
     return process.num_fds()

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from .body_limit import BodyLimit
 from .front_page import PAGE_POLICY, render_front_page
+from .insight import Insight, insight_routes
 from .static import Folder, FrontEnd
 
 AVATAR_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".svg"})
@@ -47,12 +48,14 @@ class Pages:
 
     ``models`` gives the body of ``/live2d-models/info``; ``about`` pairs of what and which for the front
     page, such as ``("Character", "Mao")``; ``unready`` the reason why nobody can be served yet, or "".
+    Without ``insight`` nobody can look inside.
     """
 
     folders: Folders
     models: Callable[[], Awaitable[Mapping[str, object]]]
     about: Callable[[], Sequence[tuple[str, str]]]
     unready: Callable[[], str]
+    insight: Insight | None = None
 
 
 def http_app(pages: Pages) -> Starlette:
@@ -78,6 +81,7 @@ def _routes(pages: Pages) -> list[BaseRoute]:
     return [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
+        *(insight_routes(pages.insight) if pages.insight else []),
         Route("/live2d-models/info", models, middleware=_ANYONE),
         Mount("/live2d-models", Folder(folders.live2d_models), middleware=_ANYONE),
         Mount("/bg", Folder(folders.backgrounds), middleware=_ANYONE),

@@ -1,0 +1,63 @@
+"""What is counted comes out in Prometheus' text format, and only as much as is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trio_backend.conversation.timeline import Timeline
+from trio_backend.observe.metrics import Metrics, Reading
+
+
+async def lines(metrics: Metrics) -> dict[str, float]:
+    """Every sample by its name and labels."""
+    text = (await metrics.render()).decode()
+    samples = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, value in samples}
+
+
+async def test_a_turn_is_counted_by_its_end_and_measured() -> None:
+    """A complete turn and one that was cut; the moments that did not happen are not measured."""
+    metrics = Metrics()
+    metrics.turn_over(Timeline(first_token=0.2, first_audio=0.7, last_audio=4.0, end=9.0))
+    cut = Timeline(first_token=0.3)
+    cut.mark_cut("barge-in")
+    cut.gone["synthesis"] = 0.004
+    metrics.turn_over(cut)
+    metrics.turn_over(Timeline())
+    found = await lines(metrics)
+    assert found['trio_backend_turns_total{end="complete"}'] == 1
+    assert found['trio_backend_turns_total{end="barge-in"}'] == 1
+    assert found['trio_backend_turns_total{end="the session ended"}'] == 1
+    assert found["trio_backend_first_token_seconds_count"] == 2
+    assert found['trio_backend_first_audio_seconds_bucket{le="0.5"}'] == 0
+    assert found['trio_backend_first_audio_seconds_bucket{le="0.75"}'] == 1
+    assert found['trio_backend_gone_seconds_bucket{le="0.005",part="synthesis"}'] == 1
+
+
+async def test_errors_and_sessions_are_counted() -> None:
+    """By the code that the client was told."""
+    metrics = Metrics()
+    metrics.session_began()
+    metrics.error_told("queue-full")
+    metrics.error_told("queue-full")
+    found = await lines(metrics)
+    assert found["trio_backend_sessions_total"] == 1
+    assert found['trio_backend_errors_total{code="queue-full"}'] == 2
+
+
+async def test_what_is_gone_is_no_longer_read() -> None:
+    """An engine that was closed does not stay in the metrics with its last value."""
+    engines = {"espeak": 2.0, "openai": 1.0}
+
+    def readings() -> Iterator[Reading]:
+        yield Reading("tasks", "Tasks.", 7)
+        for name, leases in engines.items():
+            yield Reading("leases", "Leases.", leases, {"engine": name})
+
+    metrics = Metrics([readings])
+    assert (await lines(metrics))['trio_backend_leases{engine="openai"}'] == 1
+    del engines["openai"]
+    found = await lines(metrics)
+    assert found['trio_backend_leases{engine="espeak"}'] == 2
+    assert 'trio_backend_leases{engine="openai"}' not in found
+    assert found["trio_backend_tasks"] == 7

@@ -1,0 +1,81 @@
+"""Who may look inside a running server, and what they get."""
+
+from __future__ import annotations
+
+import json
+
+import attrs
+import pytest
+
+from tests.server.raw_client import Answer, connect
+from tests.server.running import pages, run_server
+from trio_backend.server.http import http_app
+from trio_backend.server.insight import Insight
+
+
+async def tasks(limit: int) -> bytes:
+    return json.dumps({"limit": limit}).encode()
+
+
+async def metrics() -> bytes:
+    return b"turns_total 3\n"
+
+
+INSIGHT = Insight(tasks, metrics, "text/plain; version=0.0.4", False, 1_000, 20_000)
+
+
+async def fetch(path: str, *fields: str, insight: Insight | None = INSIGHT) -> Answer:
+    """One request from this machine to a server that can be looked into."""
+    app = http_app(attrs.evolve(pages(), insight=insight))
+    async with run_server(app=app) as running, connect(running.port) as client:
+        head = "\r\n".join([f"GET {path} HTTP/1.1", *fields, "", ""])
+        await client.send(head.encode())
+        return await client.answer()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:12393", "[::1]:12393"])
+async def test_this_machine_sees_the_tasks(host: str) -> None:
+    """By any of its own names."""
+    answer = await fetch("/debug/tasks", f"Host: {host}")
+    assert answer.status == 200
+    assert json.loads(answer.body) == {"limit": 1_000}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("Host: rebound.example",),
+        ("Host: 10.0.0.7",),
+        ("Host: localhost", "X-Forwarded-For: 10.0.0.7"),
+        ("Host: localhost", "Forwarded: for=10.0.0.7"),
+        ("Host: [",),
+    ],
+)
+async def test_nobody_else_does(fields: tuple[str, ...]) -> None:
+    """Not a page whose name was pointed at us, and not whoever a proxy brings; unless the config says so."""
+    assert (await fetch("/debug/tasks", *fields)).status in (400, 403)
+    if fields != ("Host: [",):
+        shown = await fetch("/debug/tasks", *fields, insight=attrs.evolve(INSIGHT, for_all=True))
+        assert shown.status == 200
+
+
+@pytest.mark.parametrize(("asked", "got"), [("7", 7), ("-1", 0), ("99999999", 20_000)])
+async def test_the_limit_has_limits(asked: str, got: int) -> None:
+    """Nobody can ask for more than the server is willing to say."""
+    answer = await fetch(f"/debug/tasks?limit={asked}", "Host: localhost")
+    assert json.loads(answer.body) == {"limit": got}
+
+
+async def test_a_limit_that_is_no_number_is_refused() -> None:
+    """With 400, not with a traceback."""
+    assert (await fetch("/debug/tasks?limit=all", "Host: localhost")).status == 400
+
+
+async def test_metrics_are_for_everybody_or_nobody() -> None:
+    """As the config says; their content type is Prometheus' own."""
+    answer = await fetch("/metrics", "Host: example.org")
+    assert (answer.status, answer.body) == (200, b"turns_total 3\n")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4"
+    without = attrs.evolve(INSIGHT, metrics=None)
+    assert (await fetch("/metrics", "Host: localhost", insight=without)).status == 404
+    assert (await fetch("/debug/tasks", "Host: localhost", insight=None)).status == 404
