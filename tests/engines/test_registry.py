@@ -43,6 +43,14 @@ def test_an_unknown_engine_is_told_with_what_stands_in_for_it() -> None:
     assert "none_tts" in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["edge_tts", "azure_tts", "piper_tts", "gpt_sovits_tts"])
+def test_a_voice_of_the_old_backend_is_no_slip_of_the_pen(name: str) -> None:
+    """It is known what is used instead, and no name is guessed that only ends alike."""
+    with pytest.raises(UnknownEngine) as caught:
+        configure("tts", name, {"voice": "x"}, surroundings=SURROUNDINGS)
+    assert str(caught.value).startswith(f"no voice is called '{name}'; espeak_tts is used instead.")
+
+
 def test_all_wrong_settings_are_told_at_once() -> None:
     """The first is the error, the others come with it."""
     settings = {"token_dely": 1, "load": "soon", "fail": 5, "first_token_delay": 1}

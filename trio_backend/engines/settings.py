@@ -72,7 +72,7 @@ def one_of(*choices: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
 
 def closest(word: str, words: Collection[str]) -> str:
     """`` (did you mean …?)`` where one of ``words`` is much like ``word``, otherwise nothing."""
-    match = difflib.get_close_matches(word, words, n=1)
+    match = difflib.get_close_matches(word, words, n=1, cutoff=0.75)
     return f" (did you mean {match[0]}?)" if match else ""
 
 

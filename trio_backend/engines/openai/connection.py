@@ -24,7 +24,7 @@ PAUSES = (0.2, 0.8)
 PATIENCE = 10.0
 """A server that asks to be left alone for more than this many seconds is not asked again."""
 
-LIMITS = httpx2.Limits(max_connections=64, max_keepalive_connections=8, keepalive_expiry=60)
+LIMITS = httpx2.Limits(max_connections=200, max_keepalive_connections=8, keepalive_expiry=60)
 """Idle connections are kept for the next turn, since a new one to a provider takes 50 to 200 ms."""
 
 _BODY = 65_536
