@@ -46,7 +46,17 @@ character_config:
   conf_uid: evil_001
   character_name: '<img src=x onerror=alert(1)>'
 """
-_MODELS = [{"name": "mao", "url": "", "tint": 330, "emotionMap": {"neutral": 0, "anger": 2, "joy": 3}}]
+_PAINTED = """
+character_config:
+  {{conf_name: {name}, conf_uid: {name}_001, character_name: {name}, live2d_model_name: {name}}}
+"""
+_EMOTIONS = {"neutral": 0, "anger": 2, "joy": 3}
+_MODELS = [
+    {"name": "mao", "url": "", "tint": 330, "hair": "bob parted", "emotionMap": _EMOTIONS},
+    {"name": "painted", "url": "/avatars/painted.svg", "emotionMap": _EMOTIONS},
+    {"name": "torn", "url": "/avatars/not-there.png", "emotionMap": _EMOTIONS},
+]
+_PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle cx="4" cy="4" r="4"/></svg>'
 
 
 @attrs.define(eq=False)
@@ -91,7 +101,10 @@ def build_house(folder: Path) -> House:
     characters.mkdir(parents=True)
     (folder / "conf.yaml").write_text(_BASE.format(port=port, web=WEB), "utf-8")
     (folder / "model_dict.json").write_text(json.dumps(_MODELS), "utf-8")
-    for name, text in {"ann": _ANN, "slow": _SLOW, "evil": _EVIL}.items():
+    (folder / "avatars").mkdir()
+    (folder / "avatars" / "painted.svg").write_text(_PICTURE, "utf-8")
+    painted = {name: _PAINTED.format(name=name) for name in ("painted", "torn")}
+    for name, text in {"ann": _ANN, "slow": _SLOW, "evil": _EVIL, **painted}.items():
         (characters / f"{name}.yaml").write_text(text, "utf-8")
     return House(folder, port)
 

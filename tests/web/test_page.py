@@ -107,6 +107,21 @@ def test_a_switch_can_be_changed_mind_about(visit: Open) -> None:
     expect(visitor.find(".ai .who")).to_contain_text("Ann")
 
 
+def test_a_picture_stands_in_for_the_face_where_there_is_one(visit: Open) -> None:
+    """A model whose entry points to a picture is shown as that; if the picture is missing, as the face."""
+    visitor = visit()
+    visitor.page.click("#open-characters")
+    visitor.find("#character-list .item").filter(has_text="painted").get_by_role("button").click()
+    expect(visitor.find("#portrait")).to_be_visible()
+    expect(visitor.find("#face")).to_be_hidden()
+
+    visitor.find("#character-list .item").filter(has_text="torn").get_by_role("button").click()
+
+    expect(visitor.find("#name")).to_have_text("torn")
+    expect(visitor.find("#face")).to_be_visible()
+    expect(visitor.find("#portrait")).to_be_hidden()
+
+
 def test_a_tenth_reload_answers_as_fast_as_the_first(visit: Open, house: House) -> None:
     """Nothing of the pages that were left stays behind."""
     visitor = visit()

@@ -89,10 +89,11 @@ export class Face {
     this.svg.dataset.feeling = name;
   }
 
-  /** Hair by number: every character keeps the same, whatever its tint. */
-  dress(/** @type {number} */ seed) {
-    this.svg.dataset.back = ["bob", "long", "buns", "tails"][seed % 4];
-    this.svg.dataset.front = ["fringe", "parted"][(seed >> 2) % 2];
+  /** Hair, in words such as "long parted"; what they do not say goes by a number, the same each time. */
+  dress(/** @type {string} */ words, /** @type {number} */ seed) {
+    const pick = (/** @type {string[]} */ cuts, /** @type {number} */ number) => cuts.find((cut) => words.includes(cut)) ?? cuts[number % cuts.length];
+    this.svg.dataset.back = pick(["bob", "long", "buns", "tails"], seed);
+    this.svg.dataset.front = pick(["fringe", "parted"], seed >> 2);
   }
 
   /** Look at the pointer, for as long as it has moved lately. */

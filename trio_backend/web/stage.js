@@ -59,7 +59,7 @@ export class Stage {
     document.documentElement.style.setProperty("--hue", String(hueOfTint(model.tint) ?? hueOf(uid)));
     const map = model.emotionMap;
     this.emotions = map && typeof map === "object" ? /** @type {Record<string, number|string>} */ (map) : {};
-    this.face.dress(seedOf(uid) >>> 9);
+    this.face.dress(String(model.hair ?? ""), seedOf(uid) >>> 9);
     this.face.feel("neutral");
     const url = typeof model.url === "string" && PICTURE.test(model.url) ? at(model.url) : null;
     if (!url || !/^https?:$/.test(url.protocol)) return this.#draw();
