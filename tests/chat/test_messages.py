@@ -1,0 +1,80 @@
+"""What the server's messages mean to us, and ours to the server."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from trio_backend import protocol
+from trio_backend.chat.messages import (
+    Audio,
+    Control,
+    DisplayText,
+    Error,
+    ModelInfo,
+    ServerMessage,
+    SetModelAndConf,
+    decode,
+    encode,
+)
+from trio_backend.errors import ProtocolError
+
+
+def test_every_message_that_we_read_is_one_of_our_servers() -> None:
+    """What a terminal has no use for is passed over."""
+    assert {cls.type for cls in get_args(ServerMessage)} <= {cls.type for cls in get_args(protocol.Outgoing)}
+    assert decode(protocol.encode(protocol.HeartbeatAck())) is None
+    assert decode('{"type": "of-another-time"}') is None
+
+
+def test_our_servers_audio_is_read() -> None:
+    """Sentence, speaker, sound and its length."""
+    sent = protocol.Audio(
+        "UklG", (0.5, 1.0), protocol.DisplayText("Hi.", "Iris", "iris.svg"), {"expressions": [4]}
+    )
+    audio = decode(protocol.encode(sent))
+    assert isinstance(audio, Audio)
+    assert audio.display_text == DisplayText("Hi.", "Iris")
+    assert audio.seconds == pytest.approx(0.04)
+
+
+def test_what_other_servers_leave_out_is_not_missed() -> None:
+    """Null or absent, the message is still of use."""
+    assert decode('{"type": "audio", "audio": null, "volumes": null, "actions": null}') == Audio()
+    assert decode('{"type": "error", "message": "no"}') == Error("no")
+    assert decode('{"type": "control", "text": "something-new"}') == Control("something-new")
+    assert decode('{"type": "set-model-and-conf", "conf_name": "Mao"}') == SetModelAndConf("Mao")
+    assert Audio(audio=None, volumes=[1.0]).seconds == 0
+
+
+@pytest.mark.parametrize(
+    "frame", ["", "[]", "{}", '{"type": 1}', '{"type": "audio", "volumes": 3}', "[" * 99999]
+)
+def test_what_cannot_be_read_is_told(frame: str) -> None:
+    """It is no reason to end the conversation."""
+    with pytest.raises(ProtocolError, match="cannot be read"):
+        decode(frame)
+
+
+def test_an_expression_has_its_keyword() -> None:
+    """The server sends what the face needs; the user reads what it means."""
+    face = ModelInfo({"neutral": 0, "Joy": 4, "wink": "f03"})
+    assert face.keyword(4) == "joy"
+    assert face.keyword("f03") == "wink"
+    assert face.keyword("Smile") == "smile"
+    assert face.keyword(9) == ""
+    assert ModelInfo(None).keyword(1) == ""
+
+
+def test_what_we_say_is_what_the_server_reads() -> None:
+    """Each message of ours survives the way there."""
+    for message in (
+        protocol.TextInput('He said "hm".\n你好'),
+        protocol.InterruptSignal("One"),
+        protocol.FrontendPlaybackComplete(),
+        protocol.AiSpeakSignal(),
+        protocol.SwitchConfig("mia.yaml"),
+        protocol.Heartbeat(),
+    ):
+        assert protocol.decode(encode(message)) == message

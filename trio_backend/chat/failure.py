@@ -1,0 +1,86 @@
+"""Why a server cannot be reached, said so that a person knows what to do. No I/O."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+
+from ..errors import NoConnection, first_leaf
+from .address import DEFAULT_PATH, Address
+
+_UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
+
+
+def unreachable(address: Address, error: BaseException) -> NoConnection:
+    """What ``error``, which came of connecting to ``address``, means."""
+    cause = _root(error)
+    match cause:
+        case socket.gaierror():
+            return NoConnection(f"there is no host named {address.host!r}: {cause.strerror}")
+        case ConnectionRefusedError():
+            return NoConnection(f"nothing answers at {address}: start it with `trio-backend serve`")
+        case ssl.SSLCertVerificationError():
+            return NoConnection(
+                f"the certificate of {address} is not to be trusted: {cause.verify_message}", lasting=True
+            )
+        case ssl.SSLError():
+            return NoConnection(f"{address} does not speak TLS as expected: try ws:// instead of wss://")
+        case OSError() if cause.errno in _UNREACHABLE:
+            return NoConnection(f"there is no way to {address}: is the network up?")
+    return NoConnection(f"connecting to {address} failed: {cause}")
+
+
+def too_slow(address: Address, seconds: float) -> NoConnection:
+    """The other side took longer than ``seconds`` to let us in."""
+    other, this = ("ws", "wss") if address.tls else ("wss", "ws")
+    return NoConnection(
+        f"{address} gave no answer within {seconds:g} s: it may be busy, be no server of this kind, "
+        f"or want {other}:// instead of {this}://"
+    )
+
+
+def rejected(address: Address, status: int) -> NoConnection:
+    """The other side answered with an HTTP status instead of a WebSocket."""
+    match status:
+        case 401:
+            why = f"{address} wants an access token: add ?token=… to the address"
+        case 403:
+            why = f"{address} does not let this client in (403)"
+        case 404:
+            path = address.target.partition("?")[0]
+            why = (
+                f"there is a server at {address.authority}, but nothing at {path}: "
+                f"the path is usually {DEFAULT_PATH}"
+            )
+        case 503:
+            return NoConnection(f"{address} takes no more clients at the moment (503): try again later")
+        case _ if 300 <= status < 400:
+            why = f"{address} sends its clients elsewhere ({status}): use that address"
+        case _:
+            return NoConnection(f"{address} answered with HTTP status {status} instead of a WebSocket")
+    return NoConnection(why, lasting=True)
+
+
+def lost(code: int, reason: str | None) -> str:
+    """Why a connection that stood is gone; ``code`` is a close code of RFC 6455."""
+    known = {
+        1000: "the server ended it",
+        1001: "the server is shutting down",
+        1006: "the server is gone",
+        1008: "the server did not like how we behaved",
+        1009: "a message was too large",
+        1011: "the server had an internal error",
+        1012: "the server restarts",
+        1013: "the server is too busy",
+    }
+    why = known.get(code, f"close code {code}")
+    return f"{why} ({reason})" if reason and reason != why else why
+
+
+def _root(error: BaseException) -> BaseException:
+    """The exception at the bottom: trio tells of each address that it tried in a group underneath."""
+    error = first_leaf(error)
+    while error.__cause__ is not None:
+        error = first_leaf(error.__cause__)
+    return error

@@ -1,0 +1,68 @@
+"""What of a reply has been heard: whole sentences, and of the current one the share that sounded. No I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import attrs
+
+from ..text.lines import joined
+
+# A word with the space before it; scripts that put no spaces are cut at any character.
+_UNSPACED = "\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef"
+_WORD = re.compile(rf"\s*(?:[{_UNSPACED}]|[^\s{_UNSPACED}]+)")
+_IN_PARENTHESES = re.compile(r"\s*[(（].*[)）]\s*", re.DOTALL)
+
+
+@attrs.define(eq=False)
+class Sentence:
+    """One sentence of a reply, from being shown to having been heard.
+
+    ``sound`` is a WAV file of ``seconds``; without it the sentence counts as heard when its turn comes.
+    Times are of any steady clock.
+    """
+
+    text: str
+    sound: bytes | None = attrs.field(default=None, repr=False)
+    seconds: float = 0.0
+    thought: bool = attrs.field(init=False)
+    """Whether it is a thought: those come in parentheses, and without sound."""
+    _began: float | None = attrs.field(default=None, init=False)
+    _done: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.thought = self.sound is None and _IN_PARENTHESES.fullmatch(self.text) is not None
+
+    def begin(self, now: float) -> None:
+        """It begins to sound."""
+        self._began = now
+
+    def finish(self) -> None:
+        """It has been heard to its end, or read where nothing sounds."""
+        self._done = True
+        self.sound = None
+
+    def heard(self, now: float) -> str:
+        """As much of the text as has been heard at ``now``; nothing of a thought."""
+        if self.thought:
+            return ""
+        if self._done:
+            return self.text
+        if self._began is None or self.seconds <= 0:
+            return ""
+        return cut_at_word(self.text, (now - self._began) / self.seconds)
+
+
+def heard(sentences: Iterable[Sentence], now: float) -> str:
+    """What has been heard of a reply at ``now``, as one text."""
+    return joined(part for sentence in sentences if (part := sentence.heard(now)))
+
+
+def cut_at_word(text: str, share: float) -> str:
+    """The first ``share`` (0 to 1) of ``text``, without a word that is cut."""
+    if share >= 1:
+        return text
+    reach = len(text) * share
+    ends = [word.end() for word in _WORD.finditer(text) if word.end() <= reach]
+    return text[: ends[-1]] if ends else ""
