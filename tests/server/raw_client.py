@@ -74,7 +74,7 @@ class Answer:
 class RawClient:
     """Bytes out, frames in. Every wait has a deadline: ``patience`` seconds."""
 
-    stream: trio.abc.HalfCloseableStream
+    stream: trio.abc.Stream
     patience: float = 5
     _buffer: bytearray = attrs.field(factory=bytearray)
 

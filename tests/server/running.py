@@ -78,7 +78,7 @@ class Running:
         """Wait until the server has this many connections."""
         with trio.fail_after(5):
             # The server has no event for that, and needs none: this is for tests only.
-            while self.server.connections != count:  # noqa: ASYNC110
+            while self.server.connections != count:
                 await trio.sleep(0.005)
 
 

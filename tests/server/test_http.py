@@ -218,6 +218,34 @@ async def test_a_connection_serves_many_requests_even_sent_at_once() -> None:
         assert running.server.connections == 1
 
 
+async def test_an_idle_connection_ends_with_its_client() -> None:
+    """It does not go on counting against the limit until its time is over."""
+    async with run_server() as running:
+        async with connect(running.port) as client:
+            assert (await ask(client, "/healthz")).status == 200
+        await running.wait_connections(0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "behind"),
+    [
+        ("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n", b"\x81\x80????"),
+        ("Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: !\r\n", b""),
+    ],
+)
+async def test_a_kept_connection_stays_plain_http(fields: str, behind: bytes) -> None:
+    """Upgrades that come later than the first request are ignored: Hypercorn would fail on these."""
+    async with run_server() as running:
+        async with connect(running.port) as client:
+            assert (await ask(client, "/healthz")).status == 200
+            assert (await ask(client, "/healthz", fields=fields)).body == b"ok\n"
+            await client.send(behind)
+        async with connect(running.port) as client:
+            await client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x00\x00\x03\x04\x00\x00\x00\x00\x00???")
+            await client.lost()
+        await running.wait_connections(0)
+
+
 async def test_where_a_token_is_configured_only_health_is_free(folders: Folders) -> None:
     """Each request is asked for it, not only the first one of a connection."""
     app, options = http_app(pages(folders)), ServerOptions(access_token="secret")

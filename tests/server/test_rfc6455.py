@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import trio
 
 from tests.server.raw_client import (
     BINARY,
@@ -240,6 +241,7 @@ async def test_everything_may_come_byte_by_byte() -> None:
 async def test_a_half_closed_connection_is_closed() -> None:
     """Section 7.1.5: the end without a close frame is abnormal (1006), which is never sent."""
     async with run_server() as running, connect_websocket(running.port) as client:
+        assert isinstance(client.stream, trio.SocketStream)
         await client.stream.send_eof()
         await client.ended()
         await running.wait_connections(0)

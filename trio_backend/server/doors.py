@@ -11,6 +11,7 @@ import attrs
 import trio
 from loguru import logger
 
+from .network import NETWORK_ERRORS
 from .options import ServerOptions
 from .prefix import SocketOrTls
 from .request import FULL, Refusal, read_head
@@ -23,8 +24,6 @@ ACCEPT_BACKOFF = 0.1
 REFUSAL_TIME = 1.0
 # Those over the limit who are being told so; any more are just closed.
 MAX_REFUSALS = 100
-
-NETWORK_ERRORS = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError)
 
 # Gets a connection with what it wants: a WebSocket, or plain HTTP that begins with these bytes.
 Host: TypeAlias = Callable[[SocketOrTls, Upgrade | bytes], Awaitable[None]]

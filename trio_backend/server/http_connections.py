@@ -1,4 +1,4 @@
-"""`HttpConnections`: plain HTTP, served by Hypercorn on streams that we accepted."""
+"""`HttpConnections`: plain HTTP/1.1, served by Hypercorn on streams that we accepted."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import logging
 from functools import partial
 
 import attrs
+import h11
 import trio
 from hypercorn.config import Config
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ConnectionState
+from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import wrap_app
+from loguru import logger
 from starlette.types import ASGIApp
 
-from .prefix import PrefixStream, SocketOrTls, TlsPrefixStream
+from ..errors import first_leaf
+from .network import NETWORK_ERRORS
+from .prefix import PrefixStream, SocketOrTls
 from .request import MAX_HEAD_SIZE
 
 # A page's next request mostly follows within seconds, and a held connection counts against the limit.
@@ -46,12 +52,17 @@ class HttpConnections:
 
     async def serve(self, stream: SocketOrTls, received: bytes) -> None:
         """Serve requests until either side has had enough; ``received`` was read already."""
-        kind = TlsPrefixStream if isinstance(stream, trio.SSLStream) else PrefixStream
-        prefixed = kind(stream, received, send_timeout=self._send_timeout)
+        prefixed = PrefixStream(stream, received, send_timeout=self._send_timeout)
+        app: AppWrapper = wrap_app(self._app, 0, "asgi")  # type: ignore[arg-type]
         self._streams.add(prefixed)
         try:
-            app = wrap_app(self._app, 0, "asgi")  # type: ignore[arg-type]
-            await TCPServer(app, self._config, self._worker, ConnectionState({}), prefixed)  # type: ignore[arg-type]
+            await _Connection(app, self._config, self._worker, prefixed).run()
+        except* NETWORK_ERRORS:
+            # The client left in the middle of something.
+            pass
+        except* h11.ProtocolError as errors:
+            # Some of what clients can send confuses Hypercorn: this connection is lost, and no other.
+            logger.debug("An HTTP client was dropped: {}", first_leaf(errors))
         finally:
             self._streams.discard(prefixed)
 
@@ -74,3 +85,50 @@ class HttpConnections:
             await trio.sleep_forever()
         finally:
             await self.cut()
+
+
+class _Connection(TCPServer):
+    """Hypercorn's connection, for the one protocol that is spoken here.
+
+    The original would also turn to HTTP/2 and to WebSockets of its own when a client asks for them in
+    clear text, and there a malformed request ends in an exception, that is to say in the end of the server.
+    """
+
+    def __init__(self, app: AppWrapper, config: Config, context: WorkerContext, stream: PrefixStream) -> None:
+        super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
+        self._prefixed = stream
+
+    async def run(self) -> None:
+        try:
+            async with TaskGroup() as task_group:
+                self._task_group = task_group
+                self.protocol = self._http1(task_group)  # type: ignore[assignment]
+                await self.idle_task.restart(task_group, self._idle_timeout)
+                await self._read_data()
+                # The original keeps a connection whose client has left until its idle time is over.
+                await self.idle_task.stop()
+        finally:
+            await self._close()
+
+    def _http1(self, task_group: TaskGroup) -> H11Protocol:
+        socket = self._prefixed.socket
+        client, server = socket.getpeername()[:2], socket.getsockname()[:2]
+        state = ConnectionState({})
+        tls = self._prefixed.is_tls
+        return _Http1(
+            self.app, self.config, self.context, task_group, state, tls, client, server, self.protocol_send
+        )
+
+
+class _Http1(H11Protocol):
+    """HTTP/1.1 without upgrades: a server may ignore that a client asks for one (RFC 9110, 7.8)."""
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """Do not turn to HTTP/2."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        fields = [(name, value) for name, value in request.headers if name != b"upgrade"]
+        plain = h11.Request(
+            method=request.method, headers=fields, target=request.target, http_version=request.http_version
+        )
+        await super()._create_stream(plain)

@@ -14,9 +14,10 @@ from starlette.types import ASGIApp
 from ..errors import WireClosed
 from ..wire import Wire
 from .access import TokenGate
-from .doors import NETWORK_ERRORS, Doors
+from .doors import Doors
 from .http_connections import HttpConnections
 from .liveness import drop_the_dead
+from .network import NETWORK_ERRORS
 from .options import ServerOptions
 from .prefix import SocketOrTls
 from .request import UpgradeRequest
@@ -117,11 +118,7 @@ class Server:
         if isinstance(wish, Upgrade):
             await self._serve_websocket(stream, wish)
             return
-        try:
-            await self._http.serve(stream, wish)
-        except* NETWORK_ERRORS:
-            # The client left in the middle of something.
-            pass
+        await self._http.serve(stream, wish)
 
     async def _serve_websocket(self, stream: SocketOrTls, upgrade: Upgrade) -> None:
         try:

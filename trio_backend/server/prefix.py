@@ -22,14 +22,16 @@ class PrefixStream(trio.abc.HalfCloseableStream):
     _send_timeout: float = attrs.field(kw_only=True)
 
     @property
-    def socket(self) -> trio.socket.SocketType:
-        return self.transport_stream.socket
+    def is_tls(self) -> bool:
+        """Whether what is sent is encrypted."""
+        return isinstance(self._stream, trio.SSLStream)
 
     @property
-    def transport_stream(self) -> trio.SocketStream:
+    def socket(self) -> trio.socket.SocketType:
+        """The socket below, for its addresses."""
         if isinstance(self._stream, trio.SSLStream):
-            return self._stream.transport_stream
-        return self._stream
+            return self._stream.transport_stream.socket
+        return self._stream.socket
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         if self._prefix:
@@ -47,6 +49,9 @@ class PrefixStream(trio.abc.HalfCloseableStream):
             # Hypercorn would go on reading from a client that it can say nothing to.
             await trio.aclose_forcefully(self._stream)
             raise trio.BrokenResourceError("the client takes no data") from None
+        except trio.BusyResourceError:
+            # Hypercorn serializes what it sends, but not with the end that it sends behind it.
+            raise trio.BrokenResourceError("the connection is being closed") from None
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
@@ -60,15 +65,3 @@ class PrefixStream(trio.abc.HalfCloseableStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
-
-
-@attrs.define(eq=False)
-class TlsPrefixStream(PrefixStream):
-    """The same over TLS: by these two methods Hypercorn knows that it is."""
-
-    async def do_handshake(self) -> None:
-        """Nothing to do: the handshake came before the first bytes."""
-        await trio.lowlevel.checkpoint()
-
-    def selected_alpn_protocol(self) -> str | None:
-        return "http/1.1"

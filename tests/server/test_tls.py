@@ -1,0 +1,90 @@
+"""TLS: the same port, the same answers, and clear words about a certificate that does not work."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.server.raw_client import CLOSE, TEXT, RawClient, close_frame, connect, frame, handshake
+from tests.server.running import pages, run_server
+from trio_backend.errors import ConfigError
+from trio_backend.server import Server, ServerOptions
+from trio_backend.server.http import http_app
+
+# Self-signed for localhost, made for these tests, valid for a century.
+CERTIFICATE = Path(__file__).parent / "tls" / "certificate.pem"
+KEY = Path(__file__).parent / "tls" / "key.pem"
+
+
+@asynccontextmanager
+async def connect_tls(port: int) -> AsyncIterator[RawClient]:
+    """A connection on which the certificate has been checked."""
+    trusting = ssl.create_default_context(cafile=CERTIFICATE)
+    stream = await trio.open_ssl_over_tcp_stream(
+        "localhost", port, ssl_context=trusting, https_compatible=True
+    )
+    async with stream:
+        yield RawClient(stream)
+
+
+def options(**changes: float) -> ServerOptions:
+    return ServerOptions(tls_certificate=CERTIFICATE, tls_key=KEY, **changes)  # type: ignore[arg-type]
+
+
+async def test_websockets_and_pages_are_served_over_tls() -> None:
+    """Large messages too, whose send takes several steps."""
+    async with run_server(options()) as running:
+        async with connect_tls(running.port) as client:
+            await client.send(handshake(), frame(TEXT, b"x" * 300_000))
+            assert (await client.answer()).status == 101
+            assert await client.message() == "x" * 300_000
+            await client.send(close_frame(1000))
+            assert await client.frame() == (0x80 | CLOSE, b"\x03\xe8")
+        async with connect_tls(running.port) as client:
+            for _ in range(2):
+                await client.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert (await client.answer()).body == b"ok\n"
+        await running.wait_connections(0)
+
+
+async def test_who_does_not_speak_tls_is_dropped() -> None:
+    """And a client that opens a connection and says nothing, in time."""
+    async with run_server(options(request_head_timeout=0.2)) as running:
+        async with connect(running.port) as client, connect(running.port) as silent:
+            await client.send(handshake())
+            await client.lost()
+            await silent.lost()
+        await running.wait_connections(0)
+
+
+async def test_the_end_comes_in_time_over_tls() -> None:
+    """A client that reads nothing gets neither more time nor a goodbye."""
+    async with run_server(options()) as running, connect_tls(running.port) as client:
+        await client.send(handshake("/pour"))
+        await trio.sleep(0.1)
+        with trio.fail_after(3):
+            remains = await running.stop()
+    assert remains.closed_websockets == 1
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "message"),
+    [
+        (CERTIFICATE, None, "both"),
+        (None, KEY, "both"),
+        (KEY, KEY, "cannot use the TLS certificate"),
+        (Path("no such file"), KEY, "no such file"),
+    ],
+)
+def test_a_certificate_that_does_not_work_is_said(
+    certificate: Path | None, key: Path | None, message: str
+) -> None:
+    """Before the first client comes, and with the file's name."""
+    wrong = ServerOptions(tls_certificate=certificate, tls_key=key)
+    with pytest.raises(ConfigError, match=message):
+        Server(wrong, {}, http_app(pages()))
