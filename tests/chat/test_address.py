@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trio_backend.chat.address import DEFAULT_ADDRESS, Address, parse_address
+from trio_backend.client.address import DEFAULT_ADDRESS, Address, parse_address
 from trio_backend.errors import NoConnection
 
 

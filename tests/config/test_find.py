@@ -59,7 +59,7 @@ def test_every_bound_has_a_row_for_the_table() -> None:
     """A limit without a range, a unit or a rule for when it is full could not be documented."""
     rows = {bound.key: bound for bound in bounds_of(SystemConfig)}
 
-    assert len(rows) == 14
+    assert {"max_connections", "room_queue", "turn_deadline"} <= rows.keys()
     assert rows["max_message_size"].default == 8 * 2**20
     for bound in rows.values():
         assert bound.low <= bound.default <= bound.high

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 import attrs
 import trio
 
+from ..client.address import DEFAULT_ADDRESS, Address, parse_address
 from ..concurrency import Slot
 from ..errors import NoConnection
-from .address import DEFAULT_ADDRESS, Address, parse_address
 from .conversation import Conversation
 from .happening import Happening, InputEnded, Interrupted, LineEntered
 from .keyboard import Lines, open_lines

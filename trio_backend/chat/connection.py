@@ -1,142 +1,39 @@
-"""One connection to the server: whole messages in and out, with a deadline on every wait."""
+"""One connection to the server: whole messages in and out."""
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import attrs
-import trio
-from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
 
-from ..errors import NoConnection, WireClosed, first_leaf
+from ..client.address import Address
+from ..client.wire import open_wire
 from ..protocol.incoming import Incoming
-from .address import Address
-from .failure import lost, rejected, too_slow, unreachable
+from ..wire import Wire
 from .messages import ServerMessage, decode, encode
-
-CONNECT_TIMEOUT = 10.0
-SEND_TIMEOUT = 20.0
-GOODBYE_TIMEOUT = 1.0
-
-# A long sentence of 48 kHz is some 6 MB as JSON.
-MAX_MESSAGE = 64 * 2**20
-# By default trio-websocket reads 4 kB at a time: 79 task steps for a spoken sentence instead of 9.
-RECEIVE_BUFFER = 65536
 
 
 @attrs.define(eq=False)
 class Connection:
     """A WebSocket to the server. One task receives, one sends."""
 
-    _websocket: WebSocketConnection
+    _wire: Wire
 
     async def receive(self) -> ServerMessage | None:
         """The next message; None for one that means nothing to us. Cancelling it loses no message.
 
         Raises `WireClosed` when the connection is gone, `ProtocolError` for a message that cannot be read.
         """
-        try:
-            return decode(await self._websocket.get_message())
-        except ConnectionClosed as closed:
-            raise _closed(closed) from closed
+        return decode(await self._wire.receive())
 
     async def send(self, message: Incoming) -> None:
         """Send ``message``. Raises `WireClosed`. Once it was cancelled the connection is of no more use."""
-        try:
-            with trio.fail_after(SEND_TIMEOUT):
-                await self._websocket.send_message(encode(message))
-        except ConnectionClosed as closed:
-            raise _closed(closed) from closed
-        except trio.TooSlowError as error:
-            raise WireClosed(1006, f"it takes no data for {SEND_TIMEOUT:.0f} s") from error
+        await self._wire.send(encode(message).encode())
 
 
 @asynccontextmanager
 async def open_connection(address: Address) -> AsyncIterator[Connection]:
-    """Connect to ``address``, within `CONNECT_TIMEOUT`; leaving says goodbye within `GOODBYE_TIMEOUT`.
-
-    Raises `NoConnection`. What the block raises comes out in an `ExceptionGroup`.
-    """
-    deadline = trio.current_time() + CONNECT_TIMEOUT
-    refusal: BaseException | None = None
-    async with _open_stream(address, deadline) as stream:
-        try:
-            async with trio.open_nursery() as nursery:
-                websocket = await _shake_hands(nursery, stream, address, deadline=deadline)
-                try:
-                    yield Connection(websocket)
-                finally:
-                    with trio.move_on_after(GOODBYE_TIMEOUT, shield=True):
-                        await websocket.aclose()
-                    nursery.cancel_scope.cancel("the connection is over")
-        except* (ConnectionRejected, NoConnection) as group:
-            # The first comes from trio-websocket's reader, a task of our nursery.
-            refusal = first_leaf(group)
-    if isinstance(refusal, ConnectionRejected):
-        raise rejected(address, refusal.status_code) from refusal
-    if refusal is not None:
-        raise refusal
-
-
-@asynccontextmanager
-async def _open_stream(
-    address: Address, deadline: float
-) -> AsyncIterator[trio.SocketStream | trio.SSLStream[trio.SocketStream]]:
-    # We make the stream ourselves, since trio-websocket takes a failed TLS handshake for silence.
-    try:
-        with trio.fail_at(deadline):
-            tcp = await trio.open_tcp_stream(address.host, address.port)
-    except trio.TooSlowError as error:
-        raise too_slow(address, CONNECT_TIMEOUT) from error
-    except OSError as error:
-        raise unreachable(address, error) from error
-    async with tcp:
-        if address.tls:
-            yield await _secure(tcp, address, deadline)
-        else:
-            yield tcp
-
-
-async def _secure(
-    tcp: trio.SocketStream, address: Address, deadline: float
-) -> trio.SSLStream[trio.SocketStream]:
-    tls = trio.SSLStream(
-        tcp, ssl.create_default_context(), server_hostname=address.host, https_compatible=True
-    )
-    try:
-        with trio.fail_at(deadline):
-            await tls.do_handshake()
-    except trio.TooSlowError as error:
-        raise too_slow(address, CONNECT_TIMEOUT) from error
-    except (OSError, trio.BrokenResourceError) as error:
-        raise unreachable(address, error) from error
-    return tls
-
-
-async def _shake_hands(
-    nursery: trio.Nursery,
-    stream: trio.SocketStream | trio.SSLStream[trio.SocketStream],
-    address: Address,
-    *,
-    deadline: float,
-) -> WebSocketConnection:
-    try:
-        with trio.fail_at(deadline):
-            return await wrap_client_stream(
-                nursery,
-                stream,
-                address.authority,
-                address.target,
-                max_message_size=MAX_MESSAGE,
-                receive_buffer_size=RECEIVE_BUFFER,
-            )
-    except trio.TooSlowError as error:
-        raise too_slow(address, CONNECT_TIMEOUT) from error
-
-
-def _closed(closed: ConnectionClosed) -> WireClosed:
-    if closed.reason is None:
-        return WireClosed(1006, lost(1006, None))
-    return WireClosed(closed.reason.code, lost(closed.reason.code, closed.reason.reason))
+    """Connect to ``address``, and say goodbye in the end; see `open_wire`. Raises `NoConnection`."""
+    async with open_wire(address) as wire:
+        yield Connection(wire)

@@ -8,10 +8,10 @@ from typing import TypeAlias
 import attrs
 import trio
 
+from ..client.address import Address
+from ..client.backoff import Backoff
 from ..errors import NoConnection, ProtocolError, WireClosed, first_leaf
 from ..protocol.incoming import Heartbeat, Incoming
-from .address import Address
-from .backoff import Backoff
 from .connection import Connection, open_connection
 from .messages import ServerMessage
 
