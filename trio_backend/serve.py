@@ -50,6 +50,7 @@ async def serve_until_signal(config: Config) -> None:
                     if shutdown.is_set():
                         logger.warning("{} again: ending at once", signal.Signals(number).name)
                         nursery.cancel_scope.cancel("a second signal")
+                        return
                     logger.info("{}: shutting down; once more ends at once", signal.Signals(number).name)
                     shutdown.set()
 

@@ -51,6 +51,24 @@ async def test_speed_and_volume_are_heard(voice: Voice) -> None:
 async def test_the_voice_follows_the_script(voice: Voice, text: str, name: str) -> None:
     """As if the right voice had been set."""
     assert EspeakConfig().voice_for(text) == name
+
+
+@pytest.mark.parametrize(
+    ("voice", "text", "reads"),
+    [
+        ("en-us+f3", "Hello", "en-us+f3"),
+        ("en-us+f3", "你好", "cmn+f3"),
+        ("de", "こんにちは", "ja"),
+        ("cmn", "你好", "cmn"),
+        ("cmn+f2", "hello", "cmn+f2"),
+        ("yue", "你好", "yue"),
+    ],
+)
+def test_a_voice_that_cannot_read_a_script_gives_way_to_one_that_can(
+    voice: str, text: str, reads: str
+) -> None:
+    """A companion answers in Chinese who is spoken to in Chinese, whatever its own language; its timbre stays."""
+    assert EspeakConfig(voice=voice).voice_for(text) == reads
     assert (await voice().speak(text)).samples == (await voice(voice=name).speak(text)).samples
 
 

@@ -38,6 +38,8 @@ _SCRIPTS = (
     (re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"), "cmn"),
 )
 
+_READS_HAN = re.compile(r"cmn|yue|hak|ja|sino|zh")
+
 
 def _is_voice(_instance: object, field: attrs.Attribute[str], value: str) -> None:
     if not _VOICE.fullmatch(value):
@@ -59,10 +61,15 @@ class EspeakConfig:
     volume: int = attrs.field(default=100, validator=between(0, 200))
 
     def voice_for(self, text: str) -> str:
-        """Which voice reads ``text``: Japanese where there is kana, Mandarin where there is Han."""
-        if self.voice != _AUTO:
-            return self.voice
-        return next((voice for script, voice in _SCRIPTS if script.search(text)), "en")
+        """Which voice reads ``text``: Japanese where there is kana, Mandarin where there is Han.
+
+        A voice of another language would spell them out. Its variant (the timbre, after ``+``) stays.
+        """
+        language, plus, variant = self.voice.partition("+")
+        script = next((voice for script, voice in _SCRIPTS if script.search(text)), "")
+        if self.voice == _AUTO:
+            return script or "en"
+        return f"{script}{plus}{variant}" if script and not _READS_HAN.match(language) else self.voice
 
 
 def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> EspeakConfig:

@@ -1,0 +1,111 @@
+"""What the README says is so: its table, its commands, its Python."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+import trio_backend.engines.tts
+from tests.house.serving import configured, open_server
+from trio_backend.config.bounds import Bound, bounds_of
+from trio_backend.config.character import EngineChoice
+from trio_backend.config.load import load_config
+from trio_backend.config.system import SystemConfig
+from trio_backend.engines import registry
+from trio_backend.engines.settings import Surroundings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The code blocks of that language, in order."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def row(bound: Bound) -> str:
+    """A row of the table of bounds."""
+    cells = (f"`{bound.key}`", f"{bound.default:g} {bound.unit}", bound.help, bound.when_full)
+    return f"| {' | '.join(cells)} |"
+
+
+def table() -> str:
+    """The table of bounds, as the code has them."""
+    head = "| key | default | what it bounds | when it is full |\n| --- | --- | --- | --- |"
+    return "\n".join([head, *map(row, bounds_of(SystemConfig))])
+
+
+def test_the_table_of_bounds_is_the_codes() -> None:
+    """Every bound is in the table, with its default."""
+    found = re.search(r"<!-- bounds -->\n(.*?)\n?<!-- /bounds -->", README, re.DOTALL)
+    assert found
+    assert found[1] == table(), f"the table should be:\n{table()}"
+
+
+def test_the_commands_name_extras_and_programs_that_exist() -> None:
+    """The first command starts the server, the second runs nox."""
+    first, second = (block.strip() for block in blocks("sh"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert first.endswith("&& trio-backend serve")
+    assert second.endswith("&& nox")
+    for extra in re.findall(r"\.\[([\w,]+)\]", first + second):
+        assert set(extra.split(",")) <= project["optional-dependencies"].keys()
+    assert "trio-backend" in project["scripts"]
+
+
+async def test_the_ten_lines_of_python_talk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The example, as it stands but for the port, against a running server."""
+    example = blocks("python")[0]
+    llm = EngineChoice("llm", "echo_llm", {})
+    async with open_server(configured(tmp_path, llm=llm, tts=EngineChoice("tts", "tone_tts", {}))) as address:
+        names: dict[str, object] = {}
+        source = example.replace("127.0.0.1:12393", address.removeprefix("http://")).replace(
+            "trio.run(main)", ""
+        )
+        exec(compile(source, "README.md", "exec"), names)
+        main = names["main"]
+        assert callable(main)
+        with trio.fail_after(30):
+            await main()
+    assert capsys.readouterr().out.splitlines()[0] == "Iris says: Hello,"
+
+
+async def test_one_file_is_an_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    """The example of an engine, put beside the others, is found by its name and speaks."""
+    (tmp_path / "whistle.py").write_text(blocks("python")[1], "utf-8")
+    monkeypatch.setattr(
+        trio_backend.engines.tts, "__path__", [*trio_backend.engines.tts.__path__, str(tmp_path)]
+    )
+    registry._adapters.cache_clear()
+    try:
+        config = registry.configure(
+            "tts", "whistle_tts", {"note": 440}, surroundings=Surroundings(tmp_path, {})
+        )
+        async with registry.open_engine(config) as voice:
+            assert (await voice.speak("whistle")).seconds == pytest.approx(0.7)
+    finally:
+        registry._adapters.cache_clear()
+
+
+def test_the_yaml_of_an_own_model_loads(tmp_path: Path) -> None:
+    """The example of engines, in a configuration with a name and a persona, is understood."""
+    name = "character_config:\n  conf_name: a\n  conf_uid: b\n  persona_prompt: You are a.\n"
+    (tmp_path / "conf.yaml").write_text(blocks("yaml")[0].replace("character_config:\n", name), "utf-8")
+    character = load_config(tmp_path / "conf.yaml", environ={}).config.character
+    assert (character.llm.name, character.tts.name) == ("ollama_llm", "openai_tts")
+    for choice in (character.llm, character.tts):
+        registry.configure(choice.kind, choice.name, choice.settings, surroundings=Surroundings(tmp_path, {}))
+
+
+@pytest.mark.parametrize("kind", ["llm", "tts"])
+def test_every_engine_is_named(kind: registry.Kind) -> None:
+    """The list of names is complete."""
+    for name in registry.known(kind):
+        assert f"`{name}`" in README
