@@ -1,4 +1,4 @@
-"""Who may come in: the page's origin, and the access token. Pure decisions, and the same for HTTP."""
+"""Who may come in: the page's origin and the access token, for WebSockets and for HTTP."""
 
 from __future__ import annotations
 
