@@ -24,6 +24,7 @@ class Asked:
     headers: dict[str, str]
     body: dict[str, Any]
     connection: int
+    raw: bytes = attrs.field(kw_only=True, repr=False)
     left: trio.Event = attrs.field(factory=trio.Event)
     left_at: float = 0.0
 
@@ -220,9 +221,10 @@ class _Reader:
         while len(self._bytes) < end:
             if not await self._more():
                 return None
-        content = json.loads(self._bytes[len(head) + 4 : end] or b"{}")
+        raw = bytes(self._bytes[len(head) + 4 : end])
+        content = json.loads(raw or b"{}") if "multipart" not in headers.get("content-type", "") else {}
         del self._bytes[:end]
-        return Asked(first.split()[1], headers, content, connection)
+        return Asked(first.split()[1], headers, content, connection, raw=raw)
 
     async def until_gone(self) -> None:
         """Return when the client has closed its side."""

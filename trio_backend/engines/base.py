@@ -1,4 +1,4 @@
-"""What the conversation asks of its engines: `Llm` and `Tts`, and the values that cross the border."""
+"""What the conversation asks of its engines: four Protocols, and the values that cross the border."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import attrs
 from trio.abc import ReceiveChannel
 
+from ..audio.endpointing import Rules
 from ..audio.pcm import Pcm
 
 
@@ -56,4 +57,39 @@ class Tts(Protocol):
 
         Cancelling stops the synthesis and ends its child process, if any. Raises `EngineError`.
         """
+        ...
+
+
+class Asr(Protocol):
+    """An ear: speech to text. Keeps no state between calls; calls may overlap, and may have to queue."""
+
+    async def transcribe(self, pcm: Pcm) -> str:
+        """What is said in ``pcm``; empty where nothing is.
+
+        Cancelling stops the decoding at once, in a child process or on a server. Raises `EngineError`.
+        """
+        ...
+
+
+class Detector(Protocol):
+    """Tells speech from other sound, in one microphone's stream. Has a memory of that stream."""
+
+    def probability(self, window: bytes) -> float:
+        """How likely somebody speaks in ``window``, the next 32 ms: 512 samples of 16 bits at 16 kHz.
+
+        Takes up to 2 ms.
+        """
+        ...
+
+
+class Vad(Protocol):
+    """Voice activity detection, for any number of microphones."""
+
+    @property
+    def rules(self) -> Rules:
+        """What counts as speech, by the probabilities of its detectors."""
+        ...
+
+    def detector(self) -> Detector:
+        """One for a new stream. Takes a few milliseconds."""
         ...

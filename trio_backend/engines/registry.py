@@ -19,12 +19,22 @@ import attrs
 from ..errors import UnknownEngine
 from .settings import Surroundings, closest
 
-Kind: TypeAlias = Literal["llm", "tts"]
+Kind: TypeAlias = Literal["llm", "tts", "asr", "vad"]
 
-DEFAULTS: Mapping[Kind, str] = {"llm": "scripted_llm", "tts": "espeak_tts"}
+DEFAULTS: Mapping[Kind, str] = {
+    "llm": "scripted_llm",
+    "tts": "espeak_tts",
+    "asr": "pocketsphinx_asr",
+    "vad": "silero_vad",
+}
 """The embedded engine of each kind: needs no key, no model and no network."""
 
-_NOUNS: Mapping[Kind, str] = {"llm": "language model", "tts": "voice"}
+_NOUNS: Mapping[Kind, str] = {
+    "llm": "language model",
+    "tts": "voice",
+    "asr": "speech recognition",
+    "vad": "voice detection",
+}
 
 
 class Adapter(Protocol):

@@ -1,9 +1,10 @@
 """The HTTP interface of OpenAI, which most model servers speak: what the adapters of it share.
 
-endpoint.py     where a server is, and the key for it
-refusals.py     what a server answered → what a person should do
-deltas.py       the events of a streamed answer → tokens
-connection.py   the requests, with retries and deadlines
-chat.py         an `Llm` on it
-speech.py       a `Tts` on it
+endpoint.py        where a server is, and the key for it
+refusals.py        what a server answered → what a person should do
+deltas.py          the events of a streamed answer → tokens
+connection.py      the requests, with retries and deadlines
+chat.py            an `Llm` on it
+speech.py          a `Tts` on it
+transcription.py   an `Asr` on it
 """

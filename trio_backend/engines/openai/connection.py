@@ -55,12 +55,14 @@ class ModelServer:
     endpoint: Endpoint
     _client: httpx2.AsyncClient = attrs.field(repr=False)
 
-    async def ask(self, path: str, body: bytes, *, accept: str) -> httpx2.Response:
-        """POST ``body`` (JSON) and return the answer, of status 200 and not yet read; the caller closes it.
+    async def ask(
+        self, path: str, body: bytes, *, accept: str, content_type: str = "application/json"
+    ) -> httpx2.Response:
+        """POST ``body`` and return the answer, of status 200 and not yet read; the caller closes it.
 
         What may pass by itself is asked again, twice at most. Raises `EngineError`.
         """
-        headers = {"Accept": accept, "Content-Type": "application/json"}
+        headers = {"Accept": accept, "Content-Type": content_type}
         for pause in (*PAUSES, None):
             request = self._client.build_request("POST", path, content=body, headers=headers)
             answer = await self._send(request)

@@ -1,0 +1,40 @@
+"""A child process for tests: it does as it is told, slowly."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+from trio_backend.engines.child_process import CannotWork, Work, work
+
+
+def load(settings: dict[str, Any]) -> Work:
+    """Sleep ``load`` seconds; fail, if that is what ``problem`` says."""
+    time.sleep(settings.get("load", 0))
+    if "problem" in settings:
+        raise CannotWork(settings["problem"])
+
+    def do(request: bytes) -> str:
+        match request.decode().partition(" "):
+            case "sleep", _, seconds:
+                time.sleep(float(seconds))
+                return "slept"
+            case "die", _, code:
+                os._exit(int(code))
+            case "refuse", _, why:
+                raise CannotWork(why)
+            case "print", _, text:
+                print(text, flush=True)
+                return "printed"
+            case "size", _, _:
+                return str(len(request))
+            case other:
+                return f"{other} {len(sys.argv)}"
+
+    return do
+
+
+if __name__ == "__main__":
+    work(load)

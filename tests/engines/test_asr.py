@@ -1,0 +1,306 @@
+"""Ears: what they hear, what they say where they cannot, and how promptly they stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import psutil
+import pytest
+import trio
+
+from tests.engines.ears import needs_espeak, noise, silence, spoken
+from tests.engines.model_server import body, hanging, open_model_server, page, refusing
+from trio_backend.audio.pcm import Pcm
+from trio_backend.engines.asr.scripted import ScriptedConfig, write
+from trio_backend.engines.base import Asr
+from trio_backend.engines.registry import configure, open_engine
+from trio_backend.engines.settings import Surroundings
+from trio_backend.errors import EngineError, SettingsError
+
+PROMPTLY = 0.05
+PHRASES = ["turn on the light", "tell me a story", "good morning"]
+
+OpenAsr = Callable[..., AbstractAsyncContextManager[Asr]]
+
+
+def opened(name: str, settings: Mapping[str, object], folder: Path = Path()) -> OpenAsr:
+    """The ear of that name."""
+    config = configure("asr", name, settings, surroundings=Surroundings(folder, {}))
+    return lambda: open_engine(config)
+
+
+@pytest.fixture(params=["pocketsphinx_asr", "scripted_asr"])
+def open_asr(request: pytest.FixtureRequest) -> object:
+    """Each ear that needs nothing else, in turn."""
+    return {
+        "pocketsphinx_asr": opened("pocketsphinx_asr", {"phrases": PHRASES}),
+        "scripted_asr": opened("scripted_asr", {"delay": 0.05, "serial": True}),
+    }[request.param]
+
+
+@needs_espeak
+async def test_the_embedded_ear_hears_its_phrases() -> None:
+    """From any rate, one or two of them in an utterance."""
+    async with opened("pocketsphinx_asr", {"phrases": PHRASES})() as asr:
+        for phrase in PHRASES:
+            assert await asr.transcribe(spoken(phrase).resampled(44_100)) == phrase
+        both = Pcm(spoken(PHRASES[1]).samples + spoken(PHRASES[0]).samples, 16_000)
+        assert await asr.transcribe(both) == f"{PHRASES[1]} {PHRASES[0]}"
+
+
+async def test_nothing_is_heard_in_nothing(open_asr: OpenAsr) -> None:
+    """Of no sound, of a blink, and of silence, the transcript is empty."""
+    async with open_asr() as asr:
+        for sound in (Pcm(b"", 16_000), Pcm(b"\0\0", 48_000), silence(0.05), silence(2)):
+            assert await asr.transcribe(sound) == ""
+
+
+async def test_no_phrase_is_heard_in_noise() -> None:
+    """A fan says nothing."""
+    async with opened("pocketsphinx_asr", {"phrases": PHRASES})() as asr:
+        assert await asr.transcribe(noise(2)) == ""
+
+
+async def test_utterances_may_overlap(open_asr: OpenAsr) -> None:
+    """Three sessions at once, and each gets its own."""
+    async with open_asr() as asr, trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(asr.transcribe, silence(1))
+
+
+@pytest.mark.parametrize("after", [0.0, 0.01, 0.04])
+async def test_a_cancelled_utterance_ends_promptly(open_asr: OpenAsr, after: float) -> None:
+    """Back within 50 ms, and the next one is heard."""
+    async with open_asr() as asr:
+        with trio.move_on_after(after) as scope:
+            await asr.transcribe(noise(59))
+        assert trio.current_time() - scope.deadline < PROMPTLY
+        assert await asr.transcribe(silence(1)) == ""
+    assert psutil.Process().children() == []
+
+
+@needs_espeak
+async def test_without_phrases_any_english_is_heard() -> None:
+    """Poorly, as it says; but words."""
+    async with opened("pocketsphinx_asr", {})() as asr:
+        assert "story" in await asr.transcribe(spoken("do tell me a story"))
+
+
+async def test_a_word_that_the_dictionary_lacks_is_named() -> None:
+    """With what to do about it; said how it sounds, it is heard."""
+    with pytest.raises(EngineError, match=r"lacks kito; say it under pronunciations"):
+        async with opened("pocketsphinx_asr", {"phrases": ["good morning kito"]})():
+            raise AssertionError("never ready")
+    settings = {"phrases": ["good morning kito"], "pronunciations": {"Kito": "K IY T OW"}}
+    async with opened("pocketsphinx_asr", settings)() as asr:
+        assert await asr.transcribe(silence(1)) == ""
+
+
+@pytest.mark.parametrize("phrase", ["", "route 66", "你好", "a; public <x> = b"])
+def test_phrases_are_english_words(phrase: str) -> None:
+    """Nothing else gets into the grammar."""
+    with pytest.raises(SettingsError, match="must be English words"):
+        opened("pocketsphinx_asr", {"phrases": [phrase]})
+
+
+async def test_the_scripted_ear_reads_what_is_written() -> None:
+    """Silence around it does not matter; it fails on demand."""
+    async with opened("scripted_asr", {"fail_on": "boo"})() as asr:
+        sound = Pcm(silence(0.1).samples + write("Hey, Iris! 你好").samples, 16_000)
+        assert await asr.transcribe(sound) == "Hey, Iris! 你好"
+        with pytest.raises(EngineError, match="told to fail"):
+            await asr.transcribe(write("boo"))
+    assert ScriptedConfig(delay=1) == configure(
+        "asr", "scripted_asr", {"delay": 1}, surroundings=Surroundings(Path(), {})
+    )
+
+
+SHERPA = """
+class Result:
+    text = " from {model} with {options} "
+
+class Stream:
+    result = Result()
+    def accept_waveform(self, rate, samples):
+        Result.text += f"{rate} {len(samples)} {samples.dtype}"
+
+class OfflineRecognizer:
+    @classmethod
+    def from_sense_voice(cls, **options):
+        Result.text = repr(sorted(options.items()))
+        return cls()
+    from_whisper = from_tdnn_ctc = from_transducer = from_sense_voice
+    def create_stream(self): return Stream()
+    def decode_stream(self, stream): pass
+"""
+
+WHISPER = """
+class Segment:
+    def __init__(self, text): self.text = text
+
+class WhisperModel:
+    def __init__(self, path, **options):
+        if path == "nosuch": raise ValueError("no such size")
+        self.said = f"{path} {options['device']} {options['compute_type']}"
+    def transcribe(self, samples, **options):
+        return [Segment(" Hello"), Segment(f" {len(samples)} {options['language']} {self.said}.")], None
+"""
+
+
+@pytest.fixture
+def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Puts a library of that name and text where child processes find it first."""
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}")
+
+    def pretend(name: str, text: str) -> None:
+        (tmp_path / f"{name}.py").write_text(text)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("kind", "files", "told"),
+    [
+        (
+            "sense_voice",
+            {"sense_voice": "m.onnx"},
+            ["('model', '", "('use_itn', True)", "('num_threads', 4)"],
+        ),
+        ("tdnn_ctc", {"tdnn_model": "m.onnx"}, ["('model', '", "('sample_rate', 16000)"]),
+        ("whisper", {"whisper_encoder": "m.onnx", "whisper_decoder": "m.onnx"}, ["('task', 'transcribe')"]),
+        ("transducer", {"encoder": "m.onnx", "decoder": "m.onnx", "joiner": "m.onnx"}, ["('joiner', '"]),
+    ],
+)
+async def test_sherpa_onnx_is_given_its_files_and_options(
+    tmp_path: Path,
+    pretend: Callable[[str, str], None],
+    kind: str,
+    files: dict[str, str],
+    told: list[str],
+) -> None:
+    """Under its own words, with paths from the configuration's folder; empty options stay its own."""
+    pretend("sherpa_onnx", SHERPA)
+    for name in ("m.onnx", "tokens.txt"):
+        (tmp_path / name).touch()
+    settings = {"model_type": kind, **files, "tokens": "./tokens.txt", "num_threads": 4, "debug": False}
+    async with opened("sherpa_onnx_asr", settings, tmp_path)() as asr:
+        heard = await asr.transcribe(silence(1))
+    for words in [*told, f"('tokens', '{tmp_path / 'tokens.txt'}')", "16000 16000 float32"]:
+        assert words in heard
+    assert "language" not in heard
+
+
+async def test_sherpa_onnx_names_the_file_that_is_missing(tmp_path: Path) -> None:
+    """On the disk, and in the settings."""
+    (tmp_path / "tokens.txt").touch()
+    settings = {"model_type": "sense_voice", "sense_voice": "models/m.onnx", "tokens": "tokens.txt"}
+    with pytest.raises(EngineError, match=r"there is no file .*m\.onnx; get a sense_voice model at https"):
+        async with opened("sherpa_onnx_asr", settings, tmp_path)():
+            raise AssertionError("never ready")
+    with pytest.raises(SettingsError, match="joiner: is missing: transducer needs that file"):
+        opened("sherpa_onnx_asr", {"model_type": "transducer", "encoder": "e", "decoder": "d", "tokens": "t"})
+    with pytest.raises(SettingsError, match="model_type: must be one of transducer"):
+        opened("sherpa_onnx_asr", {"model_type": "conformer"})
+
+
+async def test_faster_whisper_is_given_its_settings(pretend: Callable[[str, str], None]) -> None:
+    """And its segments are one text."""
+    pretend("faster_whisper", WHISPER)
+    settings = {"model_path": "small", "language": "en", "device": "cpu", "prompt": ""}
+    async with opened("faster_whisper", settings)() as asr:
+        assert await asr.transcribe(silence(1)) == "Hello 16000 en small cpu int8."
+        assert await asr.transcribe(Pcm(b"", 16_000)) == ""
+    with pytest.raises(EngineError, match="'nosuch' cannot be loaded: no such size"):
+        async with opened("faster_whisper", {"model_path": "nosuch"})():
+            raise AssertionError("never ready")
+
+
+async def test_faster_whisper_names_the_file_that_is_missing(tmp_path: Path) -> None:
+    """A folder is looked into before a process is started."""
+    with pytest.raises(EngineError, match=r"there is no file .*model\.bin; correct model_path"):
+        async with opened("faster_whisper", {"model_path": "./models/mine"}, tmp_path)():
+            raise AssertionError("never ready")
+
+
+async def test_a_library_that_is_not_installed_is_named(
+    pretend: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    """With the command that installs it."""
+    (tmp_path / "t").touch()
+    sherpa = {"sense_voice": "t", "tokens": "t"}
+    for library, name, settings, extra in (
+        ("pocketsphinx", "pocketsphinx_asr", {}, "voice"),
+        ("sherpa_onnx", "sherpa_onnx_asr", sherpa, "sherpa"),
+        ("faster_whisper", "faster_whisper", {}, "whisper"),
+    ):
+        pretend(library, "raise ImportError")
+        with pytest.raises(EngineError, match=rf"pip install 'trio-backend\[{extra}\]'"):
+            async with opened(name, settings, tmp_path)():
+                raise AssertionError("never ready")
+
+
+async def test_a_server_is_sent_the_sound_as_a_file() -> None:
+    """With the model's name and what else is set, as a form."""
+    async with open_model_server() as server:
+        server.behaviour = body(b'{"text": " Hello there. "}', "application/json")
+        settings = {"base_url": server.url, "model": "w", "language": "en", "api_key": "k"}
+        async with opened("openai_compatible_asr", settings)() as asr:
+            assert await asr.transcribe(silence(1)) == "Hello there."
+            assert await asr.transcribe(Pcm(b"", 16_000)) == ""
+    (asked,) = server.asked
+    assert asked.path == "/v1/audio/transcriptions"
+    assert asked.headers["authorization"] == "Bearer k"
+    boundary = asked.headers["content-type"].partition("boundary=")[2].encode()
+    parts = [part.partition(b"\r\n\r\n") for part in asked.raw.split(b"--" + boundary)]
+    content = {head.partition(b'name="')[2].partition(b'"')[0]: tail for head, _, tail in parts}
+    assert content[b"model"] == b"w\r\n"
+    assert content[b"language"] == b"en\r\n"
+    assert b"prompt" not in content
+    assert Pcm.from_wav(content[b"file"].removesuffix(b"\r\n")) == silence(1)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "told"),
+    [
+        (refusing(401), "does not accept the API key|wants an API key"),
+        (page(), "a web page; check base_url"),
+        (body(b"[]", "application/json"), "sent no transcript"),
+        (hanging(), r"no transcript within 0\.3 s"),
+    ],
+)
+async def test_a_server_in_trouble_is_told_in_words(behaviour: object, told: str) -> None:
+    """What to do about it, and nothing of what was said."""
+    async with open_model_server() as server:
+        assert callable(behaviour)
+        server.behaviour = behaviour
+        settings = {"base_url": server.url, "timeout": 0.3}
+        async with opened("openai_compatible_asr", settings)() as asr:
+            with pytest.raises(EngineError, match=told):
+                await asr.transcribe(silence(1))
+
+
+async def test_a_cancelled_request_leaves_its_server() -> None:
+    """The connection is closed within 50 ms."""
+    async with open_model_server() as server:
+        server.behaviour = hanging()
+        async with opened("openai_compatible_asr", {"base_url": server.url})() as asr:
+            with trio.move_on_after(0.2) as scope:
+                await asr.transcribe(silence(1))
+            with trio.fail_after(1):
+                await server.asked[0].left.wait()
+    assert server.asked[0].left_at - scope.deadline < PROMPTLY
+
+
+def test_keys_of_existing_files_are_understood() -> None:
+    """`lang` is the language, and a provider without its key is refused."""
+    config = configure(
+        "asr",
+        "groq_whisper_asr",
+        {"api_key": "k", "model": "m", "lang": "de"},
+        surroundings=Surroundings(Path(), {}),
+    )
+    assert config.language == "de"  # type: ignore[attr-defined]
+    with pytest.raises(SettingsError, match="api_key: is missing"):
+        opened("groq_whisper_asr", {"model": "m"})

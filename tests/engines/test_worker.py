@@ -1,0 +1,151 @@
+"""Engines in child processes: they answer in turn, and are gone when nobody wants them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psutil
+import pytest
+import trio
+
+from trio_backend.engines.worker import Job, open_worker
+from trio_backend.errors import EngineError
+
+PROMPTLY = 0.05
+
+
+def job(*, patience: float = 20, **settings: object) -> Job:
+    """The sleepy child."""
+    return Job("tests.engines.sleepy_process", "sleepy", settings, patience)
+
+
+def children() -> list[Any]:
+    """The child processes of this one."""
+    return psutil.Process().children(recursive=True)
+
+
+async def test_it_answers_and_is_gone() -> None:
+    """One process for all requests, and none after the block."""
+    before = len(children())
+    async with open_worker(job()) as worker:
+        assert await worker.ask(b"sleep 0") == "slept"
+        (child,) = children()[before:]
+        assert await worker.ask(b"size " + bytes(2_000_000)) == "2000005"
+        assert children()[before:] == [child]
+    assert len(children()) == before
+
+
+async def test_what_it_prints_tears_no_answer() -> None:
+    """Libraries say what they like on standard output."""
+    async with open_worker(job()) as worker:
+        assert await worker.ask(b"print loading model, 100%") == "printed"
+        assert await worker.ask(b"sleep 0") == "slept"
+
+
+async def test_one_that_cannot_load_says_why() -> None:
+    """In its own words, as a bare error, and it leaves nothing."""
+    before = len(children())
+    with pytest.raises(EngineError, match="the model is on strike"):
+        async with open_worker(job(problem="the model is on strike")):
+            raise AssertionError("never ready")
+    assert len(children()) == before
+
+
+async def test_a_refused_request_is_only_that() -> None:
+    """The process lives on."""
+    async with open_worker(job()) as worker:
+        child = children()
+        with pytest.raises(EngineError, match="too quiet"):
+            await worker.ask(b"refuse too quiet")
+        assert await worker.ask(b"sleep 0") == "slept"
+        assert children() == child
+
+
+async def test_one_that_dies_is_told_and_replaced() -> None:
+    """The error says how it died; the next request is answered."""
+    async with open_worker(job()) as worker:
+        with pytest.raises(EngineError, match="exit code 7"):
+            await worker.ask(b"die 7")
+        assert await worker.ask(b"sleep 0") == "slept"
+
+
+async def test_one_that_takes_too_long_is_ended() -> None:
+    """A library that hangs is not waited for for ever."""
+    async with open_worker(job(patience=0.5)) as worker:
+        with pytest.raises(EngineError, match=r"no answer within 0\.5 s"):
+            await worker.ask(b"sleep 60")
+        assert await worker.ask(b"sleep 0") == "slept"
+
+
+async def test_a_cancelled_request_ends_its_process_at_once() -> None:
+    """Back within 50 ms, the busy process is dead, and the next request is answered by another."""
+    async with open_worker(job()) as worker:
+        (busy,) = children()
+        with trio.move_on_after(0.2) as scope:
+            await worker.ask(b"sleep 60")
+        assert trio.current_time() - scope.deadline < PROMPTLY
+        assert not busy.is_running()
+        assert await worker.ask(b"sleep 0") == "slept"
+        assert len(children()) == 1
+
+
+async def test_who_is_cancelled_in_the_queue_disturbs_nobody() -> None:
+    """The one whose turn it is gets its answer, and so does the one behind."""
+    answers: list[str] = []
+    async with open_worker(job()) as worker, trio.open_nursery() as nursery:
+        (child,) = children()
+
+        async def ask(request: bytes) -> None:
+            answers.append(await worker.ask(request))
+
+        nursery.start_soon(ask, b"sleep 0.4")
+        await trio.sleep(0.1)
+        with trio.move_on_after(0.1) as scope:
+            nursery.start_soon(ask, b"size")
+            await worker.ask(b"sleep 60")
+        assert scope.cancelled_caught
+        assert trio.current_time() - scope.deadline < PROMPTLY
+        nursery.start_soon(ask, b"size")
+        await worker.ask(b"size")
+        assert children() == [child]
+    assert sorted(answers) == ["4", "4", "slept"]
+
+
+@pytest.mark.parametrize("after", [0.0, 0.01, 0.05, 0.3])
+async def test_loading_may_be_cancelled_at_any_moment(after: float) -> None:
+    """Back within 50 ms of the start of the process, and no process is left."""
+    before = children()
+    with trio.move_on_after(after) as scope:
+        async with open_worker(job(load=60)):
+            raise AssertionError("never ready")
+    assert trio.current_time() - scope.deadline < PROMPTLY
+    assert children() == before
+
+
+async def test_a_replacement_that_still_loads_is_waited_for() -> None:
+    """A cancelled wait for it loses nothing."""
+    async with open_worker(job(load=0.5)) as worker:
+        with trio.move_on_after(0.05):
+            await worker.ask(b"sleep 60")
+        with trio.move_on_after(0.2) as scope:
+            await worker.ask(b"sleep 0")
+        assert scope.cancelled_caught
+        assert await worker.ask(b"sleep 0") == "slept"
+
+
+async def test_leaving_ends_a_request_of_somebody_else() -> None:
+    """The block's end is the end: who still waits gets an error, and nothing is started any more."""
+    before = children()
+    problems: list[str] = []
+
+    async def ask() -> None:
+        with pytest.raises(EngineError) as caught:
+            await worker.ask(b"sleep 60")
+        problems.append(str(caught.value))
+
+    async with trio.open_nursery() as nursery, open_worker(job()) as worker:
+        nursery.start_soon(ask)
+        nursery.start_soon(ask)
+        await trio.sleep(0.1)
+    assert len(problems) == 2
+    assert children() == before

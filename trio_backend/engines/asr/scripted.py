@@ -1,0 +1,71 @@
+"""`scripted_asr`: an ear that reads what is written in the samples, for tests and demonstrations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import attrs
+import numpy as np
+import trio
+
+from ...audio.pcm import Pcm
+from ...audio.utterance import RATE
+from ...errors import EngineError
+from ..settings import Surroundings, between, read_settings
+
+NAMES = ("scripted_asr",)
+
+
+@attrs.frozen
+class ScriptedConfig:
+    """Delays are in seconds. A ``serial`` ear does one utterance at a time, like one on a busy machine.
+
+    An utterance that contains ``fail_on`` fails.
+    """
+
+    delay: float = attrs.field(default=0.0, validator=between(0, 3600))
+    load: float = attrs.field(default=0.0, validator=between(0, 3600))
+    serial: bool = False
+    fail_on: str = ""
+
+
+def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> ScriptedConfig:
+    """The settings are the fields of `ScriptedConfig`."""
+    del name, surroundings
+    return read_settings(ScriptedConfig, settings)
+
+
+@asynccontextmanager
+async def open(config: ScriptedConfig) -> AsyncIterator[Scripted]:
+    """Take as long to load as the configuration says."""
+    await trio.sleep(config.load)
+    yield Scripted(config, trio.CapacityLimiter(1 if config.serial else math.inf))
+
+
+@attrs.frozen
+class Scripted:
+    """An `Asr` for which each sample is a letter, by its number in Unicode; silence is none."""
+
+    config: ScriptedConfig
+    _utterances: trio.CapacityLimiter = attrs.field(repr=False)
+
+    async def transcribe(self, pcm: Pcm) -> str:
+        """The letters of ``pcm``."""
+        async with self._utterances:
+            await trio.sleep(self.config.delay)
+        text = read(pcm)
+        if self.config.fail_on and self.config.fail_on in text:
+            raise EngineError("the scripted ear was told to fail on this utterance")
+        return text
+
+
+def write(text: str) -> Pcm:
+    """A sound in which this ear hears ``text``, of letters up to U+7FFF."""
+    return Pcm(np.array([ord(letter) for letter in text], "<i2").tobytes(), RATE)
+
+
+def read(pcm: Pcm) -> str:
+    """What was written."""
+    return "".join(chr(sample) for sample in np.frombuffer(pcm.samples, "<i2").tolist() if sample > 0)

@@ -1,0 +1,164 @@
+"""`sherpa_onnx_asr`: the offline models of sherpa-onnx, which the user has downloaded."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import trio
+
+from ...audio.pcm import Pcm
+from ...audio.utterance import RATE
+from ...errors import EngineError, SettingsError
+from ..settings import Surroundings, between, one_of, read_settings
+from ..worker import Job, Worker, open_worker
+
+NAMES = ("sherpa_onnx_asr",)
+
+WHERE = "https://github.com/k2-fsa/sherpa-onnx/releases/tag/asr-models"
+
+
+@attrs.frozen
+class ModelType:
+    """What a constructor of sherpa-onnx is given: its word for a file or an option → our setting."""
+
+    files: Mapping[str, str]
+    options: Mapping[str, str] = attrs.field(factory=dict)
+
+
+_SOUND = {name: name for name in ("sample_rate", "feature_dim", "decoding_method")}
+
+MODEL_TYPES: Mapping[str, ModelType] = {
+    "transducer": ModelType(
+        {"encoder": "encoder", "decoder": "decoder", "joiner": "joiner"},
+        _SOUND | {name: name for name in ("hotwords_score", "modeling_unit", "blank_penalty")},
+    ),
+    "paraformer": ModelType({"paraformer": "paraformer"}, _SOUND),
+    "nemo_ctc": ModelType({"model": "nemo_ctc"}, _SOUND),
+    "wenet_ctc": ModelType({"model": "wenet_ctc"}, _SOUND),
+    "tdnn_ctc": ModelType({"model": "tdnn_model"}, _SOUND),
+    "whisper": ModelType(
+        {"encoder": "whisper_encoder", "decoder": "whisper_decoder"},
+        {"language": "whisper_language", "task": "whisper_task", "tail_paddings": "whisper_tail_paddings"},
+    ),
+    "sense_voice": ModelType({"model": "sense_voice"}, {"use_itn": "use_itn", "language": "language"}),
+    "fire_red_asr": ModelType({"encoder": "fire_red_asr_encoder", "decoder": "fire_red_asr_decoder"}),
+}
+
+# Those of a transducer that may be left out.
+_EXTRA_FILES = ("hotwords_file", "bpe_vocab")
+
+
+@attrs.frozen
+class SherpaConfig:
+    """``files`` and ``options`` are by sherpa-onnx's own words for them."""
+
+    model_type: str
+    files: tuple[tuple[str, Path], ...]
+    options: tuple[tuple[str, str | float | bool], ...]
+    num_threads: int
+    device: str
+    patience: float
+
+
+@attrs.frozen
+class _Settings:
+    model_type: str = attrs.field(default="sense_voice", validator=one_of(*MODEL_TYPES))
+    tokens: str = ""
+    encoder: str = ""
+    decoder: str = ""
+    joiner: str = ""
+    paraformer: str = ""
+    nemo_ctc: str = ""
+    wenet_ctc: str = ""
+    tdnn_model: str = ""
+    whisper_encoder: str = ""
+    whisper_decoder: str = ""
+    sense_voice: str = ""
+    fire_red_asr_encoder: str = ""
+    fire_red_asr_decoder: str = ""
+    hotwords_file: str = ""
+    hotwords_score: float = 1.5
+    modeling_unit: str = ""
+    bpe_vocab: str = ""
+    whisper_language: str = ""
+    whisper_task: str = attrs.field(default="transcribe", validator=one_of("transcribe", "translate"))
+    whisper_tail_paddings: int = -1
+    language: str = ""
+    blank_penalty: float = 0.0
+    decoding_method: str = "greedy_search"
+    sample_rate: int = RATE
+    feature_dim: int = 80
+    use_itn: bool = True
+    num_threads: int = attrs.field(default=1, validator=between(1, 256))
+    provider: str = attrs.field(default="cpu", validator=one_of("cpu", "cuda", "coreml"))
+    patience: float = attrs.field(default=120.0, validator=between(1, 3600))
+
+
+def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> SherpaConfig:
+    """The settings are those of existing files; only those of the ``model_type`` count.
+
+    Paths start at the folder of the configuration.
+    """
+    del name
+    given = read_settings(_Settings, settings, ignored=("debug",))
+    kind = MODEL_TYPES[given.model_type]
+    needed = {**kind.files, "tokens": "tokens"}
+    files = {word: getattr(given, setting) for word, setting in needed.items()}
+    for word, setting in needed.items():
+        if not files[word].strip():
+            raise SettingsError(
+                setting, f"is missing: {given.model_type} needs that file; get one at {WHERE}"
+            )
+    if given.model_type == "transducer":
+        files |= {word: getattr(given, word) for word in _EXTRA_FILES if getattr(given, word)}
+    return SherpaConfig(
+        model_type=given.model_type,
+        files=tuple((word, surroundings.folder / Path(path).expanduser()) for word, path in files.items()),
+        options=tuple((word, getattr(given, setting)) for word, setting in kind.options.items()),
+        num_threads=given.num_threads,
+        device=given.provider,
+        patience=given.patience,
+    )
+
+
+@asynccontextmanager
+async def open(config: SherpaConfig) -> AsyncIterator[SherpaOnnx]:
+    """Load the model in its own process. Raises `EngineError` that names a file which is not there."""
+    await trio.to_thread.run_sync(_check_files, config)
+    job = Job(
+        f"{__package__}.sherpa_onnx_process",
+        "sherpa_onnx_asr",
+        {
+            "constructor": f"from_{config.model_type}",
+            "files": {word: str(path) for word, path in config.files},
+            "options": dict(config.options),
+            "num_threads": config.num_threads,
+            "provider": config.device,
+        },
+        config.patience,
+    )
+    async with open_worker(job) as worker:
+        yield SherpaOnnx(worker)
+
+
+def _check_files(config: SherpaConfig) -> None:
+    missing = [str(path) for _, path in config.files if not path.is_file()]
+    if missing:
+        raise EngineError(
+            f"sherpa_onnx_asr: there is no file {', '.join(missing)}; "
+            f"get a {config.model_type} model at {WHERE}, or correct the path"
+        )
+
+
+@attrs.frozen
+class SherpaOnnx:
+    """An `Asr` in one child process, for which its sessions queue."""
+
+    _worker: Worker = attrs.field(repr=False)
+
+    async def transcribe(self, pcm: Pcm) -> str:
+        """What is said in ``pcm``; a cancel ends the process, and another is started."""
+        return await self._worker.ask(pcm.resampled(RATE).samples)

