@@ -19,6 +19,7 @@ from .engines.leases import Leases
 from .engines.settings import Surroundings
 from .errors import ConfigError, EngineError, first_leaf
 from .history.store import History
+from .rooms import OpenWire, Rooms, open_in_memory, open_rooms, open_upstream
 from .session import ClientUid, House, run_session
 from .wire import Wire
 
@@ -38,25 +39,57 @@ class Premises:
     observer: Observer = attrs.field(factory=Nobody)
 
 
+async def _fenced(async_fn: Callable[[], Awaitable[None]]) -> bool:
+    """The session fence: what dies of a bug here takes nothing else with it. Whether it lived."""
+    try:
+        await async_fn()
+    except Exception:
+        logger.exception("this died of a bug; its clients are disconnected")
+        return False
+    return True
+
+
+async def _serve_session(wire: Wire, house: House) -> None:
+    client_uid = ClientUid(str(uuid4()))
+    with logger.contextualize(session=client_uid[:4]):
+        if not await _fenced(partial(run_session, wire, house, client_uid)):
+            await wire.close(1011, "internal error")
+
+
+def _behind_rooms(house: House) -> OpenWire:
+    """How a room comes to its session: over the network where there is an ``upstream_url``, or in memory."""
+    system = house.system
+    if system.upstream_url:
+        return partial(
+            open_upstream,
+            system.upstream_url,
+            ping_interval=system.ping_interval,
+            pong_timeout=system.pong_timeout,
+        )
+    # Each of a room's clients was counted at its door; what they say together is not one flood.
+    unlimited = attrs.evolve(system, messages_per_second=100_000, message_burst=1_000_000)
+    return partial(open_in_memory, partial(_serve_session, house=attrs.evolve(house, system=unlimited)))
+
+
 @attrs.define(eq=False)
 class Backend:
     """A running backend. ``not_ready`` says why it is not ready, and is empty once it is."""
 
     house: House
     leases: Leases
+    rooms: Rooms
     not_ready: str = "the base character is being loaded"
     preloaded: trio.Event = attrs.field(factory=trio.Event)
     """Set when the base character was loaded, or could not be."""
 
     async def serve_client(self, wire: Wire) -> None:
-        """Run one session to its end. This is the session fence: a bug ends this session and no other."""
-        client_uid = ClientUid(str(uuid4()))
-        with logger.contextualize(session=client_uid[:4]):
-            try:
-                await run_session(wire, self.house, client_uid)
-            except Exception:
-                logger.exception("the session died of a bug; its client is disconnected")
-                await wire.close(1011, "internal error")
+        """Run one session to its end."""
+        await _serve_session(wire, self.house)
+
+    async def serve_in_room(self, wire: Wire, room: str) -> None:
+        """Let a client into ``room``, until it leaves."""
+        if not await _fenced(partial(self.rooms.serve, wire, room)):
+            await wire.close(1011, "internal error")
 
     async def drain(self) -> int:
         """Begin no new turn, and wait ``drain_timeout`` for those that run; how many are left then."""
@@ -96,11 +129,12 @@ async def open_backend(premises: Premises) -> AsyncIterator[Backend]:
             premises.backgrounds,
             observer=premises.observer,
         )
-        backend = Backend(house, leases)
-        if premises.system.preload:
-            nursery.start_soon(backend.keep_base_character, name="base character")
-        else:
-            backend.not_ready = ""
-            backend.preloaded.set()
-        yield backend
+        async with open_rooms(house.system, _behind_rooms(house), _fenced) as rooms:
+            backend = Backend(house, leases, rooms)
+            if premises.system.preload:
+                nursery.start_soon(backend.keep_base_character, name="base character")
+            else:
+                backend.not_ready = ""
+                backend.preloaded.set()
+            yield backend
         nursery.cancel_scope.cancel("the backend closes")

@@ -28,6 +28,7 @@ from .observe.metrics import CONTENT_TYPE, Metrics
 from .observe.stock import difference, take_stock
 from .observe.task_tree import DEFAULT_LIMIT, MAX_LIMIT
 from .observe.watch import open_watch
+from .rooms import DEFAULT_ROOM
 from .server.http import Folders, Pages, http_app
 from .server.insight import Insight
 from .server.listener import Server
@@ -84,7 +85,7 @@ async def serve(
         pages = attrs.evolve(_pages(config, backend), insight=_insight(config, inspection, metrics))
         server = Server(
             _options(config),
-            {"/client-ws": partial(_serve_client, backend)},
+            {"/client-ws": partial(_serve_client, backend), "/proxy-ws": partial(_serve_in_room, backend)},
             http_app(pages),
             drain=partial(_drain, backend),
         )
@@ -100,6 +101,10 @@ async def serve(
 
 async def _serve_client(backend: Backend, wire: Wire, _request: UpgradeRequest) -> None:
     await backend.serve_client(wire)
+
+
+async def _serve_in_room(backend: Backend, wire: Wire, request: UpgradeRequest) -> None:
+    await backend.serve_in_room(wire, request.query.get("room", DEFAULT_ROOM))
 
 
 async def _drain(backend: Backend) -> None:

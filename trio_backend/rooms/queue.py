@@ -1,0 +1,95 @@
+"""`RoomQueue`: the messages that wait for their turn in one room. No tasks, no clock."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+import attrs
+
+S = TypeVar("S", bound=Hashable)
+
+
+@attrs.frozen
+class Waiting(Generic[S]):
+    """A message in the queue. `max_per_sender` counts by ``sender``; ``since`` is of any steady clock."""
+
+    sender: S
+    text: str = attrs.field(repr=False)
+    frame: str = attrs.field(repr=False)
+    """The whole message as it came, to be passed on as it is."""
+    since: float
+
+
+@attrs.frozen
+class Place:
+    """Where a message stands: the ``position``-th (from 1) of ``length``."""
+
+    position: int
+    length: int
+
+
+@attrs.frozen
+class Refused:
+    """Why a message was not taken, said so that its sender knows what to do."""
+
+    why: str
+
+
+@attrs.define(eq=False)
+class RoomQueue(Generic[S]):
+    """First in, first out; bounded in messages, in bytes, and for each sender; ``max_age`` 0 is none."""
+
+    max_length: int
+    max_size: int
+    max_per_sender: int
+    max_age: float = 0.0
+    _waiting: deque[Waiting[S]] = attrs.field(factory=deque, init=False)
+    _of_sender: Counter[S] = attrs.field(factory=Counter, init=False)
+    _size: int = attrs.field(default=0, init=False)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, message: Waiting[S]) -> Place | Refused:
+        """Take ``message`` in, if there is room for it."""
+        if len(self._waiting) >= self.max_length:
+            return Refused(f"{self.max_length} messages wait in this room already: try again in a moment")
+        if self._of_sender[message.sender] >= self.max_per_sender:
+            return Refused(
+                f"{self.max_per_sender} of your messages wait in this room already: let them have their turn"
+            )
+        if self._size + len(message.frame) > self.max_size:
+            return Refused("the messages that wait in this room are too large for one more of this size")
+        self._waiting.append(message)
+        self._of_sender[message.sender] += 1
+        self._size += len(message.frame)
+        return Place(len(self._waiting), len(self._waiting))
+
+    def take(self) -> Waiting[S] | None:
+        """The message whose turn it is; None if nothing waits."""
+        return self._pop() if self._waiting else None
+
+    def drop_expired(self, now: float) -> list[Waiting[S]]:
+        """Take out what has waited longer than ``max_age``, oldest first."""
+        expired = []
+        while self.max_age and self._waiting and now - self._waiting[0].since > self.max_age:
+            expired.append(self._pop())
+        return expired
+
+    def drop_all(self) -> int:
+        """Empty the queue; how many were in it."""
+        count = len(self._waiting)
+        self._waiting.clear()
+        self._of_sender.clear()
+        self._size = 0
+        return count
+
+    def _pop(self) -> Waiting[S]:
+        message = self._waiting.popleft()
+        self._size -= len(message.frame)
+        self._of_sender[message.sender] -= 1
+        if not self._of_sender[message.sender]:
+            del self._of_sender[message.sender]
+        return message

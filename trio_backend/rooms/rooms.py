@@ -1,0 +1,124 @@
+"""`Rooms`: all rooms of the house. The first client in opens one, the last out closes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import attrs
+import trio
+from loguru import logger
+
+from ..config.system import SystemConfig
+from ..errors import WireClosed
+from ..protocol import Error, encode
+from ..protocol.rate import RateLimit
+from ..wire import Wire
+from .forwarders import Fence, forward
+from .link import OpenWire
+from .member import Member
+from .room import Room
+
+DEFAULT_ROOM = "default"
+_NAME = re.compile(r"[\w.-]{1,64}")
+
+
+@attrs.frozen
+class RoomsStatistics:
+    """What there is at one moment; ``turns`` run, ``waiting`` messages do not yet."""
+
+    rooms: int
+    clients: int
+    waiting: int
+    turns: int
+
+
+@attrs.define(eq=False)
+class Rooms:
+    """Made by `open_rooms`."""
+
+    _system: SystemConfig
+    _open_wire: OpenWire
+    _fence: Fence
+    _nursery: trio.Nursery
+    _line: trio.MemorySendChannel[Room]
+    _rooms: dict[str, Room] = attrs.field(factory=dict, init=False)
+
+    def statistics(self) -> RoomsStatistics:
+        """How full the rooms are."""
+        rooms = self._rooms.values()
+        return RoomsStatistics(
+            len(rooms),
+            sum(len(room.members.present) for room in rooms),
+            sum(room.waiting for room in rooms),
+            sum(room.busy for room in rooms),
+        )
+
+    async def serve(self, wire: Wire, name: str) -> None:
+        """Let the client at ``wire`` into the room ``name``, until it leaves; or say why not, and close."""
+        if not self._system.enable_proxy:
+            message = "rooms are switched off here: system_config.enable_proxy: true switches them on"
+            await _refuse(wire, Error(message, "proxy-disabled"), 1008)
+        elif not _NAME.fullmatch(name):
+            message = "a room's name has 1 to 64 letters, digits, dots, hyphens and underscores"
+            await _refuse(wire, Error(message, "bad-room"), 1008)
+        elif name not in self._rooms and len(self._rooms) >= self._system.max_rooms:
+            message = f"there are {len(self._rooms)} rooms already: join one of them, or come back later"
+            await _refuse(wire, Error(message, "too-many-rooms"), 1013)
+        else:
+            await self._admit(wire, self._rooms.get(name) or self._open(name))
+
+    async def _admit(self, wire: Wire, room: Room) -> None:
+        limit = RateLimit(self._system.messages_per_second, self._system.message_burst)
+        member = Member.of(wire, outbox=self._system.client_outbox, limit=limit)
+        room.members.enter(member)
+        try:
+            with member.gone:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(member.write, name=f"{room}/writer")
+                    await room.listen(member)
+        finally:
+            room.members.leave(member)
+            if not room.members.present:
+                self._forget(room)
+                room.close("the last client has left")
+        await member.say_goodbye()
+
+    def _open(self, name: str) -> Room:
+        room = self._rooms[name] = Room.behind(self._open_wire, name, self._system)
+        self._nursery.start_soon(self._keep, room, name=str(room))
+        return room
+
+    async def _keep(self, room: Room) -> None:
+        async def live() -> None:
+            await room.live(self._line)
+
+        logger.info("{} is open", room)
+        if not await self._fence(live):
+            for member in room.members.present:
+                member.dismiss(1011, "internal error")
+        self._forget(room)
+        logger.info("{} is closed", room)
+
+    def _forget(self, room: Room) -> None:
+        """The next one who asks for a room of this name gets a new one."""
+        if self._rooms.get(room.name) is room:
+            del self._rooms[room.name]
+
+
+async def _refuse(wire: Wire, error: Error, code: int) -> None:
+    with suppress(WireClosed):
+        await wire.send(encode(error))
+    await wire.close(code, error.code)
+
+
+@asynccontextmanager
+async def open_rooms(system: SystemConfig, open_wire: OpenWire, fence: Fence) -> AsyncIterator[Rooms]:
+    """Rooms whose sessions are at the other end of what ``open_wire`` opens; leaving the block closes all."""
+    line, rooms_in_line = trio.open_memory_channel[Room](0)
+    async with trio.open_nursery() as nursery:
+        for number in range(system.forwarders if system.enable_proxy else 0):
+            nursery.start_soon(forward, rooms_in_line, fence, name=f"forwarder {number + 1}")
+        yield Rooms(system, open_wire, fence, nursery, line)
+        nursery.cancel_scope.cancel("the rooms close")
