@@ -18,7 +18,7 @@ FLOORS = [
     {"config", "assets", "history", "client"},
     {"engines"},
     {"conversation"},
-    {"session", "rooms"},
+    {"session", "rooms", "client"},
     {"backend", "server", "chat"},
     {"observe"},
     {"serve", "check", "importing", "prove"},

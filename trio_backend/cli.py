@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import App, Parameter
 
 if TYPE_CHECKING:
     from .config.schema import Config
+
+T = TypeVar("T")
 
 app = App(
     name="trio-backend",
@@ -99,6 +101,27 @@ def check(config: Path | None = None, /, *, strict: bool = False) -> None:
 
 
 @app.command
+def chat(url: str = "ws://127.0.0.1:12393/client-ws", /, *, voice: bool = True, once: bool = False) -> None:
+    """Talk with the character of a running server; /help says how.
+
+    What you type while it speaks interrupts it. Exits with 1 if there is no server to talk with, or it was lost.
+
+    Parameters
+    ----------
+    url
+        The server: ws://host:port/path, or just host:port.
+    voice
+        Play what the character says, if the machine has a player.
+    once
+        Leave when the connection is lost, instead of waiting for the server's return.
+    """
+    from .chat import ChatOptions
+    from .chat import chat as talk
+
+    sys.exit(_run(talk, ChatOptions(url, voice, once)))
+
+
+@app.command
 def import_history(folder: Path, /, *, config: Path | None = None) -> None:
     """Take over the conversations of Open-LLM-VTuber.
 
@@ -133,14 +156,14 @@ def _load(path: Path | None, *, strict: bool = False) -> Config:
     return loaded.config
 
 
-def _run(async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
+def _run(async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
     """`trio.run`, with the one error inside an exception group in its place."""
     import trio
 
     from .errors import TrioBackendError, first_leaf
 
     try:
-        trio.run(async_fn, *args)
+        return trio.run(async_fn, *args)
     except BaseExceptionGroup as group:
         leaf = first_leaf(group)
         raise leaf if isinstance(leaf, TrioBackendError) else group from None

@@ -112,7 +112,7 @@ class DiskCast:
             self._library.character, filename, findings, limiter=self._limiter
         )
         self._warn(findings)
-        if character is None:
+        if character is None or findings.errors:
             raise ConfigError("\n".join(str(finding) for finding in findings.errors))
         return character
 

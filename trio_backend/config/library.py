@@ -48,18 +48,22 @@ class Library:
     _documents: Documents = attrs.field(factory=Documents, init=False)
 
     def base(self, findings: Findings) -> Config | None:
-        """``conf.yaml``; None where anything in it is wrong, with the errors in ``findings``."""
+        """``conf.yaml``; None where it cannot be read.
+
+        What is wrong in it is in ``findings``, and its default stands in, so that checking can go on.
+        """
         ground = self._ground(findings)
         section = _character_section(ground.document, findings) if ground else None
         if ground is None or section is None:
             return None
         character = character_of(self.path.name, section, ground.props, ground.values)
-        return None if findings.errors else Config(self.path, ground.system, character)
+        return Config(self.path, ground.system, character)
 
     def character(self, filename: str, findings: Findings) -> CharacterConfig | None:
-        """The character of ``filename``, laid over the base; None with the errors in ``findings``.
+        """The character of ``filename``, laid over the base; None where it cannot be read.
 
-        A name that is not that of a file in the characters' folder is such an error, and is not opened.
+        As for `base`, what is wrong is in ``findings``. A name that is not that of a file in the characters'
+        folder is an error too, and is not opened.
         """
         if filename == self.path.name:
             config = self.base(findings)
@@ -74,8 +78,7 @@ class Library:
         under = ground.document.table("character_config")
         merged = laid_over(under, section) if under else section
         assert isinstance(merged, Table)
-        character = character_of(filename, merged, ground.props, ground.values)
-        return None if findings.errors else character
+        return character_of(filename, merged, ground.props, ground.values)
 
     def filenames(self) -> list[str]:
         """The files in the characters' folder, sorted; none where there is no folder."""

@@ -26,7 +26,7 @@ class Loaded:
 
 @attrs.frozen
 class Survey:
-    """All that can be said of a configuration: its parts that are right, and all findings."""
+    """A configuration as far as it can be read, with defaults for what is wrong, and all findings."""
 
     config: Config | None
     characters: tuple[CharacterConfig, ...]
@@ -63,7 +63,7 @@ def load_config(path: Path, *, environ: Mapping[str, str]) -> Loaded:
     """
     findings = Findings()
     config = Library(path, environ).base(findings)
-    if config is None:
+    if config is None or findings.errors:
         raise ConfigError("\n".join(str(finding) for finding in findings.errors))
     return Loaded(config, findings.warnings)
 

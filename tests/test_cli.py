@@ -1,0 +1,130 @@
+"""The command line, as a child process sees it: what it prints, and how it exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def run(*arguments: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """``trio-backend`` with ``arguments``, in ``folder``."""
+    return subprocess.run(
+        [sys.executable, "-m", "trio_backend", *arguments],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "120", **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+SIX_MISTAKES = """\
+system_config:
+  port: many
+  playback_grace: -1
+  prot: 12393
+character_config:
+  conf_name: Ann
+  conf_uid: ann_001
+  persona_prompt: You are Ann. ${NOWHERE_TO_BE_FOUND}
+  agent_config:
+    agent_settings: {basic_memory_agent: {llm_provider: ollama_llm}}
+    llm_configs:
+      ollama_llm: {model: some, temperature: hot}
+  tts_config:
+    tts_model: espeak_tts
+    espeak_tts: {pitch: 1000}
+"""
+
+
+def test_check_names_all_mistakes(tmp_path: Path) -> None:
+    """Six different ones in one go, each with its line and key; exit code 1."""
+    (tmp_path / "conf.yaml").write_text(SIX_MISTAKES)
+    checked = run("check", folder=tmp_path)
+    assert checked.returncode == 1
+    for place in (
+        "error: conf.yaml:2: system_config.port:",
+        "error: conf.yaml:3: system_config.playback_grace:",
+        "warning: conf.yaml:4: system_config.prot:",
+        "error: conf.yaml:8: character_config.persona_prompt:",
+        "error: conf.yaml:12: character_config.agent_config.llm_configs.ollama_llm.temperature:",
+        "error: conf.yaml:15: character_config.tts_config.espeak_tts.pitch:",
+    ):
+        assert place in checked.stdout, checked.stdout
+    assert "did you mean 'port'" in checked.stdout
+    assert "NOWHERE_TO_BE_FOUND" in checked.stdout
+
+
+def test_check_finds_nothing_wrong_with_what_we_ship(tmp_path: Path) -> None:
+    """Without an argument and without files around, it is the packaged configuration that is checked."""
+    checked = run("check", "--strict", folder=tmp_path)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "0 errors, 0 warnings" in checked.stdout
+
+
+def test_serve_refuses_a_wrong_configuration(tmp_path: Path) -> None:
+    """With all that is wrong, and without a traceback."""
+    (tmp_path / "conf.yaml").write_text(SIX_MISTAKES)
+    served = run("serve", folder=tmp_path)
+    assert served.returncode == 1
+    assert "conf.yaml:2: system_config.port" in served.stderr
+    assert "Traceback" not in served.stderr
+
+
+def test_an_engine_that_is_missing_is_replaced_or_refused(tmp_path: Path) -> None:
+    """A warning that names what is used instead; with --strict an error."""
+    conf = SIX_MISTAKES.splitlines()[4:8]
+    text = "\n".join([*conf, "  tts_config: {tts_model: edge_tts}"]).replace(" ${NOWHERE_TO_BE_FOUND}", "")
+    (tmp_path / "conf.yaml").write_text(text)
+    lenient = run("check", folder=tmp_path)
+    assert lenient.returncode == 0, lenient.stdout
+    assert "espeak_tts is used instead" in lenient.stdout
+    assert run("check", "--strict", folder=tmp_path).returncode == 1
+
+
+def test_old_conversations_are_imported_once(tmp_path: Path) -> None:
+    """A second import changes nothing; a broken file is named, and stops nobody."""
+    old = tmp_path / "old" / "iris_001"
+    old.mkdir(parents=True)
+    (old / "2025-01-31_12-00-00_abc.json").write_text(
+        json.dumps(
+            [
+                {"role": "metadata", "timestamp": "2025-01-31T12:00:00"},
+                {"role": "human", "timestamp": "2025-01-31T12:00:01", "content": "Hello?"},
+                {"role": "ai", "timestamp": "2025-01-31T12:00:02", "content": "Hello!", "name": "Iris"},
+            ]
+        )
+    )
+    (old / "broken.json").write_text("{")
+    first, second = (run("import-history", "old", folder=tmp_path) for _ in range(2))
+    assert first.returncode == second.returncode == 0, first.stderr
+    assert "1 conversations with 2 messages imported" in first.stderr
+    assert "broken.json" in first.stderr
+    assert "0 conversations with 0 messages imported" in second.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "check", "chat", "import-history"])
+def test_help_teaches(tmp_path: Path, command: str) -> None:
+    """Every command says what it does, and what each argument means."""
+    told = run(command, "--help", folder=tmp_path)
+    assert told.returncode == 0
+    assert "Usage: trio-backend" in told.stdout
+    assert len(told.stdout.splitlines()) > 6
+
+
+def test_a_port_in_use_is_said_in_words(tmp_path: Path) -> None:
+    """Which one, and what to do."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        served = run("serve", "--port", port, folder=tmp_path)
+    assert served.returncode == 1
+    assert port in served.stderr
+    assert "Traceback" not in served.stderr
