@@ -1,107 +1,26 @@
-"""One connected client, from hello to goodbye: a reader, a writer, and the loop that owns all state."""
+"""`Session`: the loop that owns all that one connected client's session knows."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
 from typing import NewType, TypeAlias, assert_never
 
 import attrs
 import trio
 from loguru import logger
 
-from . import protocol as say
-from .concurrency import names_of_tasks
-from .config.cast import Cast
-from .config.character import CharacterConfig
-from .config.system import SystemConfig
-from .conversation.archive import tend_conversations
-from .conversation.dialogue import Dialogue
-from .conversation.observer import Nobody, Observer
-from .conversation.scene import OpenCharacter, Scene, SceneFailed, SceneReady
-from .conversation.timeline import Timeline
-from .conversation.turn import Ask
-from .errors import ConfigError, ProtocolError, WireClosed
-from .history.store import History
-from .protocol import Incoming, Outgoing, decode, encode
-from .protocol.rate import RateLimit
-from .wire import Wire, receive_within
+from .. import protocol as say
+from ..config.character import CharacterConfig
+from ..conversation.archive import tend_conversations
+from ..conversation.dialogue import Dialogue
+from ..conversation.scene import Scene, SceneFailed, SceneReady
+from ..conversation.timeline import Timeline
+from ..conversation.turn import Ask
+from ..errors import ConfigError, ProtocolError
+from ..protocol import Incoming, Outgoing, decode
+from .house import House
 
 ClientUid = NewType("ClientUid", str)
 Happening: TypeAlias = Incoming | SceneReady | SceneFailed
-
-# How long a session may take to clean up before the log names what holds it, and to store its last words.
-CLEAN_UP_EXPECTED = 1.0
-
-
-@attrs.frozen
-class House:
-    """What all sessions share. It outlives every one of them."""
-
-    system: SystemConfig
-    cast: Cast
-    history: History
-    open_character: OpenCharacter
-    backgrounds: Callable[[], Awaitable[Sequence[str]]]
-    """The file names of the background images."""
-    observer: Observer = attrs.field(factory=Nobody)
-    sessions: set[Session] = attrs.field(factory=set)
-    closing: trio.Event = attrs.field(factory=trio.Event)
-    """Set when no new turn may begin."""
-
-
-async def run_session(wire: Wire, house: House, client_uid: ClientUid) -> None:
-    """Serve ``wire`` until the client leaves; all that the session started has ended when this returns."""
-    inbox_send, inbox = trio.open_memory_channel[Happening](0)
-    outbox, to_wire = trio.open_memory_channel[Outgoing](0)
-    async with trio.open_nursery() as watch:
-        async with trio.open_nursery() as nursery:
-            session = Session(client_uid, house, nursery, inbox_send, outbox)
-            nursery.start_soon(_write, wire, to_wire, name=f"{session}/writer")
-            nursery.start_soon(_read, wire, session, name=f"{session}/reader")
-            house.sessions.add(session)
-            house.observer.session_began()
-            try:
-                await session.live(inbox)
-            finally:
-                house.sessions.discard(session)
-                logger.info("clean-up begins; to end: {}", names_of_tasks(nursery))
-                began = trio.current_time()
-                watch.start_soon(_name_the_slow, nursery, name=f"{session}/watch")
-        with trio.move_on_after(CLEAN_UP_EXPECTED, shield=True):
-            await session.farewell()
-        logger.info("clean-up took {:.0f} ms", 1000 * (trio.current_time() - began))
-        watch.cancel_scope.cancel("clean-up is over")
-
-
-async def _read(wire: Wire, session: Session) -> None:
-    """The wire's messages, decoded and in order, to the loop. Ends the session with the wire."""
-    limit = RateLimit(session.house.system.messages_per_second, session.house.system.message_burst)
-    try:
-        while True:
-            frame = await receive_within(limit, wire, session.tell)
-            await session.hear(frame)
-            # A task that waits for the next message must not keep the last one alive.
-            del frame
-    except WireClosed as closed:
-        session.end(f"client left: {closed}")
-
-
-async def _write(wire: Wire, messages: trio.MemoryReceiveChannel[Outgoing]) -> None:
-    with messages:
-        try:
-            async for message in messages:
-                await wire.send(encode(message))
-                del message
-        except WireClosed:
-            pass  # the reader notices too, and ends the session
-
-
-async def _name_the_slow(nursery: trio.Nursery) -> None:
-    """Say which tasks still live when a clean-up takes longer than it should. Cancelled when it is over."""
-    await trio.sleep(CLEAN_UP_EXPECTED)
-    logger.warning(
-        "clean-up takes longer than {} s; still there: {}", CLEAN_UP_EXPECTED, names_of_tasks(nursery)
-    )
 
 
 @attrs.define(eq=False)
