@@ -15,6 +15,7 @@ from .prompts import Prompts
 from .sections import AGENT, CharacterSection
 from .structure import report_unknown, structured, unknown_keys
 from .values import Values, as_written
+from .wake_words import WakeWordConfig
 
 
 @attrs.frozen
@@ -51,6 +52,7 @@ def character_of(file: str, table: Table, props: Props, values: Values) -> Chara
         persona_prompt=section.persona_prompt,
         faster_first_response=agent.faster_first_response,
         speech_filters=section.tts_preprocessor_config,
+        wake_word=_wake_word(section),
         model_info=model.info,
         emotions=model.emotions,
         system_prompt=props.prompts.system_prompt(section.persona_prompt, model.emotions),
@@ -92,6 +94,14 @@ class _Picker:
             self.values.findings.error(block.place, "must be a section with keys of its own")
         assert isinstance(settings, dict)
         return EngineChoice(kind, name, settings, self.folder, key, places)
+
+
+def _wake_word(section: CharacterSection) -> WakeWordConfig:
+    """The configuration, with the character's own name where it has no words."""
+    config = section.wake_word_config
+    if config.enabled and not any(config.wake_words.values()):
+        return attrs.evolve(config, wake_words={"": (section.character_name or section.conf_name,)})
+    return config
 
 
 def _report_unused(section: CharacterSection, table: Table, findings: Findings) -> None:

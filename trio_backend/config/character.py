@@ -11,6 +11,7 @@ import attrs
 
 from ..text.lines import SpeechFilters
 from .finding import Place
+from .wake_words import WakeWordConfig
 
 EngineKind = Literal["llm", "tts", "asr", "vad"]
 
@@ -78,6 +79,7 @@ class CharacterConfig:
     persona_prompt: str = attrs.field(default="", repr=False)
     faster_first_response: bool = True
     speech_filters: SpeechFilters = attrs.field(factory=SpeechFilters)
+    wake_word: WakeWordConfig = attrs.field(factory=WakeWordConfig, hash=False)
     model_info: Mapping[str, object] = attrs.field(default=_NOTHING, repr=False, hash=False)
     emotions: Mapping[str, int | str] = attrs.field(factory=dict, repr=False, hash=False)
     system_prompt: str = attrs.field(default="", repr=False)

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from ..text.lines import SpeechFilters
+from .wake_words import WakeWordConfig
 
 AGENT = "basic_memory_agent"
 
@@ -66,6 +67,7 @@ class CharacterSection:
     tts_config: Voice = attrs.field(factory=Voice)
     vad_config: Attention = attrs.field(factory=Attention)
     tts_preprocessor_config: SpeechFilters = attrs.field(factory=SpeechFilters)
+    wake_word_config: WakeWordConfig = attrs.field(factory=WakeWordConfig)
 
 
 @attrs.frozen

@@ -1,0 +1,110 @@
+"""Asleep or awake: whether what was said is meant for the character. One machine per session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+import attrs
+
+from ..config.wake_words import Phrases, WakeWordConfig
+from ..text.phrases import find, is_all, plain, words
+
+Action: TypeAlias = Literal["wake_up", "sleep", "ignored"]
+
+
+@attrs.frozen
+class Heard:
+    """What something said means. ``action`` is what changed, if anything.
+
+    ``answer`` is what the character says to it without a model, and ``request`` what a model is to answer
+    then; either may be empty. ``phrase`` and ``language`` are those of the configuration.
+    """
+
+    action: Action | None = None
+    answer: str = ""
+    request: str = ""
+    phrase: str = ""
+    language: str = ""
+
+
+@attrs.define
+class Counts:
+    """How often it happened in a session, to whichever character."""
+
+    wake_count: int = 0
+    end_count: int = 0
+    ignored_count: int = 0
+
+
+@attrs.define(eq=False)
+class WakeWord:
+    """Asleep until a wake phrase is said; awake until an end phrase, or until nothing was said for a while.
+
+    Times are in seconds of any steady clock. Only the task whose turn it is feeds it.
+    """
+
+    _config: WakeWordConfig
+    counts: Counts = attrs.field(factory=Counts)
+    awake: bool = attrs.field(default=False, init=False)
+    _active_at: float = attrs.field(default=0.0, init=False)
+
+    def hear(self, text: str, now: float) -> Heard:
+        """What ``text`` means to a character in this state."""
+        self._active_at = now
+        if not self._config.enabled:
+            return Heard(request=text)
+        heard = self._hear_awake(text) if self.awake else self._hear_asleep(text)
+        self._count(heard.action)
+        return heard
+
+    def keep_awake(self, now: float) -> None:
+        """Something went on until ``now``: the time of idleness begins anew."""
+        self._active_at = now
+
+    def idle_at(self) -> float | None:
+        """When the character falls asleep unless something is said; None while it never will."""
+        return self._active_at + self._config.idle_timeout if self.awake else None
+
+    def fall_asleep(self) -> Heard:
+        """Nothing was said for too long."""
+        self.awake = False
+        self._count("sleep")
+        return Heard("sleep")
+
+    def _hear_asleep(self, text: str) -> Heard:
+        said = words(plain(text))
+        # The model is to read what was written, unless that had letters of another length.
+        whole = text if len(text) == len(plain(text)) else plain(text)
+        for language, phrase in _longest_first(self._config.wake_words):
+            wanted = words(plain(phrase))
+            first = find(wanted, said)
+            if first is not None:
+                self.awake = True
+                rest = said[first + len(wanted) :]
+                request = whole[rest[0].start :].strip() if rest else ""
+                return Heard("wake_up", self._config.greeting, request, phrase, language)
+        return Heard("ignored")
+
+    def _hear_awake(self, text: str) -> Heard:
+        said = words(plain(text))
+        for language, phrase in _longest_first(self._config.end_words):
+            if is_all(words(plain(phrase)), said):
+                self.awake = False
+                return Heard("sleep", self._config.farewell, "", phrase, language)
+        return Heard(request=text)
+
+    def _count(self, action: Action | None) -> None:
+        match action:
+            case "wake_up":
+                self.counts.wake_count += 1
+            case "sleep":
+                self.counts.end_count += 1
+            case "ignored":
+                self.counts.ignored_count += 1
+
+
+def _longest_first(phrases: Phrases) -> Iterator[tuple[str, str]]:
+    """Each language and phrase: where one holds another, the whole of it was meant."""
+    pairs = [(language, phrase) for language, several in phrases.items() for phrase in several]
+    yield from sorted(pairs, key=lambda pair: -len(pair[1]))
