@@ -99,14 +99,15 @@ async def _watch_signals(signals: AsyncIterator[int], inbox: trio.MemorySendChan
 
 
 async def _read_lines(seat: Seat, inbox: trio.MemorySendChannel[Happening]) -> None:
-    while (line := await seat.lines.next_line()) is not None:
+    line: str | None = ""  # nothing is said by it, and it is settled once the conversation can begin
+    while line is not None:
         settled = trio.Event()
         await inbox.send(LineEntered(line, settled))
-        if not seat.one_by_one:
-            continue
-        with trio.move_on_after(PATIENCE) as patience:
-            await settled.wait()
-        if patience.cancelled_caught:
-            seat.screen.error(f"no end of the answer came within {PATIENCE:.0f} s")
-            await inbox.send(InputEnded(1))
+        if seat.one_by_one:
+            with trio.move_on_after(PATIENCE) as patience:
+                await settled.wait()
+            if patience.cancelled_caught:
+                seat.screen.error(f"no end of the answer came within {PATIENCE:.0f} s")
+                await inbox.send(InputEnded(1))
+        line = await seat.lines.next_line()
     await inbox.send(InputEnded())

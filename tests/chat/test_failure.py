@@ -1,0 +1,111 @@
+"""What a person is told when no server lets them in."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+
+import attrs
+import pytest
+import trio
+
+from tests.chat.scripted import Server
+from tests.chat.seats import User
+from trio_backend.chat.chat import Seat, converse
+from trio_backend.client.address import Address
+from trio_backend.client.backoff import Backoff
+from trio_backend.client.failure import lost, rejected, unreachable
+
+ADDRESS = Address("example.org", 80, "/client-ws?token=secret")
+
+
+async def told(address: Address) -> str:
+    """What a user sees of a conversation that cannot be had; the exit code is 1."""
+    user = User.without_sound()
+    with trio.fail_after(30):
+        assert await converse(address, Seat(user, user.screen, user.voice)) == 1
+    return user.seen
+
+
+async def test_nothing_listens() -> None:
+    """The user learns how to start it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        assert "start it with `trio-backend serve`" in await told(
+            Address("127.0.0.1", taken.getsockname()[1], "/")
+        )
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "?token="),
+        (403, "does not let"),
+        (404, "/client-ws"),
+        (503, "later"),
+        (302, "elsewhere"),
+        (500, "500"),
+    ],
+)
+async def test_a_server_that_does_not_let_us_in(server: Server, status: int, words: str) -> None:
+    """Each refusal says what may be done."""
+    server.refuse_with = status
+    assert words in await told(server.address)
+
+
+async def test_a_server_without_tls(server: Server) -> None:
+    """What is no TLS is not taken for silence."""
+    assert "try ws://" in await told(attrs.evolve(server.address, tls=True))
+
+
+async def test_a_server_that_says_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    """The wait has an end."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        assert "no answer within 10 s" in await told(Address("127.0.0.1", mute.getsockname()[1], "/"))
+
+
+def untrusted() -> ssl.SSLCertVerificationError:
+    """As OpenSSL's own, which set the message by themselves."""
+    error = ssl.SSLCertVerificationError()
+    error.verify_message = "self-signed certificate"
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "lasting"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "no host named 'example.org'", False),
+        (OSError(errno.EHOSTUNREACH, "No route"), "is the network up", False),
+        (untrusted(), "self-signed", True),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files", False),
+    ],
+)
+def test_an_error_is_explained(error: OSError, words: str, *, lasting: bool) -> None:
+    """However deep trio has put it."""
+    wrapped = OSError("all attempts to connect failed")
+    wrapped.__cause__ = ExceptionGroup("", [error])
+    told = unreachable(ADDRESS, wrapped)
+    assert words in str(told)
+    assert told.lasting == lasting
+
+
+def test_no_error_shows_the_token() -> None:
+    """It is in the address that the user gave."""
+    for error in (rejected(ADDRESS, 404), rejected(ADDRESS, 401), unreachable(ADDRESS, OSError("x"))):
+        assert "secret" not in str(error)
+
+
+def test_a_loss_is_explained_once() -> None:
+    """By the close code, and by the reason where it says more."""
+    assert lost(1006, None) == "the server is gone"
+    assert lost(1001, "the server is shutting down") == "the server is shutting down"
+    assert lost(4999, "why not") == "close code 4999 (why not)"
+
+
+def test_waits_grow_to_a_limit_and_come_to_an_end() -> None:
+    """Each is somewhere between half and all of what it could be."""
+    longest = list(Backoff(1, 8, 60, lambda: 0.0).waits())
+    assert longest == [1, 2, 4, 8, 8, 8, 8, 8, 8, 8]
+    assert list(Backoff(1, 8, 60, lambda: 1.0).waits())[:5] == [0.5, 1, 2, 4, 4]
+    assert 600 <= sum(Backoff().waits()) <= 615
