@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from .observe.stock import difference, take_stock
 from .observe.task_tree import DEFAULT_LIMIT, MAX_LIMIT
 from .observe.watch import open_watch
 from .rooms import DEFAULT_ROOM
-from .server.http import Folders, Pages, http_app
+from .server.http import Folders, Pages, http_app, is_public
 from .server.insight import Insight
 from .server.listener import Server
 from .server.options import ServerOptions
@@ -80,14 +80,16 @@ async def serve(
         open_backend(_premises(config, history=history, observer=metrics)) as backend,
         trio.open_nursery() as nursery,
     ):
-        inspection = Inspection(backend, watch, lambda: server.connections)
+        inspection = Inspection(backend, watch, lambda: server.connections, metrics.first_audio)
         metrics.sources.append(inspection.readings)
         pages = attrs.evolve(_pages(config, backend), insight=_insight(config, inspection, metrics))
+        app = http_app(pages)
         server = Server(
             _options(config),
             {"/client-ws": partial(_serve_client, backend), "/proxy-ws": partial(_serve_in_room, backend)},
-            http_app(pages),
+            app,
             drain=partial(_drain, backend),
+            public=is_public(app),
         )
         address = _address(config, port_of(listeners[0]))
         nursery.start_soon(_say_when_ready, backend, address, name="ready")
@@ -169,12 +171,6 @@ def _pages(config: Config, backend: Backend) -> Pages:
     async def models() -> Mapping[str, object]:
         return attrs.asdict(await trio.to_thread.run_sync(live2d_info, folders.live2d_models))
 
-    def about() -> Sequence[tuple[str, str]]:
-        base = backend.house.cast.base
-        engines = backend.leases.statistics().engines
-        in_use = [(engine.kind, f"{engine.name} ({engine.state})") for engine in engines]
-        return [("character", base.character_name), *in_use]
-
     return Pages(
         Folders(
             folders.live2d_models,
@@ -184,7 +180,6 @@ def _pages(config: Config, backend: Backend) -> Pages:
             config.frontend,
         ),
         models,
-        about,
         lambda: backend.not_ready,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trio_backend.conversation.timeline import Timeline
-from trio_backend.observe.metrics import Metrics, Reading
+from trio_backend.observe.metrics import RECENT, Metrics, Reading
 
 
 async def lines(metrics: Metrics) -> dict[str, float]:
@@ -32,6 +32,15 @@ async def test_a_turn_is_counted_by_its_end_and_measured() -> None:
     assert found['trio_backend_first_audio_seconds_bucket{le="0.5"}'] == 0
     assert found['trio_backend_first_audio_seconds_bucket{le="0.75"}'] == 1
     assert found['trio_backend_gone_seconds_bucket{le="0.005",part="synthesis"}'] == 1
+
+
+async def test_the_last_times_to_first_sound_are_kept_and_no_more() -> None:
+    """As they were, for whoever wants to see them one by one; turns without sound are not among them."""
+    metrics = Metrics()
+    for number in range(RECENT + 5):
+        metrics.turn_over(Timeline(first_audio=float(number)))
+        metrics.turn_over(Timeline())
+    assert list(metrics.first_audio) == [float(number) for number in range(5, RECENT + 5)]
 
 
 async def test_errors_and_sessions_are_counted() -> None:

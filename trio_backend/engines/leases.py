@@ -16,19 +16,24 @@ from .registry import label, open_engine
 
 CLOSING_GRACE = 10.0
 """Seconds that a newcomer waits for an engine of its configuration that is closing."""
+LESSEES_NAMED = 50
 
 State = Literal["loading", "open", "closing"]
 
 
 @attrs.frozen
 class EngineStatistics:
-    """One engine: how many leases it has, what it is doing, and for how many seconds it has existed."""
+    """One engine: how many leases it has, what it is doing, and for how many seconds it has existed.
+
+    ``lessees`` are the names of the tasks that hold the first `LESSEES_NAMED` leases.
+    """
 
     kind: str
     name: str
     leases: int
     state: State
     age: float
+    lessees: tuple[str, ...]
 
 
 @attrs.frozen
@@ -49,7 +54,11 @@ class _Holder:
     closed: trio.Event = attrs.field(factory=trio.Event)
     engine: Any = None
     problem: str = ""
-    leases: int = 0
+    lessees: list[trio.lowlevel.Task] = attrs.field(factory=list)
+
+    @property
+    def leases(self) -> int:
+        return len(self.lessees)
 
     @property
     def state(self) -> State:
@@ -59,9 +68,9 @@ class _Holder:
 
     def statistics(self) -> EngineStatistics:
         what = label(self.config)
-        return EngineStatistics(
-            what.kind, what.name, self.leases, self.state, trio.current_time() - self.began
-        )
+        named = tuple(task.name for task in self.lessees[:LESSEES_NAMED])
+        age = trio.current_time() - self.began
+        return EngineStatistics(what.kind, what.name, self.leases, self.state, age, named)
 
 
 @attrs.define(eq=False)
@@ -88,14 +97,15 @@ class Leases:
         forgotten: its own calls raise `EngineError` from then on, and the next lease opens a new one.
         """
         holder = self._shared.get(config) or self._start(config)
-        holder.leases += 1
+        lessee = trio.lowlevel.current_task()
+        holder.lessees.append(lessee)
         try:
             await holder.settled.wait()
             if holder.problem:
                 raise EngineError(holder.problem)
             yield holder.engine
         finally:
-            holder.leases -= 1
+            holder.lessees.remove(lessee)
             if holder.leases == 0:
                 self._forget(holder)
                 holder.scope.cancel("the last lease was returned")

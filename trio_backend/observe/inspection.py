@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import attrs
 import msgspec
@@ -16,15 +16,25 @@ from .watch import Watch
 
 @attrs.frozen
 class Inspection:
-    """A backend under `Watch`; ``connections`` says how many are open, of all kinds."""
+    """A backend under `Watch`; ``connections`` says how many are open, of all kinds.
+
+    ``first_audio`` holds the times to the first sound of the last turns.
+    """
 
     backend: Backend
     watch: Watch
     connections: Callable[[], int]
+    first_audio: Collection[float]
 
     async def tasks(self, limit: int) -> bytes:
         """A `Snapshot` as JSON."""
-        snapshot = await take_snapshot(self.backend, self.watch, connections=self.connections(), limit=limit)
+        snapshot = await take_snapshot(
+            self.backend,
+            self.watch,
+            connections=self.connections(),
+            first_audio=self.first_audio,
+            limit=limit,
+        )
         return msgspec.json.encode(snapshot)
 
     def readings(self) -> Iterator[Reading]:
@@ -34,6 +44,10 @@ class Inspection:
         yield Reading("sessions_open", "Clients that are connected.", len(sessions))
         speaking = sum(session.speaking for session in sessions)
         yield Reading("turns_running", "Turns that are running.", speaking)
+        rooms = self.backend.rooms.statistics()
+        yield Reading("rooms_open", "Rooms that somebody is in.", rooms.rooms)
+        yield Reading("room_messages_waiting", "Messages that wait in all rooms.", rooms.waiting)
+        yield Reading("room_turns_running", "Turns that the forwarders carry.", rooms.turns)
         tasks = trio.lowlevel.current_statistics().tasks_living
         yield Reading("tasks", "Tasks that live.", tasks)
         for engine in self.backend.leases.statistics().engines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
@@ -14,6 +15,7 @@ from ..conversation.timeline import Timeline
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 PREFIX = "trio_backend"
+RECENT = 120
 
 _SOON = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
 _AT_ONCE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
@@ -33,10 +35,13 @@ class Reading:
 class Metrics:
     """An `Observer` that counts. ``sources`` are asked for their readings whenever somebody looks.
 
+    ``first_audio`` holds what the last `RECENT` turns that sounded took to the first sound, the newest last.
+
     Readings of one name have the same label names. Every name comes out prefixed with ``trio_backend_``.
     """
 
     sources: list[Callable[[], Iterable[Reading]]] = attrs.field(factory=list)
+    first_audio: deque[float] = attrs.field(factory=partial(deque, maxlen=RECENT), init=False)
     _registry: CollectorRegistry = attrs.field(factory=partial(CollectorRegistry, auto_describe=False))
     _gauges: dict[str, Gauge] = attrs.field(factory=dict, init=False)
     _rendering: trio.CapacityLimiter = attrs.field(factory=partial(trio.CapacityLimiter, 1), init=False)
@@ -77,6 +82,8 @@ class Metrics:
         ):
             if seconds is not None:
                 histogram.observe(seconds)
+        if timeline.first_audio is not None:
+            self.first_audio.append(timeline.first_audio)
         for part, seconds in timeline.gone.items():
             self._gone.labels(part).observe(seconds)
 

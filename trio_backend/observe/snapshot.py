@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import attrs
 import psutil
@@ -12,6 +12,7 @@ import trio
 
 from ..backend import Backend
 from ..engines.leases import EngineStatistics
+from ..rooms import RoomStatistics
 from .stock import open_files
 from .task_tree import TaskTree, read_task_tree
 from .trouble import Trouble
@@ -59,7 +60,10 @@ class LoopFacts:
 
 @attrs.frozen
 class Snapshot:
-    """What there is. ``sessions`` are the first `MAX_SESSIONS`; ``session_count`` counts all."""
+    """What there is. ``sessions`` are the first `MAX_SESSIONS`; ``session_count`` counts all.
+
+    ``first_audio`` are the times to the first sound, in seconds, of the last turns that had any.
+    """
 
     process: ProcessFacts
     loop: LoopFacts
@@ -69,11 +73,15 @@ class Snapshot:
     """Sessions in which a turn is running."""
     sessions: Sequence[str]
     engines: Sequence[EngineStatistics]
+    rooms: Sequence[RoomStatistics]
+    first_audio: Sequence[float]
     troubles: Sequence[Trouble]
     tree: TaskTree
 
 
-async def take_snapshot(backend: Backend, watch: Watch, *, connections: int, limit: int) -> Snapshot:
+async def take_snapshot(
+    backend: Backend, watch: Watch, *, connections: int, first_audio: Iterable[float], limit: int
+) -> Snapshot:
     """Look at everything once; at most ``limit`` tasks are described. No step of it takes over 10 ms."""
     process = await trio.to_thread.run_sync(_read_process)
     tree = await read_task_tree(watch.births, limit=limit)
@@ -86,6 +94,8 @@ async def take_snapshot(backend: Backend, watch: Watch, *, connections: int, lim
         sum(session.speaking for session in sessions),
         [repr(session) for session in sessions[:MAX_SESSIONS]],
         backend.leases.statistics().engines,
+        backend.rooms.each(),
+        list(first_audio),
         watch.troubles.last(),
         tree,
     )

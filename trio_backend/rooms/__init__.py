@@ -4,5 +4,6 @@ from .link import OpenWire as OpenWire
 from .memory_wire import open_in_memory as open_in_memory
 from .rooms import DEFAULT_ROOM as DEFAULT_ROOM
 from .rooms import Rooms as Rooms
+from .rooms import RoomStatistics as RoomStatistics
 from .rooms import open_rooms as open_rooms
 from .upstream import open_upstream as open_upstream

@@ -25,6 +25,17 @@ _NAME = re.compile(r"[\w.-]{1,64}")
 
 
 @attrs.frozen
+class RoomStatistics:
+    """One room at one moment: ``waiting`` of at most ``capacity`` messages; ``busy`` while a turn runs."""
+
+    name: str
+    clients: int
+    waiting: int
+    capacity: int
+    busy: bool
+
+
+@attrs.frozen
 class RoomsStatistics:
     """What there is at one moment; ``turns`` run, ``waiting`` messages do not yet."""
 
@@ -47,13 +58,21 @@ class Rooms:
 
     def statistics(self) -> RoomsStatistics:
         """How full the rooms are."""
-        rooms = self._rooms.values()
+        rooms = self.each()
         return RoomsStatistics(
             len(rooms),
-            sum(len(room.members.present) for room in rooms),
+            sum(room.clients for room in rooms),
             sum(room.waiting for room in rooms),
             sum(room.busy for room in rooms),
         )
+
+    def each(self) -> list[RoomStatistics]:
+        """How full each room is."""
+        capacity = self._system.room_queue
+        return [
+            RoomStatistics(room.name, len(room.members.present), room.waiting, capacity, room.busy)
+            for room in self._rooms.values()
+        ]
 
     async def serve(self, wire: Wire, name: str) -> None:
         """Let the client at ``wire`` into the room ``name``, until it leaves; or say why not, and close."""
