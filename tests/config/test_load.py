@@ -252,7 +252,7 @@ def test_what_the_server_needs_on_disk_is_checked(write: Write) -> None:
 @pytest.mark.parametrize(
     ("origins", "good"),
     [
-        ("[same-host, localhost, 'null', '*']", True),
+        ("[same-host, localhost, file, 'null', '*']", True),
         ("['https://example.org', 'http://[::1]:8080', 'file://']", False),
         ("['https://example.org', 'http://[::1]:8080']", True),
         ("[example.org]", False),

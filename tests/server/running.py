@@ -8,6 +8,7 @@ from pathlib import Path
 
 import attrs
 import trio
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from trio_backend.server import (
@@ -19,7 +20,8 @@ from trio_backend.server import (
     open_listeners,
     port_of,
 )
-from trio_backend.server.http import Folders, Pages, http_app
+from trio_backend.server.http import Folders, Pages, http_app, is_public
+from trio_backend.server.listener import nothing_is_public
 from trio_backend.wire import Wire
 
 NOWHERE = Path("no") / "such" / "folder"
@@ -52,7 +54,6 @@ def pages(folders: Folders | None = None, *, unready: str = "") -> Pages:
     return Pages(
         folders or Folders(NOWHERE, NOWHERE, NOWHERE, NOWHERE),
         models,
-        lambda: [("Character", "<b>Mao</b>")],
         lambda: unready,
     )
 
@@ -91,7 +92,9 @@ async def run_server(
 ) -> AsyncIterator[Running]:
     """A server on 127.0.0.1, shut down when the block is left."""
     handlers = {"/echo": echo, "/goodbye": say_goodbye, "/pour": pour, **(routes or {})}
-    server = Server(options or ServerOptions(), handlers, app or http_app(pages()))
+    app = app or http_app(pages())
+    public = is_public(app) if isinstance(app, Starlette) else nothing_is_public
+    server = Server(options or ServerOptions(), handlers, app, public=public)
     async with open_listeners("127.0.0.1", 0) as listeners, trio.open_nursery() as nursery:
         running = Running(server, port_of(listeners[0]))
 

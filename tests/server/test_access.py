@@ -6,7 +6,7 @@ import pytest
 
 from trio_backend.server.access import origin_allowed, token_allowed
 
-USUAL = ("same-host", "localhost", "null")
+USUAL = ("same-host", "localhost", "file")
 
 
 @pytest.mark.parametrize(
@@ -21,20 +21,33 @@ USUAL = ("same-host", "localhost", "null")
         (True, "http://[::1]:3000", "127.0.0.1:12393", USUAL),
         (False, "http://localhost:5173", "127.0.0.1:12393", ("same-host",)),
         (False, "http://localhost.evil.example", "127.0.0.1:12393", USUAL),
-        (True, "https://home.example", "home.example", USUAL),
-        (True, "https://home.example:8443", "HOME.example:12393", USUAL),
-        (False, "https://home.example", "home.example", ("localhost",)),
-        (False, "https://home.example", "other.example", USUAL),
+        (True, "https://kiosk.local:8443", "KIOSK.local:12393", USUAL),
+        (False, "https://kiosk.local", "kiosk.local", ("localhost",)),
+        (False, "https://kiosk.local", "other.local", USUAL),
+        (True, "http://10.0.0.7", "10.0.0.7:12393", USUAL),
+        (True, "http://kiosk:12393", "kiosk:12393", USUAL),
+        (True, "http://pi.fritz.lan.", "pi.fritz.lan.", USUAL),
+        (True, "http://pi.home.arpa", "pi.home.arpa", USUAL),
+        (True, "http://talk.internal", "talk.internal", USUAL),
+        (True, "http://a.localhost:8000", "a.localhost:12393", USUAL),
+        # Its owner can point it at us: rebinding.
+        (False, "https://rebound.example", "rebound.example", USUAL),
+        (True, "https://rebound.example", "rebound.example", (*USUAL, "https://rebound.example")),
+        (False, "http://evil-local", "evil.example", USUAL),
+        (False, "http://notlocal.example.local.evil", "notlocal.example.local.evil", USUAL),
         (True, "http://[fd00::1]:80", "[fd00::1]:12393", USUAL),
-        (True, "null", "127.0.0.1:12393", USUAL),
         (True, "file://", "127.0.0.1:12393", USUAL),
-        (False, "null", "127.0.0.1:12393", ("same-host", "localhost")),
+        # Any website can have a sandboxed frame, whose origin is this.
+        (False, "null", "127.0.0.1:12393", USUAL),
+        (True, "null", "127.0.0.1:12393", ("null",)),
+        (False, "file://", "127.0.0.1:12393", ("null",)),
         (False, "file://", "127.0.0.1:12393", ("same-host", "localhost")),
         (True, "https://Pet.example", "127.0.0.1:12393", ("https://pet.example/",)),
         (False, "https://pet.example:444", "127.0.0.1:12393", ("https://pet.example",)),
         (False, "http://pet.example", "127.0.0.1:12393", ("https://pet.example",)),
         (False, "same-host", "127.0.0.1:12393", USUAL),
         (False, "", "", USUAL),
+        (False, "https://", "", USUAL),
         (False, "http://[broken", "127.0.0.1", USUAL),
     ],
 )

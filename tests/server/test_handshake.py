@@ -87,6 +87,17 @@ async def test_a_bad_request_is_answered_and_closed(status: int, request_bytes: 
         await running.wait_connections(0)
 
 
+@pytest.mark.parametrize(
+    ("origin", "entry"), [("https://evil.example", "'https://evil.example'"), ("null", "'null'")]
+)
+async def test_a_page_that_is_shut_out_says_what_would_let_it_in(origin: str, entry: str) -> None:
+    """The word or the origin to write, and where."""
+    async with run_server() as running, connect(running.port) as client:
+        await client.send(handshake(fields={"Origin": origin}))
+        text = (await client.answer()).body.decode()
+        assert f"add {entry} to system_config.allowed_origins" in text
+
+
 async def test_a_client_of_another_version_is_told_ours() -> None:
     """Section 4.4: the answer lists the versions that the server speaks."""
     async with run_server() as running, connect(running.port) as client:

@@ -1,9 +1,11 @@
-"""HTTP over real sockets: health, the front page, the token, and connections that are kept."""
+"""HTTP over real sockets: health, the token, and connections that are kept."""
 
 from __future__ import annotations
 
 import pytest
 import trio
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from tests.server.raw_client import connect
@@ -13,19 +15,6 @@ from trio_backend.server import ServerOptions
 from trio_backend.server.body_limit import MAX_BODY_SIZE, BodyLimit
 from trio_backend.server.http import Folders, http_app
 from trio_backend.server.http_connections import HttpConnections
-
-
-async def test_without_a_front_end_a_page_says_that_the_backend_runs() -> None:
-    """And who speaks, with names that cannot become markup."""
-    async with run_server() as running, connect(running.port) as client:
-        answer = await ask(client, "/")
-        assert answer.status == 200
-        text = answer.body.decode()
-        assert "&lt;b&gt;Mao&lt;/b&gt;" in text
-        assert "<b>Mao" not in text
-        assert "/client-ws" in text
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
-        assert (await ask(client, "/elsewhere")).status == 404
 
 
 async def test_readiness_has_a_reason() -> None:
@@ -75,17 +64,36 @@ async def test_a_kept_connection_stays_plain_http(fields: str, behind: bytes) ->
         await running.wait_connections(0)
 
 
-async def test_where_a_token_is_configured_only_health_is_free(folders: Folders) -> None:
-    """Each request is asked for it, not only the first one of a connection."""
+async def test_where_a_token_is_configured_only_what_is_no_secret_is_free(folders: Folders) -> None:
+    """Each request is asked for it, not only the first one of a connection; routes of tomorrow too."""
     app, options = http_app(pages(folders)), ServerOptions(access_token="secret")
+    app.router.routes.insert(0, Route("/tomorrow", PlainTextResponse("a secret")))
     async with run_server(options, app=app) as running, connect(running.port) as client:
-        assert (await ask(client, "/healthz")).status == 200
-        for path in ("/", "/bg/sea.jpg", "/readyz", "/live2d-models/info"):
+        for path in ("/healthz", "/", "/app.js", "/status/"):
+            assert (await ask(client, path)).status == 200
+        for path in (
+            "/tomorrow",
+            "/bg/sea.jpg",
+            "/readyz",
+            "/live2d-models/info",
+            "/avatars/mao.svg",
+            "/cache/1.wav",
+        ):
             answer = await ask(client, path)
             assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
             assert (await ask(client, f"{path}?token=secret")).status == 200
             assert (await ask(client, path, fields="Authorization: Bearer secret\r\n")).status == 200
             assert (await ask(client, f"{path}?token=guess")).status == 401
+
+
+@pytest.mark.parametrize("path", ["//bg/sea.jpg", "/./bg/sea.jpg", "/x/../bg/sea.jpg", "/%2e/bg/sea.jpg"])
+async def test_no_other_spelling_of_a_path_gets_around_the_token(folders: Folders, path: str) -> None:
+    """Who decides that a path is the front end's is who serves it."""
+    app, options = http_app(pages(folders)), ServerOptions(access_token="secret")
+    async with run_server(options, app=app) as running, connect(running.port) as client:
+        answer = await ask(client, path)
+        assert answer.status in (401, 404)
+        assert answer.body != b"0123456789"
 
 
 async def test_a_body_over_the_limit_is_refused() -> None:

@@ -68,6 +68,24 @@ async def test_folders_that_do_not_exist_are_empty(path: str) -> None:
     assert (await fetch(Folders(NOWHERE, NOWHERE, NOWHERE, NOWHERE, NOWHERE), path)).status == 404
 
 
+async def test_where_no_front_end_is_named_ours_is_served() -> None:
+    """With a policy that lets in no script from elsewhere, whatever anybody says in a conversation."""
+    ours = Folders(NOWHERE, NOWHERE, NOWHERE, NOWHERE)
+    page = await fetch(ours, "/")
+    assert b'src="main.js"' in page.body
+    assert "script-src 'self';" in page.headers["content-security-policy"]
+    assert "unsafe" not in page.headers["content-security-policy"]
+    assert (await fetch(ours, "/main.js")).headers["content-type"].startswith("text/javascript")
+
+
+async def test_the_operators_page_is_there_beside_any_front_end(folders: Folders) -> None:
+    """With the style that it shares with our page; the token that it was asked for with is kept."""
+    answer = await fetch(folders, "/status?token=a%26b")
+    assert (answer.status, answer.headers["location"]) == (307, "/status/?token=a%26b")
+    assert b"status.js" in (await fetch(folders, "/status/")).body
+    assert (await fetch(folders, "/status/look.css")).status == 200
+
+
 async def test_a_front_end_that_does_not_exist_is_404() -> None:
     """The server runs all the same."""
     assert (await fetch(Folders(NOWHERE, NOWHERE, NOWHERE, NOWHERE, NOWHERE), "/")).status == 404

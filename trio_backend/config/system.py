@@ -12,7 +12,7 @@ from .bounds import OneOf, Within, bound, plain
 
 MIB = 2**20
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
-ORIGIN_WORDS = ("same-host", "localhost", "null", "*")
+ORIGIN_WORDS = ("same-host", "localhost", "file", "null", "*")
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+", re.IGNORECASE)
 _UPSTREAM = re.compile(r"(ws|http)s?://[^/\s]+(/\S*)?", re.IGNORECASE)
@@ -42,9 +42,11 @@ class SystemConfig:
 
     ``allowed_origins`` says which web pages may connect; each entry is a word or one origin as
     browsers send it. ``same-host``: the page came from the host (port aside) that it now connects
-    to. ``localhost``: any port of ``localhost``, ``127.0.0.1`` or ``[::1]``. ``null``: pages without a
-    host, sent as ``null`` or ``file://`` (the desktop pet). ``*``: every page. A client that sends no
-    ``Origin`` is no browser, and is not asked.
+    to, and that is an IP address or a name of the local network (one word, or ending in ``.local``,
+    ``.lan``, ``.home.arpa``, ``.internal``): public names must be listed. ``localhost``: any port of
+    ``localhost``, ``127.0.0.1`` or ``[::1]``. ``file``: pages that are files, sent as ``file://`` (the
+    desktop pet). ``null``: pages that conceal where they come from, as any website can. ``*``: every
+    page. A client that sends no ``Origin`` is no browser, and is not asked.
     """
 
     conf_version: str = plain("", "version of the file's format; for people, not read")
@@ -66,9 +68,9 @@ class SystemConfig:
         repr=False,
     )
 
-    frontend_dir: str = plain("", "folder with a build of a front end to serve at /; empty: a plain page")
+    frontend_dir: str = plain("", "folder with a build of a front end to serve at /; empty: ours")
     allowed_origins: tuple[str, ...] = plain(
-        ("same-host", "localhost", "null"), "which web pages may connect", validator=_check_origins
+        ("same-host", "localhost", "file"), "which web pages may connect", validator=_check_origins
     )
     access_token: str = plain("", "what clients must present to connect; empty: nothing", repr=False)
     tls_certificate: str = plain("", "PEM file with the certificate chain; with tls_key: serve TLS")
@@ -102,9 +104,9 @@ class SystemConfig:
         when_full="`error` rate-limited, then close 1008",
     )
     message_burst: int = bound(
-        200,
+        400,
         Within(1, 1_000_000, "messages"),
-        "what one client may send at once",
+        "what one client may send at once; a minute of speech is 235",
         when_full="`error` rate-limited, then close 1008",
     )
     max_utterance: float = bound(
@@ -141,7 +143,10 @@ class SystemConfig:
         100, Within(1, 10_000, "rooms"), "rooms at once", when_full="`error` too-many-rooms, close 1013"
     )
     forwarders: int = bound(
-        5, Within(1, 1_000, "turns"), "turns at once in all rooms together", when_full="the rooms wait in line"
+        5,
+        Within(1, 1_000, "turns"),
+        "turns at once in all rooms together",
+        when_full="the rooms wait in line",
     )
     room_queue: int = bound(
         100,

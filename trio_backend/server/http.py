@@ -1,8 +1,8 @@
-"""The HTTP side: static files, what characters there are, health, and the front page."""
+"""The HTTP side: the page, static files, what characters there are, health."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import attrs
@@ -10,14 +10,20 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Match, Mount, Route
+from starlette.types import Scope
 
 from .body_limit import BodyLimit
-from .front_page import PAGE_POLICY, render_front_page
 from .insight import Insight, insight_routes
 from .static import Folder, FrontEnd
 
+WEB = Path(__file__).parents[1] / "web"
+# Pictures may come from anywhere, and another server may be talked to: the person chooses those.
+PAGE_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src * data: blob:; media-src 'self' blob:; "
+    "connect-src *; object-src 'none'; base-uri 'none'"
+)
 AVATAR_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".svg"})
 # Pages of other origins (a desktop pet, a development server) show our models and play our sounds.
 _ANYONE = [
@@ -30,10 +36,16 @@ _ANYONE = [
     )
 ]
 
+_HEALTH, _STATUS, _PAGE = "health", "status", "page"
+_PUBLIC = (_HEALTH, _STATUS, _PAGE)
+
 
 @attrs.frozen
 class Folders:
-    """Where the static files lie. A folder that does not exist is an empty one."""
+    """Where the static files lie. A folder that does not exist is an empty one.
+
+    ``frontend`` is the build of another front end, to be shown instead of our page.
+    """
 
     live2d_models: Path
     backgrounds: Path
@@ -46,14 +58,12 @@ class Folders:
 class Pages:
     """All that the HTTP side shows.
 
-    ``models`` gives the body of ``/live2d-models/info``; ``about`` pairs of what and which for the front
-    page, such as ``("Character", "Mao")``; ``unready`` the reason why nobody can be served yet, or "".
-    Without ``insight`` nobody can look inside.
+    ``models`` gives the body of ``/live2d-models/info``; ``unready`` the reason why nobody can be served yet,
+    or "". Without ``insight`` nobody can look inside.
     """
 
     folders: Folders
     models: Callable[[], Awaitable[Mapping[str, object]]]
-    about: Callable[[], Sequence[tuple[str, str]]]
     unready: Callable[[], str]
     insight: Insight | None = None
 
@@ -61,6 +71,21 @@ class Pages:
 def http_app(pages: Pages) -> Starlette:
     """The ASGI application of ``pages``."""
     return Starlette(routes=_routes(pages), middleware=[Middleware(BodyLimit)])
+
+
+def is_public(app: Starlette) -> Callable[[Scope], bool]:
+    """Tells which requests to ``app`` are for what is no secret: health, and the front ends' own files.
+
+    A page that was opened with a token cannot add it where it asks for its own scripts and styles.
+    """
+
+    def public(scope: Scope) -> bool:
+        for route in app.routes:
+            if route.matches(scope)[0] is not Match.NONE:
+                return getattr(route, "name", "") in _PUBLIC
+        return False
+
+    return public
 
 
 def _routes(pages: Pages) -> list[BaseRoute]:
@@ -78,8 +103,12 @@ def _routes(pages: Pages) -> list[BaseRoute]:
             f"{reason or 'ready'}\n", 503 if reason else 200, headers={"Cache-Control": "no-store"}
         )
 
+    async def to_status(request: Request) -> Response:
+        # The token goes along; the page's own files are found beside it.
+        return RedirectResponse(f"/status/?{request.url.query}")
+
     return [
-        Route("/healthz", healthz),
+        Route("/healthz", healthz, name=_HEALTH),
         Route("/readyz", readyz),
         *(insight_routes(pages.insight) if pages.insight else []),
         Route("/live2d-models/info", models, middleware=_ANYONE),
@@ -87,18 +116,11 @@ def _routes(pages: Pages) -> list[BaseRoute]:
         Mount("/bg", Folder(folders.backgrounds), middleware=_ANYONE),
         Mount("/avatars", Folder(folders.avatars, suffixes=AVATAR_SUFFIXES), middleware=_ANYONE),
         Mount("/cache", Folder(folders.cache, cache="no-store"), middleware=_ANYONE),
-        _front(pages),
+        Route("/status", to_status, name=_STATUS),
+        Mount("/status", FrontEnd(WEB / "status", WEB, policy=PAGE_POLICY), name=_STATUS),
+        Mount("/", _front(folders.frontend), name=_PAGE),
     ]
 
 
-def _front(pages: Pages) -> BaseRoute:
-    if pages.folders.frontend is not None:
-        return Mount("/", FrontEnd(pages.folders.frontend))
-
-    async def front_page(_request: Request) -> Response:
-        page = render_front_page(pages.about())
-        return HTMLResponse(
-            page, headers={"Cache-Control": "no-cache", "Content-Security-Policy": PAGE_POLICY}
-        )
-
-    return Route("/", front_page)
+def _front(build: Path | None) -> FrontEnd:
+    return FrontEnd(WEB, policy=PAGE_POLICY) if build is None else FrontEnd(build)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import attrs
 import trio
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from ..errors import WireClosed
 from ..wire import Wire
@@ -47,6 +47,11 @@ async def nothing_to_drain() -> None:
     await trio.lowlevel.checkpoint()
 
 
+def nothing_is_public(_scope: Scope) -> bool:
+    """For servers that ask everybody for the token, whatever they want."""
+    return False
+
+
 @attrs.define(eq=False)
 class Server:
     """Whoever connects: a WebSocket goes to the handler of its path, all else to ``http_app``.
@@ -54,20 +59,22 @@ class Server:
     A handler gets a `Wire` and the request, and closes the wire by returning (1000). `WireClosed` is
     an ordinary way out of it; any other exception closes the wire with 1011 and goes up to whoever
     runs `serve`. ``drain`` is awaited at the shutdown, before anything is closed; it is to have a deadline.
-    Raises `ConfigError` for a certificate that cannot be used.
+    ``public`` tells which HTTP requests need no access token. Raises `ConfigError` for a certificate that
+    cannot be used.
     """
 
     options: ServerOptions
     websocket_routes: Mapping[str, WebSocketHandler]
     http_app: ASGIApp
     drain: Callable[[], Awaitable[object]] = nothing_to_drain
+    public: Callable[[Scope], bool] = nothing_is_public
     _doors: Doors = attrs.field(init=False)
     _http: HttpConnections = attrs.field(init=False)
     _wires: set[WebSocketWire] = attrs.field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._doors = Doors(self.options, self.websocket_routes)
-        app = TokenGate(self.http_app, self.options.access_token)
+        app = TokenGate(self.http_app, self.options.access_token, public=self.public)
         self._http = HttpConnections(app, self.options.send_timeout)
 
     @property

@@ -26,7 +26,7 @@ class ServerOptions:
     ping_interval: float = 20.0
     pong_timeout: float = 45.0
     request_head_timeout: float = 10.0
-    allowed_origins: Sequence[str] = ("same-host", "localhost", "null")
+    allowed_origins: Sequence[str] = ("same-host", "localhost", "file")
     access_token: str = attrs.field(default="", repr=False)
     tls_certificate: Path | None = None
     tls_key: Path | None = None

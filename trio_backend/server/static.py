@@ -48,10 +48,16 @@ class Folder(StaticFiles):
 
 
 class FrontEnd(StaticFiles):
-    """The build of a web front end: its own pages and scripts, ``index.html`` for a folder."""
+    """A web front end: its own pages and scripts, ``index.html`` for a folder.
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory=directory, html=True, check_dir=False)
+    A file that is in several of the directories is that of the first. ``policy``, if given, is sent as the
+    pages' Content-Security-Policy.
+    """
+
+    def __init__(self, *directories: Path, policy: str = "") -> None:
+        super().__init__(directory=directories[0], html=True, check_dir=False)
+        self.all_directories = list(directories)
+        self._policy = policy
 
     async def check_config(self) -> None:
         """Nothing to check: a folder that is not there is empty."""
@@ -60,4 +66,8 @@ class FrontEnd(StaticFiles):
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = "no-cache"
         response.headers["X-Content-Type-Options"] = "nosniff"
+        if self._policy:
+            response.headers["Content-Security-Policy"] = self._policy
+            # A token in the page's address is for no other site.
+            response.headers["Referrer-Policy"] = "no-referrer"
         return response

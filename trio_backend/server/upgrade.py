@@ -10,7 +10,7 @@ import attrs
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from .access import origin_allowed, token_allowed
+from .access import entry_for, origin_allowed, token_allowed
 from .options import ServerOptions
 from .request import HEAD_END, TOO_LARGE, Refusal, UpgradeRequest
 
@@ -78,7 +78,11 @@ def _refuse(request: Request, paths: Collection[str], options: ServerOptions) ->
         return Refusal(HTTPStatus.NOT_FOUND, "there is no WebSocket here; try " + ", ".join(sorted(paths)))
     origin = origins[0] if origins else None
     if not origin_allowed(origin, hosts[0], options.allowed_origins):
-        return Refusal(HTTPStatus.FORBIDDEN, "this page may not connect: add its origin to allowed_origins")
+        return Refusal(
+            HTTPStatus.FORBIDDEN,
+            f"pages of {origin!s:.100} may not connect: to let them, add {entry_for(origin or '')!r:.100} to "
+            "system_config.allowed_origins",
+        )
     if not token_allowed(options.access_token, ", ".join(headers.get_all("Authorization")), url.query):
         return Refusal(
             HTTPStatus.UNAUTHORIZED,
