@@ -16,6 +16,7 @@ from trio_backend.backend import Backend, Premises, open_backend
 from trio_backend.config.cast import MemoryCast
 from trio_backend.config.character import CharacterConfig, EngineChoice
 from trio_backend.config.system import SystemConfig
+from trio_backend.config.wake_words import WakeWordConfig
 from trio_backend.engines.settings import Surroundings
 from trio_backend.history.memory import MemoryHistory
 
@@ -25,6 +26,18 @@ GREETING = ["group-update", "full-text", "set-model-and-conf", "group-update", "
 
 # Ten tokens a second, and a voice that takes as long as it speaks.
 TOKEN = 0.1
+# What the ear takes for an utterance.
+HEARING = 0.5
+
+
+WAKE_WORDS = WakeWordConfig(
+    enabled=True,
+    wake_words={"en": ("hey iris",)},
+    end_words={"en": ("thanks", "stop")},
+    greeting="Yes?",
+    farewell="Bye.",
+    idle_timeout=30,
+)
 
 
 def character(name: str, *, load: float = 0.0, voice: str = "tone_tts") -> CharacterConfig:
@@ -37,6 +50,8 @@ def character(name: str, *, load: float = 0.0, voice: str = "tone_tts") -> Chara
         avatar=f"{name}.svg",
         llm=EngineChoice("llm", "echo_llm", {"token_delay": TOKEN, "load": load}),
         tts=EngineChoice("tts", voice, {"seconds_per_character": 0.01} if voice == "tone_tts" else {}),
+        asr=EngineChoice("asr", "scripted_asr", {"delay": HEARING}),
+        vad=EngineChoice("vad", "loudness_vad", {"required_misses": 10}),
         model_info={"name": name, "emotionMap": {"joy": 3, "Anger": "angry"}},
         emotions={"joy": 3, "anger": "angry"},
         system_prompt=f"You are {name}.",
@@ -58,7 +73,8 @@ def premises(system: SystemConfig) -> Premises:
         await trio.lowlevel.checkpoint()
         return ["beach.jpg", "night.png"]
 
-    others = [character("ann", load=5), character("slow", load=60), character("mute", voice="none_tts")]
+    iris = attrs.evolve(character("iris"), wake_word=WAKE_WORDS)
+    others = [iris, character("ann", load=5), character("slow", load=60), character("mute", voice="none_tts")]
     cast = MemoryCast(
         attrs.evolve(character("mao"), file="conf.yaml"), {other.file: other for other in others}
     )

@@ -3,7 +3,8 @@
 Each line is one event. ``client`` is what the client says, ``server`` what it must hear next (the
 fields given; ``"*"`` is any value but null), ``silence`` how many seconds nothing may come, ``clock`` the
 time since the connection, in seconds. ``remember`` keeps a field of what was heard, by its dotted path,
-as ``$name``.
+as ``$name``. ``microphone`` is a message of sound, ``bytes`` a binary frame of it, in which the ear hears
+what it ``says``: so many ``seconds`` of a voice, and ``quiet`` ones.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import trio.testing
 from tests.client import Client
 from tests.conftest import GREETING
 from tests.memory_wire import MemoryWire, memory_wire_pair
+from trio_backend.audio.pcm import Pcm
 from trio_backend.backend import Backend
+from trio_backend.engines.asr.scripted import write
 
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.jsonl"))
 
@@ -45,6 +48,13 @@ class Play:
                 await self.wire.send(text.encode())
             case {"client_binary": text}:
                 await self.wire.send_binary(text.encode())
+            case {"microphone": kind}:
+                voice = write(line.get("says", ""), seconds=line.get("seconds", 0))
+                sound = Pcm(voice.samples + bytes(2 * round(16_000 * line.get("quiet", 0))), 16_000)
+                if kind == "bytes":
+                    await self.wire.send_binary(sound.samples)
+                else:
+                    await client.say(kind, audio=sound.floats().tolist())
             case {"server": expected}:
                 heard = await client.hear()
                 assert fits(heard, self.filled(expected)), f"expected {expected}\nheard    {heard}"

@@ -103,7 +103,10 @@ class Backend:
     async def keep_base_character(self) -> None:
         """Hold the base character's engines, so that the first client need not wait for them."""
         try:
-            async with self.house.open_character(self.house.cast.base):
+            async with self.house.open_character(self.house.cast.base) as character:
+                if character.config.asr is not None:
+                    # Chosen, so it will be needed; nobody who only writes waits for it.
+                    character.ears.prepare()
                 self.not_ready = ""
                 self.preloaded.set()
                 await trio.sleep_forever()

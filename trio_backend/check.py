@@ -28,7 +28,7 @@ def check(path: Path, environ: Mapping[str, str]) -> list[Finding]:
 
 def engine_findings(character: CharacterConfig, environ: Mapping[str, str]) -> Iterator[Finding]:
     """What is wrong with the engines that ``character`` chooses."""
-    for choice in (character.llm, character.tts):
+    for choice in filter(None, (character.llm, character.tts, character.asr, character.vad)):
         surroundings = Surroundings(choice.folder, environ)
         try:
             configure(choice.kind, choice.name, choice.settings, surroundings=surroundings)

@@ -44,15 +44,15 @@ def test_what_only_contains_an_end_phrase_is_answered(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "phrase", "language", "request_"),
     [
-        ("Hey, IRIS!", "hey Iris", "en", ""),
+        ("Hey, IRIS!", "hey Iris", "en", None),
         ("Well, hey Iris: what time is it?", "hey Iris", "en", "what time is it?"),
-        ("iris", "Iris", "en", ""),
+        ("iris", "Iris", "en", None),
         ("你好，小星！今天好吗？", "你好小星", "zh", "今天好吗？"),
         ("ＩＲＩＳ tell me more", "Iris", "en", "tell me more"),
     ],
 )
 def test_a_wake_phrase_is_greeted_and_what_follows_it_is_handled(
-    text: str, phrase: str, language: str, request_: str
+    text: str, phrase: str, language: str, request_: str | None
 ) -> None:
     """The greeting needs no model; what comes before the phrase was not meant for anybody."""
     door = WakeWord(CONFIG)
@@ -67,7 +67,7 @@ def test_an_end_phrase_puts_it_to_sleep(text: str, phrase: str) -> None:
     """With a farewell, and then it has to be woken again."""
     door = woken()
     heard = door.hear(text, 1)
-    assert (heard.action, heard.answer, heard.request, heard.phrase) == ("sleep", "Bye.", "", phrase)
+    assert (heard.action, heard.answer, heard.request, heard.phrase) == ("sleep", "Bye.", None, phrase)
     assert door.hear("are you there?", 2) == IGNORED
 
 
@@ -89,11 +89,11 @@ def test_it_falls_asleep_when_nothing_is_said() -> None:
 def test_all_is_counted_and_the_counts_outlive_the_character() -> None:
     """They belong to the session."""
     counts = Counts()
-    door = WakeWord(CONFIG, counts)
+    door = WakeWord(CONFIG, "uid", counts)
     for text in ("hello?", "iris", "what?", "stop", "hello?", "hey iris"):
         door.hear(text, 0)
     assert counts == Counts(wake_count=2, end_count=1, ignored_count=2)
-    WakeWord(CONFIG, counts).hear("iris", 0)
+    WakeWord(CONFIG, "uid", counts).hear("iris", 0)
     assert counts.wake_count == 3
 
 

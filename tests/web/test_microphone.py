@@ -120,4 +120,4 @@ def test_bytes_are_sent_only_to_a_server_that_takes_them(line: Line) -> None:
 
     [offer] = line.says("mic-format")
 
-    assert offer == {"type": "mic-format", "format": "pcm16", "as": "raw-audio-data"}
+    assert offer == {"type": "mic-format", "format": "pcm16", "carries": "raw-audio-data"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import attrs
 from loguru import logger
@@ -14,15 +15,17 @@ from ..engines.leases import Leases
 from ..engines.registry import configure
 from ..engines.settings import Surroundings
 from ..errors import ConfigError, SettingsError, UnknownEngine
+from .ears import Ears, open_ears
 
 
 @attrs.frozen
 class Character:
-    """A persona with a mind and a voice, both leased."""
+    """A persona with a mind and a voice, both leased, and ears, which are when they are needed."""
 
     config: CharacterConfig
     llm: Llm
     tts: Tts
+    ears: Ears
 
 
 @asynccontextmanager
@@ -35,8 +38,18 @@ async def open_character(
     An engine that we do not have is replaced by the embedded one, with a warning in the log.
     """
     llm_config, tts_config = engine_config(config.llm, surroundings), engine_config(config.tts, surroundings)
-    async with leases.lease(llm_config) as llm, leases.lease(tts_config) as tts:
-        yield Character(config, llm, tts)
+
+    @asynccontextmanager
+    async def lease(choice: EngineChoice) -> AsyncIterator[Any]:
+        async with leases.lease(engine_config(choice, surroundings)) as engine:
+            yield engine
+
+    async with (
+        leases.lease(llm_config) as llm,
+        leases.lease(tts_config) as tts,
+        open_ears(config, lease) as ears,
+    ):
+        yield Character(config, llm, tts, ears)
 
 
 def engine_config(choice: EngineChoice, surroundings: Surroundings) -> Hashable:

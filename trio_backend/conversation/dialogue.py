@@ -14,6 +14,7 @@ from .memory import Memory
 from .record import Record
 from .scene import Scene
 from .turn import Ask, Audience, Turn, TurnLimits
+from .wake_word import WakeWord
 
 
 @attrs.define(eq=False)
@@ -29,7 +30,11 @@ class Dialogue:
     _limits: TurnLimits
     memory: Memory
     record: Record
+    door: WakeWord = attrs.field(factory=WakeWord.always_open)
+    """Whether what is said is meant for the character."""
     _running: tuple[Scene, Turn] | None = attrs.field(default=None, init=False)
+    _hushed: Turn | None = attrs.field(default=None, init=False)
+    """A turn that was ended by somebody's voice; how much of it was heard is not known yet."""
 
     @classmethod
     def begin(cls, conf_uid: str, *, history: History, audience: Audience, system: SystemConfig) -> Dialogue:
@@ -51,7 +56,9 @@ class Dialogue:
     async def answer(self, scene: Scene, ask: Ask) -> None:
         """Begin a turn; one that is running is superseded."""
         await self.end_turn("superseded")
-        turn = Turn(scene.character, ask, self.memory, self.record, self._audience, self._limits)
+        turn = Turn(
+            scene.character, ask, self.memory, self.record, self._audience, self._limits, door=self.door
+        )
         await self._audience.tell(Control("conversation-chain-start"))
         self._running = scene, turn
         await scene.turn.fill(turn.take, name=f"{scene.config.conf_name}/turn")
@@ -59,12 +66,24 @@ class Dialogue:
     async def barge_in(self, heard: str) -> bool:
         """End the turn at once; what was said is what was ``heard``. False if none was running."""
         turn = await self._evict("barge-in")
+        turn, self._hushed = turn or self._hushed, None
         if turn is not None:
             await turn.cut(heard)
         return turn is not None
 
+    async def hush(self) -> None:
+        """Somebody speaks: end the turn at once.
+
+        The client says with a barge-in what was heard of it; if it does not, all that was sent counts as
+        said, as soon as something else happens in the conversation.
+        """
+        turn = await self._evict("somebody spoke")
+        if turn is not None:
+            self._hushed = turn
+
     async def end_turn(self, reason: str) -> None:
         """End the running turn, if any, and tell the client so; what was sent counts as said."""
+        await self._settle()
         turn = await self._evict(reason)
         if turn is not None:
             await turn.cut(None)
@@ -73,6 +92,7 @@ class Dialogue:
 
     async def farewell(self) -> bool:
         """After the session's tasks have ended: keep what the last turn said. True if it was cut."""
+        await self._settle()
         running, self._running = self._running, None
         if running is None or running[1].over:
             return False
@@ -112,6 +132,11 @@ class Dialogue:
         await self.record.delete(uid)
         if uid == self.record.uid:
             await self.begin_new()
+
+    async def _settle(self) -> None:
+        turn, self._hushed = self._hushed, None
+        if turn is not None:
+            await turn.cut(None)
 
     async def _evict(self, reason: str) -> Turn | None:
         """Stop the running turn; the turn, if its end had not been told yet."""

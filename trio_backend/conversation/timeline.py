@@ -14,6 +14,8 @@ class Timeline:
     """The moments of one turn, in seconds since its input was complete; None for what did not happen."""
 
     began: float = attrs.field(factory=trio.current_time)
+    transcribed: float | None = None
+    """When what was spoken had been understood."""
     first_token: float | None = None
     first_sentence: float | None = None
     first_audio: float | None = None
@@ -32,6 +34,9 @@ class Timeline:
     def now(self) -> float:
         """Seconds since the input was complete."""
         return trio.current_time() - self.began
+
+    def transcript(self) -> None:
+        self.transcribed = self.now()
 
     def token(self) -> None:
         if self.first_token is None:
@@ -68,6 +73,7 @@ class Timeline:
 
     def __str__(self) -> str:
         moments = {
+            "transcript": self.transcribed,
             "first token": self.first_token,
             "first sentence": self.first_sentence,
             "first audio": self.first_audio,

@@ -22,12 +22,14 @@ from ..protocol import (
     ForceNewMessage,
     FullText,
     Outgoing,
+    UserInputTranscription,
 )
 from ..text.lines import Line, LineReader, joined
 from .character import Character
 from .memory import Memory
 from .record import Record, stored
 from .timeline import Timeline
+from .wake_word import Heard, WakeWord
 
 # Sound up to this size is encoded where we stand: handing it to a thread would cost more than the work.
 ENCODE_INLINE = 64 * 1024  # bytes of samples
@@ -37,13 +39,15 @@ ENCODE_INLINE = 64 * 1024  # bytes of samples
 class Ask:
     """What a turn answers: something said, or a nudge, whose text neither memory nor history keep.
 
-    ``name`` is who said it, where that is not the one user whom the character knows.
+    ``name`` is who said it, where that is not the one user whom the character knows. ``sound`` is what was
+    said, where it is not written: then there is no ``text`` yet.
     """
 
     text: str
     images: tuple[str, ...] = ()
     nudge: bool = False
     name: str = ""
+    sound: Pcm | None = None
 
 
 class Audience(Protocol):
@@ -96,6 +100,7 @@ class Turn:
     record: Record
     audience: Audience
     limits: TurnLimits
+    door: WakeWord = attrs.field(factory=WakeWord.always_open, kw_only=True)
     timeline: Timeline = attrs.field(factory=Timeline, init=False)
     over: bool = attrs.field(default=False, init=False)
     _said: list[Line] = attrs.field(factory=list, init=False)
@@ -104,16 +109,22 @@ class Turn:
 
     async def take(self) -> None:
         """Run the turn to its end. Cancel the scope around it to barge in: nothing of it stays."""
-        prompt = self._hear()
+        # What was typed is kept, however soon the turn is cut.
+        typed = self._take_in(self.ask.text) if self.ask.sound is None else None
         await self.audience.tell(FullText("Thinking..."))
         with trio.move_on_after(self.limits.deadline) as patience:
-            await self._perform_reply(prompt)
+            heard = typed or await self._listen(self.ask.sound)
+            if heard.action is not None:
+                await self.audience.tell(self.door.state(heard))
+            if heard.answer or heard.request is not None:
+                await self._perform_reply(heard)
         if patience.cancelled_caught:
             message = f"the reply took longer than {self.limits.deadline:g} s (turn_deadline) and was ended"
             await self.audience.tell(Error(message, "turn-deadline"))
         if self.timeline.sound:
             await self._wait_played()
         await self._keep_reply(heard=None)
+        self.door.keep_awake(trio.current_time())
         await self.audience.tell(ForceNewMessage())
         await self.audience.tell(Control("conversation-chain-end"))
         self.over = True
@@ -125,49 +136,81 @@ class Turn:
         await self._keep_reply(heard)
         self.audience.turn_over(self.timeline)
 
-    def _hear(self) -> Prompt:
-        """Take in what was said; what the model is to read."""
-        config, ask = self.character.config, self.ask
-        name = "nudge" if ask.nudge else ask.name or config.human_name
-        # Where several speak, the model knows them by what stands before their words.
-        said = Message("user", f"{ask.name}: {ask.text}" if ask.name else ask.text, name, ask.images)
-        if not ask.nudge:
-            self.memory.hear(said)
-            self._unsaved.append(stored("human", ask.text, name=name))
-        return Prompt(
-            config.system_prompt,
-            [*self.memory.so_far(), said] if ask.nudge else self.memory.so_far(),
-            config.character_name,
-            tuple(config.emotions),
-        )
+    async def _listen(self, sound: Pcm | None) -> Heard:
+        """What is said in ``sound``, and what that means; nothing, if nothing can be made out."""
+        assert sound is not None
+        try:
+            with self.timeline.until_gone("recognition"):
+                text = await self.character.ears.transcribe(sound)
+        except EngineError as error:
+            await self.audience.tell(Error(str(error), "engine-error"))
+            return Heard()
+        self.timeline.transcript()
+        if not text.strip():
+            return Heard()
+        await self.audience.tell(UserInputTranscription(text))
+        return self._take_in(text)
 
-    async def _perform_reply(self, prompt: Prompt) -> None:
+    def _take_in(self, text: str) -> Heard:
+        """What ``text`` means; it is remembered, if it was meant for the character."""
+        if self.ask.nudge:
+            return Heard(request=text)
+        heard = self.door.hear(text, trio.current_time())
+        if heard.action != "ignored":
+            name, said = self.ask.name, heard.request or text
+            called = name or self.character.config.human_name
+            # Where several speak, the model knows them by what stands before their words.
+            words = f"{name}: {said}" if name else said
+            self.memory.hear(Message("user", words, called, self.ask.images))
+            self._unsaved.append(stored("human", text, name=called))
+        return heard
+
+    def _prompt(self, request: str) -> Prompt:
+        """What the model is to read."""
+        config = self.character.config
+        messages = [*self.memory.so_far()]
+        if self.ask.nudge:
+            messages.append(Message("user", request, "nudge", self.ask.images))
+        return Prompt(config.system_prompt, messages, config.character_name, tuple(config.emotions))
+
+    async def _perform_reply(self, heard: Heard) -> None:
         with self.timeline.until_gone("the turn"):
             async with trio.open_nursery() as nursery:
                 to_perform, lines = trio.open_memory_channel[Line](0)
-                nursery.start_soon(self._read_reply, prompt, to_perform, name="turn/model")
+                nursery.start_soon(self._answer, heard, to_perform, name="turn/model")
                 nursery.start_soon(self._store_input, name="turn/history")
                 with self.timeline.until_gone("synthesis"):
                     async with map_in_order(self._perform, lines, ahead=self.limits.ahead) as performed:
                         async for sentence in performed:
                             await self._deliver(sentence)
 
+    async def _answer(self, heard: Heard, lines: trio.MemorySendChannel[Line]) -> None:
+        """What needs no model, then the model's reply, as lines."""
+        with lines:
+            reader = self._reader()
+            for line in (*reader.feed(heard.answer), *reader.flush()):
+                await self._send_line(lines, line)
+            if heard.request is not None:
+                await self._read_reply(self._prompt(heard.request), lines)
+
     async def _read_reply(self, prompt: Prompt, lines: trio.MemorySendChannel[Line]) -> None:
         """The model's tokens, as lines. An error ends the reply; what came before it is still spoken."""
+        reader = self._reader()
+        try:
+            with self.timeline.until_gone("model"):
+                async with self.character.llm.reply(prompt) as tokens:
+                    async for token in tokens:
+                        self.timeline.token()
+                        for line in reader.feed(token):
+                            await self._send_line(lines, line)
+        except EngineError as error:
+            await self.audience.tell(Error(str(error), "engine-error"))
+        for line in reader.flush():
+            await self._send_line(lines, line)
+
+    def _reader(self) -> LineReader:
         config = self.character.config
-        reader = LineReader(config.emotions, config.speech_filters, first_early=config.faster_first_response)
-        with lines:
-            try:
-                with self.timeline.until_gone("model"):
-                    async with self.character.llm.reply(prompt) as tokens:
-                        async for token in tokens:
-                            self.timeline.token()
-                            for line in reader.feed(token):
-                                await self._send_line(lines, line)
-            except EngineError as error:
-                await self.audience.tell(Error(str(error), "engine-error"))
-            for line in reader.flush():
-                await self._send_line(lines, line)
+        return LineReader(config.emotions, config.speech_filters, first_early=config.faster_first_response)
 
     async def _send_line(self, lines: trio.MemorySendChannel[Line], line: Line) -> None:
         self.timeline.sentence()

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import attrs
 
 from ..config.wake_words import Phrases, WakeWordConfig
+from ..protocol import WakeWordCounts, WakeWordState
 from ..text.phrases import find, is_all, plain, words
 
 Action: TypeAlias = Literal["wake_up", "sleep", "ignored"]
@@ -15,15 +16,15 @@ Action: TypeAlias = Literal["wake_up", "sleep", "ignored"]
 
 @attrs.frozen
 class Heard:
-    """What something said means. ``action`` is what changed, if anything.
+    """What something said means. ``action`` is what the character did, if anything.
 
-    ``answer`` is what the character says to it without a model, and ``request`` what a model is to answer
-    then; either may be empty. ``phrase`` and ``language`` are those of the configuration.
+    ``answer`` is what it says without a model, perhaps nothing; ``request`` what a model is to answer
+    then, or None if none is asked. ``phrase`` and ``language`` are those of the configuration.
     """
 
     action: Action | None = None
     answer: str = ""
-    request: str = ""
+    request: str | None = None
     phrase: str = ""
     language: str = ""
 
@@ -45,9 +46,20 @@ class WakeWord:
     """
 
     _config: WakeWordConfig
+    client_uid: str = ""
     counts: Counts = attrs.field(factory=Counts)
     awake: bool = attrs.field(default=False, init=False)
     _active_at: float = attrs.field(default=0.0, init=False)
+
+    @classmethod
+    def always_open(cls) -> WakeWord:
+        """For a character that listens to everybody."""
+        return cls(WakeWordConfig())
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the character has wake words at all."""
+        return self._config.enabled
 
     def hear(self, text: str, now: float) -> Heard:
         """What ``text`` means to a character in this state."""
@@ -57,6 +69,18 @@ class WakeWord:
         heard = self._hear_awake(text) if self.awake else self._hear_asleep(text)
         self._count(heard.action)
         return heard
+
+    def state(self, heard: Heard) -> WakeWordState:
+        """What the client is told of ``heard``, which must have been something about wake words."""
+        assert heard.action is not None
+        return WakeWordState(
+            heard.action,
+            "active" if self.awake else "listening",
+            heard.phrase,
+            heard.language,
+            self.client_uid,
+            WakeWordCounts(self.counts.wake_count, self.counts.end_count, self.counts.ignored_count),
+        )
 
     def keep_awake(self, now: float) -> None:
         """Something went on until ``now``: the time of idleness begins anew."""
@@ -82,7 +106,7 @@ class WakeWord:
             if first is not None:
                 self.awake = True
                 rest = said[first + len(wanted) :]
-                request = whole[rest[0].start :].strip() if rest else ""
+                request = whole[rest[0].start :].strip() if rest else None
                 return Heard("wake_up", self._config.greeting, request, phrase, language)
         return Heard("ignored")
 
@@ -91,7 +115,7 @@ class WakeWord:
         for language, phrase in _longest_first(self._config.end_words):
             if is_all(words(plain(phrase)), said):
                 self.awake = False
-                return Heard("sleep", self._config.farewell, "", phrase, language)
+                return Heard("sleep", self._config.farewell, None, phrase, language)
         return Heard(request=text)
 
     def _count(self, action: Action | None) -> None:

@@ -19,6 +19,7 @@ from .incoming import Incoming as Incoming
 from .incoming import InterruptSignal as InterruptSignal
 from .incoming import MicAudioData as MicAudioData
 from .incoming import MicAudioEnd as MicAudioEnd
+from .incoming import MicFormat as MicFormat
 from .incoming import RawAudioData as RawAudioData
 from .incoming import RemoveClientFromGroup as RemoveClientFromGroup
 from .incoming import RequestGroupInfo as RequestGroupInfo
@@ -45,9 +46,12 @@ from .outgoing import HistoryDeleted as HistoryDeleted
 from .outgoing import HistoryEntry as HistoryEntry
 from .outgoing import HistoryList as HistoryList
 from .outgoing import HistoryMessage as HistoryMessage
+from .outgoing import MicFormatAgreed as MicFormatAgreed
 from .outgoing import NewHistoryCreated as NewHistoryCreated
 from .outgoing import Outgoing as Outgoing
 from .outgoing import QueuePosition as QueuePosition
 from .outgoing import SetModelAndConf as SetModelAndConf
 from .outgoing import ToolCallStatus as ToolCallStatus
 from .outgoing import UserInputTranscription as UserInputTranscription
+from .outgoing import WakeWordCounts as WakeWordCounts
+from .outgoing import WakeWordState as WakeWordState

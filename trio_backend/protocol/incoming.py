@@ -62,6 +62,18 @@ class RawAudioData:
 
 
 @attrs.frozen
+class MicFormat:
+    """From here on, binary frames are sound of this ``format``: 16 kHz mono, 16-bit little-endian.
+
+    They mean what the message ``carries`` means.
+    """
+
+    type: ClassVar = "mic-format"
+    format: Literal["pcm16"]
+    carries: Literal["mic-audio-data", "raw-audio-data"] = "mic-audio-data"
+
+
+@attrs.frozen
 class AiSpeakSignal:
     """The nudge: speak of your own accord. ``idle_time`` is in seconds."""
 
@@ -198,6 +210,7 @@ Incoming: TypeAlias = (
     | MicAudioData
     | MicAudioEnd
     | RawAudioData
+    | MicFormat
     | AiSpeakSignal
     | InterruptSignal
     | FrontendPlaybackComplete

@@ -87,6 +87,37 @@ class QueuePosition:
 
 
 @attrs.frozen
+class MicFormatAgreed:
+    """Binary frames are understood, as the client's `mic-format` said."""
+
+    type: ClassVar = "mic-format"
+    format: Literal["pcm16"]
+    carries: Literal["mic-audio-data", "raw-audio-data"]
+
+
+@attrs.frozen
+class WakeWordCounts:
+    """How often it happened in this session."""
+
+    wake_count: int
+    end_count: int
+    ignored_count: int
+
+
+@attrs.frozen
+class WakeWordState:
+    """What the character did about its wake words; ``listening`` is asleep."""
+
+    type: ClassVar = "wake-word-state"
+    action: Literal["wake_up", "sleep", "ignored"]
+    current_state: Literal["active", "listening"]
+    matched_word: str
+    language: str
+    client_uid: str
+    stats: WakeWordCounts
+
+
+@attrs.frozen
 class BackendSynthComplete:
     """All audio of this turn has been sent; `frontend-playback-complete` is awaited."""
 
@@ -246,6 +277,8 @@ Outgoing: TypeAlias = (
     | Control
     | Audio
     | UserInputTranscription
+    | MicFormatAgreed
+    | WakeWordState
     | QueuePosition
     | BackendSynthComplete
     | ForceNewMessage

@@ -9,18 +9,24 @@ import trio
 from loguru import logger
 
 from .. import protocol as say
+from ..concurrency import Slot
 from ..config.character import CharacterConfig
 from ..conversation.archive import tend_conversations
 from ..conversation.dialogue import Dialogue
+from ..conversation.ears import Ears
+from ..conversation.hearing import Hearing, Samples
+from ..conversation.microphone import Microphone
 from ..conversation.scene import Scene, SceneFailed, SceneReady
 from ..conversation.timeline import Timeline
 from ..conversation.turn import Ask
+from ..conversation.wake_word import WakeWord
 from ..errors import ConfigError, ProtocolError
 from ..protocol import Incoming, Outgoing, decode
+from .drowsiness import Idle, doze
 from .house import House
 
 ClientUid = NewType("ClientUid", str)
-Happening: TypeAlias = Incoming | SceneReady | SceneFailed
+Happening: TypeAlias = Incoming | Samples | Idle | SceneReady | SceneFailed
 
 
 @attrs.define(eq=False)
@@ -39,12 +45,17 @@ class Session:
     _waiting: Ask | None = attrs.field(default=None, init=False)
     """What was asked before there was anybody to answer."""
     _played: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _hearing: Hearing = attrs.field(init=False)
+    _drowsiness: Slot = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._config = self.house.cast.base
         self._dialogue = Dialogue.begin(
             self._config.conf_uid, history=self.house.history, audience=self, system=self.house.system
         )
+        microphone = Microphone(self.house.system.max_utterance)
+        self._hearing = Hearing(self.tell, self._dialogue.hush, microphone)
+        self._drowsiness = Slot(self._nursery)
 
     def __str__(self) -> str:
         return f"session {self.client_uid[:4]}"
@@ -71,7 +82,7 @@ class Session:
     async def hear(self, frame: str | bytes) -> None:
         """Decode a frame and hand it to the loop; answer one that cannot be read."""
         try:
-            message = decode(frame)
+            message = Samples(frame) if isinstance(frame, bytes) else decode(frame)
         except ProtocolError as error:
             await self.tell(say.Error(str(error), error.code))
         else:
@@ -153,8 +164,12 @@ class Session:
                 await self.tell(say.HeartbeatAck())
             case say.AddClientToGroup() | say.RemoveClientFromGroup():
                 await self.tell(say.Error(f"{happening.type}: groups are not served yet", "not-yet"))
-            case say.MicAudioData() | say.MicAudioEnd() | say.RawAudioData():
-                await self.tell(say.Error(f"{happening.type}: microphones are not served yet", "not-yet"))
+            case say.MicAudioData() | say.RawAudioData() | say.MicFormat() | Samples():
+                await self._hearing.hear(happening, self._ears)
+            case say.MicAudioEnd(images):
+                await self._answer_sound(tuple(image.data for image in images or ()))
+            case Idle(door):
+                await self._fall_asleep(door)
             case SceneReady(scene):
                 await self._enter(scene)
             case SceneFailed(scene, why):
@@ -165,12 +180,13 @@ class Session:
     # Turns.
 
     async def _ask(self, ask: Ask) -> None:
-        if not ask.text.strip() and not ask.images:
+        if not ask.text.strip() and not ask.images and ask.sound is None:
             await self.tell(say.Error("text-input: 'text' is empty, and there is no image", "bad-message"))
         elif self.house.closing.is_set():
             await self.tell(say.Error("the server is shutting down", "shutting-down"))
         elif self._scene is not None and self._scene.present:
             await self._dialogue.answer(self._scene, ask)
+            await self._stay_awake()
         else:
             self._waiting = ask
             if self._next_scene is None:
@@ -180,8 +196,38 @@ class Session:
 
     async def _nudge(self, images: tuple[str, ...]) -> None:
         """Speak unasked, unless somebody is being answered: a nudge is no reason to interrupt oneself."""
-        if not self._dialogue.speaking and self._waiting is None:
+        door = self._dialogue.door
+        asleep = door.enabled and not door.awake
+        if not self._dialogue.speaking and self._waiting is None and not asleep:
             await self._ask(Ask(self._config.nudge_prompt, images, nudge=True))
+
+    # Sound.
+
+    @property
+    def _ears(self) -> Ears | None:
+        """Those of the character who is present."""
+        scene = self._scene
+        return scene.character.ears if scene is not None and scene.present else None
+
+    async def _answer_sound(self, images: tuple[str, ...]) -> None:
+        sound = self._hearing.end()
+        if sound is not None:
+            await self._ask(Ask("", images, sound=sound))
+        elif not self._dialogue.speaking and self._waiting is None:
+            # Nothing was said, but the client expects an answer.
+            await self.tell(say.Control("conversation-chain-start"))
+            await self.tell(say.Control("conversation-chain-end"))
+
+    async def _stay_awake(self) -> None:
+        door = self._dialogue.door
+        if door.enabled:
+            await self._drowsiness.fill(
+                doze, door, self._dialogue.wait_quiet, self._inbox, name=f"{self}/idle"
+            )
+
+    async def _fall_asleep(self, door: WakeWord) -> None:
+        if door is self._dialogue.door and door.awake and not self._dialogue.speaking:
+            await self.tell(door.state(door.fall_asleep()))
 
     # Scenes.
 
@@ -215,6 +261,8 @@ class Session:
             return  # late news of one that is no longer wanted
         previous, self._scene, self._next_scene = self._scene, scene, None
         self._config = scene.config
+        counts = self._dialogue.door.counts
+        self._dialogue.door = WakeWord(scene.config.wake_word, self.client_uid, counts)
         if scene.asked_for:
             await self._dialogue.meet(scene.config.conf_uid)
             await self._introduce()

@@ -71,7 +71,7 @@ export class Ears {
 
   /** The server's answer to the offer of bytes. @param {any} message */
   agree(message) {
-    if (message.format === "pcm16" && typeof message.as === "string") this.bytesFor = message.as;
+    if (message.format === "pcm16" && typeof message.carries === "string") this.bytesFor = message.carries;
   }
 
   /** This server, or the one after a restart, has not agreed to anything. */
@@ -86,7 +86,7 @@ export class Ears {
     this.#queue(async () => {
       try {
         // Floats in JSON are ten times as many bytes: ask whether the server takes samples as they are.
-        this.connection.send({ type: "mic-format", format: "pcm16", as: this.#kind });
+        this.connection.send({ type: "mic-format", format: "pcm16", carries: this.#kind });
         await this.microphone.start(this.settings.choices.device);
       } catch (error) {
         const name = error instanceof DOMException ? error.name : "";

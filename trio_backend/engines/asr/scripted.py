@@ -17,6 +17,9 @@ from ..settings import Surroundings, between, read_settings
 
 NAMES = ("scripted_asr",)
 
+# Samples below 0 are no letters.
+LOUD = -3000
+
 
 @attrs.frozen
 class ScriptedConfig:
@@ -61,9 +64,11 @@ class Scripted:
         return text
 
 
-def write(text: str) -> Pcm:
-    """A sound in which this ear hears ``text``, of letters up to U+7FFF."""
-    return Pcm(np.array([ord(letter) for letter in text], "<i2").tobytes(), RATE)
+def write(text: str, *, seconds: float = 0.0) -> Pcm:
+    """A sound in which this ear hears ``text``, of letters up to U+7FFF; as loud as speech, and so long."""
+    letters = np.array([ord(letter) for letter in text], "<i2")
+    voice = np.full(max(0, round(seconds * RATE) - len(letters)), LOUD, "<i2")
+    return Pcm(np.concatenate([letters, voice]).tobytes(), RATE)
 
 
 def read(pcm: Pcm) -> str:

@@ -1,0 +1,93 @@
+"""`Ears`: the engines by which a character hears, leased when they are first needed, and then kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import attrs
+import trio
+from loguru import logger
+
+from ..audio.endpointing import Rules
+from ..audio.pcm import Pcm
+from ..config.character import CharacterConfig, EngineChoice
+from ..engines.base import Asr, Detector, Vad
+from ..engines.registry import DEFAULTS
+from ..errors import ConfigError, EngineError
+
+E = TypeVar("E")
+
+LeaseEngine: TypeAlias = Callable[[EngineChoice], AbstractAsyncContextManager[Any]]
+"""Leases the engine of a choice. Raises `EngineError`, or `ConfigError` where its settings are wrong."""
+
+
+@attrs.frozen
+class Ears:
+    """Who only writes never waits for an ear: it loads when the first sound comes, while the user speaks."""
+
+    _asr: _Standby[Asr]
+    _vad: _Standby[Vad]
+
+    def prepare(self) -> None:
+        """Begin to load what understands speech, unless it is there. Returns at once."""
+        self._asr.prepare()
+
+    async def transcribe(self, pcm: Pcm) -> str:
+        """What is said in ``pcm``. Cancelling stops the decoding. Raises `EngineError`."""
+        async with self._asr.engine() as asr:
+            return await asr.transcribe(pcm)
+
+    async def detector(self) -> tuple[Detector, Rules]:
+        """What tells speech in a new stream, and by which rules. Raises `EngineError`."""
+        async with self._vad.engine() as vad:
+            return vad.detector(), vad.rules
+
+
+@asynccontextmanager
+async def open_ears(config: CharacterConfig, lease: LeaseEngine) -> AsyncIterator[Ears]:
+    """The ears of a character; the embedded ones, where it has chosen none.
+
+    Leaving the block gives back what was leased.
+    """
+    asr = config.asr or EngineChoice("asr", DEFAULTS["asr"])
+    vad = config.vad or EngineChoice("vad", DEFAULTS["vad"])
+    async with trio.open_nursery() as nursery:
+        yield Ears(_Standby(asr, lease, nursery), _Standby(vad, lease, nursery))
+        nursery.cancel_scope.cancel("nobody listens any more")
+
+
+@attrs.define(eq=False)
+class _Standby(Generic[E]):
+    """An engine that is leased by the first who needs it, and held in ``nursery`` for the next ones."""
+
+    _choice: EngineChoice
+    _lease: LeaseEngine
+    _nursery: trio.Nursery
+    _held: bool = attrs.field(default=False, init=False)
+
+    def prepare(self) -> None:
+        if not self._held:
+            self._held = True
+            self._nursery.start_soon(self._hold, name=f"ears/{self._choice.name}")
+
+    @asynccontextmanager
+    async def engine(self) -> AsyncIterator[E]:
+        """The engine, once it is loaded; each caller has a lease of its own, and so an error of its own."""
+        self.prepare()
+        try:
+            async with self._lease(self._choice) as engine:
+                yield engine
+        except ConfigError as error:
+            raise EngineError(str(error)) from error
+
+    async def _hold(self) -> None:
+        try:
+            async with self._lease(self._choice):
+                await trio.sleep_forever()
+        except (EngineError, ConfigError) as error:
+            # Whoever asks is told; here it is for who reads the log.
+            logger.warning("{}", error)
+        finally:
+            self._held = False

@@ -1,0 +1,34 @@
+"""`House`: what all sessions share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+
+from ..config.cast import Cast
+from ..config.system import SystemConfig
+from ..conversation.observer import Nobody, Observer
+from ..conversation.scene import OpenCharacter
+from ..history.store import History
+
+if TYPE_CHECKING:
+    from .loop import Session
+
+
+@attrs.frozen
+class House:
+    """What all sessions share. It outlives every one of them."""
+
+    system: SystemConfig
+    cast: Cast
+    history: History
+    open_character: OpenCharacter
+    backgrounds: Callable[[], Awaitable[Sequence[str]]]
+    """The file names of the background images."""
+    observer: Observer = attrs.field(factory=Nobody)
+    sessions: set[Session] = attrs.field(factory=set)
+    closing: trio.Event = attrs.field(factory=trio.Event)
+    """Set when no new turn may begin."""
