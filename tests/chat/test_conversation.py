@@ -362,3 +362,17 @@ async def test_a_pipe_does_not_wait_for_a_lost_server(server: Server, nursery: t
     peer.gone.set()
     assert await chat.code() == 1
     assert "was lost: the server had an internal error" in chat.user.seen
+
+
+async def test_a_server_that_falls_silent_is_asked_and_then_left(
+    chat: Chat, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer to the heartbeat is enough to stay; without one the connection is lost."""
+    monkeypatch.setattr("trio_backend.chat.link.SILENCE", 0.2)
+    await chat.user.type("Hi.")
+    await peer.answer("Hi.", "Hello.")
+    for _ in range(2):
+        await peer.expect("heartbeat")
+        await peer.say("heartbeat-ack")
+    await peer.expect("heartbeat")
+    await chat.user.until("the connection is lost: it has said nothing for")

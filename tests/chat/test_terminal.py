@@ -139,10 +139,14 @@ async def test_the_terminal_is_taken_back_after_a_pause(server: Server, nursery:
     async with open_terminal(server, nursery) as (terminal, _):
         ours, usual = terminal.mode(), terminal.mode()
         usual[3] |= termios.ECHO | termios.ICANON
+        terminal.press("half a line")
+        await terminal.until("half a line")
         terminal.process.send_signal(signal.SIGSTOP)
+        terminal.written = b""
         termios.tcsetattr(terminal.device, termios.TCSANOW, usual)
         terminal.process.send_signal(signal.SIGCONT)
         await wait_for(lambda: terminal.mode() == ours, lambda: "the mode is still the shell's")
+        await terminal.until("› half a line")
 
 
 async def test_paragraphs_are_pasted_as_one_message(server: Server, nursery: trio.Nursery) -> None:

@@ -101,7 +101,7 @@ class Look:
                 ("* " if one.uid == current else "  ", "bold"),
                 f"{number:2} ",
                 (f"{_moment(one.timestamp)}  ", "dim"),
-                _one_line(one.latest_message.content if one.latest_message else "", 60),
+                _one_line(one.latest_message.content if one.latest_message else "", 50),
             )
             for number, one in enumerate(conversations, 1)
         ]
