@@ -17,7 +17,7 @@ _START_MIC = encode(Control("start-mic"))
 _OUTAGE = encode(
     Error(
         "the session of this room cannot be reached: text waits until it is back, all else is lost",
-        "upstream-lost",
+        "upstream-down",
     )
 )
 

@@ -1,0 +1,273 @@
+"""Whose turn it is in a room, and how turns end, on the virtual clock."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.rooms.theatre import END, START, House
+from trio_backend.config.system import SystemConfig
+from trio_backend.rooms import room as room_module
+from trio_backend.rooms.rooms import RoomsStatistics
+
+ROOMS = SystemConfig(preload=False, enable_proxy=True)
+
+
+async def test_messages_are_answered_in_the_order_in_which_they_came(
+    autojump_clock: MockClock, house: House
+) -> None:
+    """Whoever said them; each has its whole turn before the next."""
+    ann, bob = await house.enter(), await house.enter()
+    await ann.say("a 10")
+    await bob.say("b 1")
+    await ann.say("c 2")
+
+    await trio.sleep(60)
+
+    assert [(play.text, play.began, play.ended) for play in house.theatre.plays] == [
+        ("a 10", 0, 10),
+        ("b 1", 10, 11),
+        ("c 2", 11, 13),
+    ]
+    assert not house.theatre.superseded
+
+
+@pytest.mark.parametrize("system", [attrs.evolve(ROOMS, forwarders=3)])
+async def test_there_are_never_more_turns_than_forwarders(autojump_clock: MockClock, house: House) -> None:
+    """Ten rooms with two messages each, three forwarders: three turns at a time, none wasted."""
+    for number in range(10):
+        await (await house.enter(f"room-{number}")).say("x 6", "y 6")
+
+    await trio.sleep(600)
+
+    assert house.theatre.most_at_once == 3
+    assert len(house.theatre.plays) == 20
+    assert max(play.ended for play in house.theatre.plays) == pytest.approx(7 * 6)
+
+
+@pytest.mark.parametrize("system", [attrs.evolve(ROOMS, forwarders=1, max_per_sender=100)])
+async def test_a_flooded_room_delays_another_by_one_turn_at_most(
+    autojump_clock: MockClock, house: House
+) -> None:
+    """A hundred wait in one room; a message in another is next, even with a single forwarder."""
+    busy, quiet = await house.enter("busy"), await house.enter("quiet")
+    await busy.say(*[f"{number} 10" for number in range(100)])
+    await trio.sleep(25)
+
+    await quiet.say("at last 1")
+    await trio.sleep(25)
+
+    assert [play.began for play in house.theatre.plays if play.text == "at last 1"] == [30]
+
+
+async def test_a_room_that_is_full_refuses_at_once(autojump_clock: MockClock, house: House) -> None:
+    """The sender is told, no place is lost to it, and everybody else goes on as before."""
+    ann, bob, cleo = [await house.enter() for _ in range(3)]
+    await ann.say("running 10", "1 1", "2 1", "3 1")
+    await bob.say("4 1", "5 1", "6 1")
+    assert house.rooms.statistics().waiting == 5
+    assert bob.codes == ["queue-full"]
+    assert cleo.codes == []
+
+    await trio.sleep(60)
+
+    assert house.theatre.texts == ["running 10", "1 1", "2 1", "3 1", "4 1", "5 1"]
+
+
+async def test_one_sender_cannot_fill_a_room(autojump_clock: MockClock, house: House) -> None:
+    """Three of one sender may wait; the others' places stay free."""
+    ann, bob = await house.enter(), await house.enter()
+    await ann.say("running 10", "1 1", "2 1", "3 1", "4 1")
+    await bob.say("5 1")
+    assert ann.codes == ["queue-full"]
+    assert "3 of your messages" in ann.heard[-1]["message"]
+    assert bob.codes == []
+
+    await trio.sleep(60)
+
+    assert house.theatre.texts == ["running 10", "1 1", "2 1", "3 1", "5 1"]
+
+
+async def test_a_bridge_speaks_for_many_senders(autojump_clock: MockClock, house: House) -> None:
+    """Each viewer of a live chat has places of his own, though one client brings them all."""
+    bridge = await house.enter()
+    await bridge.say("running 10", name="Ann")
+    for name in ["Ann", "Ann", "Ann", "Ann", "Bob"]:
+        await bridge.say(f"{name} 1", name=name)
+    assert bridge.codes == ["queue-full"]
+
+    await trio.sleep(60)
+
+    assert house.theatre.texts == ["running 10", "Ann 1", "Ann 1", "Ann 1", "Bob 1"]
+
+
+async def test_who_asks_learns_the_place(autojump_clock: MockClock, house: House) -> None:
+    """Counted from one, with how many wait; who does not ask hears nothing."""
+    ann = await house.enter()
+    await ann.say("running 10", "1 1")
+    await ann.say("2 1", notify=True)
+    assert ann.heard[-1:] == [{"type": "queue-position", "position": 2, "length": 2}]
+
+
+@pytest.mark.parametrize("system", [attrs.evolve(ROOMS, max_age=30)])
+async def test_what_has_waited_too_long_is_dropped_with_a_reason(
+    autojump_clock: MockClock, house: House
+) -> None:
+    """At ``max_age`` its time is over; the younger ones are answered."""
+    ann, bob = await house.enter(), await house.enter()
+    await ann.say("running 40")
+    await bob.say("stale 1")
+    await trio.sleep(20)
+    await bob.say("fresh 1")
+
+    await trio.sleep(60)
+
+    assert house.theatre.texts == ["running 40", "fresh 1"]
+    assert bob.codes == ["message-expired"]
+    assert ann.codes == []
+
+
+async def test_a_message_that_fails_frees_the_room(autojump_clock: MockClock, house: House) -> None:
+    """An error instead of a turn: its sender is told, and the next one begins at the same moment."""
+    ann, bob = await house.enter(), await house.enter()
+    await ann.say("x fail")
+    await bob.say("y 1")
+    await trio.sleep(5)
+
+    assert [(play.text, play.began) for play in house.theatre.plays] == [("y 1", 0)]
+    assert ann.codes == ["engine-error", "turn-failed"]
+    assert bob.codes == ["engine-error"]
+
+
+@pytest.mark.parametrize("how", ["hang", "mute"])
+async def test_a_turn_that_hangs_is_ended_at_its_deadline(
+    autojump_clock: MockClock, house: House, how: str
+) -> None:
+    """Whether it began or not: its sender is told, all see it end, and the next one begins."""
+    ann, bob = await house.enter(), await house.enter()
+    await ann.say(f"x {how}")
+    await bob.say("y 1")
+    await trio.sleep(200)
+
+    assert [play.began for play in house.theatre.plays if play.text == "y 1"] == [120 + room_module.LEEWAY]
+    assert ann.codes == ["turn-failed"]
+    assert ann.heard.count(START) == ann.heard.count(END)
+    assert not house.theatre.running
+
+
+async def test_playback_that_nobody_confirms_ends_by_itself(autojump_clock: MockClock, house: House) -> None:
+    """A session that waits for ever for `frontend-playback-complete` does not keep the room."""
+    ann = await house.enter()
+    await ann.say("x sing", "y 1")
+    await trio.sleep(60)
+
+    # Three seconds of sound, five of grace, and the room's own leeway.
+    assert [play.began for play in house.theatre.plays] == [0, pytest.approx(3 + 5 + 2, abs=0.1)]
+
+
+async def test_the_first_to_have_played_it_counts(autojump_clock: MockClock, house: House) -> None:
+    """One client's `frontend-playback-complete` ends the turn for all."""
+    ann, bob = await house.enter(), await house.enter()
+    await ann.say("x sing")
+    await trio.sleep(2)
+    await bob.send("frontend-playback-complete")
+    await trio.sleep(10)
+    assert [play.ended for play in house.theatre.plays] == [2]
+    assert END in ann.heard
+
+
+@pytest.mark.parametrize("how", ["60", "hang", "sing", "mute"])
+async def test_an_interrupt_frees_the_room_at_once(autojump_clock: MockClock, house: House, how: str) -> None:
+    """Anybody's, whatever the turn is at; the others are told, and the next message begins."""
+    ann, bob = await house.enter(), await house.enter()
+    await ann.say(f"x {how}", "y 1")
+    await trio.sleep(1)
+    await bob.send("interrupt-signal", text="so far")
+    await trio.sleep(30)
+
+    assert [play.began for play in house.theatre.plays if play.text == "y 1"] == [1]
+    assert {"type": "interrupt-signal", "text": "so far"} in ann.heard
+    assert ann.heard[-1] == END
+    assert "interrupt-signal" not in bob.types
+    assert not house.theatre.superseded
+
+
+async def test_the_end_of_an_interrupted_turn_is_not_taken_for_the_next_ones(
+    autojump_clock: MockClock, house: House
+) -> None:
+    """A turn that ends by itself while the interrupt is on its way does not free the room twice."""
+    ann = await house.enter()
+    for _ in range(20):
+        await ann.say("x 1")
+        await trio.sleep(1)
+        # At this very moment the turn ends, too.
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ann.send, "interrupt-signal")
+            nursery.start_soon(ann.say, "y 5", "z 1")
+        await trio.sleep(20)
+    assert not house.theatre.superseded
+    assert house.theatre.texts == ["x 1", "y 5", "z 1"] * 20
+
+
+async def test_who_speaks_without_the_queue_is_not_interrupted(
+    autojump_clock: MockClock, house: House
+) -> None:
+    """A turn that a microphone or the character itself began has its time, and messages wait for it."""
+    ann, bob = await house.enter(), await house.enter()
+    await ann.send("ai-speak-signal")
+    await wait_all_tasks_blocked()
+    await bob.say("x 1")
+    await trio.sleep(60)
+
+    assert [(play.text, play.began) for play in house.theatre.plays] == [("x 1", 5)]
+    assert not house.theatre.superseded
+
+
+async def test_a_message_overtakes_nobody_who_begins_at_the_same_moment(
+    autojump_clock: MockClock, house: House
+) -> None:
+    """A message sent while a nudge is on its way: its own turn is told from the nudge's."""
+    ann, bob = await house.enter(), await house.enter()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ann.send, "ai-speak-signal")
+        nursery.start_soon(bob.say, "x 10", "y 1")
+    await trio.sleep(60)
+
+    plays = [(play.text, play.ended - play.began, play.how) for play in house.theatre.plays]
+    assert plays == [("x 10", 10, "ended"), ("y 1", 1, "ended")]
+
+
+async def test_the_last_client_ends_the_turn_and_empties_the_queue(
+    autojump_clock: MockClock, house: House
+) -> None:
+    """Nothing goes on for nobody: the session is gone within the second, and its place is free."""
+    ann, bob = await house.enter(), await house.enter()
+    await ann.say("x 60", "y 1")
+    await ann.leave()
+    await trio.sleep(1)
+    assert [play.how for play in house.theatre.plays] == [""]
+
+    await bob.leave()
+    await trio.sleep(1)
+
+    assert [(play.how, play.ended) for play in house.theatre.plays] == [("cut", 1)]
+    assert house.theatre.sessions == 0
+    assert house.rooms.statistics() == RoomsStatistics(0, 0, 0, 0)
+
+
+async def test_a_room_that_closes_in_the_line_is_out_of_it(
+    autojump_clock: MockClock, house: House, system: SystemConfig
+) -> None:
+    """Rooms that were left while they waited for a forwarder take nobody's time or place."""
+    for number in range(4):
+        await (await house.enter(f"r{number}")).say("x 30")
+    clients = [await house.enter("r0"), await house.enter("r1")]
+    for _ in range(50):
+        await clients[0].leave()
+        clients[0] = await house.enter("r0")
+    await trio.sleep(100)
+
+    assert house.theatre.texts == ["x 30"] * 4
+    assert house.rooms.statistics().rooms == 4

@@ -1,0 +1,252 @@
+"""Sessions whose turns go as the test says, and a record of all of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from tests.client import Client, Heard
+from trio_backend.concurrency import Slot
+from trio_backend.config.system import SystemConfig
+from trio_backend.errors import WireClosed
+from trio_backend.rooms import Rooms, open_in_memory, open_rooms
+from trio_backend.rooms.memory_wire import memory_wire_pair
+from trio_backend.wire import Wire
+
+START = {"type": "control", "text": "conversation-chain-start"}
+END = {"type": "control", "text": "conversation-chain-end"}
+GREETING: list[dict[str, Any]] = [
+    {"type": "group-update", "members": [], "is_owner": False},
+    {"type": "full-text", "text": "Connection established"},
+    {"type": "set-model-and-conf", "model_info": {}, "conf_name": "mao", "conf_uid": "m", "client_uid": "u"},
+    {"type": "group-update", "members": [], "is_owner": False},
+    {"type": "control", "text": "start-mic"},
+]
+
+
+@attrs.define(eq=False)
+class Played:
+    """A turn that a session began; ``how`` it ended is empty while it runs."""
+
+    session: int
+    text: str
+    began: float
+    ended: float = 0.0
+    how: str = ""
+
+
+@attrs.define(eq=False)
+class Theatre:
+    """What all sessions did. A text's last word says how its turn goes.
+
+    A number is how many seconds it lasts; ``hang`` lasts for ever, ``fail`` is answered with an error and no
+    turn, ``die`` ends the session after a second, ``mute`` never answers at all, ``sing`` lasts until a
+    client has played it.
+    """
+
+    plays: list[Played] = attrs.field(factory=list)
+    refused: list[str] = attrs.field(factory=list)
+    superseded: int = 0
+    sessions: int = 0
+    opened: int = 0
+    most_at_once: int = 0
+    attempts: list[float] = attrs.field(factory=list)
+    """When somebody asked for a session."""
+    broken: bool = False
+    """Whether new sessions fail at once."""
+    silent: bool = False
+    """Whether new sessions say nothing."""
+
+    @property
+    def texts(self) -> list[str]:
+        """What was answered, in the order in which the turns began."""
+        return [play.text for play in self.plays]
+
+    @property
+    def running(self) -> list[Played]:
+        return [play for play in self.plays if not play.how]
+
+    async def serve(self, wire: Wire) -> None:
+        """One session."""
+        self.attempts.append(trio.current_time())
+        if self.silent:
+            await trio.sleep_forever()
+        if self.broken:
+            await trio.lowlevel.checkpoint()
+            return
+        self.opened += 1
+        self.sessions += 1
+        try:
+            async with trio.open_nursery() as nursery:
+                await _Session(self, self.opened, wire, Slot(nursery), nursery).live()
+        finally:
+            self.sessions -= 1
+
+
+@attrs.define(eq=False)
+class _Session:
+    theatre: Theatre
+    number: int
+    wire: Wire
+    slot: Slot
+    nursery: trio.Nursery
+    played: trio.Event = attrs.field(factory=trio.Event)
+
+    async def live(self) -> None:
+        try:
+            for message in GREETING:
+                await self.say(**message)
+            while True:
+                await self.hear(json.loads(await self.wire.receive()))
+        except WireClosed:
+            self.nursery.cancel_scope.cancel("the room is gone")
+
+    async def say(self, **message: object) -> None:
+        await self.wire.send(json.dumps(message).encode())
+
+    async def hear(self, message: Heard) -> None:
+        match message:
+            case {"type": "heartbeat"}:
+                await self.say(type="heartbeat-ack")
+            case {"type": "interrupt-signal"}:
+                await self.slot.evict("interrupted")
+            case {"type": "frontend-playback-complete"}:
+                self.played.set()
+            case {"type": "text-input", "text": text}:
+                await self.ask(text)
+            case {"type": "ai-speak-signal"}:
+                await self.supersede()
+                await self.slot.fill(self.perform, 5.0)
+            case _:
+                await self.say(type="full-text", text=f"got {message['type']}")
+
+    async def ask(self, text: str) -> None:
+        await self.supersede()
+        ending = text.split()[-1]
+        if ending == "fail":
+            self.theatre.refused.append(text)
+            await self.say(type="error", message="told to", code="engine-error")
+        elif ending != "mute":
+            await self.slot.fill(self.play, text, ending)
+
+    async def supersede(self) -> None:
+        if await self.slot.evict("superseded"):
+            self.theatre.superseded += 1
+            await self.say(**END)
+
+    async def play(self, text: str, ending: str) -> None:
+        play = Played(self.number, text, trio.current_time())
+        self.theatre.plays.append(play)
+        self.theatre.most_at_once = max(self.theatre.most_at_once, len(self.theatre.running))
+        try:
+            await self.perform(ending)
+            play.how = "ended"
+        finally:
+            play.ended, play.how = trio.current_time(), play.how or "cut"
+
+    async def perform(self, ending: str | float) -> None:
+        await self.say(**START)
+        match ending:
+            case "hang":
+                await trio.sleep_forever()
+            case "die":
+                await trio.sleep(1)
+                self.nursery.cancel_scope.cancel("told to die")
+                await trio.lowlevel.checkpoint()
+            case "sing":
+                self.played = trio.Event()
+                await self.say(type="audio", audio="x" * 64_000)  # three seconds
+                await self.say(type="backend-synth-complete")
+                await self.played.wait()
+            case _:
+                await trio.sleep(float(ending))
+        await self.say(**END)
+
+
+@attrs.define(eq=False)
+class Guest:
+    """A client that reads all the time; ``code`` is that of the close, once there was one."""
+
+    _client: Client
+    heard: list[Heard] = attrs.field(factory=list)
+    code: int | None = None
+
+    async def listen(self) -> None:
+        try:
+            while True:
+                self.heard.append(json.loads(await self._client.wire.receive()))
+        except WireClosed as closed:
+            self.code = closed.code
+
+    async def send(self, type: str, **fields: object) -> None:
+        """Say something."""
+        await self._client.say(type, **fields)
+
+    async def say(self, *texts: str, **fields: object) -> None:
+        """Say several texts, each once the one before has been understood."""
+        for text in texts:
+            await self.send("text-input", text=text, **fields)
+            await wait_all_tasks_blocked()
+
+    async def leave(self) -> None:
+        """Close the page, and wait until what that ends has ended."""
+        await self._client.wire.close()
+        await wait_all_tasks_blocked()
+
+    @property
+    def types(self) -> list[str]:
+        """The types of all that was heard."""
+        return [message["type"] for message in self.heard]
+
+    @property
+    def codes(self) -> list[str]:
+        """The codes of the errors heard."""
+        return [message["code"] for message in self.heard if message["type"] == "error"]
+
+
+@attrs.define(eq=False)
+class House:
+    """Rooms whose sessions are a theatre's."""
+
+    rooms: Rooms
+    theatre: Theatre
+    nursery: trio.Nursery
+
+    async def enter(self, room: str = "den") -> Guest:
+        """A client who comes in, and has been greeted."""
+        guest = self.knock(room)
+        await wait_all_tasks_blocked()
+        assert guest.heard == GREETING
+        guest.heard.clear()
+        return guest
+
+    def knock(self, room: str = "den") -> Guest:
+        """A client who comes in, greeted or not."""
+        ours, theirs = memory_wire_pair()
+        guest = Guest(Client(ours))
+        self.nursery.start_soon(guest.listen)
+        self.nursery.start_soon(self.rooms.serve, theirs, room)
+        return guest
+
+
+@asynccontextmanager
+async def open_house(system: SystemConfig) -> AsyncIterator[House]:
+    """Rooms without a backend; a bug in them fails the test."""
+    theatre = Theatre()
+
+    async def no_fence(async_fn: Any) -> bool:
+        await async_fn()
+        return True
+
+    def open_session() -> Any:
+        return open_in_memory(theatre.serve)
+
+    async with open_rooms(system, open_session, no_fence) as rooms, trio.open_nursery() as nursery:
+        yield House(rooms, theatre, nursery)
+        nursery.cancel_scope.cancel("the test is over")
