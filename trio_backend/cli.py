@@ -139,6 +139,53 @@ def import_history(folder: Path, /, *, config: Path | None = None) -> None:
     _run(run, folder, Path(_load(config).system.history_file))
 
 
+@app.command
+def prove(
+    *scenarios: str,
+    url: str = "",
+    token: str = "",
+    pid: int | None = None,
+    full: bool = False,
+    scale: float | None = None,
+    minutes: float | None = None,
+    json: Path | None = None,
+    report: Path | None = None,
+) -> None:
+    """Show that the last reply of a server comes as fast as its first, whatever visitors do.
+
+    Without --url it starts a server of its own, with engines whose slowness is known, and takes two to
+    three minutes. Exits with 1 if a bound is missed.
+
+    Parameters
+    ----------
+    scenarios
+        start, reload, leave, switch, interrupt, crowd, queue, long, idle or soak; all of them by default.
+    url
+        A running server of this protocol to test instead, such as http://localhost:12393.
+    token
+        Its access token, if it asks for one.
+    pid
+        Its process, where it runs on this machine: to read its threads, files, memory and CPU.
+    full
+        The sizes by which the project is measured, in about an hour.
+    scale
+        Slowness of the stand-in engines, and patience of the visitors; 1 for those of the full sizes.
+    minutes
+        Length of the soak.
+    json
+        File to keep all numbers in.
+    report
+        File for a page that shows them.
+    """
+    from .prove.command import Request
+    from .prove.command import prove as run
+
+    request = Request(
+        scenarios, url, token, pid, full=full, scale=scale, minutes=minutes, json=json, report=report
+    )
+    sys.exit(0 if _run(run, request) else 1)
+
+
 def _load(path: Path | None, *, strict: bool = False) -> Config:
     """The configuration, with its warnings on standard error."""
     from .check import engine_findings

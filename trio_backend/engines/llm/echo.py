@@ -17,7 +17,11 @@ NAMES = ("echo_llm",)
 
 @attrs.frozen
 class EchoConfig:
-    """Delays are in seconds. ``fail`` is the text of the error that comes in place of token ``fail_at``."""
+    """Delays are in seconds. ``fail`` is the text of the error that comes in place of token ``fail_at``.
+
+    A token comes at its time, or as soon as it is asked for after that: like a model elsewhere, this
+    one does not wait for its reader.
+    """
 
     first_token_delay: float = attrs.field(default=0.0, validator=between(0, 3600))
     token_delay: float = attrs.field(default=0.0, validator=between(0, 3600))
@@ -58,13 +62,16 @@ class _Words(trio.abc.ReceiveChannel[str]):
     _config: EchoConfig
     _words: list[str]
     _told: int = attrs.field(default=0, init=False)
+    _began: float = attrs.field(factory=trio.current_time, init=False)
 
     async def receive(self) -> str:
         fails = bool(self._config.fail) and self._told == self._config.fail_at
         if self._told >= len(self._words) and not fails:
             await trio.lowlevel.checkpoint()
             raise trio.EndOfChannel
-        await trio.sleep(self._config.token_delay if self._told else self._config.first_token_delay)
+        await trio.sleep_until(
+            self._began + self._config.first_token_delay + self._told * self._config.token_delay
+        )
         if fails:
             raise EngineError(self._config.fail)
         self._told += 1

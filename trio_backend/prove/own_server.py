@@ -1,0 +1,87 @@
+"""A server of our own: a child process with stand-in engines, in a temporary folder."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from subprocess import DEVNULL, PIPE
+
+import attrs
+import trio
+
+from ..errors import NoConnection
+from .plan import Plan
+from .stand_ins import write_stand_ins
+from .visitor import Target
+
+START_TIME = 30.0
+SAID = 40
+"""Lines of its log that are kept, in case it dies."""
+
+_ADDRESS = re.compile(r" is at (https?://\S+)")
+
+
+@attrs.frozen
+class OwnServer:
+    """Where it is, and which process."""
+
+    target: Target
+    pid: int
+
+
+@asynccontextmanager
+async def open_own_server(plan: Plan) -> AsyncIterator[OwnServer]:
+    """A server that is ready; it is ended with the block. Raises `NoConnection` if it does not start."""
+    with tempfile.TemporaryDirectory(prefix="trio-backend-prove-") as folder:
+        config = write_stand_ins(Path(folder), plan)
+        async with trio.open_nursery() as nursery:
+            process: trio.Process = await nursery.start(_serve, config)
+            log = _Log()
+            nursery.start_soon(log.follow, process)
+            with trio.move_on_after(START_TIME):
+                await log.ready.wait()
+            if not log.address:
+                raise NoConnection(
+                    "the server that was to be measured did not start:\n" + "\n".join(log.said)
+                )
+            yield OwnServer(Target.of(log.address), process.pid)
+            nursery.cancel_scope.cancel("measured")
+
+
+async def _serve(config: Path, *, task_status: trio.TaskStatus[trio.Process]) -> None:
+    await trio.run_process(
+        [sys.executable, "-m", "trio_backend", "serve", str(config)],
+        cwd=config.parent, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, capture_stderr=False,
+        check=False, task_status=task_status,
+    )  # fmt: skip
+
+
+@attrs.define(eq=False)
+class _Log:
+    """What it says on standard error: its address, and its last words."""
+
+    address: str = ""
+    said: deque[str] = attrs.field(factory=lambda: deque(maxlen=SAID))
+    ready: trio.Event = attrs.field(factory=trio.Event)
+    """Set when it says where it is, or nothing any more."""
+
+    async def follow(self, process: trio.Process) -> None:
+        assert process.stderr is not None
+        rest = ""
+        async for data in process.stderr:
+            *lines, rest = (rest + data.decode(errors="replace")).split("\n")
+            for line in lines:
+                self._take(line)
+        self.ready.set()
+
+    def _take(self, line: str) -> None:
+        self.said.append(line)
+        found = _ADDRESS.search(line)
+        if found and not self.address:
+            self.address = found[1]
+            self.ready.set()

@@ -1,0 +1,68 @@
+"""How much of each scenario is done: the small size that takes two minutes, and the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+SCENARIOS = (
+    "start", "reload", "leave", "switch", "interrupt", "crowd", "queue", "long", "idle", "soak",
+)  # fmt: skip
+
+
+@attrs.frozen
+class Plan:
+    """The sizes. ``scale`` multiplies the slowness of the stand-in engines and the patience of visitors.
+
+    At a scale of 1 the model streams a token each 30 ms, the voice does one sentence at a time and takes
+    1 s for each, and a visitor leaves 2.5 s after the question.
+    """
+
+    scale: float = 0.4
+    visits: Sequence[int] = (0, 1, 3, 5, 10, 20)
+    """After how many visits the first sound is measured."""
+    median_of: int = 5
+    leave_rounds: int = 3
+    switch_rounds: int = 2
+    interrupts: int = 40
+    crowd: Sequence[int] = (1, 10, 50, 100)
+    """How many ask at once."""
+    crowd_turns: int = 3
+    long_turns: int = 500
+    idle: int = 300
+    """How many connect, and say nothing."""
+    idle_seconds: float = 5.0
+    room_messages: int = 40
+    soak_minutes: float = 0.4
+    starts: int = 3
+    patience: float = 60.0
+    """Seconds after which nobody waits any longer for a sound."""
+
+    @property
+    def stay(self) -> float:
+        """Seconds that a visitor stays after the question."""
+        return 2.5 * self.scale
+
+
+def small(scale: float | None = None) -> Plan:
+    """What takes two to three minutes."""
+    return Plan() if scale is None else Plan(scale=scale)
+
+
+def full(scale: float | None = None) -> Plan:
+    """Everything, in the sizes by which the project is measured: about an hour."""
+    return Plan(
+        scale=1.0 if scale is None else scale,
+        visits=(0, 1, 3, 5, 10, 20, 50, 100),
+        leave_rounds=20,
+        switch_rounds=10,
+        interrupts=500,
+        crowd=(1, 10, 50, 100, 200),
+        crowd_turns=10,
+        idle=2_000,
+        idle_seconds=30.0,
+        room_messages=200,
+        soak_minutes=20.0,
+        starts=10,
+    )

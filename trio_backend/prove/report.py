@@ -1,0 +1,80 @@
+"""The report: one page with everything in it, to be read in a browser. No I/O."""
+
+from __future__ import annotations
+
+from html import escape
+
+from .chart import draw
+from .ledger import Ledger
+from .outcome import Check, Outcome, number
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1c2330; --paper: #fbfaf7; --line: #d8d4ca; --soft: #6b7280;
+        --good: #1d7a4c; --bad: #b3261e; --curve: #2f5fb3; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8e6e1; --paper: #16181d; --line: #3a3e47; --soft: #9aa3b2;
+          --good: #5fc592; --bad: #ff8a80; --curve: #8ab4ff; } }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+       margin: 2rem auto; max-width: 62rem; padding: 0 1rem; }
+h1 { font-size: 1.6rem; margin-bottom: 0; }
+h2 { font-size: 1.15rem; margin: 2rem 0 .3rem; }
+p { color: var(--soft); margin: .2rem 0 1rem; }
+table { border-collapse: collapse; }
+td, th { text-align: left; padding: .15rem 1.2rem .15rem 0; border-bottom: 1px solid var(--line); }
+th:not(:first-child), td.number { text-align: right; font-variant-numeric: tabular-nums; }
+.passed { color: var(--good); } .missed, .failed { color: var(--bad); } .skipped { color: var(--soft); }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem;
+          margin-top: .8rem; }
+svg { width: 100%; height: auto; max-width: 36rem; }
+svg text { fill: var(--soft); font-size: 11px; }
+svg .title { fill: var(--ink); font-size: 13px; font-weight: 600; }
+svg line { stroke: var(--line); }
+svg circle { fill: var(--curve); }
+svg polyline { fill: none; stroke: var(--curve); stroke-width: 2; stroke-linejoin: round; }
+"""
+
+
+def render(ledger: Ledger) -> str:
+    """``ledger`` as an HTML page that loads nothing from anywhere."""
+    machine = ", ".join(f"{name} {value}" for name, value in ledger.machine.items())
+    tested = escape(ledger.server) or "a server of its own, with stand-in engines"
+    return "\n".join(
+        [
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>trio-backend prove, {escape(ledger.when)}</title><style>{_STYLE}</style></head><body>",
+            "<h1>Does it stay as fast as it was?</h1>",
+            f"<p>{escape(ledger.when)} · {tested} · {escape(machine)}</p>",
+            *(_section(outcome) for outcome in ledger.outcomes),
+            "</body></html>",
+            "",
+        ]
+    )
+
+
+def _section(outcome: Outcome) -> str:
+    head = f'<h2>{escape(outcome.scenario)} <span class="{outcome.verdict}">{outcome.verdict}</span></h2>'
+    if outcome.problem or outcome.skipped:
+        return f"<section>{head}<p>{escape(outcome.headline)}</p></section>"
+    rows = "".join(_row(check) for check in outcome.checks)
+    charts = "".join(draw(series) for series in outcome.series if series.points)
+    return (
+        f"<section>{head}<p>{outcome.seconds:.0f} s; the load generator used "
+        f"{100 * outcome.client_share:.0f} % of a core{_mark(outcome)}</p>"
+        f"<table><tr><th>what</th><th>seen</th><th>at most</th></tr>{rows}</table>"
+        f'<div class="charts">{charts}</div></section>'
+    )
+
+
+def _mark(outcome: Outcome) -> str:
+    return ": these numbers are bounded by the load generator, not by the server" * outcome.client_bound
+
+
+def _row(check: Check) -> str:
+    bound = "" if check.bound is None else number(check.bound, check.unit)
+    verdict = "" if check.bound is None else ("passed" if check.met else "missed")
+    return (
+        f"<tr><td>{escape(check.what)}</td>"
+        f'<td class="number {verdict}">{escape(number(check.value, check.unit))}</td>'
+        f'<td class="number">{escape(bound)}</td></tr>'
+    )

@@ -1,0 +1,91 @@
+"""`crowd`: many ask at once; what does the server add to what its engines need?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from statistics import median
+
+import attrs
+import trio
+
+from ..outcome import Check, Outcome, Series
+from ..probe import Sight
+from ..stage import Stage
+from ..stand_ins import QUICK_TURN, THREE
+from ..visitor import Visitor
+
+# Seconds that a turn of three sentences may take longer than its engines, by how many ask at once; the
+# half of all turns is below.
+BOUNDS = {1: 0.003, 10: 0.02, 50: 0.1, 100: 0.25}
+CPU_BOUND = 0.008
+
+
+@attrs.frozen
+class Level:
+    """What came of so many clients: seconds of each turn, and the server's CPU for each."""
+
+    clients: int
+    turns: Sequence[float]
+    cpu: float
+
+
+async def play(stage: Stage) -> Outcome:
+    """One level after the other, each with pages that are open already."""
+    before = await stage.probe.look()
+    levels = []
+    with stage.share() as share:
+        for clients in stage.plan.crowd:
+            stage.tell(f"{clients} at once")
+            levels.append(await _level(stage, clients))
+    engines = QUICK_TURN if stage.own else 0.0
+    checks = [_added(level, stage, engines) for level in levels]
+    checks += [_cpu(level, stage) for level in levels[-1:] if not math.isnan(level.cpu)]
+    checks += await stage.probe.left_over(before)
+    return Outcome("crowd", checks, _curves(levels, engines), share.share)
+
+
+def _added(level: Level, stage: Stage, engines: float) -> Check:
+    noun = "added" if stage.own else "a turn takes"
+    bound = BOUNDS.get(level.clients) if stage.own else None
+    milliseconds = 1000 * (median(level.turns) - engines)
+    return Check(
+        f"{noun} with {level.clients} (p50)", milliseconds, "ms", None if bound is None else 1000 * bound
+    )
+
+
+def _cpu(level: Level, stage: Stage) -> Check:
+    return Check("CPU of a turn", 1000 * level.cpu, "ms", 1000 * CPU_BOUND if stage.own else None)
+
+
+def _curves(levels: Sequence[Level], engines: float) -> list[Series]:
+    added = [(float(level.clients), 1000 * (median(level.turns) - engines)) for level in levels]
+    cpu = [(float(level.clients), 1000 * level.cpu) for level in levels if not math.isnan(level.cpu)]
+    return [
+        Series("time beyond the engines' own (p50)", "clients at once", "ms", added),
+        Series("CPU of the server for a turn", "clients at once", "ms", cpu),
+    ]
+
+
+async def _level(stage: Stage, clients: int) -> Level:
+    async with AsyncExitStack() as pages:
+        visitors = [await pages.enter_async_context(stage.visit("quick.yaml")) for _ in range(clients)]
+        turns: list[float] = []
+        before = await stage.probe.look()
+        for _ in range(stage.plan.crowd_turns):
+            async with trio.open_nursery() as nursery:
+                for visitor in visitors:
+                    nursery.start_soon(_turn, visitor, turns)
+        after = await stage.probe.look()
+    return Level(clients, turns, _cpu_of_each(before, after, len(turns)))
+
+
+def _cpu_of_each(before: Sight, after: Sight, turns: int) -> float:
+    return (after.cpu - before.cpu) / max(turns, 1)
+
+
+async def _turn(visitor: Visitor, turns: list[float]) -> None:
+    began = trio.current_time()
+    await visitor.ask(THREE)
+    turns.append(await visitor.finish() - began)

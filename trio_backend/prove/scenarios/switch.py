@@ -1,0 +1,66 @@
+"""`switch`: somebody tries one slow character after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+import trio
+
+from ..outcome import Check, Outcome, ratio
+from ..stage import Stage, steady
+from ..stand_ins import HEAVY
+from ..visitor import Heard, Visitor
+
+QUICK_SWITCHES = 10
+# As fast as a hand clicks through a list.
+BETWEEN = 0.03
+
+
+async def play(stage: Stage) -> Outcome:
+    """How long the last of ten quick switches takes, compared with a single one."""
+    files = list(HEAVY) if stage.own else await _characters(stage)
+    if len(files) < 3:
+        return Outcome("switch", skipped="the server has fewer than three characters")
+    before = await stage.probe.look()
+    single, last = [], []
+    with stage.share() as share:
+        sooner = await stage.first_sounds()
+        for number in range(stage.plan.switch_rounds):
+            stage.tell(f"round {number + 1} of {stage.plan.switch_rounds}")
+            async with stage.visit() as visitor:
+                single.append(await visitor.become(files[0]))
+                last.append(await _change_mind(visitor, files))
+        later = await stage.first_sounds()
+    checks = [
+        Check("the last of ten quick switches takes longer by", _percent(last, single), "%", 5),
+        Check("a single switch", 1000 * median(single), "ms"),
+        *steady(sooner, later),
+        *await stage.probe.left_over(before),
+    ]
+    return Outcome("switch", checks, client_share=share.share)
+
+
+def _percent(after: Sequence[float], before: Sequence[float]) -> float:
+    return max(0.0, 100 * (ratio(after, before) - 1))
+
+
+async def _change_mind(visitor: Visitor, files: Sequence[str]) -> float:
+    """Switch quickly, and wait for the character that was chosen last."""
+    for number in range(QUICK_SWITCHES - 1):
+        await visitor.say("switch-config", file=files[1 + number % 2])
+        await trio.sleep(BETWEEN)
+    return await visitor.become(files[2])
+
+
+async def _characters(stage: Stage) -> list[str]:
+    async with stage.visit() as visitor:
+        await visitor.say("fetch-configs")
+        return [file for file in _files(await visitor.until("config-files")) if file != "conf.yaml"]
+
+
+def _files(heard: Heard) -> list[str]:
+    configs = heard.configs if isinstance(heard.configs, list) else []
+    return [
+        str(config["filename"]) for config in configs if isinstance(config, dict) and "filename" in config
+    ]

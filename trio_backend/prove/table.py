@@ -1,0 +1,87 @@
+"""The live table of the scenarios: where each is, its number, its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from .outcome import Check, Outcome, number
+
+_COLOUR = {"passed": "green", "missed": "red", "failed": "red", "skipped": "yellow"}
+
+
+@attrs.define(eq=False)
+class Board:
+    """What is shown; `progress` and `outcome` are for the director. On no terminal, one line a scenario."""
+
+    _console: Console
+    _scenarios: Sequence[str]
+    _live: Live = attrs.field(init=False)
+    _progress: dict[str, str] = attrs.field(factory=dict, init=False)
+    _outcomes: dict[str, Outcome] = attrs.field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        # Drawn when something happens: rich's own thread would be one that nobody owns.
+        self._live = Live(self._table(), console=self._console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> Board:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._live.stop()
+        if self._console.is_terminal:
+            self._console.print(self._table())
+
+    def progress(self, scenario: str, text: str) -> None:
+        """Show how far ``scenario`` is."""
+        self._progress[scenario] = text
+        self._draw()
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Show what came of it."""
+        self._outcomes[outcome.scenario] = outcome
+        if not self._console.is_terminal:
+            told = f"{outcome.scenario}: {outcome.verdict}: {outcome.headline}{_mark(outcome)}"
+            self._console.print(told, highlight=False, markup=False, soft_wrap=True)
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._console.is_terminal:
+            self._live.update(self._table(), refresh=True)
+
+    def _table(self) -> Table:
+        table = Table("scenario", "verdict", "what was seen", "load", expand=False)
+        for scenario in self._scenarios:
+            outcome = self._outcomes.get(scenario)
+            if outcome is None:
+                table.add_row(scenario, "", f"[dim]{escape(self._progress.get(scenario, ''))}[/]", "")
+            else:
+                colour = _COLOUR[outcome.verdict]
+                share = f"{100 * outcome.client_share:.0f} %{' !' if outcome.client_bound else ''}"
+                table.add_row(scenario, f"[{colour}]{outcome.verdict}[/]", _seen(outcome), share)
+        return table
+
+
+def _seen(outcome: Outcome) -> str:
+    if outcome.problem or outcome.skipped:
+        return escape(outcome.headline)
+    return "\n".join(_row(check) for check in outcome.checks if check.bound != 0 or not check.met)
+
+
+def _row(check: Check) -> str:
+    told = f"{escape(check.what)} [bold]{number(check.value, check.unit)}[/]"
+    if check.bound is None:
+        return told
+    colour = "green" if check.met else "red"
+    return f"{told} [{colour}](at most {number(check.bound, check.unit)})[/]"
+
+
+def _mark(outcome: Outcome) -> str:
+    return " [client-bound: the load generator had no time left]" if outcome.client_bound else ""
