@@ -72,7 +72,7 @@ async def test_the_ten_lines_of_python_talk(tmp_path: Path, capsys: pytest.Captu
         assert callable(main)
         with trio.fail_after(30):
             await main()
-    assert capsys.readouterr().out.splitlines()[0] == "Iris says: Hello,"
+    assert capsys.readouterr().out.splitlines()[0] == "Iris says: Hello, who are you?"
 
 
 async def test_one_file_is_an_engine(
