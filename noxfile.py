@@ -41,6 +41,16 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "report")
 
 
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What `prove` finds, kept in benchmarks/latest.json. ``-- --full`` does the whole."""
+    session.install("-e", ".")
+    session.run(
+        "trio-backend", "prove", "--json", "benchmarks/latest.json",
+        "--report", "benchmarks/latest.html", *session.posargs,
+    )  # fmt: skip
+
+
 def _install_programs(session: nox.Session) -> None:
     """Install missing programs where that is allowed; elsewhere say which tests will be skipped."""
     missing = {name: package for name, package in PROGRAMS.items() if shutil.which(name) is None}

@@ -23,8 +23,8 @@ class Plan:
     visits: Sequence[int] = (0, 1, 3, 5, 10, 20)
     """After how many visits the first sound is measured."""
     median_of: int = 5
-    leave_rounds: int = 3
-    switch_rounds: int = 2
+    leave_rounds: int = 5
+    switch_rounds: int = 3
     interrupts: int = 40
     crowd: Sequence[int] = (1, 10, 50, 100)
     """How many ask at once."""
@@ -33,7 +33,10 @@ class Plan:
     idle: int = 300
     """How many connect, and say nothing."""
     idle_seconds: float = 5.0
-    room_messages: int = 40
+    room_messages: int = 200
+    """How many are said in an idle room, one after the other."""
+    room_flood: int = 1_000
+    """How many are thrown at a room at once."""
     soak_minutes: float = 0.4
     starts: int = 3
     patience: float = 60.0
@@ -62,7 +65,7 @@ def full(scale: float | None = None) -> Plan:
         crowd_turns=10,
         idle=2_000,
         idle_seconds=30.0,
-        room_messages=200,
+        room_flood=10_000,
         soak_minutes=20.0,
         starts=10,
     )

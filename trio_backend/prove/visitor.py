@@ -40,6 +40,10 @@ class Heard(msgspec.Struct):
         return self.type == "audio" and bytes(self.audio) not in (b"", b"null")
 
     @property
+    def begins_turn(self) -> bool:
+        return self.type == "control" and self.text == "conversation-chain-start"
+
+    @property
     def ends_turn(self) -> bool:
         return self.type == "control" and self.text == "conversation-chain-end"
 

@@ -31,13 +31,14 @@ async def play(stage: Stage) -> Outcome:
     """As many barge-ins as the plan says, each at another moment of a turn."""
     before, moments = await stage.probe.look(), random.Random(5)
     with stage.share() as share:
-        sooner, found = await stage.first_sounds(), []
+        sooner, later, found = await stage.first_sounds(), [], []
         async with stage.visit() as visitor:
             for number in range(stage.plan.interrupts):
                 stage.tell(f"barge-in {number + 1} of {stage.plan.interrupts}")
                 moment = moments.uniform(0, 2.0 * stage.plan.stay / 2.5)
                 found.append(await _barge_in(stage, visitor, moment))
-        later = await stage.first_sounds()
+                if number % (stage.plan.interrupts // stage.plan.median_of) == 0:
+                    later.append(await stage.first_sound())
     silent, idle = [each.silent for each in found], [each.idle for each in found]
     checks = [
         Check("silence after (p99)", 1000 * quantile(silent, 0.99), "ms", 1000 * SILENT_WITHIN),
@@ -57,8 +58,16 @@ async def _barge_in(stage: Stage, visitor: Visitor, moment: float) -> BargeIn:
     await visitor.say("interrupt-signal", text="Now this is")
     # The answer to this comes after the server has taken notice of the other.
     await visitor.say("heartbeat")
-    silent = await _last_word(visitor, began)
-    return BargeIn(silent, await _until_idle(stage, began))
+    silent, idle = math.nan, math.nan
+
+    async def watch() -> None:
+        nonlocal idle
+        idle = await _until_idle(stage, began)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch)
+        silent = await _last_word(visitor, began)
+    return BargeIn(silent, idle)
 
 
 async def _last_word(visitor: Visitor, began: float) -> float:

@@ -13,14 +13,14 @@ async def play(stage: Stage) -> Outcome:
     """What the next page waits for its first sound, after many have left in every way."""
     before = await stage.probe.look()
     with stage.share() as share:
-        sooner = await stage.first_sounds()
+        sooner, later = await stage.first_sounds(), []
         for number in range(stage.plan.leave_rounds):
             stage.tell(f"round {number + 1} of {stage.plan.leave_rounds}")
             async with trio.open_nursery() as nursery:
                 nursery.cancel_scope.deadline = trio.current_time() + 2 * stage.plan.patience
                 for way in (orderly, in_mid_turn, torn_away, stopped_reading, never_played):
                     nursery.start_soon(way, stage)
-        later = await stage.first_sounds()
+            later.append(await stage.first_sound())
     checks = [*steady(sooner, later), *await stage.probe.left_over(before)]
     return Outcome("leave", checks, client_share=share.share)
 

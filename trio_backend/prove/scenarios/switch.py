@@ -23,7 +23,7 @@ async def play(stage: Stage) -> Outcome:
     if len(files) < 3:
         return Outcome("switch", skipped="the server has fewer than three characters")
     before = await stage.probe.look()
-    single, last = [], []
+    single, last, later = [], [], []
     with stage.share() as share:
         sooner = await stage.first_sounds()
         for number in range(stage.plan.switch_rounds):
@@ -31,7 +31,7 @@ async def play(stage: Stage) -> Outcome:
             async with stage.visit() as visitor:
                 single.append(await visitor.become(files[0]))
                 last.append(await _change_mind(visitor, files))
-        later = await stage.first_sounds()
+            later.append(await stage.first_sound())
     checks = [
         Check("the last of ten quick switches takes longer by", _percent(last, single), "%", 5),
         Check("a single switch", 1000 * median(single), "ms"),

@@ -1,0 +1,79 @@
+"""A server that leaks on purpose, as the one that this project replaces does: work that nobody owns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+import attrs
+import trio
+import trio_websocket
+
+SOUND = {"audio": "UklGRg==", "volumes": [1.0], "slice_length": 20, "actions": {}}
+
+
+@attrs.define(eq=False)
+class LeakingServer:
+    """Speaks as much of the protocol as a turn needs. Each sentence takes ``seconds``, one after the other.
+
+    If it ``leaks``, what a client asked for is spoken to the end whether or not the client is there.
+    """
+
+    seconds: float
+    leaks: bool
+    _everlasting: trio.Nursery
+    _voice: trio.CapacityLimiter = attrs.field(factory=partial(trio.CapacityLimiter, 1))
+
+    async def serve(self, request: trio_websocket.WebSocketRequest) -> None:
+        """One client, until it leaves."""
+        connection = await request.accept()
+        await say(connection, type="set-model-and-conf", model_info={}, conf_name="leaky")
+        async with trio.open_nursery() as session:
+            try:
+                while True:
+                    message = json.loads(await connection.get_message())
+                    if message["type"] == "text-input":
+                        nursery = self._everlasting if self.leaks else session
+                        nursery.start_soon(self._answer, connection, message["text"])
+            except trio_websocket.ConnectionClosed:
+                session.cancel_scope.cancel()
+
+    async def _answer(self, connection: trio_websocket.WebSocketConnection, text: str) -> None:
+        try:
+            await say(connection, type="control", text="conversation-chain-start")
+        except trio_websocket.ConnectionClosed:
+            return
+        sentences = text.removesuffix(".").split(".")
+        async with trio.open_nursery() as nursery:
+            for sentence in sentences:
+                nursery.start_soon(self._speak, connection, sentence)
+        await say_in_vain(connection, type="control", text="conversation-chain-end")
+
+    async def _speak(self, connection: trio_websocket.WebSocketConnection, sentence: str) -> None:
+        async with self._voice:
+            await trio.sleep(self.seconds)
+        await say_in_vain(connection, type="audio", display_text={"text": sentence}, **SOUND)
+
+
+async def say(connection: trio_websocket.WebSocketConnection, **message: object) -> None:
+    """Send one message."""
+    await connection.send_message(json.dumps(message))
+
+
+async def say_in_vain(connection: trio_websocket.WebSocketConnection, **message: object) -> None:
+    """Send one message, and do not notice that nobody is there."""
+    with suppress(trio_websocket.ConnectionClosed):
+        await say(connection, **message)
+
+
+@asynccontextmanager
+async def open_leaking_server(seconds: float, *, leaks: bool) -> AsyncIterator[str]:
+    """Such a server; its address."""
+    async with trio.open_nursery() as everlasting:
+        server = LeakingServer(seconds, leaks, everlasting)
+        serve = partial(trio_websocket.serve_websocket, server.serve, "127.0.0.1", 0, ssl_context=None)
+        listener: trio_websocket.WebSocketServer = await everlasting.start(serve)
+        yield f"http://127.0.0.1:{listener.port}"
+        everlasting.cancel_scope.cancel()

@@ -1,0 +1,95 @@
+"""The command: a server that leaks is found out, one that does not is not, and ours leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.prove.leaking_server import open_leaking_server
+from trio_backend.errors import ConfigError
+from trio_backend.prove.command import Request, prove
+from trio_backend.prove.director import Audience, Order, direct
+from trio_backend.prove.outcome import Outcome
+from trio_backend.prove.plan import Plan
+
+# The voice takes 20 ms for a sentence; a visitor asks for ten and stays for 50 ms.
+SECONDS, SCALE = 0.02, "0.02"
+
+
+async def run(*arguments: str) -> tuple[int, str]:
+    """The command in a process of its own, as a user runs it: its exit code, and what it said."""
+    with trio.fail_after(120):
+        done = await trio.run_process(
+            [sys.executable, "-m", "trio_backend", "prove", *arguments],
+            capture_stdout=True, capture_stderr=True, check=False,
+        )  # fmt: skip
+    return done.returncode, done.stdout.decode() + done.stderr.decode()
+
+
+async def test_a_server_that_leaks_is_found_out(tmp_path: Path) -> None:
+    """Work that nobody wants any more is queued before the voice: the verdict says so, with exit code 1."""
+    kept = tmp_path / "found.json"
+    async with open_leaking_server(SECONDS, leaks=True) as url:
+        code, said = await run("reload", "--url", url, "--scale", SCALE, "--json", str(kept))
+    found = json.loads(kept.read_text())
+    (outcome,) = found["outcomes"]
+    later = next(check for check in outcome["checks"] if check["what"] == "first sound later by")
+    assert code == 1
+    assert "reload: missed: first sound later by" in said
+    assert later["value"] > 500
+    assert found["verdicts"] == {"reload": "missed"}
+
+
+async def test_the_same_server_without_the_leak_is_not(tmp_path: Path) -> None:
+    """So it is the leak that is found; the time is the machine's, so only its order is held against it."""
+    kept = tmp_path / "found.json"
+    async with open_leaking_server(SECONDS, leaks=False) as url:
+        await run("reload", "--url", url, "--scale", SCALE, "--json", str(kept))
+    (outcome,) = json.loads(kept.read_text())["outcomes"]
+    assert not outcome["problem"]
+    assert outcome["checks"][0]["value"] < 100
+
+
+async def test_a_server_that_is_not_there_is_a_failure() -> None:
+    """In words, without a traceback."""
+    code, said = await run("reload", "--url", "http://127.0.0.1:9")
+    assert code == 1
+    assert "reload: failed: http://127.0.0.1:9 cannot be reached" in said
+    assert "Traceback" not in said
+
+
+async def test_a_scenario_that_does_not_exist_is_an_error() -> None:
+    """It names those that do."""
+    with pytest.raises(ConfigError, match=r"no scenario 'sock'.*soak"):
+        await prove(Request(["sock"]))
+
+
+TINY = Plan(
+    scale=0.02, visits=(0, 3), median_of=1, leave_rounds=1, switch_rounds=1, interrupts=5, crowd=(1, 5),
+    crowd_turns=1, long_turns=6, idle=10, idle_seconds=0.1, room_messages=5, room_flood=40,
+    soak_minutes=0.01, starts=1,
+)  # fmt: skip
+ALL = ("reload", "leave", "switch", "interrupt", "crowd", "queue", "long", "idle", "soak")
+
+
+async def test_our_server_leaves_nothing_behind() -> None:
+    """Every scenario in a tiny size: no task, thread, file, child process or engine more than before."""
+    told: list[str] = []
+    outcomes: list[Outcome] = []
+    with trio.fail_after(120):
+        found = await direct(Order(ALL, TINY), Audience(lambda name, _: told.append(name), outcomes.append))
+    assert list(found) == outcomes
+    assert [outcome.scenario for outcome in found] == list(ALL)
+    assert set(told) == set(ALL)
+    for outcome in found:
+        assert not outcome.problem
+        assert not outcome.skipped
+        left = {c.what: c.value for c in outcome.checks if c.what.endswith("more than before")}
+        assert left == {
+            f"{n} more than before": 0 for n in ("tasks", "threads", "children", "files", "engines")
+        }
+        assert outcome.client_share > 0
