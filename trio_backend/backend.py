@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from uuid import uuid4
 
@@ -13,8 +13,10 @@ from loguru import logger
 
 from .config.cast import Cast
 from .config.system import SystemConfig
-from .conversation.character import open_character
+from .conversation.character import lease_engine, open_character
+from .conversation.ears import Ears, LeaseEngine, open_ears
 from .conversation.observer import Nobody, Observer
+from .engines.base import Tts
 from .engines.leases import Leases
 from .engines.settings import Surroundings
 from .errors import ConfigError, EngineError, first_leaf
@@ -78,6 +80,9 @@ class Backend:
     house: House
     leases: Leases
     rooms: Rooms
+    ears: Ears
+    """Those of the base character, for whoever has no session."""
+    _lease: LeaseEngine
     not_ready: str = "the base character is being loaded"
     preloaded: trio.Event = attrs.field(factory=trio.Event)
     """Set when the base character was loaded, or could not be."""
@@ -91,6 +96,10 @@ class Backend:
         if not await _fenced(partial(self.rooms.serve, wire, room)):
             await wire.close(1011, "internal error")
 
+    def open_voice(self) -> AbstractAsyncContextManager[Tts]:
+        """The voice of the base character, for whoever has no session."""
+        return self._lease(self.house.cast.base.tts)
+
     async def drain(self) -> int:
         """Begin no new turn, and wait ``drain_timeout`` for those that run; how many are left then."""
         self.house.closing.set()
@@ -103,10 +112,10 @@ class Backend:
     async def keep_base_character(self) -> None:
         """Hold the base character's engines, so that the first client need not wait for them."""
         try:
-            async with self.house.open_character(self.house.cast.base) as character:
-                if character.config.asr is not None:
+            async with self.house.open_character(self.house.cast.base):
+                if self.house.cast.base.asr is not None:
                     # Chosen, so it will be needed; nobody who only writes waits for it.
-                    character.ears.prepare()
+                    self.ears.prepare()
                 self.not_ready = ""
                 self.preloaded.set()
                 await trio.sleep_forever()
@@ -132,8 +141,12 @@ async def open_backend(premises: Premises) -> AsyncIterator[Backend]:
             premises.backgrounds,
             observer=premises.observer,
         )
-        async with open_rooms(house.system, _behind_rooms(house), _fenced) as rooms:
-            backend = Backend(house, leases, rooms)
+        lease = partial(lease_engine, leases=leases, surroundings=premises.surroundings)
+        async with (
+            open_rooms(house.system, _behind_rooms(house), _fenced) as rooms,
+            open_ears(house.cast.base, lease) as ears,
+        ):
+            backend = Backend(house, leases, rooms, ears, lease)
             if premises.system.preload:
                 nursery.start_soon(backend.keep_base_character, name="base character")
             else:

@@ -28,6 +28,7 @@ from .observe.metrics import CONTENT_TYPE, Metrics
 from .observe.stock import difference, take_stock
 from .observe.task_tree import DEFAULT_LIMIT, MAX_LIMIT
 from .observe.watch import open_watch
+from .protocol.rate import RateLimit
 from .rooms import DEFAULT_ROOM
 from .server.http import Folders, Pages, http_app, is_public
 from .server.insight import Insight
@@ -35,6 +36,9 @@ from .server.listener import Server
 from .server.options import ServerOptions
 from .server.request import UpgradeRequest
 from .server.sockets import open_listeners, port_of
+from .server.sound_cache import SoundCache, open_sound_cache
+from .server.speech import Speech, serve_speech
+from .server.transcription import Transcription
 from .wire import Wire
 
 SIGNALS = (signal.SIGINT,) if sys.platform == "win32" else (signal.SIGINT, signal.SIGTERM)
@@ -77,6 +81,9 @@ async def serve(
         open_watch(closely=config.system.debug) as watch,
         open_listeners(config.system.host, config.system.port) as listeners,
         open_sqlite_history(Path(config.system.history_file)) as history,
+        open_sound_cache(
+            Path(config.system.cache_dir), ttl=config.system.cache_ttl, max_size=config.system.cache_size
+        ) as cache,
         open_backend(_premises(config, history=history, observer=metrics)) as backend,
         trio.open_nursery() as nursery,
     ):
@@ -86,7 +93,11 @@ async def serve(
         app = http_app(pages)
         server = Server(
             _options(config),
-            {"/client-ws": partial(_serve_client, backend), "/proxy-ws": partial(_serve_in_room, backend)},
+            {
+                "/client-ws": partial(_serve_client, backend),
+                "/proxy-ws": partial(_serve_in_room, backend),
+                "/tts-ws": partial(_serve_speech, _speech(config, backend, cache)),
+            },
             app,
             drain=partial(_drain, backend),
             public=is_public(app),
@@ -107,6 +118,29 @@ async def _serve_client(backend: Backend, wire: Wire, _request: UpgradeRequest) 
 
 async def _serve_in_room(backend: Backend, wire: Wire, request: UpgradeRequest) -> None:
     await backend.serve_in_room(wire, request.query.get("room", DEFAULT_ROOM))
+
+
+async def _serve_speech(speech: Speech, wire: Wire, _request: UpgradeRequest) -> None:
+    await serve_speech(wire, speech)
+
+
+def _speech(config: Config, backend: Backend, cache: SoundCache) -> Speech:
+    system = config.system
+    return Speech(
+        backend.open_voice,
+        config.character.speech_filters,
+        cache,
+        system.max_speech_text,
+        system.synthesis_ahead,
+        partial(RateLimit, system.messages_per_second, system.message_burst),
+    )
+
+
+def _transcription(config: Config, backend: Backend) -> Transcription:
+    system = config.system
+    return Transcription(
+        backend.ears.transcribe, system.max_utterance, system.max_transcriptions, system.allowed_origins
+    )
 
 
 async def _drain(backend: Backend) -> None:
@@ -181,6 +215,7 @@ def _pages(config: Config, backend: Backend) -> Pages:
         ),
         models,
         lambda: backend.not_ready,
+        transcription=_transcription(config, backend),
     )
 
 

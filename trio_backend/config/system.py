@@ -112,6 +112,24 @@ class SystemConfig:
     max_utterance: float = bound(
         60, Within(1, 3_600, "s"), "one utterance's sound", when_full="`error` utterance-too-long, drop it"
     )
+    max_transcriptions: int = bound(
+        4, Within(1, 1_000, "files"), "sounds of POST /asr at once", when_full="refuse: HTTP 503"
+    )
+    max_speech_text: int = bound(
+        10_000,
+        Within(1, 1_000_000, "characters"),
+        "one text of /tts-ws",
+        when_full="refuse: status error",
+    )
+    cache_ttl: float = bound(
+        600, Within(1, 604_800, "s"), "age of a sound file under /cache", when_full="remove it"
+    )
+    cache_size: int = bound(
+        256 * MIB,
+        Within(MIB, 1_024 * 1_024 * MIB, "bytes"),
+        "all sound files under /cache",
+        when_full="remove the oldest",
+    )
     send_timeout: float = bound(
         20, Within(0.1, 600, "s"), "time for a client to take one message", when_full="close the connection"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import attrs
@@ -38,18 +39,21 @@ async def open_character(
     An engine that we do not have is replaced by the embedded one, with a warning in the log.
     """
     llm_config, tts_config = engine_config(config.llm, surroundings), engine_config(config.tts, surroundings)
-
-    @asynccontextmanager
-    async def lease(choice: EngineChoice) -> AsyncIterator[Any]:
-        async with leases.lease(engine_config(choice, surroundings)) as engine:
-            yield engine
-
     async with (
         leases.lease(llm_config) as llm,
         leases.lease(tts_config) as tts,
-        open_ears(config, lease) as ears,
+        open_ears(config, partial(lease_engine, leases=leases, surroundings=surroundings)) as ears,
     ):
         yield Character(config, llm, tts, ears)
+
+
+@asynccontextmanager
+async def lease_engine(
+    choice: EngineChoice, leases: Leases, surroundings: Surroundings
+) -> AsyncIterator[Any]:
+    """The engine of ``choice``, until the block is left. Raises as `open_character` does."""
+    async with leases.lease(engine_config(choice, surroundings)) as engine:
+        yield engine
 
 
 def engine_config(choice: EngineChoice, surroundings: Surroundings) -> Hashable:

@@ -17,6 +17,7 @@ from starlette.types import Scope
 from .body_limit import BodyLimit
 from .insight import Insight, insight_routes
 from .static import Folder, FrontEnd
+from .transcription import Transcription
 
 WEB = Path(__file__).parents[1] / "web"
 # Pictures may come from anywhere, and another server may be talked to: the person chooses those.
@@ -59,13 +60,14 @@ class Pages:
     """All that the HTTP side shows.
 
     ``models`` gives the body of ``/live2d-models/info``; ``unready`` the reason why nobody can be served yet,
-    or "". Without ``insight`` nobody can look inside.
+    or "". Without ``insight`` nobody can look inside; without ``transcription`` nobody is listened to.
     """
 
     folders: Folders
     models: Callable[[], Awaitable[Mapping[str, object]]]
     unready: Callable[[], str]
     insight: Insight | None = None
+    transcription: Transcription | None = None
 
 
 def http_app(pages: Pages) -> Starlette:
@@ -111,6 +113,7 @@ def _routes(pages: Pages) -> list[BaseRoute]:
         Route("/healthz", healthz, name=_HEALTH),
         Route("/readyz", readyz),
         *(insight_routes(pages.insight) if pages.insight else []),
+        *([pages.transcription.route()] if pages.transcription else []),
         Route("/live2d-models/info", models, middleware=_ANYONE),
         Mount("/live2d-models", Folder(folders.live2d_models), middleware=_ANYONE),
         Mount("/bg", Folder(folders.backgrounds), middleware=_ANYONE),
