@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -47,7 +47,7 @@ class Theatre:
 
     A number is how many seconds it lasts; ``hang`` lasts for ever, ``fail`` is answered with an error and no
     turn, ``die`` ends the session after a second, ``mute`` never answers at all, ``sing`` lasts until a
-    client has played it.
+    client has played it, ``ail`` has an error in the middle of two seconds, ``slow`` begins after five.
     """
 
     plays: list[Played] = attrs.field(factory=list)
@@ -62,6 +62,10 @@ class Theatre:
     """Whether new sessions fail at once."""
     silent: bool = False
     """Whether new sessions say nothing."""
+    lag: float = 0.0
+    """Seconds that every message takes, both ways."""
+    farewell: float = 0.0
+    """Seconds that a session takes to clean up."""
 
     @property
     def texts(self) -> list[str]:
@@ -79,14 +83,48 @@ class Theatre:
             await trio.sleep_forever()
         if self.broken:
             await trio.lowlevel.checkpoint()
-            return
+        elif self.lag:
+            await delayed(self.lag, wire, self.play)
+        else:
+            await self.play(wire)
+
+    async def play(self, wire: Wire) -> None:
+        """One session that is there."""
         self.opened += 1
         self.sessions += 1
         try:
             async with trio.open_nursery() as nursery:
                 await _Session(self, self.opened, wire, Slot(nursery), nursery).live()
         finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(self.farewell)
             self.sessions -= 1
+
+
+async def delayed(lag: float, wire: Wire, serve: Callable[[Wire], Awaitable[None]]) -> None:
+    """``serve`` at the far end of a slow network."""
+    near, far = memory_wire_pair()
+
+    async def carry(receive: Any, send: Any) -> None:
+        put, get = trio.open_memory_channel[tuple[float, str]](1000)
+
+        async def deliver() -> None:
+            async for at, frame in get:
+                await trio.sleep_until(at)
+                await send(frame.encode())
+
+        nursery.start_soon(deliver)
+        while True:
+            put.send_nowait((trio.current_time() + lag, await receive()))
+
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(carry, wire.receive, near.send)
+            nursery.start_soon(carry, near.receive, wire.send)
+            await serve(far)
+            await far.close()
+    except* WireClosed:
+        pass
 
 
 @attrs.define(eq=False)
@@ -120,6 +158,10 @@ class _Session:
                 self.played.set()
             case {"type": "text-input", "text": text}:
                 await self.ask(text)
+            case {"type": "switch-config"}:
+                await self.say(type="error", message="no such file", code="bad-config")
+            case {"type": "delete-history"}:
+                self.nursery.cancel_scope.cancel("told to die")
             case {"type": "ai-speak-signal"}:
                 await self.supersede()
                 await self.slot.fill(self.perform, 5.0)
@@ -132,7 +174,9 @@ class _Session:
         if ending == "fail":
             self.theatre.refused.append(text)
             await self.say(type="error", message="told to", code="engine-error")
-        elif ending != "mute":
+        elif ending == "mute":
+            self.theatre.plays.append(Played(self.number, text, trio.current_time(), how="mute"))
+        else:
             await self.slot.fill(self.play, text, ending)
 
     async def supersede(self) -> None:
@@ -151,8 +195,16 @@ class _Session:
             play.ended, play.how = trio.current_time(), play.how or "cut"
 
     async def perform(self, ending: str | float) -> None:
+        if ending == "slow":
+            await trio.sleep(5)
         await self.say(**START)
         match ending:
+            case "slow":
+                pass
+            case "ail":
+                await trio.sleep(1)
+                await self.say(type="error", message="hoarse", code="engine-error")
+                await trio.sleep(1)
             case "hang":
                 await trio.sleep_forever()
             case "die":

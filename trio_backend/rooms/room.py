@@ -44,6 +44,7 @@ _TOLD = {
         "the room lost its session while your message was being answered; it is not asked again",
         "upstream-lost",
     ),
+    Outcome.INTERRUPTED: Error("somebody interrupted before your message was answered", "turn-interrupted"),
     Outcome.LATE: Error(
         "the answer to your message took longer than turn_deadline, and was ended", "turn-failed"
     ),
@@ -151,7 +152,8 @@ class Room:
             turn.finish(Outcome.LOST)
         await self._see_through(turn)
         told = _TOLD.get(turn.outcome or Outcome.ENDED)
-        if told is not None:
+        # Once it has begun, all have seen what was interrupted.
+        if told is not None and not (turn.started and turn.outcome is Outcome.INTERRUPTED):
             self.members.tell(message.sender.member, told)
         if turn.outcome is Outcome.REFUSED:
             # What the error was about we cannot know: nothing may be answered that was reported as failed.
@@ -229,7 +231,6 @@ class Room:
 
     async def listen(self, member: Member) -> None:
         """Hear ``member`` until it leaves."""
-        await self.members.settled.wait()
         try:
             while True:
                 frame = await member.receive()
@@ -250,6 +251,8 @@ class Room:
                 await self._interrupt(member, text, frame)
             case Heartbeat():
                 await member.reply(HeartbeatAck())
+            case MicFormat():
+                raise ProtocolError("bad-message", "in a room, sound is sent as JSON")
             case _:
                 await self._pass_on(frame)
 
@@ -274,6 +277,8 @@ class Room:
         self._changed.unpark_all()
 
     async def _pass_on(self, frame: str) -> None:
-        # Without a session it is lost, as all clients were told.
+        # Pages ask for this and that as soon as they are open; later, without a session, it is lost, as
+        # all clients were told.
+        await self.members.settled.wait()
         with suppress(WireClosed):
             await self._link.send(frame.encode())
