@@ -21,7 +21,7 @@ FLOORS = [
     {"session", "rooms"},
     {"backend", "server", "chat"},
     {"observe"},
-    {"serve", "check", "importing", "prove"},
+    {"serve", "check", "importing", "audition", "prove"},
     {"cli", "__init__"},
     {"__main__"},
 ]

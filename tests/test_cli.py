@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -128,3 +129,42 @@ def test_a_port_in_use_is_said_in_words(tmp_path: Path) -> None:
     assert served.returncode == 1
     assert port in served.stderr
     assert "Traceback" not in served.stderr
+
+
+needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+
+EAR = """\
+character_config:
+  conf_name: Ann
+  conf_uid: ann_001
+  persona_prompt: You are Ann.
+  asr_config:
+    asr_model: pocketsphinx_asr
+    pocketsphinx_asr: {phrases: [tell me a story, turn on the light]}
+  tts_config:
+    tts_model: espeak_tts
+    espeak_tts: {voice: en-us, speed: 140}
+"""
+
+
+@needs_espeak
+def test_what_is_spoken_to_a_file_is_understood_from_it(tmp_path: Path) -> None:
+    """`speak` and `transcribe`: a voice and an ear, tried from the shell."""
+    (tmp_path / "conf.yaml").write_text(EAR)
+    spoken = run("speak", "Tell me a story.", "-o", "story.wav", folder=tmp_path)
+    assert (spoken.returncode, spoken.stdout) == (0, "story.wav: 1.6 s\n"), spoken.stderr
+    understood = run("transcribe", "story.wav", folder=tmp_path)
+    assert (understood.returncode, understood.stdout) == (0, "tell me a story\n"), understood.stderr
+
+
+def test_a_file_that_is_no_sound_is_named(tmp_path: Path) -> None:
+    """And one that is not there; exit code 1, in one line."""
+    (tmp_path / "conf.yaml").write_text(EAR)
+    (tmp_path / "notes.txt").write_text("hello")
+    for name, told in (("notes.txt", "this is no WAV file"), ("nosuch.wav", "No such file")):
+        tried = run("transcribe", name, folder=tmp_path)
+        assert tried.returncode == 1
+        assert f"{name}: {told}" in tried.stderr
+        assert "Traceback" not in tried.stderr
+    silent = run("speak", "...", folder=tmp_path)
+    assert silent.stderr.endswith("trio-backend: the voice has nothing to say to that\n")

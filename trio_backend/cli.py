@@ -122,6 +122,52 @@ def chat(url: str = "ws://127.0.0.1:12393/client-ws", /, *, voice: bool = True, 
 
 
 @app.command
+def transcribe(file: Path, /, *, config: Path | None = None) -> None:
+    """Print what is said in a WAV file, as the base character's ear understands it.
+
+    Parameters
+    ----------
+    file
+        A WAV file, of any rate and number of channels.
+    config
+        The configuration with the ear; found as for `serve`.
+    """
+    from .audition import transcribe as run
+    from .observe.log import start_logging
+
+    loaded = _load(config)
+    start_logging("WARNING")
+    print(_run(run, loaded, file))
+
+
+@app.command
+def speak(
+    text: str,
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("speech.wav"),
+    config: Path | None = None,
+) -> None:
+    """Speak a text into a WAV file, with the base character's voice.
+
+    Parameters
+    ----------
+    text
+        What to say.
+    output
+        The file to write.
+    config
+        The configuration with the voice; found as for `serve`.
+    """
+    from .audition import speak as run
+    from .observe.log import start_logging
+
+    loaded = _load(config)
+    start_logging("WARNING")
+    print(f"{output}: {_run(run, loaded, text, output):.1f} s")
+
+
+@app.command
 def import_history(folder: Path, /, *, config: Path | None = None) -> None:
     """Take over the conversations of Open-LLM-VTuber.
 

@@ -1,0 +1,55 @@
+"""Trying an ear or a voice from the shell, with the engines of a configuration's base character."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import trio
+
+from .audio.pcm import Pcm
+from .config.character import EngineChoice
+from .config.schema import Config
+from .conversation.character import engine_config
+from .engines.base import Asr, Tts
+from .engines.registry import DEFAULTS, open_engine
+from .engines.settings import Surroundings
+from .errors import ConfigError, EngineError
+from .text.lines import LineReader
+
+
+async def transcribe(config: Config, file: Path) -> str:
+    """What is said in the WAV file. Raises `ConfigError` if it is none, `EngineError` if the ear fails."""
+    try:
+        pcm = Pcm.from_wav(await trio.Path(file).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
+    choice = config.character.asr or EngineChoice("asr", DEFAULTS["asr"])
+    async with open_engine(engine_config(choice, _surroundings(config))) as engine:
+        asr: Asr = engine
+        return await asr.transcribe(pcm)
+
+
+async def speak(config: Config, text: str, file: Path) -> float:
+    """Speak ``text`` into a WAV file; how many seconds it is long.
+
+    Raises `EngineError` if the voice fails or says nothing, `ConfigError` if the file cannot be written.
+    """
+    reader = LineReader((), config.character.speech_filters, first_early=False)
+    lines = [line for line in (*reader.feed(text), *reader.flush()) if line.spoken]
+    async with open_engine(engine_config(config.character.tts, _surroundings(config))) as engine:
+        tts: Tts = engine
+        sounds = [await tts.speak(line.spoken) for line in lines]
+    if not any(sound.samples for sound in sounds):
+        raise EngineError("the voice has nothing to say to that")
+    rate = sounds[0].rate
+    whole = Pcm(b"".join(sound.resampled(rate).samples for sound in sounds), rate)
+    try:
+        await trio.Path(file).write_bytes(whole.to_wav())
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written: {error.strerror}") from error
+    return whole.seconds
+
+
+def _surroundings(config: Config) -> Surroundings:
+    return Surroundings(config.folders.root, os.environ)
