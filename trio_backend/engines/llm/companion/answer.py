@@ -1,0 +1,158 @@
+"""The machine: what the companion says to a conversation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+
+import attrs
+
+from ...base import Prompt
+from .choice import Choice, Option
+from .hearing import Hearing
+from .notebook import Heard, recollect
+from .rule_reading import TOPIC
+from .rules import Companion, Language, Manner, Question
+from .talk import Talk, read_talk
+from .templates import Template
+from .words import script_of
+
+GRAVE = 90
+"""From this rank on a reply has no greeting before it."""
+
+ASIDES = 2
+"""How much of a message is answered in passing at most."""
+
+_SENTENCE_END = re.compile(r"[.!?…]+(?:[\"')]*\s|[\"')]*$)|[。！？]+")
+_CLOSING = " \"'”’」』)）"
+
+
+def answer(companion: Companion, prompt: Prompt, manner: str) -> str:
+    """The reply to ``prompt``: always the same for the same prompt.
+
+    Never empty where the rules have something for the event ``nothing``. ``manner`` is the name of one
+    of the companion's.
+    """
+    talk = read_talk(prompt)
+    hearing = Hearing(
+        language=_language_of(companion, talk),
+        talk=talk,
+        notebook=recollect(companion, talk),
+        character=prompt.character,
+    )
+    faces = {keyword: companion.face(keyword, prompt.emotions) for keyword in companion.faces}
+    return _Reply(hearing, Choice(talk, manner), companion.manners[manner], faces).composed()
+
+
+def _language_of(companion: Companion, talk: Talk) -> Language:
+    """That of the newest text with letters in it; where that is not spoken, the first one."""
+    newest_first = [turn.text for turn in reversed(talk.turns)] + list(reversed(talk.said))
+    script = next((script for text in newest_first if (script := script_of(text))), "")
+    return companion.language_of(script) or companion.languages[0]
+
+
+@attrs.define(eq=False)
+class _Reply:
+    """Puts one reply together."""
+
+    _hearing: Hearing
+    _choice: Choice
+    _manner: Manner
+    _faces: Mapping[str, str]
+    _parts: list[str] = attrs.field(factory=list, init=False)
+
+    def composed(self) -> str:
+        """What is said in passing, the reply itself, and a question back, as far as there is room."""
+        fitting = self._hearing.fitting()
+        groups = groupby(fitting, key=lambda heard: (heard.order, heard.clause))
+        chosen = next((option for _, group in groups if (option := self._option(group))), None)
+        if chosen is None:
+            return ""
+        if chosen.owner.rule.rank < GRAVE:
+            room = self._manner.sentences - _sentences(chosen.template)
+            self._pass_over(fitting, chosen.owner, room=room)
+        self._say(chosen.template, chosen.owner.values)
+        self._ask(chosen.owner)
+        text = " ".join(self._parts)
+        return text[:1].upper() + text[1:]
+
+    def _option(self, rivals: Iterable[Heard]) -> Option[Heard] | None:
+        """What one of these equally good rules says; None if none of them can say anything now."""
+        options: list[Option[Heard]] = []
+        for heard in rivals:
+            rule = heard.rule
+            if rule.then and not self._question(rule.then, heard.values, again=True):
+                continue
+            options += self._choice.options(heard, rule.say, heard.values)
+            options += [Option(heard)] if rule.then and not rule.say else []
+        return self._choice.pick(options)
+
+    def _pass_over(self, fitting: Sequence[Heard], main: Heard, *, room: int) -> None:
+        """Say what the rules for other clauses, and for events, say in passing."""
+        elsewhere = [heard for heard in fitting if heard.clause != main.clause or heard.rule.event]
+        best = {heard.clause: heard for heard in reversed(elsewhere) if heard.rule.aside}
+        others = [heard for _, heard in sorted(best.items()) if heard.rule.name != main.rule.name]
+        for heard in others[:ASIDES]:
+            option = self._choice.pick(self._choice.options(heard, heard.rule.aside, heard.values))
+            if option and _sentences(option.template) <= room:
+                room -= _sentences(option.template)
+                self._say(option.template, heard.values)
+
+    def _ask(self, heard: Heard) -> None:
+        """The question that belongs to the rule, or one back as often as the manner likes to ask."""
+        rule = heard.rule
+        if rule.then:
+            question = self._question(rule.then, heard.values, again=True)
+        elif self._asks_back():
+            question = self._question(rule.ask, heard.values, again=False)
+        else:
+            question = None
+        if question:
+            self._say(question.template, heard.values)
+
+    def _asks_back(self) -> bool:
+        text = " ".join(self._parts)
+        if text.rstrip(_CLOSING)[-1:] in ("?", "？") or _ends(text) >= self._manner.sentences:
+            return False
+        return self._hearing.talk.pick("ask back", 100) < self._manner.asks
+
+    def _question(
+        self, names: Sequence[str], values: Mapping[str, str], *, again: bool
+    ) -> Option[Question] | None:
+        """The first of these that was not asked yet; with ``again`` also one that was."""
+        questions = self._hearing.language.questions
+        for name in names:
+            topics = [question for question in questions.values() if question.topic]
+            options = [
+                option
+                for question in (topics if name == TOPIC else [questions[name]])
+                if not any(self._hearing.known(kind) for kind in question.unless)
+                for option in self._choice.options(question, question.ask, values)
+                if (again and name != TOPIC) or not self._was_asked(option)
+            ]
+            if picked := self._choice.pick(options):
+                return picked
+        return None
+
+    def _was_asked(self, option: Option[Question]) -> bool:
+        """Whether the question was asked before; of one that may be asked `again`, in these words."""
+        question = option.owner
+        asked = option.template if question.again and option.template else question
+        return any(asked.place_in(said) >= 0 for said in self._hearing.talk.said)
+
+    def _say(self, template: Template | None, values: Mapping[str, str]) -> None:
+        if template is None:
+            return
+        # Whoever hears their name in every sentence feels talked at: not twice in three replies.
+        lately = " ".join([*self._hearing.talk.said[-2:], *self._parts])
+        spent = [name for name, value in values.items() if value in lately]
+        self._parts.append(template.render(values, self._faces.__getitem__, spent=spent))
+
+
+def _sentences(template: Template | None) -> int:
+    return max(1, _ends(template.source)) if template else 1
+
+
+def _ends(text: str) -> int:
+    return len(_SENTENCE_END.findall(text))

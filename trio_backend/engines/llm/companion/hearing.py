@@ -1,0 +1,99 @@
+"""Which rules fit a conversation, and what they may say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from .notebook import Heard, Notebook, understand
+from .rules import Language
+from .signals import events
+from .talk import Talk
+
+EARLIER = 2
+"""How many turns ago something must have been told, to be brought up again."""
+
+SPOKEN_OF = 4
+"""In how many of its last replies the companion looks for what it has brought up."""
+
+
+@attrs.frozen
+class Hearing:
+    """A conversation with all that was understood of it."""
+
+    language: Language
+    talk: Talk
+    notebook: Notebook
+    character: str
+
+    def fitting(self) -> list[Heard]:
+        """What fits and may be used now, with all its values, the best first; of equals the later clause."""
+        usable = [heard for found in self._found() if (heard := self._completed(found))]
+        return sorted(usable, key=lambda heard: (heard.order, heard.clause), reverse=True)
+
+    def known(self, kind: str) -> bool:
+        """Whether the user told a fact of that kind."""
+        return bool(self.notebook.of(kind, self.language))
+
+    def _found(self) -> list[Heard]:
+        clauses = () if self.talk.nudged else self.language.ear.clauses(self.talk.text)
+        found = list(understand(self.language, clauses, self.talk.before))
+        noticed = dict(events(self.talk, self.language, clauses))
+        if found and max(found, key=lambda heard: heard.order).rule.again:
+            noticed.pop("repeated", None)
+        rules = (rule for rule in self.language.rules if rule.event in noticed)
+        return found + [Heard(rule, noticed[rule.event]) for rule in rules]
+
+    def _completed(self, heard: Heard) -> Heard | None:
+        """``heard`` with facts among its values, and with its ``goto`` followed; None if it is barred now."""
+        rule = heard.rule
+        facts = self._facts_for(heard)
+        if facts is None or rule.turn == ("first" if self.talk.said else "later"):
+            return None
+        if any(self.known(kind) for kind in rule.unless) or not self._by_chance(heard):
+            return None
+        target = attrs.evolve(self.language.rule(rule.goto), rank=rule.rank) if rule.goto else rule
+        return attrs.evolve(heard, rule=target, values=self._values(heard) | facts)
+
+    def _by_chance(self, heard: Heard) -> bool:
+        return self.talk.pick(f"chance {heard.rule.name}", 100) < heard.rule.chance
+
+    def _values(self, heard: Heard) -> dict[str, str]:
+        """What the slots hold, the newest fact of each kind, all facts as one phrase, and the own name."""
+        own = {
+            "self": self.character,
+            "name": self.talk.speaker,
+            "facts": self.notebook.listed(self.language),
+        }
+        newest = {
+            kind: facts[-1].text
+            for kind in self.language.facts
+            if (facts := self.notebook.of(kind, self.language))
+        }
+        # A fact that was told just now is written as facts of its kind are: names with a capital.
+        told = {kind: text for kind, text in newest.items() if kind in heard.rule.remember}
+        values = own | newest | dict(heard.values) | told
+        return {name: value for name, value in values.items() if value}
+
+    def _facts_for(self, heard: Heard) -> dict[str, str] | None:
+        """The facts that the rule needs or recalls; None if one is not there."""
+        found: dict[str, str] = {}
+        for kind, template in heard.rule.needs.items():
+            wanted = template.render(heard.values, lambda _keyword: "").lower() if template else ""
+            facts = [fact for fact in self.notebook.of(kind, self.language) if wanted in fact.text.lower()]
+            if not facts:
+                return None
+            found[kind] = facts[-1].text
+        if kind := heard.rule.recall:
+            earlier = self._earlier(kind)
+            if not earlier:
+                return None
+            found[kind] = earlier[self.talk.pick(f"recall {kind}", len(earlier))]
+        return found
+
+    def _earlier(self, kind: str) -> Sequence[str]:
+        """Facts that were told a while ago, and that the companion has not spoken of lately."""
+        now, lately = len(self.talk.turns), " ".join(self.talk.said[-SPOKEN_OF:]).lower()
+        facts = self.notebook.of(kind, self.language)
+        return [fact.text for fact in facts if fact.turn < now - EARLIER and fact.text.lower() not in lately]

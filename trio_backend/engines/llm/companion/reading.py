@@ -1,0 +1,122 @@
+"""A rules file's text to `Companion`. The format is explained at the top of the file that is delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .nodes import Fields, Place, open_page
+from .rule_reading import Scope
+from .rules import Companion, Kind, Language, Manner
+from .sums import Sums
+from .templates import parse_template
+from .words import SCRIPTS, Ear
+
+_LANGUAGE = (
+    *("script", "same", "breaks", "trims", "mirror", "between", "last", "sums", "words"),
+    *("facts", "rules", "questions"),
+)
+
+
+def read_companion(text: str, file: str) -> Companion:
+    """Raises `EngineError`, which names ``file``, the line, and what is wrong there."""
+    page = open_page(text, file)
+    fields = page.fields(("emotions", "manners", "languages"), required=("manners", "languages"))
+    faces = fields.mapping("emotions", Place.texts)
+    manners = {key.text(): _manner(key.text(), place) for key, place in fields["manners"].entries()}
+    languages = tuple(
+        _language(key.text(), place, faces=faces, manners=manners)
+        for key, place in fields["languages"].entries()
+    )
+    if not languages:
+        raise fields["languages"].wrong("at least one language is expected here")
+    return Companion(faces, manners, languages)
+
+
+def _manner(name: str, place: Place) -> Manner:
+    fields = place.fields(("sentences", "asks"), required=("sentences", "asks"))
+    return Manner(name, fields["sentences"].number(1, 10), fields["asks"].number(0, 100))
+
+
+def _language(
+    name: str, place: Place, *, faces: Mapping[str, object], manners: Mapping[str, Manner]
+) -> Language:
+    fields = place.fields(_LANGUAGE, required=("script", "rules"))
+    kinds = {key.text(): _kind(key.text(), entry) for key, entry in fields.entries("facts")}
+    questions = dict(fields.mapping("questions", lambda entry: entry))
+    ear = _ear(fields)
+    scope = Scope(
+        ear=ear,
+        classes=fields.mapping("words", lambda words: "|".join(words.texts())),
+        faces=tuple(faces),
+        manners=tuple(manners),
+        kinds=tuple(kinds),
+        rules=_rule_names(fields["rules"]),
+        questions=tuple(questions),
+    )
+    return Language(
+        name=name,
+        script=_script(fields["script"]),
+        ear=ear,
+        mirror={_sequence(key): value.text() for key, value in fields.entries("mirror")},
+        rules=tuple(scope.rule(entry) for entry in fields["rules"].items()),
+        questions={key: scope.question(key, entry) for key, entry in questions.items()},
+        facts=kinds,
+        sums=fields.read("sums", _sums, Sums()),
+        between=fields.read("between", Place.text, ", "),
+        last=fields.read("last", Place.text, " and "),
+    )
+
+
+def _rule_names(rules: Place) -> tuple[str, ...]:
+    names: dict[str, int] = {}
+    for entry in rules.items():
+        name = entry.mapping(lambda value: value).get("rule")
+        if name is None:
+            raise entry.wrong("a rule needs a name: `rule: NAME`")
+        if name.text() in names:
+            raise name.wrong(f"a rule {name.text()!r} stands in line {names[name.text()]} already")
+        names[name.text()] = entry.line
+    return tuple(names)
+
+
+def _script(place: Place) -> str:
+    if place.text() not in SCRIPTS:
+        raise place.wrong(f"the script is one of {', '.join(SCRIPTS)}, not {place.text()!r}")
+    return place.text()
+
+
+def _kind(name: str, place: Place) -> Kind:
+    fields = place.fields(("listed", "many", "capital"), required=("listed",))
+    listed = parse_template(fields["listed"].text())
+    if listed.names != {name}:
+        raise fields["listed"].wrong(f"it must have {{{name}}} in it, and no other value")
+    many = fields.read("many", Place.switch, True)
+    return Kind(name, listed, many=many, capital=fields.read("capital", Place.switch, False))
+
+
+def _ear(fields: Fields) -> Ear:
+    return Ear(
+        same={key.text().lower(): _sequence(value) for key, value in fields.entries("same")},
+        breaks=_sequences(fields, "breaks"),
+        trims=_sequences(fields, "trims"),
+    )
+
+
+def _sequences(fields: Fields, name: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(_sequence(item) for item in fields[name].items()) if name in fields else ()
+
+
+def _sequence(place: Place) -> tuple[str, ...]:
+    words = Ear().words(place.text())
+    if not words:
+        raise place.wrong(f"there is no word in {place.text()!r}")
+    return words
+
+
+def _sums(place: Place) -> Sums:
+    fields = place.fields(("numbers", "signs", "around"))
+    signs = {key.text(): value.text() for key, value in fields.entries("signs")}
+    for key, value in fields.entries("signs"):
+        if value.text() not in "+-*/":
+            raise value.wrong(f"{key.text()!r} must mean one of + - * /")
+    return Sums(fields.mapping("numbers", Place.text), signs, fields.read("around", Place.texts, ()))

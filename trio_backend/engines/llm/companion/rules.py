@@ -1,0 +1,187 @@
+"""A rules file as frozen values: languages, their rules, questions and facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from .patterns import Captures, Pattern
+from .sums import Sums
+from .templates import Template
+from .words import Clause, Ear, Word, join
+
+ANY_MANNER = "any"
+
+
+@attrs.frozen
+class Sayings:
+    """Variants of one thing to say, by manner; `ANY_MANNER` has those for all."""
+
+    by_manner: Mapping[str, tuple[Template, ...]] = attrs.field(factory=dict)
+
+    def __bool__(self) -> bool:
+        return any(self.by_manner.values())
+
+    @property
+    def all(self) -> tuple[Template, ...]:
+        return tuple(template for variants in self.by_manner.values() for template in variants)
+
+
+@attrs.frozen
+class Rule:
+    """When to say what. The rules file explains each field."""
+
+    name: str
+    line: int
+    rank: int
+    hear: tuple[Pattern, ...] = ()
+    unlike: tuple[Pattern, ...] = ()
+    event: str = ""
+    turn: str = ""
+    needs: Mapping[str, Template | None] = attrs.field(factory=dict)
+    unless: tuple[str, ...] = ()
+    recall: str = ""
+    chance: int = 100
+    remember: Mapping[str, Template] = attrs.field(factory=dict)
+    forget: tuple[str, ...] = ()
+    say: Sayings = attrs.field(factory=Sayings)
+    aside: Sayings = attrs.field(factory=Sayings)
+    then: tuple[str, ...] = ()
+    ask: tuple[str, ...] = ()
+    goto: str = ""
+    again: bool = False
+
+    def match(self, clause: Clause, text: str) -> tuple[Pattern, Captures] | None:
+        """The weightiest pattern that fits, unless one of ``unlike`` fits too."""
+        best: tuple[Pattern, Captures] | None = None
+        for pattern in self.hear:
+            lighter = best is not None and pattern.weight <= best[0].weight
+            if not lighter and (captures := pattern.match(clause, text)) is not None:
+                best = pattern, captures
+        if best and any(pattern.match(clause, text) is not None for pattern in self.unlike):
+            return None
+        return best
+
+
+@attrs.frozen
+class Question:
+    """Something that the companion may ask, and rules for what is answered to it."""
+
+    name: str
+    line: int
+    ask: Sayings
+    topic: bool = False
+    again: bool = False
+    unless: tuple[str, ...] = ()
+    answers: tuple[Rule, ...] = ()
+
+    def place_in(self, said: str) -> int:
+        """Where in ``said`` it was asked; -1 if it was not."""
+        return max((template.place_in(said) for template in self.ask.all), default=-1)
+
+
+@attrs.frozen
+class Kind:
+    """A kind of fact. ``listed`` is how it is told in a list, and whether there may be several."""
+
+    name: str
+    listed: Template
+    many: bool = True
+    capital: bool = False
+
+
+@attrs.frozen
+class Language:
+    """All that is needed to converse in one language."""
+
+    name: str
+    script: str
+    ear: Ear
+    mirror: Mapping[tuple[str, ...], str]
+    rules: tuple[Rule, ...]
+    questions: Mapping[str, Question]
+    facts: Mapping[str, Kind]
+    sums: Sums
+    between: str = ", "
+    last: str = " and "
+    _index: Mapping[str, tuple[Rule, ...]] = attrs.field(init=False, repr=False)
+    _always: tuple[Rule, ...] = attrs.field(init=False, repr=False)
+    _by_name: Mapping[str, Rule] = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        index: dict[str, dict[str, Rule]] = {}
+        always: dict[str, Rule] = {}
+        for rule in self.rules:
+            for pattern in rule.hear:
+                for key in pattern.keys or ():
+                    index.setdefault(key, {})[rule.name] = rule
+                if pattern.keys is None:
+                    always[rule.name] = rule
+        object.__setattr__(self, "_index", {key: tuple(rules.values()) for key, rules in index.items()})
+        object.__setattr__(self, "_always", tuple(always.values()))
+        object.__setattr__(self, "_by_name", {rule.name: rule for rule in self.rules})
+
+    def rule(self, name: str) -> Rule:
+        return self._by_name[name]
+
+    def rules_for(self, clause: Clause) -> Sequence[Rule]:
+        """The rules of which a keyword is in the clause, each once."""
+        found = {rule.name: rule for rule in self._always}
+        for word in clause.words:
+            for rule in self._index.get(word.heard, ()):
+                found[rule.name] = rule
+        return tuple(found.values())
+
+    def question_in(self, said: str) -> Question | None:
+        """The question that was asked last in ``said``."""
+        places = ((question.place_in(said), question) for question in self.questions.values())
+        place, question = max(places, key=lambda found: found[0], default=(-1, None))
+        return question if place >= 0 else None
+
+    def mirrored(self, words: Sequence[Word]) -> str:
+        """``words`` without fillers and with the pronouns turned round: "my cat" as "your cat"."""
+        words, at, turned = self.ear.trimmed(words), 0, list[str]()
+        while at < len(words):
+            for length in (3, 2, 1):
+                sequence = tuple(word.heard for word in words[at : at + length])
+                if len(sequence) == length and sequence in self.mirror:
+                    turned.append(self.mirror[sequence])
+                    break
+            else:
+                length = 1
+                turned.append(words[at].shown)
+            at += length
+        return join(turned)
+
+    def listing(self, items: Sequence[str]) -> str:
+        """``items`` as one phrase."""
+        if len(items) < 2:
+            return "".join(items)
+        return self.between.join(items[:-1]) + self.last + items[-1]
+
+
+@attrs.frozen
+class Manner:
+    """How much is said: at most ``sentences`` a reply, a question back in ``asks`` of a hundred."""
+
+    name: str
+    sentences: int
+    asks: int
+
+
+@attrs.frozen
+class Companion:
+    """A whole rules file. The first language is the one that stands in for languages it does not speak."""
+
+    faces: Mapping[str, tuple[str, ...]]
+    manners: Mapping[str, Manner]
+    languages: tuple[Language, ...]
+
+    def face(self, keyword: str, emotions: Sequence[str]) -> str:
+        """How a character with these emotions writes ``[keyword]``; nothing if it has no such face."""
+        found = next((name for name in self.faces.get(keyword, (keyword,)) if name in emotions), "")
+        return f"[{found}] " if found else ""
+
+    def language_of(self, script: str) -> Language | None:
+        return next((language for language in self.languages if language.script == script), None)

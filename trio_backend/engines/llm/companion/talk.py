@@ -1,0 +1,113 @@
+"""What is read of a prompt: who said what, no more of it than can be read in a moment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import attrs
+
+from ...base import Message, Prompt
+from .templates import plain
+
+NUDGE = "nudge"
+"""The name of a user message that no user wrote: the companion is to speak of its own accord."""
+
+LONGEST = 1_200
+"""Characters that are read of one message. Nobody types more than this to be talked with."""
+
+FARTHEST = 12_000
+"""Characters of the user's that are read in all, the newest first: two or three hundred messages."""
+
+REPLIES = 40
+"""Replies of the companion's own that it looks at, so as not to say a thing twice."""
+
+_ENDED = re.compile(r"[.!?…。！？~～)）\]\"'”’」』:：\W]\s*$")
+
+
+@attrs.frozen
+class Turn:
+    """One message of the user, and the companion's ``before`` it, as `plain` leaves it."""
+
+    text: str
+    before: str
+
+
+@attrs.frozen
+class Talk:
+    """A conversation as the companion sees it.
+
+    ``turns`` are those of the person who spoke last, oldest first; the last of them is to be answered,
+    unless ``nudged``. ``said`` are the companion's own replies, as `plain` leaves them.
+    """
+
+    turns: tuple[Turn, ...]
+    said: tuple[str, ...]
+    nudged: bool = False
+    picture: bool = False
+    whole: int = 0
+    cut_short: bool = False
+    speaker: str = ""
+    seed: bytes = b""
+
+    @property
+    def text(self) -> str:
+        """What is to be answered."""
+        return "" if self.nudged else self.turns[-1].text
+
+    @property
+    def before(self) -> str:
+        return self.said[-1] if self.said else ""
+
+    def pick(self, purpose: str, count: int) -> int:
+        """A number in [0, count) that only this conversation and ``purpose`` decide."""
+        return int.from_bytes(blake2b(purpose.encode(), key=self.seed, digest_size=8).digest()) % count
+
+
+def read_talk(prompt: Prompt) -> Talk:
+    """The part of ``prompt`` that is read; its time is bounded whatever the prompt's length."""
+    last = prompt.messages[-1] if prompt.messages else None
+    nudged = last is None or last.role == "assistant" or last.name == NUDGE
+    speaker = "" if last is None or nudged else last.name
+    recent = _recent(prompt.messages)
+    said = tuple(plain(message.content[:LONGEST]) for message in recent if message.role == "assistant")
+    return Talk(
+        turns=_turns(recent, speaker),
+        said=said[-REPLIES:],
+        nudged=nudged,
+        picture=last is not None and not nudged and bool(last.images),
+        whole=0 if last is None else len(last.content),
+        cut_short=bool(said) and not _ENDED.search(said[-1][-20:]),
+        speaker=speaker,
+        seed=_seed(recent),
+    )
+
+
+def _recent(messages: Sequence[Message]) -> list[Message]:
+    recent: list[Message] = []
+    left = FARTHEST
+    for message in reversed(messages):
+        if left <= 0:
+            break
+        left -= min(len(message.content), LONGEST) + 20 if message.role == "user" else 20
+        recent.append(message)
+    return recent[::-1]
+
+
+def _turns(recent: Sequence[Message], speaker: str) -> tuple[Turn, ...]:
+    turns: list[Turn] = []
+    before = ""
+    for message in recent:
+        if message.role == "assistant":
+            before = plain(message.content[:LONGEST])
+        elif message.name == speaker:
+            turns.append(Turn(message.content[:LONGEST], before))
+    return tuple(turns)
+
+
+def _seed(recent: Sequence[Message]) -> bytes:
+    seed = blake2b(digest_size=16)
+    for message in recent:
+        seed.update(f"{message.role}:{message.content[:LONGEST]}\n".encode("utf-8", "surrogatepass"))
+    return seed.digest()

@@ -1,0 +1,151 @@
+"""Text as a person typed it, cut into clauses and words in a normal form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
+
+HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+
+SCRIPTS = ("latin", "han")
+"""The scripts by which languages are told apart."""
+
+_LATIN_LIKE = rf"[^\W{HAN}]"
+_PIECE = re.compile(
+    rf"(?P<han>[{HAN}])"
+    rf"|(?P<word>{_LATIN_LIKE}+(?:['’&-]{_LATIN_LIKE}+|\.\d+)*[+#]*)"
+    r"|(?P<face>[:;=]['’]?-?[()DPpO3/]|<3|\^_?\^|[\u2600-\u27bf\u2b50\U0001f000-\U0001faff])"
+    r"|(?P<ask>[?？])"
+    r"|(?P<stop>[.!,;:…\n。！，；：、()（）\[\]~～—])"
+)
+_DRAWN_OUT = re.compile(r"([^\W\d])\1{2,}")
+_LAUGHTER = re.compile(r"^(ha|he|hi|ja|lo)\1+[hl]?$")
+
+
+@attrs.frozen
+class Word:
+    """One word, or one Chinese character, or one emoji: as it is matched, and as it was written."""
+
+    heard: str
+    shown: str
+
+
+@attrs.frozen
+class Clause:
+    """A part of a message that is matched as a whole; ``asked`` if a question mark ended it."""
+
+    words: tuple[Word, ...]
+    asked: bool = False
+
+    @property
+    def text(self) -> str:
+        """Every word with one space behind it."""
+        return "".join(f"{word.heard} " for word in self.words)
+
+
+@attrs.frozen
+class Ear:
+    """How one language is heard.
+
+    ``same`` says which words are read as which others, ``breaks`` before which words a clause ends
+    (of which the first, a conjunction, is dropped), ``trims`` what is no part of what was meant when
+    it stands at the end.
+    """
+
+    same: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    breaks: Sequence[tuple[str, ...]] = ()
+    trims: Sequence[tuple[str, ...]] = ()
+
+    def clauses(self, text: str) -> tuple[Clause, ...]:
+        """The clauses of ``text`` that have words, in order."""
+        if text.isupper():
+            text = text.lower()
+        whole = (Clause(tuple(words), asked) for words, asked in self._between_stops(text) if words)
+        return tuple(part for clause in whole for part in self._broken(clause))
+
+    def words(self, text: str) -> tuple[str, ...]:
+        """The words of ``text`` in their normal form, for a pattern."""
+        return tuple(word.heard for clause in self.clauses(text) for word in clause.words)
+
+    def trimmed(self, words: Sequence[Word]) -> tuple[Word, ...]:
+        """``words`` without the fillers at their end, unless nothing else is there."""
+        rest = tuple(words)
+        while (shorter := self._shorter(rest)) != rest:
+            rest = shorter
+        return rest
+
+    def _shorter(self, words: tuple[Word, ...]) -> tuple[Word, ...]:
+        for trim in self.trims:
+            if len(words) > len(trim) and tuple(word.heard for word in words[-len(trim) :]) == trim:
+                return words[: -len(trim)]
+        return words
+
+    def _between_stops(self, text: str) -> Iterator[tuple[list[Word], bool]]:
+        words: list[Word] = []
+        for piece in _PIECE.finditer(text):
+            if piece.lastgroup in ("ask", "stop"):
+                yield words, piece.lastgroup == "ask"
+                words = []
+            else:
+                words += self._heard(piece[0], first=not words)
+        yield words, False
+
+    def _heard(self, piece: str, *, first: bool) -> list[Word]:
+        plain = _normal(piece)
+        heard = self.same.get(plain, (plain,))
+        if heard != (plain,):
+            return [Word(word, piece if len(heard) == 1 and _is_han(piece) else word) for word in heard]
+        # A capital at the start of a sentence says nothing; elsewhere it is part of a name.
+        return [Word(plain, piece.lower() if first and piece.istitle() else piece)]
+
+    def _broken(self, clause: Clause) -> Iterator[Clause]:
+        start, words = 0, clause.words
+        for at in range(1, len(words)):
+            if any(_stands(sequence, words, at) for sequence in self.breaks):
+                yield Clause(words[start:at])
+                start = at + 1
+        yield Clause(words[start:], clause.asked)
+
+
+def join(words: Sequence[str]) -> str:
+    """``words`` as they are written: with spaces, but with none beside a Chinese character."""
+    text = ""
+    for word in words:
+        gap = " " if text and not _is_han(text[-1]) and not _is_han(word[0]) else ""
+        text += gap + word
+    return text
+
+
+def script_of(text: str) -> str:
+    """Which script ``text`` is written in: ``latin``, ``han``, ``other``, or nothing if it has no letters.
+
+    Japanese and Korean count as other, although Chinese characters may be among them.
+    """
+    pieces = [piece[0] for piece in _PIECE.finditer(text) if piece.lastgroup in ("han", "word")]
+    letters = [piece for piece in pieces if piece[0].isalpha()]
+    han = sum(1 for piece in letters if _is_han(piece[0]))
+    foreign = sum(1 for piece in letters if not _is_han(piece[0]) and piece[0] >= "\u0250")
+    if foreign and foreign >= (len(letters) - foreign) / 4:
+        return "other"
+    if han:
+        return "han" if han >= len(letters) - han else "latin"
+    return "latin" if letters else ""
+
+
+def _stands(sequence: tuple[str, ...], words: tuple[Word, ...], at: int) -> bool:
+    return (
+        words[at].heard == sequence[0]
+        and tuple(word.heard for word in words[at : at + len(sequence)]) == sequence
+    )
+
+
+def _normal(piece: str) -> str:
+    """Lower case, straight apostrophes, and "heeello" as "helo", "hahahaha" as "haha"."""
+    plain = _DRAWN_OUT.sub(r"\1", piece.lower().replace("’", "'"))
+    return _LAUGHTER.sub(r"\1\1", plain)
+
+
+def _is_han(text: str) -> bool:
+    return bool(text) and re.match(f"[{HAN}]", text[0]) is not None

@@ -1,0 +1,105 @@
+"""`scripted_llm`: the embedded companion. Converses by rules in a file: no key, no model, no network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import trio
+
+from ...errors import EngineError, SettingsError
+from ..base import Prompt
+from ..settings import Surroundings, between, read_settings
+from .companion.answer import answer
+from .companion.reading import read_companion
+from .companion.rules import Companion
+from .companion.words import HAN
+
+NAMES = ("scripted_llm",)
+
+DELIVERED = "companion.yaml"
+"""The rules that come with the package, used where the configuration's folder has none of its own."""
+
+_LARGEST = 4_000_000
+"""Bytes of a rules file. The one delivered has about 100 kB; what is larger was named by mistake."""
+
+_TOKEN = re.compile(rf"(?:[{HAN}\u3000-\u303f\uff00-\uffef]{{1,2}}|[^\s{HAN}\u3000-\u303f\uff00-\uffef]+)\s*")
+
+
+@attrs.frozen
+class ScriptedConfig:
+    """``token_delay`` is in seconds, so that the companion seems to type; a token is about a word.
+
+    ``manner`` is one of those in the rules file, ``rules`` the file's path.
+    """
+
+    rules: Path
+    manner: str = "warm"
+    token_delay: float = attrs.field(default=0.025, validator=between(0, 10))
+
+
+@attrs.frozen
+class _Settings:
+    rules: str = DELIVERED
+    manner: str = "warm"
+    token_delay: float = 0.025
+
+
+def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> ScriptedConfig:
+    """The settings: ``rules`` (a file, from the configuration's folder), ``manner``, ``token_delay``."""
+    del name
+    given = read_settings(_Settings, settings)
+    return ScriptedConfig(_rules_file(surroundings.folder, given.rules), given.manner, given.token_delay)
+
+
+def _rules_file(folder: Path, name: str) -> Path:
+    candidates = [folder / name]
+    if name == DELIVERED:
+        package = Path(__file__).parents[2]
+        candidates += [package / "_conf" / name, package.parent / "conf" / name]
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is None:
+        raise SettingsError("rules", f"there is no file {str(folder / name)!r}")
+    return found
+
+
+@asynccontextmanager
+async def open(config: ScriptedConfig) -> AsyncIterator[Scripted]:
+    """Read the rules. Raises `EngineError`, which names file and line, where they are wrong."""
+    companion = await trio.to_thread.run_sync(_load, config)
+    yield Scripted(config, companion)
+
+
+def _load(config: ScriptedConfig) -> Companion:
+    file = str(config.rules)
+    try:
+        if config.rules.stat().st_size > _LARGEST:
+            raise EngineError(f"{file}: this is too large to be a rules file")
+        text = config.rules.read_text(encoding="utf-8")
+    except OSError as error:
+        raise EngineError(f"{file}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise EngineError(f"{file}: the file must be UTF-8 text") from error
+    companion = read_companion(text, file)
+    if config.manner not in companion.manners:
+        known = ", ".join(companion.manners)
+        raise EngineError(f"{file}: there is no manner {config.manner!r}; known are: {known}")
+    return companion
+
+
+@attrs.frozen
+class Scripted:
+    """An `Llm` that is a rule machine; all that it knows of a conversation is in the prompt."""
+
+    config: ScriptedConfig
+    _companion: Companion = attrs.field(repr=False)
+
+    @trio.as_safe_channel
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[str, None]:
+        """Word by word (two characters at a time in Chinese), with ``token_delay`` before each."""
+        for token in _TOKEN.findall(answer(self._companion, prompt, self.config.manner)):
+            await trio.sleep(self.config.token_delay)
+            yield token
