@@ -45,10 +45,7 @@ def tests(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """What `prove` finds, kept in benchmarks/latest.json. ``-- --full`` does the whole."""
     session.install("-e", ".")
-    session.run(
-        "trio-backend", "prove", "--json", "benchmarks/latest.json",
-        "--report", "benchmarks/latest.html", *session.posargs,
-    )  # fmt: skip
+    session.run("trio-backend", "prove", "--json", "benchmarks/latest.json", *session.posargs)
 
 
 def _install_programs(session: nox.Session) -> None:

@@ -38,10 +38,9 @@ def draw(series: Series) -> str:
     places = [(across.place(x), up.place(y)) for x, y in series.points]
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(series.name)}">',
-        f'<text class="title" x="{LEFT}" y="18">{escape(series.name)}</text>',
+        f'<text class="title" x="{LEFT}" y="18">{escape(f"{series.name}, {series.y}")}</text>',
         *_grid(up, across),
         _label(WIDTH - RIGHT, HEIGHT - 8, series.x),
-        _label(LEFT - 6, TOP - 4, series.y),
         f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>',
         *(_dots(series, places) if len(places) <= DOTS else []),
         "</svg>",

@@ -13,6 +13,8 @@ Verdict: TypeAlias = Literal["passed", "missed", "skipped", "failed"]
 
 # With this share of a core the load generator itself begins to be what is measured.
 CLIENT_BOUND = 0.85
+LEFT_OVER = " more than before"
+"""How the name of a `Check` ends that says what a server did not clean up."""
 
 
 @attrs.frozen

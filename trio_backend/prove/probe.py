@@ -14,7 +14,7 @@ import psutil
 import trio
 
 from ..observe.stock import open_files
-from .outcome import Check
+from .outcome import LEFT_OVER, Check
 from .visitor import Target
 
 # The kinds of task that do a turn's work.
@@ -96,6 +96,12 @@ class Probe:
         await trio.lowlevel.checkpoint()
         return Sight()
 
+    async def cpu(self) -> float:
+        """Seconds of CPU that the server has used; read without asking it, if that can be."""
+        if self.pid is None:
+            return (await self.look()).cpu
+        return (await trio.to_thread.run_sync(_read_process, self.pid)).cpu
+
     async def _ask(self) -> Sight:
         answer = await self._http.get("/debug/tasks", params={"limit": 0})
         found = msgspec.json.decode(answer.content, type=_Snapshot)
@@ -114,7 +120,7 @@ class Probe:
             while any(count > 0 for count in more.values()):
                 await trio.sleep(LOOK_AGAIN)  # a server has no way to tell us that it has cleaned up
                 more = (await self.look()).more_than(before)
-        return [Check(f"{name} more than before", max(0, count), "", 0) for name, count in more.items()]
+        return [Check(f"{name}{LEFT_OVER}", max(0, count), "", 0) for name, count in more.items()]
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from html import escape
 
 from .chart import draw
 from .ledger import Ledger
-from .outcome import Check, Outcome, number
+from .outcome import LEFT_OVER, Check, Outcome, number
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2330; --paper: #fbfaf7; --line: #d8d4ca; --soft: #6b7280;
@@ -15,7 +15,7 @@ _STYLE = """
   :root { --ink: #e8e6e1; --paper: #16181d; --line: #3a3e47; --soft: #9aa3b2;
           --good: #5fc592; --bad: #ff8a80; --curve: #8ab4ff; } }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-       margin: 2rem auto; max-width: 62rem; padding: 0 1rem; }
+       margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: 0; }
 h2 { font-size: 1.15rem; margin: 2rem 0 .3rem; }
 p { color: var(--soft); margin: .2rem 0 1rem; }
@@ -23,9 +23,10 @@ table { border-collapse: collapse; }
 td, th { text-align: left; padding: .15rem 1.2rem .15rem 0; border-bottom: 1px solid var(--line); }
 th:not(:first-child), td.number { text-align: right; font-variant-numeric: tabular-nums; }
 .passed { color: var(--good); } .missed, .failed { color: var(--bad); } .skipped { color: var(--soft); }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem;
-          margin-top: .8rem; }
-svg { width: 100%; height: auto; max-width: 36rem; }
+.found { display: flex; flex-wrap: wrap; gap: 1rem 2.5rem; align-items: flex-start; }
+.charts { flex: 1 1 22rem; display: grid; gap: 1rem;
+          grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); }
+svg { width: 100%; height: auto; max-width: 34rem; }
 svg text { fill: var(--soft); font-size: 11px; }
 svg .title { fill: var(--ink); font-size: 13px; font-weight: 600; }
 svg line { stroke: var(--line); }
@@ -56,14 +57,28 @@ def _section(outcome: Outcome) -> str:
     head = f'<h2>{escape(outcome.scenario)} <span class="{outcome.verdict}">{outcome.verdict}</span></h2>'
     if outcome.problem or outcome.skipped:
         return f"<section>{head}<p>{escape(outcome.headline)}</p></section>"
-    rows = "".join(_row(check) for check in outcome.checks)
+    rows = "".join(_row(check) for check in outcome.checks if not _nothing_left(check)) + _left_nothing(
+        outcome
+    )
     charts = "".join(draw(series) for series in outcome.series if series.points)
     return (
         f"<section>{head}<p>{outcome.seconds:.0f} s; the load generator used "
         f"{100 * outcome.client_share:.0f} % of a core{_mark(outcome)}</p>"
-        f"<table><tr><th>what</th><th>seen</th><th>at most</th></tr>{rows}</table>"
-        f'<div class="charts">{charts}</div></section>'
+        f'<div class="found"><table><tr><th>what</th><th>seen</th><th>at most</th></tr>{rows}</table>'
+        f'<div class="charts">{charts}</div></div></section>'
     )
+
+
+def _nothing_left(check: Check) -> bool:
+    """Whether it says that of something there is no more than before: that takes no row of its own."""
+    return check.bound == check.value == 0 and check.what.endswith(LEFT_OVER)
+
+
+def _left_nothing(outcome: Outcome) -> str:
+    nothing = [check.what.removesuffix(LEFT_OVER) for check in outcome.checks if _nothing_left(check)]
+    if not nothing:
+        return ""
+    return f'<tr><td colspan="3" class="passed">nothing left over: {escape(", ".join(nothing))}</td></tr>'
 
 
 def _mark(outcome: Outcome) -> str:
