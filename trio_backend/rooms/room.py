@@ -18,6 +18,7 @@ from ..protocol import (
     HeartbeatAck,
     Incoming,
     InterruptSignal,
+    MicFormat,
     QueuePosition,
     TextInput,
     UserInputTranscription,
