@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from trio.testing import MockClock
 
-from tests.rooms.theatre import House, open_house
+from tests.rooms.house import House, open_house
 from trio_backend.config.system import SystemConfig
 
 

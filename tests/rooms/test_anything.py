@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.rooms.theatre import Guest, House, open_house
+from tests.rooms.house import Guest, House, open_house
 from trio_backend.config.system import SystemConfig
 
 SYSTEM = SystemConfig(
@@ -21,8 +21,8 @@ SYSTEM = SystemConfig(
 SENT = {
     "interrupt": "interrupt-signal",
     "nudge": "ai-speak-signal",
-    "wrong": "switch-config",
-    "kill": "delete-history",
+    "wrong": "request-group-info",
+    "kill": "fetch-history-list",
 }
 # What a client is told of its own messages. The rest (`upstream-down`, `engine-error`) is for everybody.
 REASONS = ("queue-full", "turn-failed", "turn-interrupted", "upstream-lost", "message-expired")

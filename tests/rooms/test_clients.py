@@ -11,7 +11,8 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.memory_wire import memory_wire_pair
-from tests.rooms.theatre import END, GREETING, START, House
+from tests.rooms.house import House
+from tests.rooms.theatre import END, GREETING, START
 from trio_backend.config.system import SystemConfig
 from trio_backend.errors import WireClosed
 

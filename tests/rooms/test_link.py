@@ -9,7 +9,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.rooms.theatre import END, GREETING, START, House
+from tests.rooms.house import House
+from tests.rooms.theatre import END, GREETING, START
 from trio_backend.client.backoff import Backoff
 from trio_backend.rooms import link
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import attrs
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock
 
-from tests.rooms.theatre import END, START, House
+from tests.rooms.house import House
+from tests.rooms.theatre import END, START
 from trio_backend.config.system import SystemConfig
 from trio_backend.rooms import room as room_module
 from trio_backend.rooms.rooms import RoomsStatistics
@@ -176,67 +177,6 @@ async def test_the_first_to_have_played_it_counts(autojump_clock: MockClock, hou
     await trio.sleep(10)
     assert [play.ended for play in house.theatre.plays] == [2]
     assert END in ann.heard
-
-
-@pytest.mark.parametrize("how", ["60", "hang", "sing", "mute"])
-async def test_an_interrupt_frees_the_room_at_once(autojump_clock: MockClock, house: House, how: str) -> None:
-    """Anybody's, whatever the turn is at; the others are told, and the next message begins."""
-    ann, bob = await house.enter(), await house.enter()
-    await ann.say(f"x {how}", "y 1")
-    await trio.sleep(1)
-    await bob.send("interrupt-signal", text="so far")
-    await trio.sleep(30)
-
-    assert [play.began for play in house.theatre.plays if play.text == "y 1"] == [1]
-    assert {"type": "interrupt-signal", "text": "so far"} in ann.heard
-    assert ann.heard[-1] == END
-    assert "interrupt-signal" not in bob.types
-    assert not house.theatre.superseded
-
-
-async def test_the_end_of_an_interrupted_turn_is_not_taken_for_the_next_ones(
-    autojump_clock: MockClock, house: House
-) -> None:
-    """A turn that ends by itself while the interrupt is on its way does not free the room twice."""
-    ann = await house.enter()
-    for _ in range(20):
-        await ann.say("x 1")
-        await trio.sleep(1)
-        # At this very moment the turn ends, too.
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(ann.send, "interrupt-signal")
-            nursery.start_soon(ann.say, "y 5", "z 1")
-        await trio.sleep(20)
-    assert not house.theatre.superseded
-    assert house.theatre.texts == ["x 1", "y 5", "z 1"] * 20
-
-
-async def test_who_speaks_without_the_queue_is_not_interrupted(
-    autojump_clock: MockClock, house: House
-) -> None:
-    """A turn that a microphone or the character itself began has its time, and messages wait for it."""
-    ann, bob = await house.enter(), await house.enter()
-    await ann.send("ai-speak-signal")
-    await wait_all_tasks_blocked()
-    await bob.say("x 1")
-    await trio.sleep(60)
-
-    assert [(play.text, play.began) for play in house.theatre.plays] == [("x 1", 5)]
-    assert not house.theatre.superseded
-
-
-async def test_a_message_overtakes_nobody_who_begins_at_the_same_moment(
-    autojump_clock: MockClock, house: House
-) -> None:
-    """A message sent while a nudge is on its way: its own turn is told from the nudge's."""
-    ann, bob = await house.enter(), await house.enter()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(ann.send, "ai-speak-signal")
-        nursery.start_soon(bob.say, "x 10", "y 1")
-    await trio.sleep(60)
-
-    plays = [(play.text, play.ended - play.began, play.how) for play in house.theatre.plays]
-    assert plays == [("x 10", 10, "ended"), ("y 1", 1, "ended")]
 
 
 async def test_the_last_client_ends_the_turn_and_empties_the_queue(
