@@ -30,7 +30,9 @@ def blocks(language: str) -> list[str]:
 
 def row(bound: Bound) -> str:
     """A row of the table of bounds."""
-    cells = (f"`{bound.key}`", f"{bound.default:g} {bound.unit}", bound.help, bound.when_full)
+    mebibytes = bound.unit == "bytes" and bound.default >= 2**20
+    default = f"{bound.default / 2**20:g} MiB" if mebibytes else f"{bound.default:g} {bound.unit}"
+    cells = (f"`{bound.key}`", default, bound.help, bound.when_full)
     return f"| {' | '.join(cells)} |"
 
 

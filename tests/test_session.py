@@ -255,7 +255,7 @@ async def test_a_character_that_cannot_come_is_tried_again_at_the_next_input(
 async def test_ten_rapid_switches_end_in_the_last(
     autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
 ) -> None:
-    """Engines that take 5 s: ten quick switches are over 5 s after the tenth, with nothing of the others left."""
+    """With engines that take 5 s they are over 5 s after the tenth, and nothing of the others is left."""
     names = [f"c{n}" for n in range(10)]
     others = {f"{name}.yaml": slow_one(name) for name in names}
     async with open_backend(attrs.evolve(premises, cast=MemoryCast(premises.cast.base, others))) as backend:

@@ -6,13 +6,13 @@ import re
 
 import msgspec
 
-# Our encoder and the old backend's put the type first. What is long (sound, pictures) need not be parsed then.
+# Our encoder and the old backend's put the type first: what is long (sound, pictures) need not be parsed.
 _TYPE = re.compile(r'\{\s*"type"\s*:\s*"([^"\\]*)"\s*[,}]')
 _SHORT = 1024
 
 
 class Glimpse(msgspec.Struct, frozen=True):
-    """The fields of a server's message that whoever passes it on looks at. ``text`` only of short messages."""
+    """The fields that whoever passes a server's message on looks at. ``text`` only of short messages."""
 
     type: str = ""
     text: str = ""
