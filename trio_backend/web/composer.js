@@ -11,19 +11,18 @@ const MOST_PICTURES = 4, MOST_LINES = 50;
 
 export class Composer {
   /**
-   * @param {(id: string) => HTMLElement} find
    * @param {{send: (text: string, pictures: Picture[]) => boolean, stop: () => void, tell: (words: string) => void}} outward
    *   `send` is false if it could not be sent: then everything stays where it is; `stop` is for sending nothing
    */
   constructor(find, outward) {
-    this.form = /** @type {HTMLFormElement} */ (find("composer"));
-    this.text = /** @type {HTMLTextAreaElement} */ (find("text"));
+    this.form = find("composer");
+    this.text = find("text");
     this.tray = find("pictures");
     this.menu = find("attach-menu");
     this.attach = find("attach");
-    this.file = /** @type {HTMLInputElement} */ (find("file"));
-    this.camera = /** @type {HTMLDialogElement} */ (find("camera"));
-    this.view = /** @type {HTMLVideoElement} */ (find("camera-view"));
+    this.file = find("file");
+    this.camera = find("camera");
+    this.view = find("camera-view");
     this.outward = outward;
     /** @type {Picture[]} */ this.pictures = [];
     /** What was sent before; `at` is where in it the arrow keys are. @type {string[]} */
@@ -55,7 +54,7 @@ export class Composer {
     this.#write("");
   }
 
-  #write(/** @type {string} */ text) {
+  #write(text) {
     this.text.value = text;
     remember({ draft: text });
     this.#grow();
@@ -92,7 +91,7 @@ export class Composer {
     });
   }
 
-  #recall(/** @type {KeyboardEvent} */ event, /** @type {number} */ at) {
+  #recall(event, at) {
     if (at < 0 || at > this.lines.length) return;
     event.preventDefault();
     this.at = at;
@@ -100,7 +99,7 @@ export class Composer {
     this.text.setSelectionRange(this.text.value.length, this.text.value.length);
   }
 
-  #listenToPictures(/** @type {(id: string) => HTMLElement} */ find) {
+  #listenToPictures(find) {
     addEventListener("paste", (event) => this.#addFiles(event.clipboardData?.files, "clipboard", event));
     addEventListener("dragover", (event) => {
       event.preventDefault();
@@ -128,7 +127,7 @@ export class Composer {
     });
   }
 
-  async #addFiles(/** @type {FileList|null|undefined} */ files, /** @type {Picture["source"]} */ source, /** @type {Event} */ event = new Event("none")) {
+  async #addFiles(files, source, event = new Event("none")) {
     // A drop that nobody takes would make the browser leave the page for the file.
     if (event.type === "drop" || files?.length) event.preventDefault();
     for (const file of [...(files ?? [])].slice(0, MOST_PICTURES + 1)) {
@@ -157,7 +156,7 @@ export class Composer {
     }
   }
 
-  #add(/** @type {string} */ data, /** @type {Picture["source"]} */ source) {
+  #add(data, source) {
     if (this.pictures.length >= MOST_PICTURES) return this.outward.tell(say("manyPictures"));
     this.pictures.push({ source, data, mime_type: "image/jpeg" });
     this.#showPictures();
@@ -183,8 +182,8 @@ export class Composer {
   }
 
   #listenToMenu() {
-    const items = /** @type {HTMLElement[]} */ ([...this.menu.querySelectorAll("[role=menuitem]")]);
-    const show = (/** @type {boolean} */ open) => {
+    const items = [...this.menu.querySelectorAll("[role=menuitem]")];
+    const show = (open) => {
       this.menu.hidden = !open;
       this.attach.setAttribute("aria-expanded", String(open));
       if (open) items[0].focus();
@@ -196,14 +195,14 @@ export class Composer {
     });
     this.menu.addEventListener("keydown", (event) => {
       const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-      const at = items.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+      const at = items.indexOf(document.activeElement);
       if (step) items.at((at + step) % items.length)?.focus();
       if (event.key === "Escape") this.attach.focus();
       if (event.key === "Escape" || event.key === "Tab") show(false);
       if (step || event.key === "Escape") event.preventDefault();
     });
     addEventListener("pointerdown", (event) => {
-      const target = /** @type {Node} */ (event.target);
+      const target = event.target;
       if (!this.menu.contains(target) && !this.attach.contains(target)) show(false);
     });
   }

@@ -52,7 +52,7 @@ export class Connection extends EventTarget {
   }
 
   /** Send samples as they are. */
-  sendBytes(/** @type {ArrayBuffer} */ bytes) {
+  sendBytes(bytes) {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(bytes);
   }
 
@@ -61,7 +61,7 @@ export class Connection extends EventTarget {
     return this.socket?.bufferedAmount ?? 0;
   }
 
-  #take(/** @type {unknown} */ data) {
+  #take(data) {
     this.heard = performance.now();
     if (typeof data !== "string") return;
     let message;
@@ -76,7 +76,7 @@ export class Connection extends EventTarget {
     if (typeof message?.type === "string") this.dispatchEvent(new CustomEvent("message", { detail: message }));
   }
 
-  #retry(/** @type {number} */ code) {
+  #retry(code) {
     // 1008: we were too fast for the server, so be slow now.
     const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.tries) * (code === 1008 ? 4 : 1);
     // Jitter, so that a restarted server is not met by all its pages at once.
@@ -110,7 +110,7 @@ export class Connection extends EventTarget {
     this.socket = null;
   }
 
-  #tell(/** @type {Link} */ link, /** @type {number} */ seconds) {
+  #tell(link, seconds) {
     this.link = link;
     this.dispatchEvent(new CustomEvent("link", { detail: { link, seconds } }));
   }

@@ -25,7 +25,7 @@ export function make(tag, name = "", text = "") {
 }
 
 /** An avatar's picture; its owner's initial where there is none, or none that loads. */
-function portrait(/** @type {string} */ name, /** @type {string|null|undefined} */ file, /** @type {(path: string) => URL} */ at) {
+function portrait(name, file, at) {
   const initial = make("span", "avatar", [...name.trim()][0] ?? "·");
   initial.setAttribute("aria-hidden", "true");
   if (!file) return initial;
@@ -98,7 +98,7 @@ export class Conversation {
   }
 
   /** Add one sentence of the character to its bubble. @returns {HTMLElement} the sentence */
-  sentence(/** @type {Speech} */ speech, /** @type {boolean} */ thought) {
+  sentence(speech, thought) {
     const words = this.#open(speech);
     const before = words.textContent ?? "";
     const gap = join(before.slice(-1), speech.text).length - before.slice(-1).length - speech.text.length;
@@ -110,12 +110,12 @@ export class Conversation {
   }
 
   /** This sentence has been spoken. */
-  spoken(/** @type {HTMLElement} */ sentence) {
+  spoken(sentence) {
     sentence.classList.remove("now");
   }
 
   /** Somebody cut in: the current sentence ends where it was cut, and the bubble says so. */
-  cut(/** @type {HTMLElement|null} */ sentence, /** @type {string} */ heard) {
+  cut(sentence, heard) {
     if (sentence) {
       sentence.textContent = heard;
       sentence.classList.remove("now");
@@ -151,7 +151,7 @@ export class Conversation {
   }
 
   /** The bubble of this speaker, a new one if another spoke last. Returns where its words go. */
-  #open(/** @type {Speech} */ { name, avatar }) {
+  #open({ name, avatar }) {
     const owner = name ?? "";
     const open = this.bubble?.dataset.owner === owner ? this.bubble : null;
     const entry = open ?? make("div", "entry ai");
@@ -164,10 +164,10 @@ export class Conversation {
       this.#add(entry);
       this.bubble = entry;
     }
-    return /** @type {HTMLElement} */ (entry.querySelector(".words"));
+    return entry.querySelector(".words");
   }
 
-  #add(/** @type {HTMLElement} */ entry) {
+  #add(entry) {
     this.log.append(entry);
     while (this.log.childElementCount > MOST) this.log.firstElementChild?.remove();
     if (this.tools.size > MOST) this.tools.clear();

@@ -7,12 +7,6 @@ import { isThought } from "./playback.js";
 
 /** Emits "turn" (detail: the Turn) and "ended" when a turn is over. */
 export class Dialogue extends EventTarget {
-  /**
-   * @param {import("./connection.js").Connection} connection
-   * @param {import("./playback.js").Playback} playback
-   * @param {import("./conversation.js").Conversation} conversation
-   * @param {import("./stage.js").Stage} stage
-   */
   constructor(connection, playback, conversation, stage) {
     super();
     this.connection = connection;
@@ -27,8 +21,8 @@ export class Dialogue extends EventTarget {
     /** The sentences that are on the page and not yet spoken to their end. @type {Map<object, HTMLElement>} */
     this.shown = new Map();
     /** @type {Turn} */ this.turn = "idle";
-    playback.addEventListener("start", (event) => this.#start(/** @type {CustomEvent} */ (event).detail));
-    playback.addEventListener("end", (event) => this.#end(/** @type {CustomEvent} */ (event).detail));
+    playback.addEventListener("start", (event) => this.#start(event.detail));
+    playback.addEventListener("end", (event) => this.#end(event.detail));
     playback.addEventListener("idle", () => this.#settle());
   }
 
@@ -74,7 +68,7 @@ export class Dialogue extends EventTarget {
     }
   }
 
-  #control(/** @type {string} */ text) {
+  #control(text) {
     if (text === "conversation-chain-start") {
       this.running = true;
       this.deaf = this.awaited = false;
@@ -89,7 +83,7 @@ export class Dialogue extends EventTarget {
     }
   }
 
-  #audio(/** @type {any} */ message) {
+  #audio(message) {
     const speech = message.display_text ?? { text: "" };
     const line = {
       text: String(speech.text ?? ""), audio: typeof message.audio === "string" ? message.audio : null,
@@ -99,7 +93,7 @@ export class Dialogue extends EventTarget {
     this.playback.add(line);
   }
 
-  #start(/** @type {any} */ line) {
+  #start(line) {
     const { speech, forwarded, expressions } = line.extra;
     if (line.text) this.shown.set(line, this.conversation.sentence(speech, isThought(line)));
     this.stage.feel(expressions);
@@ -108,7 +102,7 @@ export class Dialogue extends EventTarget {
     this.#settle();
   }
 
-  #end(/** @type {object} */ line) {
+  #end(line) {
     const sentence = this.shown.get(line);
     if (sentence) this.conversation.spoken(sentence);
     this.shown.delete(line);
@@ -127,7 +121,7 @@ export class Dialogue extends EventTarget {
   }
 
   /** A bubble is closed when its last sentence has been spoken, not when the server has sent it. */
-  #afterPlaying(/** @type {() => void} */ then) {
+  #afterPlaying(then) {
     if (this.playback.busy) this.playback.addEventListener("idle", then, { once: true });
     else then();
   }

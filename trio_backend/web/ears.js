@@ -11,8 +11,6 @@ const TAP = 300;
 export class Ears {
   /**
    * @param {HTMLElement} button
-   * @param {import("./connection.js").Connection} connection
-   * @param {import("./settings.js").Settings} settings
    * @param {{bargeIn: () => void, tell: (words: string) => void, pictures: () => unknown[], changed: () => void}} outward
    */
   constructor(button, connection, settings, outward) {
@@ -27,13 +25,13 @@ export class Ears {
     this.bytesFor = "";
     /** Starting and stopping wait for each other: presses may come faster than microphones open. */
     this.work = Promise.resolve();
-    this.microphone.addEventListener("chunk", (event) => this.#send(/** @type {CustomEvent} */ (event).detail));
-    this.microphone.addEventListener("level", (event) => button.style.setProperty("--level", String(1 + /** @type {CustomEvent} */ (event).detail * .7)));
+    this.microphone.addEventListener("chunk", (event) => this.#send(event.detail));
+    this.microphone.addEventListener("level", (event) => button.style.setProperty("--level", String(1 + event.detail * .7)));
     this.microphone.addEventListener("gone", () => this.shut());
     this.#listen();
     this.#name();
     settings.addEventListener("change", (event) => {
-      const changed = /** @type {CustomEvent} */ (event).detail;
+      const changed = event.detail;
       if (changed === "listening" || changed === "device") this.shut();
       if (changed === "listening") this.#name();
     });
@@ -46,7 +44,7 @@ export class Ears {
   /** The server would like to hear: listen again if that was on before and needs no question to the person. */
   async startAsBefore() {
     if (!this.settings.choices.earOpen || this.settings.choices.listening !== "free" || !Microphone.possible || this.listening) return;
-    const permission = await navigator.permissions?.query({ name: /** @type {PermissionName} */ ("microphone") }).catch(() => null);
+    const permission = await navigator.permissions?.query({ name: "microphone" }).catch(() => null);
     if (permission?.state === "granted") this.#open("free");
   }
 
@@ -80,7 +78,7 @@ export class Ears {
     this.shut();
   }
 
-  #open(/** @type {"free"|"hold"} */ mode) {
+  #open(mode) {
     if (!Microphone.possible) return this.outward.tell(say(isSecureContext ? "micMissing" : "micInsecure"));
     this.#become(mode);
     this.#queue(async () => {
@@ -96,7 +94,7 @@ export class Ears {
     });
   }
 
-  #queue(/** @type {() => Promise<void>} */ job) {
+  #queue(job) {
     this.work = this.work.then(job, job);
   }
 
@@ -104,7 +102,7 @@ export class Ears {
     return this.mode === "hold" ? "mic-audio-data" : "raw-audio-data";
   }
 
-  #send(/** @type {Float32Array} */ samples) {
+  #send(samples) {
     if (!this.listening || this.connection.waiting > MOST_WAITING) return;
     if (this.bytesFor === this.#kind) {
       const pcm = Int16Array.from(samples, (sample) => Math.round(sample * 32767));
@@ -114,7 +112,7 @@ export class Ears {
     this.connection.send({ type: this.#kind, audio: Array.from(samples, (sample) => Math.round(sample * 1e5) / 1e5) });
   }
 
-  #become(/** @type {"shut"|"free"|"hold"} */ mode) {
+  #become(mode) {
     this.mode = mode;
     this.button.setAttribute("aria-pressed", String(mode !== "shut"));
     this.#name();

@@ -39,7 +39,7 @@ const ALSO = {
  * @returns {string|null}
  */
 export function feelingOf(value, emotionMap) {
-  const known = (/** @type {string} */ word) => {
+  const known = (word) => {
     const plain = word.toLowerCase();
     if (plain in FEELINGS) return plain;
     return Object.hasOwn(ALSO, plain) ? ALSO[plain] : null;
@@ -50,11 +50,11 @@ export function feelingOf(value, emotionMap) {
   return Object.keys(FEELINGS).find((feeling) => meant.includes(feeling)) ?? null;
 }
 
-const mix = (/** @type {number} */ a, /** @type {number} */ b, /** @type {number} */ share) => a + (b - a) * share;
-const fixed = (/** @type {number} */ x) => Math.round(x * 10) / 10;
+const mix = (a, b, share) => a + (b - a) * share;
+const fixed = (x) => Math.round(x * 10) / 10;
 
 /** Two or three sines of unrelated length: a wandering that never repeats to the eye, in -1..1. */
-const wander = (/** @type {number} */ t) => (Math.sin(t) + Math.sin(t * 1.73 + 1) + Math.sin(t * .61 + 4)) / 3;
+const wander = (t) => (Math.sin(t) + Math.sin(t * 1.73 + 1) + Math.sin(t * .61 + 4)) / 3;
 
 export class Face {
   /**
@@ -64,7 +64,7 @@ export class Face {
   constructor(svg, loudness) {
     this.svg = svg;
     this.loudness = loudness;
-    const all = (/** @type {string} */ selector) => /** @type {SVGElement[]} */ ([...svg.querySelectorAll(selector)]);
+    const all = (selector) => [...svg.querySelectorAll(selector)];
     this.parts = {
       breath: all(".breath"), head: all(".head"), back: all(".back"), features: all(".features"), front: all(".front"),
       shapes: all(".eye-shape"), tops: all(".eye-top"), bottoms: all(".eye-bottom"), irises: all(".iris"),
@@ -84,20 +84,24 @@ export class Face {
   }
 
   /** Show a feeling by one of the eight names. */
-  feel(/** @type {string} */ name) {
+  feel(name) {
     this.target = { ...NEUTRAL, ...FEELINGS[name] };
     this.svg.dataset.feeling = name;
   }
 
-  /** Hair, in words such as "long parted"; what they do not say goes by a number, the same each time. */
-  dress(/** @type {string} */ words, /** @type {number} */ seed) {
-    const pick = (/** @type {string[]} */ cuts, /** @type {number} */ number) => cuts.find((cut) => words.includes(cut)) ?? cuts[number % cuts.length];
-    this.svg.dataset.back = pick(["bob", "long", "buns", "tails"], seed);
-    this.svg.dataset.front = pick(["fringe", "parted"], seed >> 2);
+  /**
+   * Hair and what is worn, in words such as "long parted" and "monocle tie". Hair of which nothing is said goes
+   * by a number, the same each time.
+   */
+  dress(hair, wears, seed) {
+    const pick = (cuts, usual) => cuts.find((cut) => hair.includes(cut)) ?? cuts[usual];
+    this.svg.dataset.back = pick(["bob", "long", "buns", "short", "none"], seed % 3);
+    this.svg.dataset.front = pick(["fringe", "parted", "swept", "none"], (seed >> 2) % 2);
+    this.svg.dataset.wears = wears;
   }
 
   /** Look at the pointer, for as long as it has moved lately. */
-  #look(/** @type {PointerEvent} */ event) {
+  #look(event) {
     const box = this.svg.getBoundingClientRect();
     if (!box.width) return;
     const x = (event.clientX - box.left - box.width / 2) / innerWidth * 2;
@@ -105,7 +109,7 @@ export class Face {
     this.pointer = { x: Math.max(-1, Math.min(1, x)), y: Math.max(-1, Math.min(1, y)), until: performance.now() + 6000 };
   }
 
-  #frame(/** @type {number} */ time) {
+  #frame(time) {
     requestAnimationFrame((next) => this.#frame(next));
     const loud = this.loudness();
     // Thirty frames a second are plenty for breathing; speech gets all of them.
@@ -113,14 +117,14 @@ export class Face {
     const passed = Math.min(.1, (time - this.last) / 1000);
     this.last = time;
     const quick = this.still.matches ? 1 : 1 - Math.exp(-passed * 9);
-    for (const key of /** @type {(keyof Feeling)[]} */ (Object.keys(NEUTRAL))) this.now[key] = mix(this.now[key], this.target[key], quick);
+    for (const key of Object.keys(NEUTRAL)) this.now[key] = mix(this.now[key], this.target[key], quick);
     // A mouth opens faster than it shuts.
     this.mouth = mix(this.mouth, loud, 1 - Math.exp(-passed * (loud > this.mouth ? 38 : 20)));
     this.#aim(time, passed);
     this.#draw(time / 1000);
   }
 
-  #aim(/** @type {number} */ time, /** @type {number} */ passed) {
+  #aim(time, passed) {
     const seconds = time / 1000;
     const calm = this.still.matches;
     const to = calm ? { x: 0, y: 0 } : time < this.pointer.until ? this.pointer
@@ -131,12 +135,12 @@ export class Face {
   }
 
   /** How far the lids are open in a blink that takes 0.2 s, 1..0..1. */
-  #blink(/** @type {number} */ seconds) {
+  #blink(seconds) {
     const into = (seconds - this.blinkAt) / .2;
     return this.still.matches || into < 0 || into > 1 ? 1 : Math.abs(into * 2 - 1) ** 1.5;
   }
 
-  #draw(/** @type {number} */ seconds) {
+  #draw(seconds) {
     const { parts, now, gaze } = this;
     const moving = this.still.matches ? 0 : 1;
     const breath = Math.sin(seconds * 1.5) * moving;
@@ -154,7 +158,7 @@ export class Face {
     set(parts.sweat, "opacity", now.sweat.toFixed(2));
   }
 
-  #drawEyes(/** @type {number} */ blink) {
+  #drawEyes(blink) {
     const { parts, now, gaze } = this;
     const bottom = mix(50, -14, now.squint);
     // A shut lid meets the lower one: "‿" in a blink, "⌒" where joy has raised it.
@@ -180,6 +184,6 @@ export class Face {
 }
 
 /** Touch the page only where something changed: an attribute that is set again is drawn again. */
-function set(/** @type {SVGElement[]} */ elements, /** @type {string} */ name, /** @type {string} */ value) {
+function set(elements, name, value) {
   for (const element of elements) if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }

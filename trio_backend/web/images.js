@@ -14,7 +14,7 @@ export async function shrink(blob) {
 }
 
 /** One frame of a running video. */
-export function frameOf(/** @type {HTMLVideoElement} */ video) {
+export function frameOf(video) {
   return draw(video, video.videoWidth, video.videoHeight);
 }
 
@@ -32,11 +32,11 @@ export async function lookAtScreen() {
   }
 }
 
-export function stop(/** @type {MediaStream} */ stream) {
+export function stop(stream) {
   for (const track of stream.getTracks()) track.stop();
 }
 
-function draw(/** @type {CanvasImageSource} */ image, /** @type {number} */ width, /** @type {number} */ height) {
+function draw(image, width, height) {
   const scale = Math.min(1, LONGEST / Math.max(width, height));
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(width * scale));

@@ -26,7 +26,7 @@ speak(settings.choices.language);
 
 const connection = new Connection(() => settings.socket);
 const playback = new Playback();
-const face = new Face(/** @type {any} */ (find("face")), () => playback.level());
+const face = new Face(find("face"), () => playback.level());
 const stage = new Stage(face, find);
 const conversation = new Conversation({ log: find("log"), scroll: find("scroll"), latest: find("latest") }, (path) => settings.at(path));
 const dialogue = new Dialogue(connection, playback, conversation, stage);
@@ -44,7 +44,7 @@ const ears = new Ears(find("mic"), connection, settings, {
 /* ---- what the server says ---- */
 
 connection.addEventListener("message", (event) => {
-  const message = /** @type {CustomEvent} */ (event).detail;
+  const message = event.detail;
   switch (message.type) {
     case "set-model-and-conf":
       stage.show(message.model_info ?? {}, String(message.conf_name), String(message.conf_uid), (path) => settings.at(path));
@@ -68,7 +68,7 @@ connection.addEventListener("message", (event) => {
   dialogue.take(message);
 });
 
-function fail(/** @type {string} */ code, /** @type {string} */ message) {
+function fail(code, message) {
   // Our offer of bytes, to a server that knows nothing of it: then it is JSON.
   if (code === "unknown-type" || visit.excuse(code)) return;
   if (code === "not-yet") {
@@ -82,7 +82,7 @@ function fail(/** @type {string} */ code, /** @type {string} */ message) {
 }
 
 /** Words for the person, above the conversation, until they are put away or a while has passed. */
-function tell(/** @type {string} */ words) {
+function tell(words) {
   const notice = make("div", "notice"), away = make("button", "round");
   away.type = "button";
   away.append(icon("i-close"));
@@ -103,7 +103,7 @@ let seconds = 0;
 /** What the server says of itself, until the next turn. */
 let news = "";
 connection.addEventListener("link", (event) => {
-  const { link, seconds: wait } = /** @type {CustomEvent} */ (event).detail;
+  const { link, seconds: wait } = event.detail;
   seconds = wait;
   news = "";
   if (link === "open") visit.arrive();
@@ -122,7 +122,7 @@ function showState() {
   house.dataset.turn = dialogue.turn;
   house.dataset.busy = visit.loading ? "yes" : "no";
   find("send").setAttribute("aria-disabled", String(connection.link !== "open"));
-  const stops = dialogue.turn !== "idle" && !(/** @type {HTMLTextAreaElement} */ (find("text")).value);
+  const stops = dialogue.turn !== "idle" && !find("text").value;
   label(find("send"), stops ? "stop" : "send");
   find("state-words").textContent = stateInWords();
 }
@@ -193,7 +193,7 @@ function showBackground() {
 }
 
 settings.addEventListener("change", (event) => {
-  const changed = /** @type {CustomEvent} */ (event).detail;
+  const changed = event.detail;
   if (changed === "theme") showTheme();
   if (changed === "volume" || changed === "muted") showSound();
   if (changed === "background") showBackground();
@@ -206,7 +206,7 @@ settings.addEventListener("change", (event) => {
   }
 });
 
-closable(/** @type {HTMLDialogElement} */ (find("camera")));
+closable(find("camera"));
 showTheme();
 showSound();
 showBackground();

@@ -25,7 +25,7 @@ class Recorder extends AudioWorkletProcessor {
     this.port.onmessage = () => this.#flush();
   }
 
-  #row(/** @type {number} */ fraction, /** @type {number} */ cutoff) {
+  #row(fraction, cutoff) {
     const row = Float32Array.from({ length: 2 * this.reach }, (_, tap) => {
       const x = tap - this.reach + 1 - fraction;
       const sinc = x === 0 ? 1 : Math.sin(Math.PI * x * cutoff) / (Math.PI * x * cutoff);
@@ -57,7 +57,7 @@ class Recorder extends AudioWorkletProcessor {
     return true;
   }
 
-  #put(/** @type {number} */ sample) {
+  #put(sample) {
     this.chunk[this.filled++] = Math.max(-1, Math.min(1, sample));
     if (this.filled === CHUNK) this.#post();
   }

@@ -54,7 +54,7 @@ export class Microphone extends EventTarget {
     return (await navigator.mediaDevices.enumerateDevices()).filter((device) => device.kind === "audioinput" && device.deviceId);
   }
 
-  #take(/** @type {Float32Array|null} */ samples) {
+  #take(samples) {
     if (!samples) return this.dispatchEvent(new Event("flushed"));
     let sum = 0;
     for (const sample of samples) sum += sample * sample;

@@ -6,7 +6,7 @@ import { place } from "./settings.js";
 import { label, say } from "./words.js";
 
 /** Open a sheet with its button, close it with its cross or a press beside it. */
-export function openWith(/** @type {HTMLElement} */ button, /** @type {HTMLDialogElement} */ sheet, /** @type {() => void} */ before = () => {}) {
+export function openWith(button, sheet, before = () => {}) {
   button.setAttribute("aria-haspopup", "dialog");
   button.addEventListener("click", () => {
     before();
@@ -15,7 +15,7 @@ export function openWith(/** @type {HTMLElement} */ button, /** @type {HTMLDialo
   closable(sheet);
 }
 
-export function closable(/** @type {HTMLDialogElement} */ sheet) {
+export function closable(sheet) {
   sheet.querySelector("[data-close]")?.addEventListener("click", () => sheet.close());
   sheet.addEventListener("click", (event) => {
     // The sheet itself is the target only where none of its content is: on the backdrop, or its own edge.
@@ -26,7 +26,7 @@ export function closable(/** @type {HTMLDialogElement} */ sheet) {
 }
 
 /** One row of a list: a button with a title and a line under it. */
-function row(/** @type {string} */ title, /** @type {string} */ under, /** @type {Element|null} */ sign = null) {
+function row(title, under, sign = null) {
   const item = make("li", "item"), pick = make("button", "pick"), text = make("span", "text");
   pick.type = "button";
   text.append(make("span", "title", title));
@@ -38,12 +38,8 @@ function row(/** @type {string} */ title, /** @type {string} */ under, /** @type
 }
 
 export class Characters {
-  /**
-   * @param {(id: string) => HTMLElement} find
-   * @param {import("./visit.js").Visit} visit
-   */
   constructor(find, visit) {
-    this.sheet = /** @type {HTMLDialogElement} */ (find("characters"));
+    this.sheet = find("characters");
     this.list = find("character-list");
     this.status = find("switching");
     this.visit = visit;
@@ -65,10 +61,10 @@ export class Characters {
     this.status.hidden = !loading;
     this.status.textContent = loading ? say("loadingOne", { name: coming?.name ?? loading }) : "";
     const here = this.#here();
-    const focused = this.list.contains(document.activeElement) ? [...this.list.querySelectorAll(".pick")].indexOf(/** @type {Element} */ (document.activeElement)) : -1;
+    const focused = this.list.contains(document.activeElement) ? [...this.list.querySelectorAll(".pick")].indexOf(document.activeElement) : -1;
     this.list.replaceChildren(...this.known.map((one) => this.#row(one, one === here)));
     // The list is made anew while somebody may be in it with the keyboard.
-    if (focused >= 0) /** @type {HTMLElement|undefined} */ (this.list.querySelectorAll(".pick")[focused])?.focus();
+    if (focused >= 0) this.list.querySelectorAll(".pick")[focused]?.focus();
   }
 
   /** Who is here: the file we switched to, or else the first of that name. */
@@ -78,7 +74,7 @@ export class Characters {
     return this.known.find((one) => character === uid && one.filename === file) ?? this.known.find((one) => one.name === name);
   }
 
-  #row(/** @type {{filename: string, name: string}} */ { filename, name }, /** @type {boolean} */ here) {
+  #row({ filename, name }, here) {
     const busy = this.visit.loading === filename;
     const swatch = make("span", "swatch", [...name][0] ?? "·");
     swatch.setAttribute("aria-hidden", "true");
@@ -96,12 +92,8 @@ export class Characters {
 }
 
 export class Conversations {
-  /**
-   * @param {(id: string) => HTMLElement} find
-   * @param {import("./visit.js").Visit} visit
-   */
   constructor(find, visit) {
-    this.sheet = /** @type {HTMLDialogElement} */ (find("conversations"));
+    this.sheet = find("conversations");
     this.list = find("conversation-list");
     this.none = find("no-conversations");
     this.visit = visit;
@@ -129,7 +121,7 @@ export class Conversations {
     this.list.replaceChildren(...this.known.map((one) => this.#row(one)));
   }
 
-  #row(/** @type {any} */ { uid, latest_message: latest, timestamp }) {
+  #row({ uid, latest_message: latest, timestamp }) {
     const { item, pick } = row(latest?.content ?? "…", when(latest?.timestamp ?? timestamp));
     pick.setAttribute("aria-current", String(uid === place().conversation));
     pick.addEventListener("click", () => {
@@ -146,7 +138,7 @@ export class Conversations {
   }
 
   /** Gone is gone: the row itself asks once more. */
-  #ask(/** @type {HTMLElement} */ item, /** @type {string} */ uid) {
+  #ask(item, uid) {
     const sure = make("div", "sure"), yes = make("button", "small danger", say("yesDelete")), no = make("button", "small", say("noKeep"));
     yes.type = no.type = "button";
     sure.append(make("p", "", say("sure")), yes, no);
@@ -154,7 +146,7 @@ export class Conversations {
     sure.setAttribute("aria-label", say("sure"));
     yes.addEventListener("click", () => {
       this.visit.connection.send({ type: "delete-history", history_uid: uid });
-      /** @type {HTMLElement} */ (this.sheet.querySelector("#new-conversation")).focus();
+      this.sheet.querySelector("#new-conversation").focus();
     });
     no.addEventListener("click", () => this.show());
     item.replaceChildren(sure);
@@ -163,7 +155,7 @@ export class Conversations {
 }
 
 /** One of the icons that index.html draws. */
-export function icon(/** @type {string} */ id) {
+export function icon(id) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
   svg.setAttribute("aria-hidden", "true");
@@ -173,7 +165,7 @@ export function icon(/** @type {string} */ id) {
 }
 
 /** A time as one says it: "3 hours ago", and the date once that is longer ago. */
-function when(/** @type {string} */ timestamp) {
+function when(timestamp) {
   const date = new Date(timestamp);
   if (Number.isNaN(date.getTime())) return "";
   const minutes = (date.getTime() - Date.now()) / 60_000;

@@ -37,7 +37,7 @@ export class Playback extends EventTarget {
   }
 
   /** How loud it plays, 0..1. The mouth moves all the same. */
-  set volume(/** @type {number} */ volume) {
+  set volume(volume) {
     this.loudness = volume;
     if (this.gain && this.sound) this.gain.gain.setTargetAtTime(volume, this.sound.currentTime, .02);
   }
@@ -55,7 +55,7 @@ export class Playback extends EventTarget {
   }
 
   /** Play this after all that came before it. */
-  add(/** @type {Line} */ line) {
+  add(line) {
     line.silent = line.audio === null;
     /** @type {Piece} */
     const piece = { line, buffer: null, ready: line.audio === null, seconds: 0, from: 0, clock: wall, node: null, state: "waiting" };
@@ -120,7 +120,7 @@ export class Playback extends EventTarget {
     return this.sound;
   }
 
-  async #decode(/** @type {Piece} */ piece, /** @type {string} */ base64) {
+  async #decode(piece, base64) {
     const sound = this.#open();
     try {
       const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
@@ -147,7 +147,7 @@ export class Playback extends EventTarget {
   }
 
   /** Move one piece on; true if the one after it may be looked at. */
-  #advance(/** @type {Piece} */ piece) {
+  #advance(piece) {
     if (piece.state === "waiting") {
       if (!piece.ready) return false;
       this.#set(piece);
@@ -169,7 +169,7 @@ export class Playback extends EventTarget {
   }
 
   /** Decide when a piece begins: as the one before it ends. */
-  #set(/** @type {Piece} */ piece) {
+  #set(piece) {
     const running = this.sound?.state === "running";
     // A browser that wants a click first plays nothing: the words go on in their own time meanwhile.
     if (piece.buffer && !running) this.dispatchEvent(new Event("blocked"));
@@ -188,26 +188,26 @@ export class Playback extends EventTarget {
     piece.node.start(piece.from);
   }
 
-  #wake(/** @type {number} */ seconds) {
+  #wake(seconds) {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.#arrange(), Math.max(4, seconds * 1000));
   }
 }
 
 /** A thought is shown and never spoken: the server sends it in parentheses and without sound. */
-export function isThought(/** @type {{text: string, silent?: boolean}} */ line) {
+export function isThought(line) {
   return Boolean(line.silent) && /^\s*[(（].*[)）]\s*$/s.test(line.text);
 }
 
 /** One sentence after another as a person would write them: no space where the script has none. */
-export function join(/** @type {string} */ before, /** @type {string} */ after) {
+export function join(before, after) {
   const needsSpace = before && after && !/\s$/.test(before) && !/^\s/.test(after)
     && !/[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]$/.test(before);
   return before + (needsSpace ? " " : "") + after;
 }
 
 /** The first `share` (0..1) of a text, cut at the end of a word. */
-export function partOf(/** @type {string} */ text, /** @type {number} */ share) {
+export function partOf(text, share) {
   if (share >= 1) return text;
   const reach = text.length * Math.max(0, share);
   let end = 0;

@@ -7,32 +7,28 @@ import { pathOf, serverOf } from "./settings.js";
 import { say } from "./words.js";
 
 export class SettingsSheet {
-  /**
-   * @param {(id: string) => HTMLElement} find
-   * @param {import("./settings.js").Settings} settings
-   */
   constructor(find, settings) {
     this.settings = settings;
     this.find = find;
     /** @type {string[]} */ this.backgrounds = [];
-    for (const key of /** @type {const} */ (["language", "theme", "listening", "device"])) {
-      const field = /** @type {HTMLSelectElement} */ (find(`set-${key}`));
-      field.addEventListener("change", () => settings.choose(key, /** @type {any} */ (field.value)));
+    for (const key of ["language", "theme", "listening", "device"]) {
+      const field = find(`set-${key}`);
+      field.addEventListener("change", () => settings.choose(key, field.value));
     }
-    const volume = /** @type {HTMLInputElement} */ (find("set-volume"));
+    const volume = find("set-volume");
     volume.addEventListener("input", () => {
       settings.choose("volume", Number(volume.value));
       // Who turns it up wants to hear.
       settings.choose("muted", false);
     });
-    const server = /** @type {HTMLInputElement} */ (find("set-server"));
+    const server = find("set-server");
     server.addEventListener("change", () => {
       const right = !server.value.trim() || Boolean(serverOf(server.value));
       server.setCustomValidity(right ? "" : say("badServer"));
       if (server.reportValidity()) settings.choose("server", server.value.trim());
     });
     find("settings-form").addEventListener("submit", (event) => event.preventDefault());
-    openWith(find("open-settings"), /** @type {HTMLDialogElement} */ (find("settings")), () => this.show());
+    openWith(find("open-settings"), find("settings"), () => this.show());
   }
 
   /** These are the background images there are, as file names under /bg. @param {any} files */
@@ -43,7 +39,7 @@ export class SettingsSheet {
 
   async show() {
     const { choices } = this.settings;
-    const field = (/** @type {string} */ key) => /** @type {HTMLInputElement} */ (this.find(`set-${key}`));
+    const field = (key) => this.find(`set-${key}`);
     field("language").value = choices.language;
     field("theme").value = choices.theme;
     field("volume").value = String(choices.volume);
@@ -69,7 +65,7 @@ export class SettingsSheet {
     }
   }
 
-  #thumb(/** @type {string} */ file) {
+  #thumb(file) {
     const image = make("img", "thumb");
     image.loading = "lazy";
     image.alt = file;

@@ -22,7 +22,7 @@ const FIRST = {
 };
 
 /** A browser may forbid storage: then everything works, and nothing is remembered. */
-function read(/** @type {() => Storage} */ storage, /** @type {string} */ key) {
+function read(storage, key) {
   try {
     const found = JSON.parse(storage().getItem(key) ?? "{}");
     return typeof found === "object" && found ? found : {};
@@ -31,7 +31,7 @@ function read(/** @type {() => Storage} */ storage, /** @type {string} */ key) {
   }
 }
 
-function write(/** @type {() => Storage} */ storage, /** @type {string} */ key, /** @type {object} */ value) {
+function write(storage, key, value) {
   try {
     storage().setItem(key, JSON.stringify(value));
   } catch {
@@ -47,14 +47,9 @@ export class Settings extends EventTarget {
     /** @type {Choices} */
     this.choices = { ...FIRST };
     // What was stored may be from another version: only values of the known kind come back.
-    for (const key of Object.keys(FIRST)) if (typeof kept[key] === typeof (/** @type {any} */ (FIRST))[key]) (/** @type {any} */ (this.choices))[key] = kept[key];
+    for (const key of Object.keys(FIRST)) if (typeof kept[key] === typeof FIRST[key]) this.choices[key] = kept[key];
   }
 
-  /**
-   * @template {keyof Choices} K
-   * @param {K} key
-   * @param {Choices[K]} value
-   */
   choose(key, value) {
     if (this.choices[key] === value) return;
     this.choices[key] = value;
@@ -63,7 +58,7 @@ export class Settings extends EventTarget {
   }
 
   /** The address of a file on the server: its WebSocket, a picture, an avatar. */
-  at(/** @type {string} */ path) {
+  at(path) {
     const base = serverOf(this.choices.server) ?? new URL(location.origin);
     const url = new URL(path, base);
     // A token that the page was opened with is meant for its own server only.
@@ -81,7 +76,7 @@ export class Settings extends EventTarget {
 }
 
 /** What was typed as an address, understood: "host:1234" will do. Null if it is empty or no address. */
-export function serverOf(/** @type {string} */ typed) {
+export function serverOf(typed) {
   const text = typed.trim().replace(/^ws/i, "http");
   if (!text) return null;
   try {
@@ -93,7 +88,7 @@ export function serverOf(/** @type {string} */ typed) {
 }
 
 /** A file's name inside a folder as a path: whatever is in the name, it stays in the folder. */
-export function pathOf(/** @type {string} */ folder, /** @type {string} */ file) {
+export function pathOf(folder, file) {
   return `/${folder}/${file.split("/").filter((part) => !/^\.*$/.test(part)).map(encodeURIComponent).join("/")}`;
 }
 
@@ -106,6 +101,6 @@ export function pathOf(/** @type {string} */ folder, /** @type {string} */ file)
 export const place = () => read(() => sessionStorage, "trio-backend-place");
 
 /** Remember some of it, and leave the rest as it was. */
-export function remember(/** @type {Place} */ change) {
+export function remember(change) {
   write(() => sessionStorage, "trio-backend-place", { ...place(), ...change });
 }

@@ -6,19 +6,19 @@ import { feelingOf } from "./face.js";
 const PICTURE = /\.(png|jpe?g|gif|svg|webp)([?#]|$)/i;
 
 /** A number that a name always gives: FNV-1a, 32 bits. */
-export function seedOf(/** @type {string} */ name) {
+export function seedOf(name) {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193);
   return hash >>> 0;
 }
 
 /** The hue, in degrees, by which a character is known everywhere on the page. */
-export function hueOf(/** @type {string} */ uid) {
+export function hueOf(uid) {
   return seedOf(uid) % 360;
 }
 
 /** A tint from a model dictionary: a hue in degrees or a colour "#rrggbb", as a hue of OKLCH; null if it is neither. */
-export function hueOfTint(/** @type {unknown} */ tint) {
+export function hueOfTint(tint) {
   if (typeof tint === "number" && Number.isFinite(tint)) return ((tint % 360) + 360) % 360;
   const hex = typeof tint === "string" ? /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(tint) : null;
   if (!hex) return null;
@@ -30,15 +30,11 @@ export function hueOfTint(/** @type {unknown} */ tint) {
 }
 
 export class Stage {
-  /**
-   * @param {import("./face.js").Face} face
-   * @param {(id: string) => HTMLElement} find
-   */
   constructor(face, find) {
     this.face = face;
     this.name = find("name");
     this.backdrop = find("backdrop");
-    this.portrait = /** @type {HTMLImageElement} */ (find("portrait"));
+    this.portrait = find("portrait");
     /** @type {Record<string, number|string>} */
     this.emotions = {};
     this.resting = 0;
@@ -58,8 +54,8 @@ export class Stage {
     document.title = name;
     document.documentElement.style.setProperty("--hue", String(hueOfTint(model.tint) ?? hueOf(uid)));
     const map = model.emotionMap;
-    this.emotions = map && typeof map === "object" ? /** @type {Record<string, number|string>} */ (map) : {};
-    this.face.dress(String(model.hair ?? ""), seedOf(uid) >>> 9);
+    this.emotions = map && typeof map === "object" ? map : {};
+    this.face.dress(String(model.hair ?? ""), String(model.wears ?? ""), seedOf(uid) >>> 9);
     this.face.feel("neutral");
     const url = typeof model.url === "string" && PICTURE.test(model.url) ? at(model.url) : null;
     if (!url || !/^https?:$/.test(url.protocol)) return this.#draw();
@@ -83,7 +79,7 @@ export class Stage {
   }
 
   /** Stand before this picture; null for none. */
-  background(/** @type {URL|null} */ url) {
+  background(url) {
     // The file's name goes into the style as a quoted, percent-encoded URL: nothing in it can end the quote.
     this.backdrop.style.backgroundImage = url ? `url("${url.href.replace(/["\\]/g, "")}")` : "";
     this.backdrop.classList.toggle("image", Boolean(url));

@@ -6,11 +6,6 @@ import { place, remember } from "./settings.js";
 
 /** Emits "moved" when character or conversation are others, and "loading" when a switch begins or ends. */
 export class Visit extends EventTarget {
-  /**
-   * @param {import("./connection.js").Connection} connection
-   * @param {import("./conversation.js").Conversation} conversation
-   * @param {import("./dialogue.js").Dialogue} dialogue
-   */
   constructor(connection, conversation, dialogue) {
     super();
     this.connection = connection;
@@ -33,14 +28,14 @@ export class Visit extends EventTarget {
   }
 
   /** Become the character of that file; whoever is being loaded is let go. */
-  switchTo(/** @type {string} */ file) {
+  switchTo(file) {
     if (!this.connection.send({ type: "switch-config", file })) return;
     this.loading = file;
     this.#tell("loading");
   }
 
   /** Open a conversation of the past. */
-  resume(/** @type {string} */ uid) {
+  resume(uid) {
     this.#leave();
     this.asked = uid;
     this.connection.send({ type: "fetch-and-set-history", history_uid: uid });
@@ -73,7 +68,7 @@ export class Visit extends EventTarget {
   }
 
   /** An error of the server; true if it was about where we are going, and needs no words. */
-  excuse(/** @type {string} */ code) {
+  excuse(code) {
     if (/history/.test(code) && this.asked) {
       // It was never written down, or somebody deleted it: a new one then, without a fuss if nobody asked for it.
       const unasked = this.step === "resuming";
@@ -125,7 +120,7 @@ export class Visit extends EventTarget {
     else this.dialogue.abandon();
   }
 
-  #enter(/** @type {string} */ uid) {
+  #enter(uid) {
     this.step = "here";
     this.asked = "";
     this.dialogue.abandon();
@@ -133,7 +128,7 @@ export class Visit extends EventTarget {
     this.#tell("moved");
   }
 
-  #tell(/** @type {string} */ what) {
+  #tell(what) {
     this.dispatchEvent(new Event(what));
   }
 }

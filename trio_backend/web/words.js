@@ -76,7 +76,6 @@ const WORDS = {
   badPicture: ["That is not a picture this browser can read.", "浏览器无法读取这张图片。", "この画像は読み込めません。"],
   manyPictures: ["Up to four pictures at a time.", "一次最多四张图片。", "画像は一度に 4 枚までです。"],
   badServer: ["That is not the address of a server.", "这不是有效的服务器地址。", "サーバーのアドレスではありません。"],
-  tooLarge: ["That was too large for the server.", "内容超出服务器限制。", "サーバーの上限を超えています。"],
 };
 
 /** @type {Language[]} */
@@ -100,7 +99,7 @@ export function say(key, values = {}) {
 }
 
 /** Put all marked elements of the page into a language. */
-export function speak(/** @type {Language} */ language) {
+export function speak(language) {
   chosen = LANGUAGES.includes(language) ? language : "en";
   document.documentElement.lang = chosen;
   for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.getAttribute("data-word") ?? "");
@@ -109,7 +108,7 @@ export function speak(/** @type {Language} */ language) {
 }
 
 /** Name an element for those who hear the page, and in a tooltip for those who see only its icon. */
-export function label(/** @type {Element} */ element, /** @type {string} */ key) {
+export function label(element, key) {
   element.setAttribute("data-word-label", key);
   element.setAttribute("aria-label", say(key));
   if (element instanceof HTMLButtonElement) element.title = say(key);
