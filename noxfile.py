@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import nox
 
@@ -43,9 +44,16 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What `prove` finds, kept in benchmarks/latest.json. ``-- --full`` does the whole."""
+    """What `prove` finds, kept in benchmarks/latest.json. ``-- --full`` does the whole.
+
+    ``-- NAME`` runs benchmarks/NAME.py instead, such as ``strategies``.
+    """
     session.install("-e", ".")
-    session.run("trio-backend", "prove", "--json", "benchmarks/latest.json", *session.posargs)
+    name, *rest = session.posargs or [""]
+    if Path("benchmarks", f"{name}.py").is_file():
+        session.run("python", f"benchmarks/{name}.py", *rest)
+    else:
+        session.run("trio-backend", "prove", "--json", "benchmarks/latest.json", *session.posargs)
 
 
 def _install_programs(session: nox.Session) -> None:
