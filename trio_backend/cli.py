@@ -101,7 +101,15 @@ def check(config: Path | None = None, /, *, strict: bool = False) -> None:
 
 
 @app.command
-def chat(url: str = "ws://127.0.0.1:12393/client-ws", /, *, voice: bool = True, once: bool = False) -> None:
+def chat(
+    url: str = "ws://127.0.0.1:12393/client-ws",
+    /,
+    *,
+    voice: bool = True,
+    once: bool = False,
+    room: str = "",
+    name: str = "",
+) -> None:
     """Talk with the character of a running server; /help says how.
 
     What you type while it speaks interrupts it. Exits with 1 if there is no server to talk with, or it was lost.
@@ -114,11 +122,15 @@ def chat(url: str = "ws://127.0.0.1:12393/client-ws", /, *, voice: bool = True, 
         Play what the character says, if the machine has a player.
     once
         Leave when the connection is lost, instead of waiting for the server's return.
+    room
+        Join others in this room, where what you type waits for its turn instead of interrupting.
+    name
+        Who you are: the character is told, and so are the others.
     """
-    from .chat import ChatOptions
+    from .chat import ChatOptions, Company
     from .chat import chat as talk
 
-    sys.exit(_run(talk, ChatOptions(url, voice, once)))
+    sys.exit(_run(talk, ChatOptions(url, voice, once, Company(room, name))))
 
 
 @app.command

@@ -13,6 +13,7 @@ import trio
 from ..client.address import DEFAULT_ADDRESS, Address, parse_address
 from ..concurrency import Slot
 from ..errors import NoConnection
+from .company import Company
 from .conversation import Conversation
 from .happening import Happening, InputEnded, Interrupted, LineEntered
 from .keyboard import Lines, open_lines
@@ -36,6 +37,7 @@ class ChatOptions:
     url: str = DEFAULT_ADDRESS
     voice: bool = True
     once: bool = False
+    company: Company = attrs.field(factory=Company)
 
 
 @attrs.frozen
@@ -46,6 +48,7 @@ class Seat:
     screen: Screen
     voice: Voice
     one_by_one: bool = False
+    company: Company = attrs.field(factory=Company)
 
 
 async def chat(options: ChatOptions) -> int:
@@ -55,7 +58,7 @@ async def chat(options: ChatOptions) -> int:
     """
     screen = make_screen(sys.stdin, sys.stdout, sys.stderr)
     try:
-        address = parse_address(options.url)
+        address = options.company.address(parse_address(options.url))
     except NoConnection as error:
         screen.error(str(error))
         return 1
@@ -65,7 +68,8 @@ async def chat(options: ChatOptions) -> int:
     code = 1
     try:
         with open_lines(sys.stdin, screen) as lines, screen.user_row():
-            code = await converse(address, Seat(lines, screen, voice, piped), once=options.once or piped)
+            seat = Seat(lines, screen, voice, piped, options.company)
+            code = await converse(address, seat, once=options.once or piped)
     except* BrokenPipeError:
         # Nobody reads any more. What is left in the buffer must not fail once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -80,7 +84,10 @@ async def converse(address: Address, seat: Seat, *, once: bool = False) -> int:
         async with trio.open_nursery() as around:
             around.start_soon(link.run, name="link")
             async with trio.open_nursery() as nursery:
-                conversation = Conversation(seat.screen, seat.voice, link, Slot(nursery), inbox_send)
+                slot = Slot(nursery)
+                conversation = Conversation(
+                    seat.screen, seat.voice, link, slot, inbox_send, company=seat.company
+                )
                 nursery.start_soon(_watch_signals, signals, inbox_send, name="signals")
                 nursery.start_soon(_read_lines, seat, inbox_send, name="keyboard")
                 if seat.screen.edits:

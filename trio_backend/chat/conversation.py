@@ -11,6 +11,7 @@ from ..concurrency import Slot
 from . import commands, errands, messages
 from .board import Board
 from .commands import Command, parse
+from .company import Company
 from .exchange import Exchange
 from .happening import Happening, InputEnded, Interrupted, LineEntered
 from .link import Connected, GaveUp, Link, Lost, Unreadable
@@ -40,6 +41,7 @@ class Conversation:
     _link: Link
     _listener: Slot
     _inbox: trio.MemorySendChannel[Happening]
+    _company: Company = attrs.field(factory=Company, kw_only=True)
     _exchange: Exchange = attrs.field(init=False)
     _board: Board = attrs.field(init=False)
     _where: Whereabouts = attrs.field(factory=Whereabouts, init=False)
@@ -145,7 +147,7 @@ class Conversation:
     async def _say(self, text: str) -> None:
         if self._ready:
             self._where.spoken = True
-            await self._exchange.ask(text)
+            await self._exchange.ask(text, self._company)
         elif len(self._kept) < KEPT:
             self._kept.append(text)
             if self._met and not self._connected:
@@ -178,9 +180,13 @@ class Conversation:
 
     def _greet(self) -> None:
         welcome = errands.resume if self._met else errands.introduce
-        self._connected = self._met = True
+        again, self._connected, self._met = self._met, True, True
         self._screen.status("")
-        self._board.start("welcome", welcome(self._where, self._screen))
+        if self._company.room:
+            # Who comes in does not change what the others are talking about.
+            self._screen.note("connected again" if again else f"you are in the room {self._company.room}")
+        else:
+            self._board.start("welcome", welcome(self._where, self._screen))
 
     async def _lose_connection(self, why: str) -> None:
         self._connected = False
@@ -210,8 +216,13 @@ class Conversation:
                 self._exchange.bubble.end()
             case messages.FullText(text):
                 self._take_status(text)
-            case messages.UserInputTranscription(text):
-                self._screen.show(self._screen.look.mine(text))
+            case messages.UserInputTranscription(text, name):
+                self._screen.show(self._screen.look.mine(f"{name}: {text}" if name else text))
+            case messages.QueuePosition(position, length):
+                if position > 1:
+                    self._screen.note(f"number {position} of {length} in the queue")
+            case messages.OthersInterrupted():
+                await self._exchange.drop()
             case messages.ToolCallStatus(tool, status):
                 self._screen.note(f"{tool}: {status}")
             case messages.Error():

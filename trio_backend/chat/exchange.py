@@ -9,7 +9,8 @@ import attrs
 import trio
 
 from ..concurrency import Slot
-from ..protocol.incoming import AiSpeakSignal, FrontendPlaybackComplete, Incoming, InterruptSignal, TextInput
+from ..protocol.incoming import AiSpeakSignal, FrontendPlaybackComplete, Incoming, InterruptSignal
+from .company import Company
 from .messages import Audio
 from .reply import Bubble
 from .screen import Screen
@@ -46,11 +47,13 @@ class Exchange:
 
     # What the user does.
 
-    async def ask(self, text: str) -> None:
-        """Say ``text`` to the character, cutting in on what it says."""
-        await self.cut_in()
-        self._send(TextInput(text))
-        self._stage = "asked"
+    async def ask(self, text: str, company: Company) -> None:
+        """Say ``text`` to the character, cutting in on what it says, unless others are listening."""
+        if not company.room:
+            await self.cut_in()
+        self._send(company.message(text))
+        if not self.going_on:
+            self._stage = "asked"
 
     def nudge(self) -> None:
         """Let the character speak of its own accord."""

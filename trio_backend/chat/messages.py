@@ -93,6 +93,24 @@ class UserInputTranscription:
 
     type: ClassVar = "user-input-transcription"
     text: str = ""
+    name: str | None = None
+
+
+@attrs.frozen
+class QueuePosition:
+    """What the user said waits in the room."""
+
+    type: ClassVar = "queue-position"
+    position: int = 0
+    length: int = 0
+
+
+@attrs.frozen
+class OthersInterrupted:
+    """Somebody else has ended the turn; ``text`` was heard of it."""
+
+    type: ClassVar = "interrupt-signal"
+    text: str = ""
 
 
 @attrs.frozen
@@ -199,6 +217,8 @@ ServerMessage: TypeAlias = (
     | Control
     | Audio
     | UserInputTranscription
+    | QueuePosition
+    | OthersInterrupted
     | BackendSynthComplete
     | ForceNewMessage
     | ToolCallStatus

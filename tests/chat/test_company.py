@@ -1,0 +1,62 @@
+"""Talking in a room: where it is, who speaks, and that nobody is cut off."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from tests.chat.scripted import Server
+from tests.chat.seats import User
+from trio_backend.chat.chat import Seat, converse
+from trio_backend.chat.company import Company
+from trio_backend.client.address import parse_address
+from trio_backend.protocol import TextInput
+
+
+@pytest.mark.parametrize(
+    ("written", "room", "target"),
+    [
+        ("localhost", "den", "/proxy-ws?room=den"),
+        ("localhost?token=a%26b", "größe", "/proxy-ws?token=a%26b&room=gr%C3%B6%C3%9Fe"),
+        ("localhost/proxy-ws?room=other", "den", "/proxy-ws?room=den"),
+        ("localhost/proxy-ws?room=other", "", "/proxy-ws?room=other"),
+    ],
+)
+def test_a_room_is_a_place_at_the_server(written: str, room: str, target: str) -> None:
+    """Its path takes the place of the other; a token stays."""
+    assert Company(room).address(parse_address(written)).target == target
+
+
+def test_who_speaks_is_said_with_the_message() -> None:
+    """Alone and unnamed, a message is what it always was."""
+    assert Company().message("Hi") == TextInput("Hi")
+    assert Company("den", "Ann").message("Hi") == TextInput("Hi", name="Ann", notify=True)
+
+
+async def test_in_a_room_a_line_waits_for_its_turn(server: Server, nursery: trio.Nursery) -> None:
+    """Coming in begins no new conversation, and asking interrupts nobody; the others are shown by name."""
+    user = User.without_sound()
+    seat = Seat(user, user.screen, user.voice, company=Company("den", "Ann"))
+    nursery.start_soon(converse, server.address, seat)
+    peer = await server.accept()
+    await peer.introduce()
+    await user.until("you are in the room den")
+
+    await peer.say("control", text="conversation-chain-start")
+    await peer.say("user-input-transcription", text="Hello?", name="Bob")
+    await peer.speak("Hello, Bob!")
+    await user.until("› Bob: Hello?\nIris: Hello, Bob!\n")
+    await user.type("And me?")
+    await peer.expect("text-input", text="And me?", name="Ann", notify=True)
+    await peer.say("queue-position", position=2, length=2)
+    await user.until("number 2 of 2")
+    await peer.speak("How are you?")
+    await user.until("How are you?")
+
+    await peer.say("interrupt-signal", text="Hello, Bob!")
+    await peer.speak("This comes late.")
+    await peer.say("control", text="conversation-chain-start")
+    await peer.speak("Hello, Ann!")
+    await user.until("Hello, Ann!")
+    assert "late" not in user.seen
+    await user.type("/quit")
