@@ -20,7 +20,7 @@ WEB = Path(trio_backend.__file__).parent / "web"
 
 # The echo says what it is told, so a test chooses the reply; the voice hums as long as one would speak fast.
 _BASE = """
-system_config: {{host: 127.0.0.1, port: {port}, config_alts_dir: characters, frontend_dir: '{web}'}}
+system_config: {{host: 127.0.0.1, port: {port}, config_alts_dir: characters{system}}}
 character_config:
   conf_name: Mao
   conf_uid: mao_001
@@ -31,7 +31,7 @@ character_config:
     agent_settings: {{basic_memory_agent: {{llm_provider: echo_llm}}}}
     llm_configs: {{echo_llm: {{first_token_delay: 0.05, token_delay: 0.002}}}}
   tts_config: {{tts_model: tone_tts, tone_tts: {{seconds_per_character: 0.025}}}}
-"""
+{character}"""
 _ANN = "character_config: {conf_name: Ann, conf_uid: ann_001, character_name: Ann}\n"
 _SLOW = """
 character_config:
@@ -65,11 +65,17 @@ class House:
 
     folder: Path
     port: int
+    query: str = ""
+    """What its address is opened with."""
     _process: subprocess.Popen[bytes] | None = attrs.field(default=None, init=False)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
+        return f"{self.at('')}{self.query}"
+
+    def at(self, path: str) -> str:
+        """The address of what is under ``path`` there."""
+        return f"http://127.0.0.1:{self.port}/{path}"
 
     def start(self, *, within: float = 30) -> None:
         """Start, and wait until the server is ready. Raises `RuntimeError` with its log if that fails."""
@@ -79,7 +85,7 @@ class House:
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=output, stderr=output)
         deadline = time.monotonic() + within
         while time.monotonic() < deadline and self._process.poll() is None:
-            if _ready(f"{self.url}readyz"):
+            if _ready(f"{self.at('readyz')}{self.query}"):
                 return
             time.sleep(0.05)
         self.kill()
@@ -93,20 +99,24 @@ class House:
             self._process = None
 
 
-def build_house(folder: Path) -> House:
-    """Write the configuration of a house into ``folder``."""
+def build_house(folder: Path, *, system: str = "", character: str = "", query: str = "") -> House:
+    """Write the configuration of a house into ``folder``.
+
+    ``system`` are more keys of a flow mapping, from the comma on; ``character`` more lines of the base
+    character.
+    """
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     characters = folder / "characters"
     characters.mkdir(parents=True)
-    (folder / "conf.yaml").write_text(_BASE.format(port=port, web=WEB), "utf-8")
+    (folder / "conf.yaml").write_text(_BASE.format(port=port, system=system, character=character), "utf-8")
     (folder / "model_dict.json").write_text(json.dumps(_MODELS), "utf-8")
     (folder / "avatars").mkdir()
     (folder / "avatars" / "painted.svg").write_text(_PICTURE, "utf-8")
     painted = {name: _PAINTED.format(name=name) for name in ("painted", "torn")}
     for name, text in {"ann": _ANN, "slow": _SLOW, "evil": _EVIL, **painted}.items():
         (characters / f"{name}.yaml").write_text(text, "utf-8")
-    return House(folder, port)
+    return House(folder, port, query)
 
 
 def _ready(url: str) -> bool:

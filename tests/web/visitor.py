@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from playwright.sync_api import Locator, Page, WebSocket
+from playwright.sync_api import ConsoleMessage, Locator, Page, WebSocket
 
 THREE = "The tide is high today. [joy] It brings me a button. I keep them all."
 LONG = (
@@ -25,9 +25,12 @@ class Visitor:
     received: list[tuple[float, dict[str, Any]]] = attrs.field(factory=list)
     wrong: list[str] = attrs.field(factory=list)
     """What the browser complained about."""
+    bytes_sent: int = 0
+    """How much of it was no JSON but sound."""
 
     def __attrs_post_init__(self) -> None:
         self.page.on("websocket", lambda socket: self._listen(socket))
+        self.page.on("console", lambda line: self._read(line))
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("dialog", lambda dialog: self.wrong.append(f"dialog: {dialog.message}"))
 
@@ -70,5 +73,16 @@ class Visitor:
         return self.page.locator(selector)
 
     def _listen(self, socket: WebSocket) -> None:
-        socket.on("framesent", lambda frame: self.sent.append(json.loads(frame)))
+        socket.on("framesent", lambda frame: self._note(frame))
         socket.on("framereceived", lambda frame: self.received.append((time.monotonic(), json.loads(frame))))
+
+    def _note(self, frame: str | bytes) -> None:
+        if isinstance(frame, bytes):
+            self.bytes_sent += len(frame)
+        else:
+            self.sent.append(json.loads(frame))
+
+    def _read(self, line: ConsoleMessage) -> None:
+        # What the page's policy forbade is said nowhere else.
+        if "Content Security Policy" in line.text:
+            self.wrong.append(line.text)

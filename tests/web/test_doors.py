@@ -1,0 +1,130 @@
+"""The page as it is served: with its policy, with a token, and the operator's page beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.web.house import House, build_house
+from tests.web.visitor import Visitor
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house that asks for a token, in which nobody is present who does not come."""
+    house = build_house(
+        tmp_path_factory.mktemp("locked"),
+        system=", access_token: 'open & shut'",
+        query="?token=open+%26+shut",
+    )
+    house.start()
+    yield house
+    house.kill()
+
+
+def test_with_a_token_the_whole_page_works(browser: Browser, locked: House) -> None:
+    """Its own files load without one; talk, avatars and pictures take it along."""
+    visitor = Visitor(browser.new_page())
+    refused: list[str] = []
+    visitor.page.on("response", lambda answer: refused.append(answer.url) if answer.status == 401 else None)
+    visitor.arrive(locked.url)
+    visitor.type("Hello.")
+    expect(visitor.find(".ai .sentence")).to_have_text("Hello.")
+    visitor.page.click("#open-characters")
+    visitor.find("#character-list .item").filter(has_text="painted").get_by_role("button").click()
+    expect(visitor.find("#portrait")).to_be_visible()
+    visitor.until(lambda: bool(visitor.find("#portrait").evaluate("image => image.naturalWidth > 0")))
+
+    assert refused == []
+    assert visitor.wrong == []
+    visitor.page.close()
+
+
+def test_without_the_token_nobody_talks(browser: Browser, locked: House) -> None:
+    """The page shows, and says that there is no connection; the server's inside stays hidden."""
+    page = browser.new_page()
+    page.goto(locked.at(""))
+    expect(page.locator("#state")).to_contain_text("lost")
+    page.goto(locked.at("status"))
+    expect(page.locator("#refused")).to_contain_text("token")
+    page.close()
+
+
+def test_the_operators_page_shows_what_the_server_does(browser: Browser, locked: House) -> None:
+    """Who is connected, what the engines do, how long a first sound took, and the tasks, while they live."""
+    visitor, operator = Visitor(browser.new_page()), Visitor(browser.new_page())
+    visitor.arrive(locked.url)
+    visitor.type("Hello.")
+    visitor.wait_quiet()
+    operator.page.goto(f"{locked.at('status')}{locked.query}")
+
+    expect(operator.find("#live")).to_contain_text("live")
+    expect(figure(operator, "sessions")).to_have_text("1")
+    expect(operator.find("#engines")).to_contain_text("llm echo")
+    expect(operator.find("#engines")).to_contain_text("scene Mao")
+    expect(operator.find("#counts")).to_contain_text("turns: complete")
+    expect(operator.find("#quantiles dd").first).to_contain_text("ms")
+    path = operator.find("#spark .over").get_attribute("d")
+    assert path is not None
+    assert path.startswith("M")
+    connection = (
+        operator.find("#tree summary")
+        .filter(has_text="session.live")
+        .or_(operator.find("#tree summary").filter(has_text="Session.live"))
+    )
+    connection.first.click()
+    expect(operator.find("#tree summary").filter(has_text="/reader")).to_have_count(1)
+
+    visitor.page.close()
+    expect(figure(operator, "sessions")).to_have_text("0")
+    expect(operator.find("#tree summary").filter(has_text="/reader")).to_have_count(0)
+    assert operator.wrong == []
+    operator.page.close()
+
+
+def figure(operator: Visitor, name: str) -> Locator:
+    return operator.find("#figures div").filter(has_text=name).locator("dd")
+
+
+def test_a_hidden_operators_page_asks_nothing(browser: Browser, locked: House) -> None:
+    """It polls only while somebody looks."""
+    page = browser.new_page()
+    # A tab behind another, as far as the page can tell.
+    page.add_init_script("Object.defineProperty(document, 'hidden', {get: () => window.behind ?? true})")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/debug/" in request.url else None)
+    page.goto(f"{locked.at('status')}{locked.query}")
+    page.wait_for_timeout(2500)
+    assert asked == []
+
+    page.evaluate("window.behind = false; document.dispatchEvent(new Event('visibilitychange'))")
+
+    expect(page.locator("#live")).to_contain_text("live")
+    page.close()
+
+
+def test_a_foreign_front_end_stands_in_for_ours(browser: Browser, tmp_path: Path) -> None:
+    """`frontend_dir` names the folder of its build; the operator's page is there all the same."""
+    build = tmp_path / "build"
+    build.mkdir()
+    (build / "index.html").write_text("<title>another</title><script src=app.js></script>", "utf-8")
+    (build / "app.js").write_text(
+        "const ws = new WebSocket(`ws://${location.host}/client-ws`);"
+        "ws.onmessage = (event) => { document.title = JSON.parse(event.data).type };",
+        "utf-8",
+    )
+    house = build_house(tmp_path / "house", system=f", frontend_dir: {json.dumps(str(build))}")
+    house.start()
+    try:
+        page = browser.new_page()
+        page.goto(house.url)
+        expect(page).not_to_have_title("another")
+        page.goto(house.at("status"))
+        expect(page.locator("#live")).to_contain_text("live")
+        page.close()
+    finally:
+        house.kill()
