@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.web.conftest import Open
-from tests.web.house import WEB
+from tests.web.house import WEB, House
 from tests.web.visitor import THREE
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844), "kiosk": (320, 1280)}
@@ -63,6 +63,24 @@ def test_axe_finds_nothing_serious(visit: Open, size: str, theme: str) -> None:
         visitor.page.wait_for_timeout(150)
         assert serious(axe, visitor.page) == [], sheet
         visitor.page.keyboard.press("Escape")
+
+
+def test_axe_finds_nothing_serious_on_the_operators_page(visit: Open, house: House, tmp_path: Path) -> None:
+    """Its numbers are labelled, its tree can be unfolded from the keyboard."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    visitor = visit(**options("desktop", "dark"), reduced_motion="reduce")
+    visitor.type(THREE)
+    visitor.wait_quiet()
+    visitor.page.goto(house.at("status"))
+    expect(visitor.find("#live")).to_contain_text("live")
+    visitor.page.screenshot(path=Path(SHOTS or tmp_path) / "status.png", full_page=True)
+    assert serious(axe, visitor.page) == []
+
+    folded = visitor.find("#tree details:not([open]):not(.leaf) > summary").first
+    folded.focus()
+    visitor.page.keyboard.press("Enter")
+    visitor.page.wait_for_timeout(2500)
+    assert visitor.page.evaluate("document.activeElement.parentElement.open")
 
 
 def serious(axe: Any, page: Page) -> list[str]:
