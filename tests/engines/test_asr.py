@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import psutil
@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from tests.engines.ears import needs_espeak, noise, silence, spoken
-from tests.engines.model_server import body, hanging, open_model_server, page, refusing
+from tests.engines.model_server import Answering, body, hanging, open_model_server, page, refusing
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.asr.scripted import ScriptedConfig, write
 from trio_backend.engines.base import Asr
@@ -22,6 +22,29 @@ from trio_backend.errors import EngineError, SettingsError
 PROMPTLY = 0.05
 PHRASES = ["turn on the light", "tell me a story", "good morning"]
 
+DEAF_SHERPA = """
+import time
+
+class OfflineRecognizer:
+    class result:
+        text = ""
+    @classmethod
+    def from_sense_voice(cls, **options): return cls()
+    def create_stream(self): return self
+    def accept_waveform(self, rate, samples): self.seconds = len(samples) / rate
+    def decode_stream(self, stream): time.sleep(self.seconds / 50)
+"""
+
+DEAF_WHISPER = """
+import time
+
+class WhisperModel:
+    def __init__(self, path, **options): pass
+    def transcribe(self, samples, **options):
+        time.sleep(len(samples) / 16000 / 50)
+        return [], None
+"""
+
 OpenAsr = Callable[..., AbstractAsyncContextManager[Asr]]
 
 
@@ -31,12 +54,45 @@ def opened(name: str, settings: Mapping[str, object], folder: Path = Path()) -> 
     return lambda: open_engine(config)
 
 
-@pytest.fixture(params=["pocketsphinx_asr", "scripted_asr"])
-def open_asr(request: pytest.FixtureRequest) -> object:
-    """Each ear that needs nothing else, in turn."""
+@pytest.fixture
+def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Puts a library of that name and text where child processes find it first."""
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}")
+
+    def pretend(name: str, text: str) -> None:
+        (tmp_path / f"{name}.py").write_text(text)
+
+    return pretend
+
+
+@asynccontextmanager
+async def open_served() -> AsyncIterator[Asr]:
+    """The adapter for servers, and one that takes its time to hear nothing."""
+
+    async def nothing(answering: Answering) -> None:
+        await trio.sleep(0.05)
+        await answering.whole(200, b'{"text": ""}', "Content-Type: application/json")
+
+    async with open_model_server() as server:
+        server.behaviour = nothing
+        async with opened("openai_compatible_asr", {"base_url": server.url})() as asr:
+            yield asr
+
+
+@pytest.fixture(
+    params=["pocketsphinx_asr", "scripted_asr", "openai_compatible_asr", "sherpa_onnx_asr", "faster_whisper"]
+)
+def open_asr(request: pytest.FixtureRequest, tmp_path: Path, pretend: Callable[[str, str], None]) -> object:
+    """Each ear in turn; those that need a model have a library that only pretends to have one."""
+    pretend("sherpa_onnx", DEAF_SHERPA)
+    pretend("faster_whisper", DEAF_WHISPER)
+    (tmp_path / "m").touch()
     return {
         "pocketsphinx_asr": opened("pocketsphinx_asr", {"phrases": PHRASES}),
         "scripted_asr": opened("scripted_asr", {"delay": 0.05, "serial": True}),
+        "openai_compatible_asr": open_served,
+        "sherpa_onnx_asr": opened("sherpa_onnx_asr", {"sense_voice": "m", "tokens": "m"}, tmp_path),
+        "faster_whisper": opened("faster_whisper", {}),
     }[request.param]
 
 
@@ -148,17 +204,6 @@ class WhisperModel:
     def transcribe(self, samples, **options):
         return [Segment(" Hello"), Segment(f" {len(samples)} {options['language']} {self.said}.")], None
 """
-
-
-@pytest.fixture
-def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Puts a library of that name and text where child processes find it first."""
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}")
-
-    def pretend(name: str, text: str) -> None:
-        (tmp_path / f"{name}.py").write_text(text)
-
-    return pretend
 
 
 @pytest.mark.parametrize(

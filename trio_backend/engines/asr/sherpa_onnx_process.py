@@ -23,9 +23,12 @@ def load(settings: dict[str, Any]) -> Work:
         raise CannotWork("sherpa_onnx_asr: this sherpa-onnx does not know that model_type; get a newer one")
     # An empty option would override the library's own default.
     options = {word: value for word, value in settings["options"].items() if value != ""}
-    recognizer = build(
-        **settings["files"], **options, num_threads=settings["num_threads"], provider=settings["provider"]
-    )
+    shared = {"num_threads": settings["num_threads"], "provider": settings["provider"]}
+    try:
+        recognizer = build(**settings["files"], **options, **shared)
+    except (RuntimeError, ValueError) as error:
+        # What the library says of a file that is no model, or not one of this type.
+        raise CannotWork(f"sherpa_onnx_asr: the model cannot be loaded: {error}") from error
 
     def transcribe(samples: bytes) -> str:
         if not samples:
