@@ -21,6 +21,7 @@ from .conversation.observer import Observer
 from .engines.neighbours import find_ollama
 from .engines.registry import DEFAULTS
 from .engines.settings import Surroundings
+from .garbage import collect_when_quiet
 from .history.sqlite import open_sqlite_history
 from .history.store import History
 from .observe.inspection import Inspection
@@ -104,6 +105,7 @@ async def serve(
         )
         address = _address(config, port_of(listeners[0]))
         nursery.start_soon(_say_when_ready, backend, address, name="ready")
+        nursery.start_soon(_sweep_when_quiet, backend, name="garbage")
         nursery.start_soon(_say_what_is_near, config, name="neighbours")
         task_status.started(address)
         remains = await server.serve(listeners, shutdown=shutdown)
@@ -153,6 +155,11 @@ async def _say_when_ready(backend: Backend, address: str) -> None:
     await backend.preloaded.wait()
     if not backend.not_ready:
         logger.info("{} is at {}", backend.house.cast.base.character_name, address)
+
+
+async def _sweep_when_quiet(backend: Backend) -> None:
+    await backend.preloaded.wait()
+    await collect_when_quiet(lambda: not any(session.speaking for session in backend.house.sessions))
 
 
 async def _say_what_is_near(config: Config) -> None:

@@ -10,7 +10,7 @@ from statistics import median
 import attrs
 import trio
 
-from ..outcome import Check, Outcome, Series
+from ..outcome import Check, Outcome, Series, quantile
 from ..stage import Stage
 from ..stand_ins import QUICK_TURN, THREE
 from ..visitor import Visitor
@@ -42,7 +42,10 @@ async def play(stage: Stage) -> Outcome:
             levels.append(await _level(stage, clients))
     engines = QUICK_TURN if stage.own else 0.0
     checks = [_added(level, stage, engines) for level in levels]
-    checks += [_cpu(level, stage) for level in levels[-1:] if not math.isnan(level.cpu)]
+    checks += [_cpu(level, stage) for level in levels[-1:]]
+    slowest = quantile(levels[-1].turns, 0.99) - engines
+    checks.append(Check(f"p99 of it with {levels[-1].clients}", 1000 * slowest, "ms"))
+    checks.append(Check("the loop's longest pass", 1000 * (await stage.probe.look()).longest_pass, "ms"))
     checks += await stage.probe.left_over(before)
     return Outcome("crowd", checks, _curves(levels, engines), share.share)
 
