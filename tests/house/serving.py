@@ -51,8 +51,10 @@ class SocketWire:
 
 
 @asynccontextmanager
-async def open_client(address: str, path: str = "/client-ws") -> AsyncIterator[Client]:
-    """A client of the server at ``address`` that has read the greeting."""
+async def open_client(
+    address: str, path: str = "/client-ws", *, greeted: bool = True
+) -> AsyncIterator[Client]:
+    """A client of the server at ``address`` that has read the greeting, unless it is not to wait for that."""
     host, port = address.removeprefix("http://").split(":")
     # The stream is ours: where the server closes first, the library leaves it open.
     async with await trio.open_tcp_stream(host, int(port)) as stream, trio.open_nursery() as nursery:
@@ -61,7 +63,8 @@ async def open_client(address: str, path: str = "/client-ws") -> AsyncIterator[C
         )
         async with websocket:
             client = Client(SocketWire(websocket))
-            await client.until("control", text="start-mic")
+            if greeted:
+                await client.until("control", text="start-mic")
             yield client
 
 
@@ -115,9 +118,9 @@ class ServerProcess:
 
 
 @asynccontextmanager
-async def open_server_process(conf: Path, folder: Path) -> AsyncIterator[ServerProcess]:
+async def open_server_process(conf: Path, folder: Path, *, port: int = 0) -> AsyncIterator[ServerProcess]:
     """``trio-backend serve`` with ``conf``, started in ``folder``; killed if it has not ended by itself."""
-    command = [sys.executable, "-m", "trio_backend", "serve", str(conf), "--port", "0"]
+    command = [sys.executable, "-m", "trio_backend", "serve", str(conf), "--port", str(port)]
     async with trio.open_nursery() as nursery:
         process = await nursery.start(
             partial(trio.run_process, command, cwd=folder, stderr=PIPE, check=False)

@@ -171,7 +171,7 @@ async def never_answer_playback(address: str) -> None:
         await client.until(**END)
 
 
-async def connect_raw(address: str) -> trio.SocketStream:
+async def connect_raw(address: str, path: str = "/client-ws") -> trio.SocketStream:
     """A WebSocket by hand, with a small window; the handshake is over."""
     host, port = address.removeprefix("http://").split(":")
     raw = trio.socket.socket()
@@ -179,8 +179,8 @@ async def connect_raw(address: str) -> trio.SocketStream:
     await raw.connect((host, int(port)))
     stream = trio.SocketStream(raw)
     await stream.send_all(
-        b"GET /client-ws HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
     )
     assert b" 101 " in await stream.receive_some(1024)
     return stream

@@ -87,6 +87,7 @@ async def test_what_was_reported_as_failed_is_not_answered(autojump_clock: MockC
     assert [(play.text, play.how) for play in house.theatre.plays] == [("x slow", "cut"), ("y 1", "ended")]
     assert START in ann.heard
     assert ann.heard.count(START) == 1
+    assert not house.theatre.superseded
 
 
 async def test_an_error_in_the_middle_of_a_turn_does_not_end_it(
