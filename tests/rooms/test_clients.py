@@ -78,6 +78,15 @@ async def test_what_is_wrong_is_told_to_who_said_it(autojump_clock: MockClock, h
     assert not house.theatre.plays
 
 
+async def test_an_offer_of_bytes_is_not_agreed_to(autojump_clock: MockClock, house: House) -> None:
+    """The session never hears of it, so the client goes on with JSON, which is passed on."""
+    ann = await house.enter()
+    await ann.send("mic-format", format="pcm16", carries="raw-audio-data")
+    await ann.send("raw-audio-data", audio=[0.5])
+    await trio.sleep(1)
+    assert [message["text"] for message in ann.heard] == ["got raw-audio-data"]
+
+
 @pytest.mark.parametrize("system", [attrs.evolve(ROOMS, message_burst=10, messages_per_second=5)])
 async def test_each_client_has_a_rate_limit_of_its_own(autojump_clock: MockClock, house: House) -> None:
     """Who floods is warned and then sent away; the others are served."""

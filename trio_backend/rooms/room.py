@@ -253,7 +253,7 @@ class Room:
             case Heartbeat():
                 await member.reply(HeartbeatAck())
             case MicFormat():
-                raise ProtocolError("bad-message", "in a room, sound is sent as JSON")
+                pass  # no answer means no: to the session all goes as text
             case _:
                 await self._pass_on(frame)
 
