@@ -46,6 +46,13 @@ character_config:
   conf_uid: evil_001
   character_name: '<img src=x onerror=alert(1)>'
 """
+_BROKEN = """
+character_config:
+  conf_name: Broken
+  conf_uid: broken_001
+  character_name: Broken
+  tts_config: {tts_model: espeak_tts, espeak_tts: {voice: nobodys-voice}}
+"""
 _PAINTED = """
 character_config:
   {{conf_name: {name}, conf_uid: {name}_001, character_name: {name}, live2d_model_name: {name}}}
@@ -114,7 +121,7 @@ def build_house(folder: Path, *, system: str = "", character: str = "", query: s
     (folder / "avatars").mkdir()
     (folder / "avatars" / "painted.svg").write_text(_PICTURE, "utf-8")
     painted = {name: _PAINTED.format(name=name) for name in ("painted", "torn")}
-    for name, text in {"ann": _ANN, "slow": _SLOW, "evil": _EVIL, **painted}.items():
+    for name, text in {"ann": _ANN, "slow": _SLOW, "evil": _EVIL, "broken": _BROKEN, **painted}.items():
         (characters / f"{name}.yaml").write_text(text, "utf-8")
     return House(folder, port, query)
 

@@ -107,6 +107,62 @@ def test_a_switch_can_be_changed_mind_about(visit: Open) -> None:
     expect(visitor.find(".ai .who")).to_contain_text("Ann")
 
 
+def test_a_character_who_cannot_come_is_excused_where_one_looks(visit: Open) -> None:
+    """The list says why, nobody is on the way any more, and who was here goes on answering."""
+    visitor = visit()
+    visitor.page.click("#open-characters")
+    broken = visitor.find("#character-list .item").filter(has_text="Broken")
+    broken.get_by_role("button").click()
+
+    expect(visitor.find("#switching")).to_contain_text("could not be loaded")
+    expect(broken).not_to_have_class("item busy")
+    assert visitor.find(".notice").count() == 0
+    visitor.page.keyboard.press("Escape")
+    visitor.type("Are you still there?")
+    expect(visitor.find(".ai .who")).to_contain_text("Mao")
+
+
+def test_each_script_runs_its_own_way(visit: Open) -> None:
+    """The full stop of an Arabic sentence is at its left end, that of an English one at its right."""
+    visitor = visit()
+    visitor.type("أنا بخير.")
+    expect(visitor.find(".ai .sentence")).to_have_count(1)
+    visitor.type("I am well.")
+    expect(visitor.find(".ai .sentence")).to_have_count(2)
+
+    def stop_is_right_of_start(at: int) -> bool:
+        return bool(
+            visitor.find(".ai .sentence")
+            .nth(at)
+            .evaluate(
+                """sentence => {
+                    const at = (from) => {
+                        const range = document.createRange();
+                        range.setStart(sentence.firstChild, from);
+                        range.setEnd(sentence.firstChild, from + 1);
+                        return range.getBoundingClientRect().left;
+                    };
+                    return at(sentence.textContent.length - 1) > at(0);
+                }"""
+            )
+        )
+
+    assert not stop_is_right_of_start(0)
+    assert stop_is_right_of_start(1)
+
+
+def test_a_reply_of_which_nothing_was_heard_leaves_no_bubble(visit: Open) -> None:
+    """Cut within its first word, it was never said; the server is told so."""
+    visitor = visit()
+    visitor.type("A" * 400)
+    visitor.page.wait_for_selector(".sentence.now")
+
+    visitor.page.keyboard.press("Escape")
+
+    expect(visitor.find(".ai")).to_have_count(0)
+    assert [message["text"] for message in visitor.says("interrupt-signal")] == [""]
+
+
 def test_a_picture_stands_in_for_the_face_where_there_is_one(visit: Open) -> None:
     """A model whose entry points to a picture is shown as that; if the picture is missing, as the face."""
     visitor = visit()

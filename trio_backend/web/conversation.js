@@ -122,6 +122,7 @@ export class Conversation {
     }
     const words = this.bubble?.querySelector(".words");
     if (words?.textContent) words.append(" ", make("span", "cut", say("interrupted")));
+    else this.bubble?.remove();
     this.bubble = null;
   }
 

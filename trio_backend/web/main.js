@@ -76,7 +76,7 @@ function fail(code, message) {
     settings.choose("earOpen", false);
     ears.shut();
     tell(say("noEar"));
-  } else {
+  } else if (code !== "bad-config" || !characters.refuse(message)) {
     tell(message);
   }
 }

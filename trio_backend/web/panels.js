@@ -67,6 +67,13 @@ export class Characters {
     if (focused >= 0) this.list.querySelectorAll(".pick")[focused]?.focus();
   }
 
+  /** Why somebody cannot come, where the person looks; false if that is not here. */
+  refuse(why) {
+    this.status.textContent = why;
+    this.status.hidden = !this.sheet.open;
+    return this.sheet.open;
+  }
+
   /** Who is here: the file we switched to, or else the first of that name. */
   #here() {
     const { file, character } = place();
