@@ -25,6 +25,7 @@ ASIDES = 2
 """How much of a message is answered in passing at most."""
 
 _SENTENCE_END = re.compile(r"[.!?…]+(?:[\"')]*\s|[\"')]*$)|[。！？]+")
+_FULL_WIDTH = "。！？…”」』）"
 _CLOSING = " \"'”’」』)）"
 
 
@@ -74,7 +75,7 @@ class _Reply:
             self._pass_over(fitting, chosen.owner, room=room)
         self._say(chosen.template, chosen.owner.values)
         self._ask(chosen.owner)
-        text = " ".join(self._parts)
+        text = _together(self._parts)
         return text[:1].upper() + text[1:]
 
     def _option(self, rivals: Iterable[Heard]) -> Option[Heard] | None:
@@ -112,7 +113,7 @@ class _Reply:
             self._say(question.template, heard.values)
 
     def _asks_back(self) -> bool:
-        text = " ".join(self._parts)
+        text = _together(self._parts)
         if text.rstrip(_CLOSING)[-1:] in ("?", "？") or _ends(text) >= self._manner.sentences:
             return False
         return self._hearing.talk.pick("ask back", 100) < self._manner.asks
@@ -147,7 +148,20 @@ class _Reply:
         # Whoever hears their name in every sentence feels talked at: not twice in three replies.
         lately = " ".join([*self._hearing.talk.said[-2:], *self._parts])
         spent = [name for name, value in values.items() if value in lately]
-        self._parts.append(template.render(values, self._faces.__getitem__, spent=spent))
+        self._parts.append(template.render(values, self._shown, spent=spent))
+
+    def _shown(self, keyword: str) -> str:
+        """How the character's face is told of an emotion; nothing if it shows that already."""
+        face = self._faces[keyword]
+        return "" if any(face in part for part in self._parts) else face
+
+
+def _together(parts: Sequence[str]) -> str:
+    """The parts as they are written: with a space between them, but not behind Chinese punctuation."""
+    text = ""
+    for part in parts:
+        text += part if not text or text[-1] in _FULL_WIDTH else f" {part}"
+    return text
 
 
 def _sentences(template: Template | None) -> int:

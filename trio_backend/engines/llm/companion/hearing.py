@@ -80,8 +80,10 @@ class Hearing:
         """The facts that the rule needs or recalls; None if one is not there."""
         found: dict[str, str] = {}
         for kind, template in heard.rule.needs.items():
-            wanted = template.render(heard.values, lambda _keyword: "").lower() if template else ""
-            facts = [fact for fact in self.notebook.of(kind, self.language) if wanted in fact.text.lower()]
+            wanted = self._plain(template.fill(heard.values)) if template else ""
+            facts = [
+                fact for fact in self.notebook.of(kind, self.language) if wanted in self._plain(fact.text)
+            ]
             if not facts:
                 return None
             found[kind] = facts[-1].text
@@ -91,6 +93,9 @@ class Hearing:
                 return None
             found[kind] = earlier[self.talk.pick(f"recall {kind}", len(earlier))]
         return found
+
+    def _plain(self, text: str) -> str:
+        return " ".join(self.language.ear.words(text))
 
     def _earlier(self, kind: str) -> Sequence[str]:
         """Facts that were told a while ago, and that the companion has not spoken of lately."""

@@ -47,7 +47,7 @@ class Notebook:
         self._strike(rule.forget, told)
         for kind, template in rule.remember.items():
             if template.needs <= heard.values.keys():
-                text = template.render(heard.values, lambda _keyword: "")
+                text = template.fill(heard.values)
                 self._add(Fact(kind, text, turn, language.name), language)
 
     def of(self, kind: str, language: Language) -> Sequence[Fact]:
@@ -62,8 +62,8 @@ class Notebook:
         phrases = []
         for kind in language.facts.values():
             texts = [fact.text for fact in self.of(kind.name, language)][-3:]
-            if texts:
-                phrases.append(kind.listed.render({kind.name: language.listing(texts)}, lambda _keyword: ""))
+            if texts and kind.listed:
+                phrases.append(kind.listed.fill({kind.name: language.listing(texts)}))
         return language.listing(phrases)
 
     def _add(self, fact: Fact, language: Language) -> None:

@@ -86,9 +86,9 @@ def _script(place: Place) -> str:
 
 
 def _kind(name: str, place: Place) -> Kind:
-    fields = place.fields(("listed", "many", "capital"), required=("listed",))
-    listed = parse_template(fields["listed"].text())
-    if listed.names != {name}:
+    fields = place.fields(("listed", "many", "capital"))
+    listed = parse_template(fields["listed"].text()) if "listed" in fields else None
+    if listed and listed.names != {name}:
         raise fields["listed"].wrong(f"it must have {{{name}}} in it, and no other value")
     many = fields.read("many", Place.switch, True)
     return Kind(name, listed, many=many, capital=fields.read("capital", Place.switch, False))

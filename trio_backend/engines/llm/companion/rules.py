@@ -83,10 +83,14 @@ class Question:
 
 @attrs.frozen
 class Kind:
-    """A kind of fact. ``listed`` is how it is told in a list, and whether there may be several."""
+    """A kind of fact.
+
+    ``listed`` is how it is told among others, if it is; there may be ``many``, or the newest is the
+    fact; ``capital`` marks proper names.
+    """
 
     name: str
-    listed: Template
+    listed: Template | None = None
     many: bool = True
     capital: bool = False
 

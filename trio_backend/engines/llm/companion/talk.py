@@ -38,8 +38,8 @@ class Turn:
 class Talk:
     """A conversation as the companion sees it.
 
-    ``turns`` are those of the person who spoke last, oldest first; the last of them is to be answered,
-    unless ``nudged``. ``said`` are the companion's own replies, as `plain` leaves them.
+    ``turns`` are those of the ``speaker``, the person who spoke last, oldest first; the last of them is to
+    be answered, unless ``nudged``. The speaker is named only where several are about. ``said`` are the companion's own replies, as `plain` leaves them.
     """
 
     turns: tuple[Turn, ...]
@@ -69,7 +69,7 @@ def read_talk(prompt: Prompt) -> Talk:
     """The part of ``prompt`` that is read; its time is bounded whatever the prompt's length."""
     last = prompt.messages[-1] if prompt.messages else None
     nudged = last is None or last.role == "assistant" or last.name == NUDGE
-    speaker = "" if last is None or nudged else last.name
+    speaker = "" if last is None or nudged else _voice(last)[0]
     recent = _recent(prompt.messages)
     said = tuple(plain(message.content[:LONGEST]) for message in recent if message.role == "assistant")
     return Talk(
@@ -101,9 +101,17 @@ def _turns(recent: Sequence[Message], speaker: str) -> tuple[Turn, ...]:
     for message in recent:
         if message.role == "assistant":
             before = plain(message.content[:LONGEST])
-        elif message.name == speaker:
-            turns.append(Turn(message.content[:LONGEST], before))
+        elif message.name != NUDGE:
+            name, text = _voice(message)
+            turns += [Turn(text, before)] if name == speaker else []
     return tuple(turns)
+
+
+def _voice(message: Message) -> tuple[str, str]:
+    """Who says what. Where several are about, a speaker's words have the name before them."""
+    text = message.content[:LONGEST]
+    named = message.name and text.startswith(f"{message.name}: ")
+    return (message.name, text[len(message.name) + 2 :]) if named else ("", text)
 
 
 def _seed(recent: Sequence[Message]) -> bytes:

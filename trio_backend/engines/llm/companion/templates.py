@@ -65,6 +65,10 @@ class Template:
             text += written[:1].upper() + written[1:] if starts else written
         return _SPACES.sub(" ", text).strip()
 
+    def fill(self, values: Mapping[str, str]) -> str:
+        """The bare text with its values, as it would stand inside a sentence."""
+        return "".join(_written(part, values, values, lambda _keyword: "") for part in self.parts)
+
     def place_in(self, said: str) -> int:
         """Where in ``said`` (as `plain` leaves it) this stands; -1 if it does not."""
         first = at = -1

@@ -13,12 +13,13 @@ SCRIPTS = ("latin", "han")
 """The scripts by which languages are told apart."""
 
 _LATIN_LIKE = rf"[^\W{HAN}]"
+# A space between Chinese characters is written where others write a comma.
 _PIECE = re.compile(
     rf"(?P<han>[{HAN}])"
     rf"|(?P<word>{_LATIN_LIKE}+(?:['’&-]{_LATIN_LIKE}+|\.\d+)*[+#]*)"
-    r"|(?P<face>[:;=]['’]?-?[()DPpO3/]|<3|\^_?\^|[\u2600-\u27bf\u2b50\U0001f000-\U0001faff])"
+    r"|(?P<face>[:;=]['’]?-?[()DPpO3](?![\w/])|<3|\^_?\^|[\u2600-\u27bf\u2b50\U0001f000-\U0001faff])"
     r"|(?P<ask>[?？])"
-    r"|(?P<stop>[.!,;:…\n。！，；：、()（）\[\]~～—])"
+    rf"|(?P<stop>[.!,;:…\n。！，；：、()（）\[\]~～—“”]|(?<=[{HAN}])\s(?=\s*[{HAN}]))"
 )
 _DRAWN_OUT = re.compile(r"([^\W\d])\1{2,}")
 _LAUGHTER = re.compile(r"^(ha|he|hi|ja|lo)\1+[hl]?$")
