@@ -19,7 +19,7 @@ from .plan import Plan
 from .stand_ins import write_stand_ins
 from .visitor import Target
 
-START_TIME = 30.0
+START_TIME, STOP_TIME = 30.0, 15.0
 SAID = 40
 """Lines of its log that are kept, in case it dies."""
 
@@ -49,8 +49,14 @@ async def open_own_server(plan: Plan) -> AsyncIterator[OwnServer]:
                 raise NoConnection(
                     "the server that was to be measured did not start:\n" + "\n".join(log.said)
                 )
-            yield OwnServer(Target.of(log.address), process.pid)
-            nursery.cancel_scope.cancel("measured")
+            try:
+                yield OwnServer(Target.of(log.address), process.pid)
+            finally:
+                # Its log is read up to the end: a server whose words nobody takes cannot go on.
+                with trio.move_on_after(STOP_TIME, shield=True):
+                    process.terminate()
+                    await process.wait()
+                nursery.cancel_scope.cancel("measured")
 
 
 async def _serve(config: Path, *, task_status: trio.TaskStatus[trio.Process]) -> None:
