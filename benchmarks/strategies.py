@@ -18,13 +18,14 @@ import attrs
 import psutil
 import trio
 from loguru import logger
-from queues import on_asyncio, on_trio
+from queues import on_asyncio, on_trio, sockets
 from queues.picture import draw
-from queues.workload import MESSAGES, PAGES, PAUSE, STAYS, Result, summary
+from queues.workload import MESSAGES, PAGES, PAUSE, STAYS, Result, quantile, summary
 from rich.console import Console
 from rich.table import Table
 
 OURS = "rooms and forwarders"
+SOCKETS = {"D fire-and-forget": sockets.fire_and_forget_over_sockets, OURS: sockets.rooms}
 NAMES = [*on_asyncio.STRATEGIES, OURS]
 
 
@@ -47,6 +48,27 @@ def measure_apart(name: str, sessions: int) -> Result:
     command = [sys.executable, __file__, "--one", name, "--sessions", str(sessions)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return Result(**json.loads(done.stdout))
+
+
+def measure_sockets_apart(name: str, tries: int) -> list[float]:
+    """Run one strategy behind a real socket, in a process of its own."""
+    command = [sys.executable, __file__, "--socket", name, "--tries", str(tries)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return sorted(json.loads(done.stdout))
+
+
+def sockets_table(tries: int) -> Table:
+    """From a message on a socket to the model's request."""
+    shown = Table(
+        title=f"From a message on a real socket to the model's request, {tries} tries, nobody else about"
+    )
+    for heading in ["strategy", "median ms", "p99 ms", "worst ms"]:
+        shown.add_column(heading, justify="left" if heading == "strategy" else "right")
+    for name in SOCKETS:
+        waits = measure_sockets_apart(name, tries)
+        figures = [quantile(waits, 0.5), quantile(waits, 0.99), waits[-1]]
+        shown.add_row(name, *(f"{1000 * figure:.2f}" for figure in figures))
+    return shown
 
 
 def table(results: list[Result]) -> Table:
@@ -77,20 +99,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, default=160, help="visits, of four pages at a time")
     parser.add_argument("--picture", type=Path, default=Path("docs") / "strategies.svg")
+    parser.add_argument("--tries", type=int, default=200, help="messages on a real socket")
     parser.add_argument("--one", choices=NAMES, help=argparse.SUPPRESS)
+    parser.add_argument("--socket", choices=SOCKETS, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.socket:
+        logger.remove()
+        print(json.dumps(SOCKETS[options.socket](options.tries)))
+        return
     if options.one:
         print(json.dumps(attrs.asdict(measure(options.one, options.sessions))))
         return
     # A table that is cut to the width of a log file cannot be read.
     console = Console(width=max(124, Console().width))
-    expected = len(NAMES) * (options.sessions / PAGES * (MESSAGES * PAUSE + STAYS) + 2)
+    expected = len(NAMES) * (options.sessions / PAGES * (MESSAGES * PAUSE + STAYS) + 2) + 0.2 * options.tries
     console.print(f"{options.sessions} visits for each of {len(NAMES)} strategies: about {expected:.0f} s")
     results = []
     for name in NAMES:
         with console.status(name):
             results.append(measure_apart(name, options.sessions))
     console.print(table(results))
+    console.print(sockets_table(options.tries))
     options.picture.parent.mkdir(parents=True, exist_ok=True)
     options.picture.write_text(draw(results), encoding="utf-8")
     console.print(f"picture: {options.picture}")
