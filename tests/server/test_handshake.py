@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import trio
+from loguru import logger
 
 from tests.server.raw_client import TEXT, connect, connect_websocket, frame, handshake
 from tests.server.running import run_server
 from trio_backend.server import ServerOptions, UpgradeRequest
+from trio_backend.server.doors import MOST_NOTED
 from trio_backend.server.request import MAX_HEAD_SIZE
 from trio_backend.wire import Wire
 
@@ -96,6 +98,22 @@ async def test_a_page_that_is_shut_out_says_what_would_let_it_in(origin: str, en
         await client.send(handshake(fields={"Origin": origin}))
         text = (await client.answer()).body.decode()
         assert f"add {entry} to system_config.allowed_origins" in text
+
+
+async def test_the_log_says_once_why_a_page_was_shut_out() -> None:
+    """Browsers tell neither the page nor the person; and who asks again and again fills no log."""
+    lines: list[str] = []
+    sink = logger.add(lines.append, level="WARNING", format="{message}")
+    try:
+        async with run_server() as running:
+            for number in (1, 1, *range(100)):
+                async with connect(running.port) as client:
+                    await client.send(handshake(fields={"Origin": f"https://evil{number}.example"}))
+                    await client.answer()
+    finally:
+        logger.remove(sink)
+    assert sum("'https://evil1.example'" in line for line in lines) == 1
+    assert len(lines) == MOST_NOTED
 
 
 async def test_a_client_of_another_version_is_told_ours() -> None:

@@ -45,10 +45,10 @@ def test_with_a_token_the_whole_page_works(browser: Browser, locked: House) -> N
 
 
 def test_without_the_token_nobody_talks(browser: Browser, locked: House) -> None:
-    """The page shows, and says that there is no connection; the server's inside stays hidden."""
+    """The page shows, and says that it is not let in; the server's inside stays hidden."""
     page = browser.new_page()
     page.goto(locked.at(""))
-    expect(page.locator("#state")).to_contain_text("lost")
+    expect(page.locator("#state")).to_contain_text("does not let this page in")
     page.goto(locked.at("status"))
     expect(page.locator("#refused")).to_contain_text("token")
     page.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from http import HTTPStatus
 from typing import TypeAlias
 
 import attrs
@@ -24,6 +25,8 @@ ACCEPT_BACKOFF = 0.1
 REFUSAL_TIME = 1.0
 # Those over the limit who are being told so; any more are just closed.
 MAX_REFUSALS = 100
+# Each reason not to let somebody in is logged once, and after so many no more of them: strangers choose them.
+MOST_NOTED = 20
 
 # Gets a connection with what it wants: a WebSocket, or plain HTTP that begins with these bytes.
 Host: TypeAlias = Callable[[SocketOrTls, Upgrade | bytes], Awaitable[None]]
@@ -39,6 +42,7 @@ class Doors:
     options: ServerOptions
     paths: Collection[str]
     inside: int = attrs.field(default=0, init=False)
+    _shut_out: set[str] = attrs.field(factory=set, init=False)
     _refusals: int = attrs.field(default=0, init=False)
     _tls: ssl.SSLContext | None = attrs.field(init=False)
     _empty: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -119,9 +123,19 @@ class Doors:
             if not isinstance(received, bytes) or not asks_for_websocket(received):
                 return received
             client = "{}:{}".format(*socket.socket.getpeername()[:2])
-            return answer_upgrade(received, paths=self.paths, options=self.options, client=client)
+            answer = answer_upgrade(received, paths=self.paths, options=self.options, client=client)
+            if isinstance(answer, Refusal):
+                self._note(answer)
+            return answer
         except NETWORK_ERRORS:
             return None
+
+    def _note(self, refusal: Refusal) -> None:
+        """Tell the operator why a page cannot connect: browsers do not tell the page."""
+        locked = refusal.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+        if locked and refusal.text not in self._shut_out and len(self._shut_out) < MOST_NOTED:
+            self._shut_out.add(refusal.text)
+            logger.warning("a client was not let in: {}", refusal.text)
 
 
 async def accept_all(

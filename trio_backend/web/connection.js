@@ -18,6 +18,8 @@ export class Connection extends EventTarget {
     /** @type {WebSocket|null} */ this.socket = null;
     /** @type {Link} */ this.link = "connecting";
     this.tries = 0;
+    /** The server is there, and would not have us: a token is missing, or our origin is not allowed. */
+    this.refused = false;
     this.heard = 0;
     this.timer = 0;
     setInterval(() => this.#beat(), BEAT);
@@ -35,10 +37,14 @@ export class Connection extends EventTarget {
     this.socket = socket;
     socket.onopen = () => {
       this.heard = performance.now();
+      this.refused = false;
       this.#tell("open", 0);
     };
     socket.onmessage = (event) => this.#take(event.data);
-    socket.onclose = (event) => this.#retry(event.code);
+    socket.onclose = (event) => {
+      if (!this.refused && this.link !== "open") this.#askWhy();
+      this.#retry(event.code);
+    };
   }
 
   /**
@@ -85,6 +91,13 @@ export class Connection extends EventTarget {
     this.socket = null;
     this.#tell("lost", Math.ceil(delay / 1000));
     this.timer = setTimeout(() => this.open(), delay);
+  }
+
+  /** Browsers do not say why a socket did not open. */
+  async #askWhy() {
+    const there = await fetch(this.address().replace(/^ws/, "http").replace("client-ws", "healthz"), { mode: "no-cors" }).catch(() => null);
+    this.refused = Boolean(there) && this.link !== "open";
+    if (this.refused) this.#tell(this.link, 0);
   }
 
   #beat() {

@@ -128,6 +128,7 @@ function showState() {
 }
 
 function stateInWords() {
+  if (connection.refused) return say("refused");
   if (connection.link === "connecting") return say("connecting");
   if (connection.link === "lost") return seconds ? say("lost", { seconds }) : say("retrying");
   if (visit.loading) return say("arriving");

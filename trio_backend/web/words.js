@@ -65,6 +65,7 @@ const WORDS = {
   speaking: ["speaking", "说话中", "話しています"],
   connecting: ["connecting…", "连接中…", "接続中…"],
   lost: ["connection lost, trying again in {seconds} s", "连接已断开，{seconds} 秒后重试", "接続が切れました。{seconds} 秒後に再試行します"],
+  refused: ["the server does not let this page in; its log says why", "服务器拒绝了本页面，原因见其日志", "サーバーに拒否されました。理由はログにあります"],
   retrying: ["connection lost, trying again…", "连接已断开，正在重试…", "接続が切れました。再試行中…"],
   notSent: ["Not connected. Your words are kept here until it works again.", "尚未连接。您输入的内容会保留在这里。", "未接続です。入力した内容はここに残ります。"],
   noEar: ["This server has no ear yet: speech recognition is not set up there. You can type.", "该服务器尚未配置语音识别。您可以打字。", "このサーバーには音声認識がまだ設定されていません。文字で入力できます。"],
