@@ -112,7 +112,8 @@ def chat(
 ) -> None:
     """Talk with the character of a running server; /help says how.
 
-    What you type while it speaks interrupts it. Exits with 1 if there is no server to talk with, or it was lost.
+    What you type while it speaks interrupts it. Exits with 1 if there is no server to talk with, or if it
+    was lost.
 
     Parameters
     ----------
