@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -161,12 +160,6 @@ async def seconds_of_turn(client: Client, text: str) -> float:
 async def test_who_may_not_come_in_hears_why(tmp_path: Path) -> None:
     """Over a real socket too, with the close code behind the reason."""
     config = configured(tmp_path, llm=echo(), tts=SILENT)
-    async with open_server(config) as address:
-        stream = await connect_raw(address, "/proxy-ws")
-        async with stream:
-            received = b""
-            with trio.fail_after(5):
-                while b"\x03\xf0" not in received:  # 1008
-                    received += await stream.receive_some(4096)
-        start = received.index(b"{")
-        assert json.loads(received[start : received.index(b"}", start) + 1])["code"] == "proxy-disabled"
+    async with open_server(config) as address, open_client(address, "/proxy-ws", greeted=False) as client:
+        assert (await client.hear())["code"] == "proxy-disabled"
+        assert await client.closed() == 1008
