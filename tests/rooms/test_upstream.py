@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -48,10 +50,10 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def open_front(folder: Path, port: int) -> AsyncIterator[str]:
+async def open_front(folder: Path, port: int, **system: object) -> AsyncIterator[str]:
     """A server with rooms whose sessions are at ``port``; its address."""
     config = configured(
-        folder, llm=ECHO, tts=SILENT, enable_proxy=True, upstream_url=f"ws://127.0.0.1:{port}"
+        folder, llm=ECHO, tts=SILENT, enable_proxy=True, upstream_url=f"ws://127.0.0.1:{port}", **system
     )
     async with open_server(config) as address:
         yield address
@@ -199,3 +201,22 @@ async def test_a_room_of_another_server_is_like_any_other(tmp_path: Path, conf: 
         assert {"type": "user-input-transcription", "text": "Hello.", "name": "Ann"} in heard
         spoken = [message["display_text"] for message in heard if message["type"] == "audio"]
         assert [(line["name"], line["text"]) for line in spoken] == [("Iris", "Ann: Hello.")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be stopped there")
+async def test_a_server_that_answers_no_pings_is_given_up(tmp_path: Path, conf: Path) -> None:
+    """One that hangs, with its connection open: the clients are told, and it is met again once it goes on."""
+    port = free_port()
+    async with (
+        open_server_process(conf, conf.parent, port=port) as server,
+        open_front(tmp_path, port, ping_interval=0.2, pong_timeout=0.5) as address,
+        open_client(address, "/proxy-ws") as client,
+    ):
+        server.process.send_signal(signal.SIGSTOP)
+        with trio.fail_after(5):
+            await client.until("error", code="upstream-down")
+        await client.say("text-input", text="Are you back?")
+        server.process.send_signal(signal.SIGCONT)
+        with trio.fail_after(30):
+            heard = await client.until("control", text="conversation-chain-end")
+        assert [m["display_text"]["text"] for m in heard if m["type"] == "audio"] == ["Are you back?"]
