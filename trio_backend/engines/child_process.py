@@ -18,9 +18,6 @@ from typing import Any, BinaryIO, TypeAlias
 SETTINGS = "TRIO_BACKEND_ENGINE_SETTINGS"
 """The environment variable with the engine's settings, as JSON."""
 
-NICENESS = 5
-"""Where processors are scarce, everybody else's conversation goes before somebody's decoding."""
-
 HEAD = struct.Struct("<I")
 ANSWER_HEAD = struct.Struct("<BI")
 
@@ -41,8 +38,6 @@ class CannotWork(Exception):
 def work(load: Callable[[dict[str, Any]], Work]) -> None:
     """Load the engine, then answer request after request, until standard input ends."""
     requests, answers = _take_pipes()
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
     try:
         do = load(json.loads(os.environ.pop(SETTINGS)))
     except CannotWork as problem:

@@ -40,12 +40,19 @@ async def open_worker(job: Job) -> AsyncIterator[Worker]:
 
     Leaving the block, or cancelling it at any moment, ends the process.
     """
-    worker = Worker(job)
+    first = await _Child.start(job)
     try:
-        await worker.be_ready()
-        yield worker
+        # Outside the nursery, whose errors come in groups.
+        await first.wait_loaded()
+        async with trio.open_nursery() as nursery:
+            worker = Worker(job, nursery, first)
+            try:
+                yield worker
+            finally:
+                nursery.cancel_scope.cancel("the worker is no longer wanted")
+                await worker.close()
     finally:
-        await worker.close()
+        await first.end()
 
 
 @attrs.define(eq=False)
@@ -57,8 +64,9 @@ class Worker:
     """
 
     _job: Job
+    _nursery: trio.Nursery
+    _child: _Child | None
     _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
-    _child: _Child | None = attrs.field(default=None, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
     async def ask(self, request: bytes) -> str:
@@ -68,14 +76,11 @@ class Worker:
             try:
                 answer = await child.ask(request)
             except BaseException:
-                await self._replace()
+                await self._end()
+                if not self._closed:
+                    self._nursery.start_soon(self._replace, name=f"{self._job.name}/replacement")
                 raise
         return answer.text()
-
-    async def be_ready(self) -> None:
-        """Load the process, unless it is there. Raises `EngineError` if that fails."""
-        async with self._turn:
-            await self._loaded()
 
     async def close(self) -> None:
         """End the process, if there is one, and wait until it is gone; requests fail from now on."""
@@ -107,13 +112,12 @@ class Worker:
             raise EngineError(f"{self._job.name}: it was closed")
 
     async def _replace(self) -> None:
-        """End the process and start another, which loads while nobody waits for it."""
-        with trio.CancelScope(shield=True):
-            await self._end()
+        """Load another process while nobody waits for it."""
+        async with self._turn:
             try:
-                await self._start()
+                await self._loaded()
             except EngineError as error:
-                # Not for whoever is leaving: the next request tries again, and tells its own.
+                # The next request tries again, and tells whoever asks.
                 logger.debug("no replacement: {}", error)
 
     async def _end(self) -> None:
@@ -170,7 +174,7 @@ class _Child:
         return await self._in_time(HEAD.pack(len(request)), request)
 
     async def end(self) -> None:
-        """Kill it, close its pipes, and wait until it is gone."""
+        """Kill it, close its pipes, and wait until it is gone. Doing it twice is harmless."""
         with trio.move_on_after(REAPING, shield=True):
             self._process.kill()
             for pipe in (self._process.stdin, self._process.stdout):
