@@ -69,6 +69,22 @@ async def lease_in_vain(leases: Leases, config: SlowConfig) -> None:
         raise AssertionError("it was not to be ready")
 
 
+async def test_who_holds_an_engine_has_a_name(autojump_clock: object) -> None:
+    """An operator sees which tasks keep an engine open, and each only as long as it does."""
+    async with open_leases(Workshop()) as leases, trio.open_nursery() as nursery:
+
+        async def hold(seconds: float) -> None:
+            async with leases.lease(SlowConfig()):
+                await trio.sleep(seconds)
+
+        nursery.start_soon(hold, 10, name="ann")
+        nursery.start_soon(hold, 20, name="bob")
+        await trio.sleep(6)
+        assert [sorted(one.lessees) for one in leases.statistics().engines] == [["ann", "bob"]]
+        await trio.sleep(10)
+        assert [one.lessees for one in leases.statistics().engines] == [("bob",)]
+
+
 async def test_equal_configs_share_one_engine(autojump_clock: object) -> None:
     """The second lease of an equal config waits for nothing and gets the same object."""
     workshop = Workshop()

@@ -187,6 +187,8 @@ async def test_the_last_client_ends_the_turn_and_empties_the_queue(
     await ann.say("x 60", "y 1")
     await ann.leave()
     await trio.sleep(1)
+    [room] = house.rooms.each()
+    assert (room.clients, room.waiting, room.busy) == (1, 1, True)
     assert [play.how for play in house.theatre.plays] == [""]
 
     await bob.leave()
