@@ -24,7 +24,7 @@ DELIVERED = "companion.yaml"
 """The rules that come with the package, used where the configuration's folder has none of its own."""
 
 _LARGEST = 4_000_000
-"""Bytes of a rules file. The one delivered has about 100 kB; what is larger was named by mistake."""
+"""Bytes of a rules file. The one delivered has some 200 kB; what is larger was named by mistake."""
 
 _TOKEN = re.compile(rf"(?:[{HAN}\u3000-\u303f\uff00-\uffef]{{1,2}}|[^\s{HAN}\u3000-\u303f\uff00-\uffef]+)\s*")
 
@@ -100,6 +100,14 @@ class Scripted:
     @trio.as_safe_channel
     async def reply(self, prompt: Prompt) -> AsyncGenerator[str, None]:
         """Word by word (two characters at a time in Chinese), with ``token_delay`` before each."""
-        for token in _TOKEN.findall(answer(self._companion, prompt, self.config.manner)):
+        for token in _TOKEN.findall(await self._composed(prompt)):
             await trio.sleep(self.config.token_delay)
             yield token
+
+    async def _composed(self, prompt: Prompt) -> str:
+        """The whole reply, thought out in small steps with a checkpoint after each."""
+        reply = ""
+        for step in answer(self._companion, prompt, self.config.manner):
+            reply = step
+            await trio.lowlevel.checkpoint()
+        return reply

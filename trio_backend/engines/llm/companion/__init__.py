@@ -7,13 +7,13 @@ pronouns are turned round, and what was said earlier is brought up when no rule 
 are facts that are kept by kind, questions of the companion's own that know their answers, and a
 choice among variants that looks at what was said already.
 
-words.py      text → clauses of words
-patterns.py   clauses → what fits, in linear time
-templates.py  what fits → replies
-rules.py      the rules file as frozen values
-reading.py    YAML → those values, errors with line numbers
-talk.py       what is read of a prompt
-signals.py    what is noticed of a message besides its words
-notebook.py   what the user told so far
-answer.py     the machine
+nodes.py, reading.py, rule_reading.py   YAML → rules, errors with line numbers
+rules.py                                a rules file as frozen values
+talk.py                                 what is read of a prompt
+words.py, patterns.py                   text → clauses → what fits, in linear time
+signals.py, sums.py                     what else is noticed of a message
+notebook.py                             what the user told so far
+hearing.py                              which rules fit, and what they may say
+choice.py, templates.py                 which variant is said, and how
+answer.py                               the reply, put together
 """

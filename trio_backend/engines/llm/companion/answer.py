@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 import attrs
@@ -11,7 +11,7 @@ import attrs
 from ...base import Prompt
 from .choice import Choice, Option
 from .hearing import Hearing
-from .notebook import Heard, recollect
+from .notebook import Heard, Notebook, recollect
 from .rule_reading import TOPIC
 from .rules import Companion, Language, Manner, Question
 from .talk import Talk, read_talk
@@ -29,21 +29,19 @@ _FULL_WIDTH = "。！？…”」』）"
 _CLOSING = " \"'”’」』)）"
 
 
-def answer(companion: Companion, prompt: Prompt, manner: str) -> str:
-    """The reply to ``prompt``: always the same for the same prompt.
+def answer(companion: Companion, prompt: Prompt, manner: str) -> Iterator[str]:
+    """The reply to ``prompt`` as the last item, with empty ones before it.
 
-    Never empty where the rules have something for the event ``nothing``. ``manner`` is the name of one
-    of the companion's.
+    Each item is at most some milliseconds of work, so that an event loop can breathe in between. The
+    reply is always the same for the same prompt, and never empty where the rules have something for the
+    event ``nothing``. ``manner`` is the name of one of the companion's.
     """
-    talk = read_talk(prompt)
-    hearing = Hearing(
-        language=_language_of(companion, talk),
-        talk=talk,
-        notebook=recollect(companion, talk),
-        character=prompt.character,
-    )
+    talk, notebook = read_talk(prompt), Notebook()
+    for _ in recollect(companion, talk, notebook):
+        yield ""
+    hearing = Hearing(_language_of(companion, talk), talk, notebook, prompt.character)
     faces = {keyword: companion.face(keyword, prompt.emotions) for keyword in companion.faces}
-    return _Reply(hearing, Choice(talk, manner), companion.manners[manner], faces).composed()
+    yield _Reply(hearing, Choice(talk, manner), companion.manners[manner], faces).composed()
 
 
 def _language_of(companion: Companion, talk: Talk) -> Language:
@@ -71,7 +69,7 @@ class _Reply:
         if chosen is None:
             return ""
         if chosen.owner.rule.rank < GRAVE:
-            room = self._manner.sentences - _sentences(chosen.template)
+            room = max(1, self._manner.sentences - _sentences(chosen.template))
             self._pass_over(fitting, chosen.owner, room=room)
         self._say(chosen.template, chosen.owner.values)
         self._ask(chosen.owner)
@@ -93,12 +91,15 @@ class _Reply:
         """Say what the rules for other clauses, and for events, say in passing."""
         elsewhere = [heard for heard in fitting if heard.clause != main.clause or heard.rule.event]
         best = {heard.clause: heard for heard in reversed(elsewhere) if heard.rule.aside}
-        others = [heard for _, heard in sorted(best.items()) if heard.rule.name != main.rule.name]
+        others = sorted(best.values(), key=lambda heard: heard.order, reverse=True)
+        passed: list[Option[Heard]] = []
         for heard in others[:ASIDES]:
             option = self._choice.pick(self._choice.options(heard, heard.rule.aside, heard.values))
-            if option and _sentences(option.template) <= room:
+            if option and heard.rule.name != main.rule.name and _sentences(option.template) <= room:
                 room -= _sentences(option.template)
-                self._say(option.template, heard.values)
+                passed.append(option)
+        for option in sorted(passed, key=lambda option: option.owner.clause):
+            self._say(option.template, option.owner.values)
 
     def _ask(self, heard: Heard) -> None:
         """The question that belongs to the rule, or one back as often as the manner likes to ask."""

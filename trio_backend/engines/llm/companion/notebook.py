@@ -85,9 +85,10 @@ class Notebook:
         ]
 
 
-def recollect(companion: Companion, talk: Talk) -> Notebook:
-    """All that the user told in the turns that are read, the last one included."""
-    notebook = Notebook()
+def recollect(companion: Companion, talk: Talk, notebook: Notebook) -> Iterator[None]:
+    """Write into ``notebook`` all that the user told, the last turn included; yields after each turn."""
+    if talk.speaker:
+        notebook.facts.append(Fact("name", talk.speaker, turn=0, language=""))
     for number, turn in enumerate(talk.turns):
         language = companion.language_of(script_of(turn.text)) or companion.languages[0]
         clauses = language.ear.clauses(turn.text)
@@ -97,7 +98,7 @@ def recollect(companion: Companion, talk: Talk) -> Notebook:
                 best[heard.clause] = heard
         for heard in best.values():
             notebook.write(heard, number, language)
-    return notebook
+        yield
 
 
 def understand(language: Language, clauses: Sequence[Clause], before: str) -> Iterator[Heard]:

@@ -132,8 +132,8 @@ class Language:
     def rules_for(self, clause: Clause) -> Sequence[Rule]:
         """The rules of which a keyword is in the clause, each once."""
         found = {rule.name: rule for rule in self._always}
-        for word in clause.words:
-            for rule in self._index.get(word.heard, ()):
+        for word in dict.fromkeys(word.heard for word in clause.words):
+            for rule in self._index.get(word, ()):
                 found[rule.name] = rule
         return tuple(found.values())
 

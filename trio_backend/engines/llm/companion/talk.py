@@ -14,16 +14,16 @@ from .templates import plain
 NUDGE = "nudge"
 """The name of a user message that no user wrote: the companion is to speak of its own accord."""
 
-LONGEST = 1_200
+LONGEST = 800
 """Characters that are read of one message. Nobody types more than this to be talked with."""
 
-FARTHEST = 12_000
-"""Characters of the user's that are read in all, the newest first: two or three hundred messages."""
+FARTHEST = 30_000
+"""Characters of the user's that are read in all, the newest first: some hundred messages."""
 
 REPLIES = 40
 """Replies of the companion's own that it looks at, so as not to say a thing twice."""
 
-_ENDED = re.compile(r"[.!?…。！？~～)）\]\"'”’」』:：\W]\s*$")
+_ENDED = re.compile(r"\W\s*$")
 
 
 @attrs.frozen
@@ -39,7 +39,8 @@ class Talk:
     """A conversation as the companion sees it.
 
     ``turns`` are those of the ``speaker``, the person who spoke last, oldest first; the last of them is to
-    be answered, unless ``nudged``. The speaker is named only where several are about. ``said`` are the companion's own replies, as `plain` leaves them.
+    be answered, unless ``nudged``. The speaker is named only where several are about. ``said`` are the
+    companion's own replies, as `plain` leaves them.
     """
 
     turns: tuple[Turn, ...]

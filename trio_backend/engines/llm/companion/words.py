@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import attrs
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+
+MOST_CLAUSES = 24
+MOST_WORDS = 80
+"""How much of a message is heard: so many clauses, and so many words of each."""
 
 SCRIPTS = ("latin", "han")
 """The scripts by which languages are told apart."""
@@ -61,9 +66,10 @@ class Ear:
 
     def clauses(self, text: str) -> tuple[Clause, ...]:
         """The clauses of ``text`` that have words, in order."""
-        if text.isupper():
+        if text.isupper() and script_of(text) == "latin":
             text = text.lower()
-        whole = (Clause(tuple(words), asked) for words, asked in self._between_stops(text) if words)
+        spans = (span for span in self._between_stops(text) if span[0])
+        whole = (Clause(tuple(words[:MOST_WORDS]), asked) for words, asked in islice(spans, MOST_CLAUSES))
         return tuple(part for clause in whole for part in self._broken(clause))
 
     def words(self, text: str) -> tuple[str, ...]:

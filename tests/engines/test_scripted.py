@@ -1,0 +1,145 @@
+"""The engine around the companion: its settings, its tokens, and what may be typed at it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trio_backend.engines.base import Message, Prompt
+from trio_backend.engines.llm import scripted
+from trio_backend.engines.llm.companion.talk import FARTHEST, LONGEST, read_talk
+from trio_backend.engines.llm.scripted import ScriptedConfig, configure
+from trio_backend.engines.settings import Surroundings
+from trio_backend.errors import EngineError, SettingsError
+
+from .companion.dialogue import EMOTIONS, RULES, Dialogue, reply
+
+HELLO = Prompt("", [Message("user", "hello")], "Mia", EMOTIONS)
+
+NASTY = {
+    "letters": "a" * 100_000,
+    "words": "a " * 50_000,
+    "frames": "i am " * 20_000,
+    "clauses": "i like cats and i like dogs. " * 4_000,
+    "spaces": " " * 100_000,
+    "marks": "?!" * 50_000,
+    "brackets": "[(" * 50_000,
+    "digits": "1" * 100_000,
+    "emoji": "😂" * 50_000,
+    "Chinese": "我喜欢猫" * 25_000,
+    "Chinese with spaces": "我 " * 50_000,
+    "fillers": "a lot " * 20_000,
+    "laughter": "hahaha" * 20_000,
+    "templates": "{name} {, name} [joy] <hello> * $ ^ (a|b) \\1 %s " * 2_000,
+    "control characters": "\x00\x1b[31m\u202e\ufeff\ud800" * 1_000,
+}
+
+
+@pytest.mark.parametrize("text", NASTY.values(), ids=NASTY.keys())
+def test_whatever_is_typed_is_answered_from_what_is_read_of_it(text: str) -> None:
+    """A message of 100 kB, thirty times, gives a reply; no more than the bounds of it is ever looked at."""
+    prompt = Prompt("", [Message("user", text)] * 30, "Mia", EMOTIONS)
+    talk = read_talk(prompt)
+
+    assert reply(prompt).strip()
+    assert all(len(turn.text) <= LONGEST for turn in talk.turns)
+    assert sum(len(turn.text) for turn in talk.turns) <= FARTHEST + LONGEST
+
+
+def test_of_an_endless_conversation_the_newest_part_is_read() -> None:
+    """Ten thousand messages cost what some hundred do, and the last one is answered."""
+    messages = [Message("user", f"I like number {n}") for n in range(10_000)]
+    talk = read_talk(Prompt("", messages))
+
+    assert talk.turns[-1].text == "I like number 9999"
+    assert len(talk.turns) < 2_000
+
+
+@given(
+    texts=st.lists(
+        st.text(max_size=60) | st.sampled_from(["hi", "我叫小明", "no", "tell me a joke", "2+2"]), max_size=6
+    ),
+    manner=st.sampled_from(["warm", "dry", "brief", "cheerful"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_conversation_has_replies_with_known_faces(texts: list[str], manner: str) -> None:
+    """Never an empty reply, only emotions that the character has, no hole left open, twice the same."""
+    first, second = (
+        Dialogue(manner, emotions=("joy", "sadness")),
+        Dialogue(manner, emotions=("joy", "sadness")),
+    )
+    for text in texts:
+        said = first.say(text)
+
+        assert said.strip()
+        assert said == second.say(text)
+        assert set(re.findall(r"\[([a-z]+)\] ", said)) <= {"joy", "sadness"} | set(
+            re.findall(r"[a-z]+", text)
+        )
+    assert first.nudge().strip()
+
+
+async def test_a_reply_comes_word_by_word_as_if_typed(autojump_clock: trio.testing.MockClock) -> None:
+    """One token every `token_delay`, each a word; together they are the machine's reply."""
+    async with scripted.open(ScriptedConfig(RULES, token_delay=0.5)) as companion:
+        began = trio.current_time()
+        async with companion.reply(HELLO) as tokens:
+            words = [token async for token in tokens]
+
+    assert "".join(words) == reply(HELLO)
+    assert trio.current_time() - began == pytest.approx(0.5 * len(words))
+    assert all(len(word.split()) == 1 for word in words)
+
+
+async def test_chinese_comes_two_characters_at_a_time(autojump_clock: trio.testing.MockClock) -> None:
+    """There are no spaces to cut at."""
+    async with scripted.open(ScriptedConfig(RULES)) as companion:
+        prompt = Prompt("", [Message("user", "你好")], "米娅")
+        async with companion.reply(prompt) as tokens:
+            pieces = [token async for token in tokens]
+
+    assert "".join(pieces) == reply(prompt)
+    assert max(len(piece) for piece in pieces) <= 2
+
+
+async def test_the_rules_come_from_the_configuration_s_folder_or_with_the_package(tmp_path: Path) -> None:
+    """A file of one's own next to the configuration wins; a name that is not there is an error."""
+    surroundings = Surroundings(tmp_path, {})
+
+    assert configure("scripted_llm", {}, surroundings).rules.name == "companion.yaml"
+    (tmp_path / "mine.yaml").write_text(RULES.read_text(encoding="utf-8"), encoding="utf-8")
+    assert configure("scripted_llm", {"rules": "mine.yaml"}, surroundings).rules == tmp_path / "mine.yaml"
+    with pytest.raises(SettingsError, match="there is no file"):
+        configure("scripted_llm", {"rules": "theirs.yaml"}, surroundings)
+    with pytest.raises(SettingsError, match="between 0 and 10"):
+        configure("scripted_llm", {"token_delay": -1}, surroundings)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"rules: [", "line"), (b"\xff\xfe\x00", "UTF-8"), (b"", "empty")],
+    ids=["no YAML", "no text", "nothing"],
+)
+async def test_a_broken_rules_file_is_an_error_that_names_it(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    """The engine does not open, and says which file it is."""
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(content)
+
+    with pytest.raises(EngineError, match=message) as caught:
+        async with scripted.open(ScriptedConfig(file)):
+            pass
+    assert "mine.yaml" in str(caught.value)
+
+
+async def test_an_unknown_manner_is_an_error_that_names_the_known_ones() -> None:
+    """Manners are data: which there are is known when the file is read."""
+    with pytest.raises(EngineError, match="known are: warm, cheerful, dry, brief"):
+        async with scripted.open(ScriptedConfig(RULES, manner="grumpy")):
+            pass
