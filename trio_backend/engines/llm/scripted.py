@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import attrs
@@ -76,18 +77,25 @@ async def open(config: ScriptedConfig) -> AsyncIterator[Scripted]:
 def _load(config: ScriptedConfig) -> Companion:
     file = str(config.rules)
     try:
-        if config.rules.stat().st_size > _LARGEST:
+        state = config.rules.stat()
+        if state.st_size > _LARGEST:
             raise EngineError(f"{file}: this is too large to be a rules file")
-        text = config.rules.read_text(encoding="utf-8")
+        companion = _read(config.rules, (state.st_mtime_ns, state.st_size))
     except OSError as error:
         raise EngineError(f"{file}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise EngineError(f"{file}: the file must be UTF-8 text") from error
-    companion = read_companion(text, file)
     if config.manner not in companion.manners:
         known = ", ".join(companion.manners)
         raise EngineError(f"{file}: there is no manner {config.manner!r}; known are: {known}")
     return companion
+
+
+@lru_cache(maxsize=4)
+def _read(rules: Path, version: tuple[int, int]) -> Companion:
+    """The rules, which are frozen: characters that differ in manner alone share them, and load at once."""
+    del version
+    return read_companion(rules.read_text(encoding="utf-8"), str(rules))
 
 
 @attrs.frozen
