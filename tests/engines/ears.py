@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from trio_backend.audio.pcm import Pcm
 from trio_backend.audio.utterance import RATE
+from trio_backend.engines.base import Asr
+from trio_backend.engines.registry import configure, open_engine
+from trio_backend.engines.settings import Surroundings
+
+OpenAsr = Callable[..., AbstractAsyncContextManager[Asr]]
 
 needs_espeak = pytest.mark.skipif(
     shutil.which("espeak-ng") is None, reason="the program espeak-ng is not installed"
@@ -47,3 +55,9 @@ def clicks(seconds: float) -> Pcm:
     for at in range(0, len(samples) - 40, RATE // 4):
         samples[at : at + 40] = np.linspace(30_000, -30_000, 40)
     return Pcm(samples.tobytes(), RATE)
+
+
+def opened(name: str, settings: Mapping[str, object], folder: Path = Path()) -> OpenAsr:
+    """The ear of that name."""
+    config = configure("asr", name, settings, surroundings=Surroundings(folder, {}))
+    return lambda: open_engine(config)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 import trio
 
-from tests.engines.ears import needs_espeak, noise, silence, spoken
-from tests.engines.model_server import Answering, body, hanging, open_model_server, page, refusing
-from tests.promptness import PROMPTLY, promptly
+from tests.engines.ears import OpenAsr, needs_espeak, noise, opened, silence, spoken
+from tests.engines.model_server import Answering, open_model_server
+from tests.promptness import promptly
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.asr.scripted import ScriptedConfig, write
 from trio_backend.engines.base import Asr
-from trio_backend.engines.registry import configure, open_engine
+from trio_backend.engines.registry import configure
 from trio_backend.engines.settings import Surroundings
 from trio_backend.errors import EngineError, SettingsError
 
@@ -44,14 +44,6 @@ class WhisperModel:
         time.sleep(len(samples) / 16000 / 50)
         return [], None
 """
-
-OpenAsr = Callable[..., AbstractAsyncContextManager[Asr]]
-
-
-def opened(name: str, settings: Mapping[str, object], folder: Path = Path()) -> OpenAsr:
-    """The ear of that name."""
-    config = configure("asr", name, settings, surroundings=Surroundings(folder, {}))
-    return lambda: open_engine(config)
 
 
 @pytest.fixture
@@ -290,68 +282,3 @@ async def test_a_library_that_is_not_installed_is_named(
         with pytest.raises(EngineError, match=rf"pip install 'trio-backend\[{extra}\]'"):
             async with opened(name, settings, tmp_path)():
                 raise AssertionError("never ready")
-
-
-async def test_a_server_is_sent_the_sound_as_a_file() -> None:
-    """With the model's name and what else is set, as a form."""
-    async with open_model_server() as server:
-        server.behaviour = body(b'{"text": " Hello there. "}', "application/json")
-        settings = {"base_url": server.url, "model": "w", "language": "en", "api_key": "k"}
-        async with opened("openai_compatible_asr", settings)() as asr:
-            assert await asr.transcribe(silence(1)) == "Hello there."
-            assert await asr.transcribe(Pcm(b"", 16_000)) == ""
-    (asked,) = server.asked
-    assert asked.path == "/v1/audio/transcriptions"
-    assert asked.headers["authorization"] == "Bearer k"
-    boundary = asked.headers["content-type"].partition("boundary=")[2].encode()
-    parts = [part.partition(b"\r\n\r\n") for part in asked.raw.split(b"--" + boundary)]
-    content = {head.partition(b'name="')[2].partition(b'"')[0]: tail for head, _, tail in parts}
-    assert content[b"model"] == b"w\r\n"
-    assert content[b"language"] == b"en\r\n"
-    assert b"prompt" not in content
-    assert Pcm.from_wav(content[b"file"].removesuffix(b"\r\n")) == silence(1)
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "told"),
-    [
-        (refusing(401), "does not accept the API key|wants an API key"),
-        (page(), "a web page; check base_url"),
-        (body(b"[]", "application/json"), "sent no transcript"),
-        (hanging(), r"no transcript within 0\.3 s"),
-    ],
-)
-async def test_a_server_in_trouble_is_told_in_words(behaviour: object, told: str) -> None:
-    """What to do about it, and nothing of what was said."""
-    async with open_model_server() as server:
-        assert callable(behaviour)
-        server.behaviour = behaviour
-        settings = {"base_url": server.url, "timeout": 0.3}
-        async with opened("openai_compatible_asr", settings)() as asr:
-            with pytest.raises(EngineError, match=told):
-                await asr.transcribe(silence(1))
-
-
-async def test_a_cancelled_request_leaves_its_server() -> None:
-    """The connection is closed within 50 ms."""
-    async with open_model_server() as server:
-        server.behaviour = hanging()
-        async with opened("openai_compatible_asr", {"base_url": server.url})() as asr:
-            with trio.move_on_after(0.2) as scope:
-                await asr.transcribe(silence(1))
-            with trio.fail_after(1):
-                await server.asked[0].left.wait()
-    assert server.asked[0].left_at - scope.deadline < 10 * PROMPTLY
-
-
-def test_keys_of_existing_files_are_understood() -> None:
-    """`lang` is the language, and a provider without its key is refused."""
-    config = configure(
-        "asr",
-        "groq_whisper_asr",
-        {"api_key": "k", "model": "m", "lang": "de"},
-        surroundings=Surroundings(Path(), {}),
-    )
-    assert config.language == "de"  # type: ignore[attr-defined]
-    with pytest.raises(SettingsError, match="api_key: is missing"):
-        opened("groq_whisper_asr", {"model": "m"})
