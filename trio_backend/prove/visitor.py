@@ -13,6 +13,7 @@ import attrs
 import msgspec
 import trio
 import trio_websocket
+from wsproto.utilities import LocalProtocolError
 
 from ..errors import NoConnection, WireClosed
 
@@ -168,6 +169,9 @@ async def open_visitor(target: Target, path: str = "/client-ws") -> AsyncIterato
                 with trio.move_on_after(GOODBYE_TIME, shield=True):
                     await (tcp.aclose() if visitor.going == "reset" else connection.aclose())
                 nursery.cancel_scope.cancel("the visit is over")
+    except* LocalProtocolError:
+        # The library answers a ping that comes between its goodbye and the server's.
+        pass
     finally:
         await trio.aclose_forcefully(tcp)
 
