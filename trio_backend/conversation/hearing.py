@@ -93,8 +93,9 @@ class Hearing:
         for window in stream.windows(samples):
             edge = stream.judge(window, detector.probability(window), trio.current_time())
             if edge is Edge.STARTED:
-                await self._tell(Control("interrupt"))
+                # First: a client that takes nothing must not keep the reply going.
                 await self._hush()
+                await self._tell(Control("interrupt"))
             elif edge is Edge.ENDED:
                 await self._tell(Control("mic-audio-end"))
             await trio.lowlevel.checkpoint()
