@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import attrs
 
@@ -119,7 +119,7 @@ class Dialogue:
         messages = await self.record.messages(uid)
         await self.end_turn("another conversation")
         self.record.uid = uid
-        self.memory.recall(_remembered(message) for message in messages)
+        self.memory.recall(_remembered(messages))
         return messages
 
     async def delete(self, uid: HistoryUid) -> None:
@@ -149,5 +149,10 @@ class Dialogue:
         return None if turn.over else turn
 
 
-def _remembered(message: StoredMessage) -> Message:
-    return Message("user" if message.role == "human" else "assistant", message.content, message.name or "")
+def _remembered(messages: Sequence[StoredMessage]) -> Iterator[Message]:
+    """Stored messages as the model reads them: where several people spoke, with their names before them."""
+    several = len({message.name for message in messages if message.role == "human"}) > 1
+    for message in messages:
+        human, name = message.role == "human", message.name or ""
+        text = f"{name}: {message.content}" if human and several and name else message.content
+        yield Message("user" if human else "assistant", text, name)

@@ -1,0 +1,72 @@
+"""What the model remembers: what was heard, as far as the budget reaches."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import Connect
+from trio_backend.backend import Backend
+from trio_backend.conversation.memory import Memory, tokens_in
+from trio_backend.engines.base import Message
+
+
+def said(*texts: str) -> list[Message]:
+    """Messages of a user."""
+    return [Message("user", text) for text in texts]
+
+
+def test_nothing_is_kept_of_a_reply_of_which_nothing_was_heard() -> None:
+    """An empty message would puzzle a model."""
+    memory = Memory(1000)
+    memory.hear(Message("user", "Hello?"))
+    memory.say("")
+    assert [message.content for message in memory.so_far()] == ["Hello?"]
+
+
+def test_recalling_forgets_what_was_before() -> None:
+    """Another conversation is another memory, and its budget starts anew."""
+    memory = Memory(1000)
+    memory.say("old " * 900)
+    memory.recall(said("a", "b"))
+    memory.hear(Message("user", "c"))
+    assert [message.content for message in memory.so_far()] == ["a", "b", "c"]
+
+
+@given(st.lists(st.text(max_size=200), min_size=1, max_size=60), st.integers(100, 2000))
+def test_the_budget_holds_and_the_newest_stay(texts: list[str], budget: int) -> None:
+    """What is kept is the end of the conversation, as much of it as fits, and at least the last message."""
+    memory = Memory(budget)
+    for message in said(*texts):
+        memory.hear(message)
+    kept = [message.content for message in memory.so_far()]
+    assert kept == texts[len(texts) - len(kept) :]
+    assert kept
+    cost = sum(map(tokens_in, kept))
+    assert cost <= budget or len(kept) == 1
+    if len(kept) < len(texts):
+        assert cost + tokens_in(texts[-len(kept) - 1]) > budget
+
+
+async def test_a_resumed_conversation_of_several_people_names_them(
+    connect: Connect, backend: Backend
+) -> None:
+    """The model reads who said what, as it did when they said it."""
+    client = await connect()
+    await client.say("create-new-history")
+    uid = (await client.until("new-history-created"))[-1]["history_uid"]
+    for name in ("Ann", "Bob"):
+        await client.say("text-input", text="Hi.", name=name)
+        await client.until("backend-synth-complete")
+        await client.say("frontend-playback-complete")
+        await client.until("control", text="conversation-chain-end")
+    (session,) = backend.house.sessions
+    memory = session._dialogue.memory
+    read = [message.content for message in memory.so_far()]
+    await client.say("create-new-history")
+    await client.until("new-history-created")
+    assert not memory.so_far()
+    await client.say("fetch-and-set-history", history_uid=uid)
+    await client.until("history-data")
+    assert read[::2] == ["Ann: Hi.", "Bob: Hi."]
+    assert [message.content for message in memory.so_far()][::2] == read[::2]
