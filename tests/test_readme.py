@@ -102,11 +102,12 @@ def test_the_yaml_of_an_own_model_loads(tmp_path: Path) -> None:
     (tmp_path / "conf.yaml").write_text(blocks("yaml")[0].replace("character_config:\n", name), "utf-8")
     character = load_config(tmp_path / "conf.yaml", environ={}).config.character
     assert (character.llm.name, character.tts.name) == ("ollama_llm", "openai_tts")
-    for choice in (character.llm, character.tts):
+    assert character.asr
+    for choice in (character.llm, character.tts, character.asr):
         registry.configure(choice.kind, choice.name, choice.settings, surroundings=Surroundings(tmp_path, {}))
 
 
-@pytest.mark.parametrize("kind", ["llm", "tts"])
+@pytest.mark.parametrize("kind", ["llm", "tts", "asr", "vad"])
 def test_every_engine_is_named(kind: registry.Kind) -> None:
     """The list of names is complete."""
     for name in registry.known(kind):
