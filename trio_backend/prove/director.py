@@ -56,7 +56,7 @@ async def _open_template(order: Order) -> AsyncIterator[Job]:
         yield Job("", order.target, order.plan, pid=order.pid)
         return
     async with open_own_server(order.plan) as server:
-        yield Job("", server.target, order.plan, own=True, pid=server.pid)
+        yield Job("", server.target, server.plan, own=True, pid=server.pid)
 
 
 async def _play(job: Job, audience: Audience) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import sys
 import tempfile
 from collections import deque
@@ -28,15 +29,17 @@ _ADDRESS = re.compile(r" is at (https?://\S+)")
 
 @attrs.frozen
 class OwnServer:
-    """Where it is, and which process."""
+    """Where it is, which process, and the plan with the port where it looks for a model."""
 
     target: Target
     pid: int
+    plan: Plan
 
 
 @asynccontextmanager
 async def open_own_server(plan: Plan) -> AsyncIterator[OwnServer]:
     """A server that is ready; it is ended with the block. Raises `NoConnection` if it does not start."""
+    plan = attrs.evolve(plan, model_port=_free_port())
     with tempfile.TemporaryDirectory(prefix="trio-backend-prove-") as folder:
         config = write_stand_ins(Path(folder), plan)
         async with trio.open_nursery() as nursery:
@@ -50,13 +53,20 @@ async def open_own_server(plan: Plan) -> AsyncIterator[OwnServer]:
                     "the server that was to be measured did not start:\n" + "\n".join(log.said)
                 )
             try:
-                yield OwnServer(Target.of(log.address), process.pid)
+                yield OwnServer(Target.of(log.address), process.pid, plan)
             finally:
                 # Its log is read up to the end: a server whose words nobody takes cannot go on.
                 with trio.move_on_after(STOP_TIME, shield=True):
                     process.terminate()
                     await process.wait()
                 nursery.cancel_scope.cancel("measured")
+
+
+def _free_port() -> int:
+    """One that was free a moment ago. It must be known before anybody listens there."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 async def _serve(config: Path, *, task_status: trio.TaskStatus[trio.Process]) -> None:

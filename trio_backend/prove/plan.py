@@ -40,6 +40,8 @@ class Plan:
     """How many are thrown at a room at once."""
     soak_minutes: float = 0.4
     starts: int = 3
+    model_port: int = 0
+    """Where a server of our own finds the model that the load generator plays."""
     patience: float = 60.0
     """Seconds after which nobody waits any longer for a sound."""
 

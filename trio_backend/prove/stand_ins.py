@@ -24,10 +24,12 @@ QUICK_TURN = QUICK_FIRST_TOKEN + QUICK_TOKEN * (QUICK_TOKENS - 1)
 
 @attrs.frozen
 class StandIn:
-    """A character: the echo model and the tone voice with these settings."""
+    """A character: its model and its voice, by name and settings."""
 
-    model: Mapping[str, float]
+    model: Mapping[str, float | str]
     voice: Mapping[str, float | bool]
+    llm: str = "echo_llm"
+    tts: str = "tone_tts"
 
 
 def stand_ins(plan: Plan) -> Mapping[str, StandIn]:
@@ -46,10 +48,18 @@ def stand_ins(plan: Plan) -> Mapping[str, StandIn]:
         "instant.yaml": StandIn(
             {"token_delay": 0.0, "first_token_delay": 0.0}, {**sound, "seconds_per_character": 0.005}
         ),
+        REAL: StandIn(
+            {"base_url": f"http://127.0.0.1:{plan.model_port}/v1", "llm_api_key": "none", "model": "babble"},
+            {},
+            "openai_compatible_llm",
+            "espeak_tts",
+        ),
         **heavy,
     }
 
 
+REAL = "real.yaml"
+"""A model at the other end of a connection, and the embedded voice, which is a child process."""
 HEAVY = ("heavy-a.yaml", "heavy-b.yaml", "heavy-c.yaml")
 
 
@@ -90,9 +100,9 @@ def _character(file: str, stand_in: StandIn) -> Mapping[str, object]:
             "persona_prompt": "You say again what you hear.",
             "agent_config": {
                 "conversation_agent_choice": "basic_memory_agent",
-                "agent_settings": {"basic_memory_agent": {"llm_provider": "echo_llm"}},
-                "llm_configs": {"echo_llm": stand_in.model},
+                "agent_settings": {"basic_memory_agent": {"llm_provider": stand_in.llm}},
+                "llm_configs": {stand_in.llm: stand_in.model},
             },
-            "tts_config": {"tts_model": "tone_tts", "tone_tts": stand_in.voice},
+            "tts_config": {"tts_model": stand_in.tts, stand_in.tts: stand_in.voice},
         }
     }
