@@ -87,6 +87,8 @@ def _set_up(connection: sqlite3.Connection) -> None:
     # … and on macOS an ordinary sync leaves them in the drive's own cache.
     connection.execute("PRAGMA fullfsync = ON")
     connection.execute("PRAGMA foreign_keys = ON")
+    # In kibibytes, not pages: what is read again and again is small, and memory is to stay what it was.
+    connection.execute("PRAGMA cache_size = -512")
     # Deleted is deleted: its place in the file is written over.
     connection.execute("PRAGMA secure_delete = ON")
     # After a large import the log shrinks again.
