@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Callable
 
 import trio
@@ -19,14 +18,10 @@ DUE = 5
 LOOK_EVERY = 15.0
 AT_LEAST_EVERY = 600.0
 """Seconds after which a full collection is made though somebody speaks."""
-CHEAP = 0.01
-"""Seconds that a full collection may take of people who speak: in a small house it takes less."""
 
 
 async def collect_when_quiet(is_quiet: Callable[[], bool]) -> None:
     """Make full collections only while ``is_quiet()``, or every ten minutes if it never is.
-
-    One that took less than `CHEAP` is not worth waiting for: the next is made as soon as it is due.
     What exists when it begins is never looked at again. Runs until it is cancelled; then everything is
     as it was before.
     """
@@ -35,21 +30,13 @@ async def collect_when_quiet(is_quiet: Callable[[], bool]) -> None:
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, NEVER)
     try:
-        collected, took = trio.current_time(), 0.0
+        collected = trio.current_time()
         while True:
             await trio.sleep(LOOK_EVERY)
             overdue = trio.current_time() - collected >= AT_LEAST_EVERY
-            if gc.get_count()[2] >= DUE and (took < CHEAP or is_quiet() or overdue):
-                collected, took = trio.current_time(), _collect()
+            if gc.get_count()[2] >= DUE and (is_quiet() or overdue):
+                logger.debug("full garbage collection: {} objects were unreachable", gc.collect())
+                collected = trio.current_time()
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
-
-
-def _collect() -> float:
-    """Make a full collection; the seconds that it took."""
-    began = time.perf_counter()
-    found = gc.collect()
-    took = time.perf_counter() - began
-    logger.debug("full garbage collection: {} objects were unreachable; {:.0f} ms", found, 1000 * took)
-    return took

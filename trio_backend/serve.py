@@ -43,6 +43,8 @@ from .server.transcription import Transcription
 from .wire import Wire
 
 SIGNALS = (signal.SIGINT,) if sys.platform == "win32" else (signal.SIGINT, signal.SIGTERM)
+# Looking at all the objects of so many sessions takes less than 10 ms, which nobody notices.
+SMALL_HOUSE = 50
 
 
 async def serve_until_signal(config: Config) -> None:
@@ -159,7 +161,12 @@ async def _say_when_ready(backend: Backend, address: str) -> None:
 
 async def _sweep_when_quiet(backend: Backend) -> None:
     await backend.preloaded.wait()
-    await collect_when_quiet(lambda: not any(session.speaking for session in backend.house.sessions))
+    sessions = backend.house.sessions
+
+    def is_quiet() -> bool:
+        return len(sessions) <= SMALL_HOUSE or not any(session.speaking for session in sessions)
+
+    await collect_when_quiet(is_quiet)
 
 
 async def _say_what_is_near(config: Config) -> None:
