@@ -22,6 +22,7 @@ AT_LEAST_EVERY = 600.0
 
 async def collect_when_quiet(is_quiet: Callable[[], bool]) -> None:
     """Make full collections only while ``is_quiet()``, or every ten minutes if it never is.
+
     What exists when it begins is never looked at again. Runs until it is cancelled; then everything is
     as it was before.
     """
