@@ -48,6 +48,14 @@ def test_the_budget_holds_and_the_newest_stay(texts: list[str], budget: int) -> 
         assert cost + tokens_in(texts[-len(kept) - 1]) > budget
 
 
+def test_what_does_not_fit_is_forgotten() -> None:
+    """Of ten messages of 104 tokens each, a budget of 320 holds the last three."""
+    memory = Memory(320)
+    for number in range(10):
+        memory.hear(Message("user", f"{number}" * 300))
+    assert [message.content[0] for message in memory.so_far()] == ["7", "8", "9"]
+
+
 async def test_a_resumed_conversation_of_several_people_names_them(
     connect: Connect, backend: Backend
 ) -> None:

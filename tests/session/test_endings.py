@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 import trio
 import trio.testing
@@ -12,6 +13,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.conftest import Connect
 from tests.session.stagecraft import END, START, THREE, meet, shown, stored, with_tts
 from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.history.memory import MemoryHistory
+from trio_backend.history.store import ConfUid, HistoryUid, StoredMessage
 
 # How far a turn has come when the user cuts in, as seconds after the input: the model says a word each
 # 0.1 s, a sentence is three of them, and the voice takes no time.
@@ -121,3 +124,26 @@ async def test_sentences_leave_in_order_however_long_their_synthesis_takes(
         heard = await client.until("backend-synth-complete")
         assert shown(heard) == ["One two three.", "Four five six.", "Seven eight nine."]
         assert trio.current_time() - began == pytest.approx(0.8 + 1.0)
+
+
+class SlowHistory(MemoryHistory):
+    """A disk that has written long before it says so."""
+
+    async def append(self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage) -> None:
+        """Store at once, and answer a second later."""
+        await super().append(conf_uid, uid, *messages)
+        await trio.sleep(1)
+
+
+async def test_what_is_being_stored_when_the_turn_is_cut_is_stored_once(
+    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+) -> None:
+    """A cut waits for the disk, and neither loses the message nor writes it again."""
+    async with open_backend(attrs.evolve(premises, history=SlowHistory())) as backend:
+        client = await meet(backend, nursery)
+        await client.say("text-input", text=THREE)
+        await client.until("full-text")
+        await client.say("interrupt-signal", text="One")
+        await client.say("heartbeat")
+        await client.until("heartbeat-ack")
+        assert await stored(backend) == [("human", THREE), ("ai", "One")]
