@@ -70,7 +70,7 @@ async def test_a_scenario_that_does_not_exist_is_an_error() -> None:
 
 TINY = Plan(
     scale=0.02, visits=(0, 3), median_of=1, leave_rounds=1, switch_rounds=1, interrupts=5, crowd=(1, 5),
-    crowd_turns=1, long_turns=6, idle=10, idle_seconds=0.1, room_messages=5, room_flood=40,
+    crowd_turns=1, long_turns=6, idle=10, idle_settling=0.0, idle_seconds=0.1, room_messages=5, room_flood=40,
     soak_minutes=0.01, starts=1,
 )  # fmt: skip
 ALL = ("reload", "leave", "switch", "interrupt", "crowd", "queue", "long", "idle", "soak")

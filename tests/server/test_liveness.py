@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair
@@ -80,6 +84,53 @@ async def test_a_stuck_ping_does_not_delay_the_others(autojump_clock: MockClock)
             assert trio.current_time() <= 40 * number
             await client.send(frame(PONG))
         nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_socket_pair() -> AsyncIterator[tuple[WebSocketWire, RawClient]]:
+    """A wire on a real socket, and its client."""
+    ours, theirs = (trio.SocketStream(trio.socket.from_stdlib_socket(end)) for end in socket.socketpair())
+    async with ours, theirs:
+        yield WebSocketWire(ours), RawClient(theirs)
+
+
+async def test_a_ping_that_the_kernel_takes_needs_no_wait() -> None:
+    """Nor does one to a client that is being written to, or is gone: those need none."""
+    async with open_socket_pair() as (wire, client):
+        assert wire.ping_nowait()
+        assert await client.frame() == (0x80 | PING, b"")
+        await wire.abort()
+        assert wire.ping_nowait()
+        await client.ended()
+
+
+async def test_a_ping_that_must_wait_is_not_begun() -> None:
+    """A client that reads nothing gets no part of a frame before it can have it all."""
+    async with open_socket_pair() as (wire, client):
+        sent = 0
+        while wire.ping_nowait():
+            sent += 1
+        assert sent > 1
+        assert [await client.frame() for _ in range(sent)] == [(0x80 | PING, b"")] * sent
+        assert wire.ping_nowait()
+        assert await client.frame() == (0x80 | PING, b"")
+
+
+async def test_nothing_follows_half_a_ping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel without room may take one byte of two: then the connection is lost, and its reader knows."""
+    async with open_socket_pair() as (wire, _client), trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def receive() -> None:
+            with pytest.raises(WireClosed, match="1006"):
+                await wire.receive()
+
+        await trio.testing.wait_all_tasks_blocked()
+        with monkeypatch.context() as patch:
+            patch.setattr(WebSocketWire, "_put_at_once", lambda _wire, _data: 1)
+            assert wire.ping_nowait()
+        with pytest.raises(WireClosed):
+            await wire.send(b"more")
 
 
 def test_a_timeout_that_leaves_no_time_to_answer_is_refused() -> None:

@@ -33,6 +33,8 @@ class Plan:
     long_turns: int = 500
     idle: int = 300
     """How many connect, and say nothing."""
+    idle_settling: float = 15.0
+    """Seconds from then on in which the server tidies up."""
     idle_seconds: float = 5.0
     room_messages: int = 200
     """How many are said in an idle room, one after the other."""
@@ -67,7 +69,8 @@ def full(scale: float | None = None) -> Plan:
         crowd=(1, 10, 50, 100, 200),
         crowd_turns=10,
         idle=2_000,
-        idle_seconds=30.0,
+        idle_settling=20.0,
+        idle_seconds=60.0,
         room_flood=10_000,
         soak_minutes=20.0,
         starts=10,

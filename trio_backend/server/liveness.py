@@ -11,6 +11,9 @@ from ..errors import WireClosed
 from .options import ServerOptions
 from .websocket import WebSocketWire
 
+# Pings sent before the other tasks run: a millisecond's worth.
+AT_ONCE = 100
+
 
 async def drop_the_dead(wires: Collection[WebSocketWire], options: ServerOptions) -> None:
     """Every ``ping_interval``, ping ``wires`` and abort those silent for ``pong_timeout``. Never ends.
@@ -23,15 +26,17 @@ async def drop_the_dead(wires: Collection[WebSocketWire], options: ServerOptions
         waiting = [wire for wire in wires if wire.waiting]
         async with trio.open_nursery() as nursery:
             nursery.cancel_scope.deadline = trio.current_time() + options.ping_interval
-            for wire in waiting:
-                nursery.start_soon(_probe, wire, options.pong_timeout, name="ping")
+            for count, wire in enumerate(waiting, 1):
+                # Whoever has waited for so long has been pinged the round before.
+                if trio.current_time() - wire.heard_at >= options.pong_timeout:
+                    nursery.start_soon(wire.abort, name="drop")
+                elif not wire.ping_nowait():
+                    nursery.start_soon(_ping, wire, name="ping")
+                if count % AT_ONCE == 0:
+                    await trio.lowlevel.checkpoint()
 
 
-async def _probe(wire: WebSocketWire, pong_timeout: float) -> None:
-    # Whoever has waited for so long has been pinged the round before.
-    if trio.current_time() - wire.heard_at >= pong_timeout:
-        await wire.abort()
-        return
+async def _ping(wire: WebSocketWire) -> None:
     # If that fails, the task that receives on the wire learns it.
     with suppress(WireClosed):
         await wire.ping()

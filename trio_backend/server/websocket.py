@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import attrs
 import trio
+from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, SEND_EOF
 from websockets.server import ServerProtocol
 
@@ -23,6 +24,7 @@ CONTROL_FRAMES = 64
 # After so many frames, or sends, without having had to wait, let the other tasks run.
 FAIR_SHARE = 256
 _LOST = (1006, "connection lost")
+_PING = Frame(Opcode.PING, b"").serialize(mask=False)
 
 
 @attrs.define(eq=False)
@@ -131,6 +133,17 @@ class WebSocketWire:
             self._protocol.send_ping(b"")
             self._control.extend(self._protocol.data_to_send())
             await self._flush()
+
+    def ping_nowait(self) -> bool:
+        """As `ping`, if that needs no wait; False if it does, and then nothing was sent."""
+        if self._end is not None or self._line.locked():
+            return True
+        sent = 0 if self._control else self._put_at_once(_PING)
+        if 0 < sent < len(_PING):
+            # Nothing can follow a torn frame.
+            self._end = _LOST
+            self._listening.cancel("the kernel took half a ping")
+        return sent > 0
 
     async def _take_line(self) -> None:
         try:
