@@ -32,12 +32,13 @@ def parsed(text: str | bytes) -> tuple[object, list[str]]:
         ("a: 1\nb: 2\na: 3\n", "a.yaml:3: a: stands here for the second time, first in line 1; remove one"),
         ("a:\n  b: &x [*x]\n", "a.yaml:2: a.b[0]"),
         ("a: 1\nb: \x01\n", "a.yaml:2: a character that YAML does not allow (number 1); remove it"),
-        ("a: 1\n b: 2\n", "a.yaml:2: not valid YAML: mapping values are not allowed here"),
+        ("a: 1\n b: 2\n", "a.yaml:2: not valid YAML: mapping values are not allowed"),
         ("a: 'x\n", "a.yaml:2: not valid YAML: while scanning a quoted scalar"),
         ("a: *x\n", "a.yaml:1: not valid YAML: found undefined alias 'x'"),
         ("[a]: 1\n", "a.yaml:1: a key must be plain text"),
         ("a: 1\n---\nb: 2\n", "a.yaml:2: not valid YAML: expected a single document"),
-        ("[" * 5000, "a.yaml: this is not YAML that can be read"),
+        ("[" * 1_000_000, "a.yaml:1: not valid YAML: nested more than 100 levels deep"),
+        ("a: " + "[" * 60 + "]" * 60, "a.yaml:1: a" + "[0]" * 50 + ": nested more than 50 levels deep"),
     ],
 )
 def test_wrong_syntax_is_named_by_its_line(text: str | bytes, said: str) -> None:

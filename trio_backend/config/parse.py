@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import attrs
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
-from ruamel.yaml.reader import ReaderError
+import yaml
+from yaml.error import MarkedYAMLError, YAMLError
+from yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from yaml.reader import ReaderError
 
+from .composing import PLAIN, compose
 from .document import Listing, Node, Scalar, Table
 from .finding import Findings, Place
 
 _STR = "tag:yaml.org,2002:str"
-_MERGE = "tag:yaml.org,2002:merge"
 
 # A person's file nests six deep; an anchor that contains itself nests for ever.
 MAX_DEPTH = 50
@@ -37,9 +37,9 @@ def parse(data: bytes, file: str, findings: Findings) -> Table | None:
     return node if isinstance(node, Table) else None
 
 
-def _compose(text: str, file: str, findings: Findings) -> MappingNode | SequenceNode | ScalarNode | None:
+def _compose(text: str, file: str, findings: Findings) -> yaml.Node | None:
     try:
-        root = YAML(typ="safe", pure=True).compose(text)
+        root = compose(text)
     except MarkedYAMLError as error:
         findings.error(*_syntax(error, text, file))
     except ReaderError as error:
@@ -52,7 +52,7 @@ def _compose(text: str, file: str, findings: Findings) -> MappingNode | Sequence
     else:
         if root is None:
             findings.error(Place(file), "the file is empty", "write a character_config: into it")
-        return root  # type: ignore[no-any-return]
+        return root
     return None
 
 
@@ -69,7 +69,7 @@ def _syntax(error: MarkedYAMLError, text: str, file: str) -> tuple[Place, str, s
 
 @attrs.frozen
 class _Reader:
-    """ruamel's nodes → ours. ``depth`` counts the levels above."""
+    """The library's nodes → ours. ``depth`` counts the levels above."""
 
     file: str
     findings: Findings
@@ -86,7 +86,7 @@ class _Reader:
             return Listing(place, tuple(self._item(item, place, i, depth) for i, item in items))
         elif isinstance(node, ScalarNode):
             # A text that a variable will complete may yet become a number.
-            typed = node.style is None and (node.tag != _STR or "${" in node.value)
+            typed = node.tag == PLAIN
             return Scalar(place, node.value, typed)
         return Scalar(place, "", typed=True)
 
@@ -99,7 +99,7 @@ class _Reader:
         merged: dict[str, Node] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
-            if key_node.tag == _MERGE:
+            if key_node.tag == PLAIN and key_node.value == "<<":
                 self._merge(value_node, place, depth, merged)
             elif not isinstance(key_node, ScalarNode):
                 self.findings.error(Place(self.file, line, place.key), "a key must be plain text")

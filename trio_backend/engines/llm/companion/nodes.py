@@ -7,10 +7,10 @@ from difflib import get_close_matches
 from typing import TypeVar
 
 import attrs
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.error import MarkedYAMLError, YAMLError
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from ....config.composing import compose
 from ....errors import EngineError
 
 T = TypeVar("T")
@@ -120,7 +120,7 @@ class Fields:
 def open_page(text: str, file: str) -> Place:
     """The whole of a YAML text. Raises `EngineError` where it is no YAML."""
     try:
-        node = YAML(typ="safe").compose(text)
+        node = compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
