@@ -17,9 +17,10 @@ def volumes(pcm: Pcm, *, slice_ms: int = 20) -> list[float]:
     if not count:
         return []
     # Slices need not be whole samples long (220.5 at 11 025 Hz), and must not drift from the clock.
-    starts = np.arange(count) * (pcm.rate * slice_ms) // 1000
+    bounds = np.arange(count + 1) * (pcm.rate * slice_ms) // 1000
+    bounds[-1] = len(samples)
     squares = np.square(samples, dtype=np.float32)
-    means = np.add.reduceat(squares, starts) / np.diff(starts, append=len(samples))
+    means = np.add.reduceat(squares, bounds[:-1]) / (bounds[1:] - bounds[:-1])
     # Silence is an answer, not an error: a voice may return it for "…", and the text must still show.
     loudest = means.max() or 1.0
     volumes: list[float] = np.round(np.sqrt(means / loudest, dtype=np.float64), 4).tolist()

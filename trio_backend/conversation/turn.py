@@ -81,7 +81,7 @@ class Performed:
     """A line made audible: ``wav`` in base64 and its ``volumes``, or None and ``()`` without sound."""
 
     line: Line
-    wav: str | None = attrs.field(default=None, repr=False)
+    wav: bytes | None = attrs.field(default=None, repr=False)
     volumes: tuple[float, ...] = attrs.field(default=(), repr=False)
     seconds: float = 0.0
 
@@ -278,7 +278,7 @@ class Turn:
             self._unsaved.clear()
 
 
-async def _encode(pcm: Pcm) -> tuple[str, tuple[float, ...]]:
+async def _encode(pcm: Pcm) -> tuple[bytes, tuple[float, ...]]:
     """WAV in base64 and volumes; long sound in a thread, since the loop has no 10 ms to spare."""
     if len(pcm.samples) <= ENCODE_INLINE:
         return encode_sound(pcm)

@@ -53,14 +53,14 @@ class DisplayText:
 
 @attrs.frozen
 class Audio:
-    """One sentence: ``audio`` is a WAV file in base64, or None where there is nothing to hear.
+    """One sentence: ``audio`` is a WAV file in base64, in ASCII, or None where there is nothing to hear.
 
     ``volumes`` has one number in [0, 1] per slice of ``slice_length`` ms, for the lips.
     ``actions`` may hold ``expressions``: values of the model's emotion map.
     """
 
     type: ClassVar = "audio"
-    audio: str | None
+    audio: bytes | None
     volumes: Sequence[float]
     display_text: DisplayText
     actions: Mapping[str, Sequence[int | str]]

@@ -1,0 +1,127 @@
+"""The wire format: what goes out is what clients know, and what comes in is read, or refused in words."""
+
+from __future__ import annotations
+
+import base64
+import json
+from contextlib import suppress
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_backend import protocol as say
+from trio_backend.errors import ProtocolError
+from trio_backend.protocol import Audio, DisplayText, Incoming, Outgoing, decode, encode
+
+NAMES = {cls.type for cls in get_args(Incoming)}
+TEXT = DisplayText("Hi.", "Iris", "iris.svg")
+
+
+def sent(message: Outgoing) -> dict[str, Any]:
+    """What a client reads."""
+    found: dict[str, Any] = json.loads(encode(message))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("message", "read"),
+    [
+        (say.Control("start-mic"), {"type": "control", "text": "start-mic"}),
+        (say.HeartbeatAck(), {"type": "heartbeat-ack"}),
+        (say.Error('no "a"', "bad-config"), {"type": "error", "message": 'no "a"', "code": "bad-config"}),
+        (say.GroupUpdate((), is_owner=False), {"type": "group-update", "members": [], "is_owner": False}),
+        (
+            say.SetModelAndConf({"name": "mao", "kScale": 0.5}, "Mao", "mao_1", "7f3a"),
+            {
+                "type": "set-model-and-conf", "model_info": {"name": "mao", "kScale": 0.5},
+                "conf_name": "Mao", "conf_uid": "mao_1", "client_uid": "7f3a",
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_a_message_is_an_object_with_its_type(message: Outgoing, read: dict[str, Any]) -> None:
+    """The fields are the wire's own, and so are their names."""
+    assert sent(message) == read
+
+
+@pytest.mark.parametrize("sound", [None, b"", b"UklGRg=="])
+def test_a_sentence_is_shown_with_its_sound(sound: bytes | None) -> None:
+    """Or without; the other fields are the same."""
+    message = Audio(sound, (0.5, 1.0), TEXT, {"expressions": [4]})
+    assert sent(message) == {
+        "type": "audio",
+        "audio": None if sound is None else sound.decode(),
+        "volumes": [0.5, 1.0],
+        "display_text": {"text": "Hi.", "name": "Iris", "avatar": "iris.svg"},
+        "actions": {"expressions": [4]},
+        "slice_length": 20,
+        "forwarded": False,
+    }
+
+
+@given(st.binary(max_size=200), st.text(max_size=20))
+def test_any_sound_survives(wav: bytes, text: str) -> None:
+    """Whatever is said beside it."""
+    text += '"audio":null'
+    read = sent(Audio(base64.b64encode(wav), (), DisplayText(text, text, text), {}))
+    assert base64.b64decode(read["audio"]) == wav
+    assert read["display_text"]["text"] == text
+
+
+def test_the_type_comes_first() -> None:
+    """Whoever passes messages on need not read the rest."""
+    messages = (
+        say.HeartbeatAck(),
+        say.FullText("x"),
+        Audio(b"UklG", (), TEXT, {}),
+        Audio(None, (), TEXT, {}),
+    )
+    for message in messages:
+        assert encode(message).startswith(b'{"type":"%s"' % message.type.encode())
+
+
+def test_what_we_do_not_know_is_passed_over() -> None:
+    """Clients of other times send more fields."""
+    frame = '{"auth": 1, "type": "text-input", "text": "Hi", "images": null, "from": "a pet"}'
+    assert decode(frame) == say.TextInput("Hi")
+
+
+@pytest.mark.parametrize(
+    ("frame", "code", "says"),
+    [
+        (b"{}", "bad-message", "binary frames"),
+        ("", "bad-message", "not a JSON object"),
+        ("[]", "bad-message", "not a JSON object"),
+        ('{"type": 1}', "bad-message", "not a JSON object"),
+        ("[" * 99_999, "bad-message", "not a JSON object"),
+        ('{"type": "sing"}', "unknown-type", "no message type 'sing'"),
+        ('{"type": "text-input"}', "bad-message", "text-input: .*`text`"),
+        ('{"type": "text-input", "text": 1}', "bad-message", r"text-input: .*`\$.text`"),
+        ('{"type": "text-input", "text": "\ud800"}', "bad-message", "text-input|not a JSON"),
+        ('{"type": "mic-audio-data", "audio": [0, "secret"]}', "bad-message", r"data: .*audio\[1\]"),
+        ('{"type": "mic-format", "format": "mp3"}', "bad-message", "mic-format: "),
+        (
+            '{"type": "text-input", "text": "", "images": [{"data": "https://a.example/b.png"}]}',
+            "bad-message", "an image's data must be a data URL",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_refused_in_words(frame: str | bytes, code: str, says: str) -> None:
+    """The field is named, and nothing is repeated that the client said."""
+    with pytest.raises(ProtocolError, match=says) as caught:
+        decode(frame)
+    assert caught.value.code == code
+    assert "secret" not in str(caught.value)
+
+
+FIELDS = st.sampled_from(["text", "audio", "images", "file", "type"])
+
+
+@given(st.dictionaries(FIELDS, st.integers() | st.text(), max_size=4), st.sampled_from(sorted(NAMES)))
+def test_any_object_is_a_message_or_refused(fields: dict[str, object], name: str) -> None:
+    """Nothing that a client says fails in another way."""
+    frame = json.dumps({**fields, "type": name})
+    with suppress(ProtocolError):
+        assert decode(frame).type == name
