@@ -65,6 +65,24 @@ async def test_a_server_that_says_nothing(autojump_clock: trio.testing.MockClock
         assert "no answer within 10 s" in await told(Address("127.0.0.1", mute.getsockname()[1], "/"))
 
 
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 ", b"SSH-2.0-OpenSSH_9.2\r\n\r\n"])
+async def test_a_server_that_hangs_up_in_the_handshake(answer: bytes) -> None:
+    """As one that is killed then: that is no silence, and is known at once."""
+
+    async def hang_up(stream: trio.SocketStream) -> None:
+        async with stream:
+            await stream.receive_some()
+            await stream.send_all(answer)
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, hang_up, [listener])
+        began = trio.current_time()
+        assert "hung up at once" in await told(Address("127.0.0.1", listener.socket.getsockname()[1], "/"))
+        assert trio.current_time() - began < 5
+        nursery.cancel_scope.cancel()
+
+
 def untrusted() -> ssl.SSLCertVerificationError:
     """As OpenSSL's own, which set the message by themselves."""
     error = ssl.SSLCertVerificationError()

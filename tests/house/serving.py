@@ -16,6 +16,7 @@ import trio
 import trio_websocket
 
 from tests.client import Client
+from trio_backend.client.handshake import shake_hands
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.load import load_config, packaged_conf
 from trio_backend.config.schema import Config
@@ -58,9 +59,8 @@ async def open_client(
     host, port = address.removeprefix("http://").split(":")
     # The stream is ours: where the server closes first, the library leaves it open.
     async with await trio.open_tcp_stream(host, int(port)) as stream, trio.open_nursery() as nursery:
-        websocket = await trio_websocket.wrap_client_stream(
-            nursery, stream, host, path, max_message_size=2**24
-        )
+        websocket = await shake_hands(nursery, stream, host, path, max_message_size=2**24)
+        assert websocket is not None
         async with websocket:
             client = Client(SocketWire(websocket))
             if greeted:

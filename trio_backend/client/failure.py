@@ -40,6 +40,13 @@ def too_slow(address: Address, seconds: float) -> NoConnection:
     )
 
 
+def hung_up(address: Address) -> NoConnection:
+    """The other side closed the connection before it had let us in."""
+    return NoConnection(
+        f"{address} hung up at once: it may be starting or shutting down, or be no server of this kind"
+    )
+
+
 def rejected(address: Address, status: int) -> NoConnection:
     """The other side answered with an HTTP status instead of a WebSocket."""
     match status:

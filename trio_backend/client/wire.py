@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 
 import attrs
 import trio
-from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
+from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
 
 from ..errors import NoConnection, WireClosed, first_leaf
 from .address import Address
-from .failure import lost, rejected, too_slow, unreachable
+from .failure import hung_up, lost, rejected, too_slow, unreachable
+from .handshake import SocketOrTls, shake_hands
 
 CONNECT_TIMEOUT = 10.0
 SEND_TIMEOUT = 20.0
@@ -20,8 +21,6 @@ GOODBYE_TIMEOUT = 1.0
 
 # A long sentence of 48 kHz is some 6 MB as JSON.
 MAX_MESSAGE = 64 * 2**20
-# By default trio-websocket reads 4 kB at a time: 79 task steps for a spoken sentence instead of 9.
-RECEIVE_BUFFER = 65536
 
 
 @attrs.define(eq=False)
@@ -78,26 +77,21 @@ async def open_wire(address: Address) -> AsyncIterator[ClientWire]:
     async with _open_stream(address, deadline) as stream:
         try:
             async with trio.open_nursery() as nursery:
-                websocket = await _shake_hands(nursery, stream, address, deadline=deadline)
+                websocket = await _let_in(nursery, stream, address, deadline=deadline)
                 try:
                     yield ClientWire(websocket, stream)
                 finally:
                     with trio.move_on_after(GOODBYE_TIMEOUT, shield=True):
                         await websocket.aclose()
                     nursery.cancel_scope.cancel("the connection is over")
-        except* (ConnectionRejected, NoConnection) as group:
-            # The first comes from trio-websocket's reader, a task of our nursery.
+        except* NoConnection as group:
             refusal = first_leaf(group)
-    if isinstance(refusal, ConnectionRejected):
-        raise rejected(address, refusal.status_code) from refusal
     if refusal is not None:
         raise refusal
 
 
 @asynccontextmanager
-async def _open_stream(
-    address: Address, deadline: float
-) -> AsyncIterator[trio.SocketStream | trio.SSLStream[trio.SocketStream]]:
+async def _open_stream(address: Address, deadline: float) -> AsyncIterator[SocketOrTls]:
     # We make the stream ourselves, since trio-websocket takes a failed TLS handshake for silence.
     try:
         with trio.fail_at(deadline):
@@ -129,25 +123,21 @@ async def _secure(
     return tls
 
 
-async def _shake_hands(
-    nursery: trio.Nursery,
-    stream: trio.SocketStream | trio.SSLStream[trio.SocketStream],
-    address: Address,
-    *,
-    deadline: float,
+async def _let_in(
+    nursery: trio.Nursery, stream: SocketOrTls, address: Address, *, deadline: float
 ) -> WebSocketConnection:
     try:
         with trio.fail_at(deadline):
-            return await wrap_client_stream(
-                nursery,
-                stream,
-                address.authority,
-                address.target,
-                max_message_size=MAX_MESSAGE,
-                receive_buffer_size=RECEIVE_BUFFER,
+            websocket = await shake_hands(
+                nursery, stream, address.authority, address.target, max_message_size=MAX_MESSAGE
             )
     except trio.TooSlowError as error:
         raise too_slow(address, CONNECT_TIMEOUT) from error
+    except ConnectionRejected as error:
+        raise rejected(address, error.status_code) from error
+    if websocket is None:
+        raise hung_up(address)
+    return websocket
 
 
 def _closed(closed: ConnectionClosed) -> WireClosed:

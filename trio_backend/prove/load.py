@@ -9,6 +9,7 @@ import sys
 
 import attrs
 import httpx2
+import msgspec
 import trio
 
 from ..errors import NoConnection, WireClosed, first_leaf
@@ -36,7 +37,7 @@ async def run(job: Job) -> None:
         async with open_probe(job.target, job.pid) as probe:
             stage = Stage(job.target, job.plan, probe, job.own, _Progress())
             outcome = await SCENARIOS[job.scenario](stage)
-    except* (NoConnection, WireClosed, httpx2.HTTPError, trio.TooSlowError) as group:
+    except* (NoConnection, WireClosed, httpx2.HTTPError, msgspec.MsgspecError, trio.TooSlowError) as group:
         outcome = attrs.evolve(outcome, problem=_in_words(first_leaf(group)))
     outcome = attrs.evolve(only_known(outcome), seconds=trio.current_time() - began)
     _say(Line(outcome=outcome))
@@ -45,6 +46,8 @@ async def run(job: Job) -> None:
 def _in_words(error: BaseException) -> str:
     if isinstance(error, WireClosed):
         return f"the server hung up ({error})"
+    if isinstance(error, msgspec.MsgspecError):
+        return f"the server said what is no message of the protocol: {error}"
     return str(error) or f"the server took too long ({type(error).__name__})"
 
 

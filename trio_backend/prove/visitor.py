@@ -13,13 +13,13 @@ import attrs
 import msgspec
 import trio
 import trio_websocket
-from wsproto.utilities import LocalProtocolError
 
+from ..client.handshake import SocketOrTls, shake_hands
 from ..errors import NoConnection, WireClosed
 
-# A spoken sentence is more than the library takes by default, and read faster in larger pieces.
+# A spoken sentence is more than the library takes by default.
 MAX_MESSAGE = 2**24
-READ_SIZE = 2**16
+_SILENCE = (msgspec.Raw(), msgspec.Raw(b"null"))
 GREETING_TIME = 30.0
 GOODBYE_TIME = 2.0
 
@@ -38,7 +38,7 @@ class Heard(msgspec.Struct):
     @property
     def sounds(self) -> bool:
         """Whether it is a sentence with something to hear."""
-        return self.type == "audio" and bytes(self.audio) not in (b"", b"null")
+        return self.type == "audio" and self.audio not in _SILENCE
 
     @property
     def begins_turn(self) -> bool:
@@ -159,7 +159,7 @@ async def open_visitor(target: Target, path: str = "/client-ws") -> AsyncIterato
         raise NoConnection(f"{target.url} cannot be reached: {error}") from error
     try:
         async with trio.open_nursery() as nursery:
-            connection = await _shake_hands(nursery, tcp, target, path)
+            connection = await _knock(nursery, tcp, target, path)
             visitor = Visitor(connection, tcp.socket)
             try:
                 with trio.fail_after(GREETING_TIME):
@@ -169,27 +169,28 @@ async def open_visitor(target: Target, path: str = "/client-ws") -> AsyncIterato
                 with trio.move_on_after(GOODBYE_TIME, shield=True):
                     await (tcp.aclose() if visitor.going == "reset" else connection.aclose())
                 nursery.cancel_scope.cancel("the visit is over")
-    except* LocalProtocolError:
-        # The library answers a ping that comes between its goodbye and the server's.
-        pass
     finally:
         await trio.aclose_forcefully(tcp)
 
 
-async def _shake_hands(
+async def _knock(
     nursery: trio.Nursery, tcp: trio.SocketStream, target: Target, path: str
 ) -> trio_websocket.WebSocketConnection:
-    stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = tcp
+    stream: SocketOrTls = tcp
     if target.tls:
         import ssl
 
         stream = trio.SSLStream(tcp, ssl.create_default_context(), server_hostname=target.host)
-    headers = [(name.encode(), value.encode()) for name, value in target.headers.items()]
     try:
         with trio.fail_after(GREETING_TIME):
-            return await trio_websocket.wrap_client_stream(
+            connection = await shake_hands(
                 nursery, stream, f"{target.host}:{target.port}", path,
-                extra_headers=headers, max_message_size=MAX_MESSAGE, receive_buffer_size=READ_SIZE,
+                max_message_size=MAX_MESSAGE, headers=target.headers,
             )  # fmt: skip
+    except trio_websocket.ConnectionRejected as error:
+        raise NoConnection(f"{target.url}{path} lets nobody in: HTTP {error.status_code}") from error
     except (trio_websocket.HandshakeError, trio.BrokenResourceError, trio.TooSlowError, OSError) as error:
         raise NoConnection(f"{target.url}{path} lets nobody in: {error!r}") from error
+    if connection is None:
+        raise NoConnection(f"{target.url}{path} lets nobody in: it hangs up")
+    return connection
