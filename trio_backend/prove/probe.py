@@ -19,6 +19,8 @@ from .visitor import Target
 
 # The kinds of task that do a turn's work.
 _TURN = re.compile(r"(^|/)turn(/|$)|\bTurn\.")
+# Threads of others: the history writes down what was said, and somebody looks at the process.
+_NO_TURN = ("run_group", "_read_process", "generate_latest")
 # Trio keeps a worker thread for 10 s after its last job, so a count of threads takes that long to settle.
 SETTLING = 13.0
 LOOK_AGAIN = 0.25
@@ -65,7 +67,7 @@ class Sight:
     tasks: float = math.nan
     engines: float = math.nan
     turns: float = math.nan
-    """Tasks that work on some turn."""
+    """Tasks and threads that work on some turn."""
     longest_pass: float = math.nan
 
     def more_than(self, before: Sight) -> Mapping[str, float]:
@@ -109,7 +111,8 @@ class Probe:
         return Sight(
             process.memory, process.cpu, process.files, len(process.threads), len(process.children),
             found.tree.tasks, len(found.engines),
-            sum(count for kind, count in found.tree.kinds.items() if _TURN.search(kind)),
+            sum(count for kind, count in found.tree.kinds.items() if _TURN.search(kind))
+            + sum(_works(thread) for thread in process.threads),
             found.loop.longest_pass,
         )  # fmt: skip
 
@@ -121,6 +124,12 @@ class Probe:
                 await trio.sleep(LOOK_AGAIN)  # a server has no way to tell us that it has cleaned up
                 more = (await self.look()).more_than(before)
         return [Check(f"{name}{LEFT_OVER}", max(0, count), "", 0) for name, count in more.items()]
+
+
+def _works(thread: str) -> bool:
+    """Whether it does a turn's work: while one works, Trio names it ``FUNCTION from TASK``."""
+    function, works, _ = thread.partition(" from ")
+    return bool(works) and function not in _NO_TURN
 
 
 @asynccontextmanager

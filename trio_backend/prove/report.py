@@ -6,7 +6,7 @@ from html import escape
 
 from .chart import draw
 from .ledger import Ledger
-from .outcome import LEFT_OVER, Check, Outcome, number
+from .outcome import CLIENT_BOUND, LEFT_OVER, Check, Outcome, number
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2330; --paper: #fbfaf7; --line: #d8d4ca; --soft: #6b7280;
@@ -33,6 +33,8 @@ svg line { stroke: var(--line); }
 svg circle { fill: var(--curve); }
 svg polyline { fill: none; stroke: var(--curve); stroke-width: 2; stroke-linejoin: round; }
 """
+
+_CLIENT_BOUND = " <small>(bounded by the load generator, not by the server)</small>"
 
 
 def render(ledger: Ledger) -> str:
@@ -82,14 +84,16 @@ def _left_nothing(outcome: Outcome) -> str:
 
 
 def _mark(outcome: Outcome) -> str:
-    return ": these numbers are bounded by the load generator, not by the server" * outcome.client_bound
+    if outcome.client_share > CLIENT_BOUND:
+        return ": these numbers are bounded by the load generator, not by the server"
+    return ""
 
 
 def _row(check: Check) -> str:
     bound = "" if check.bound is None else number(check.bound, check.unit)
     verdict = "" if check.bound is None else ("passed" if check.met else "missed")
     return (
-        f"<tr><td>{escape(check.what)}</td>"
+        f"<tr><td>{escape(check.what)}{_CLIENT_BOUND * check.client_bound}</td>"
         f'<td class="number {verdict}">{escape(number(check.value, check.unit))}</td>'
         f'<td class="number">{escape(bound)}</td></tr>'
     )

@@ -10,7 +10,7 @@ import attrs
 import trio
 
 from ..errors import WireClosed
-from .outcome import Check, ratio
+from .outcome import CLIENT_BOUND, Check, ratio
 from .plan import Plan
 from .probe import Probe
 from .stand_ins import SENTENCE
@@ -25,6 +25,11 @@ class Share:
     """How much of one core this process used, known once it was measured."""
 
     share: float = 0.0
+
+    @property
+    def client_bound(self) -> bool:
+        """Whether it had no time left."""
+        return self.share > CLIENT_BOUND
 
 
 @attrs.frozen

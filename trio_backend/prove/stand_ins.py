@@ -17,9 +17,7 @@ QUESTION = " ".join([SENTENCE] * 10)
 _TWENTY = "This is a sentence of twenty words of the kind that people say when they are asked for some thing."
 THREE = " ".join([_TWENTY] * 3)
 
-QUICK_FIRST_TOKEN, QUICK_TOKEN, QUICK_TOKENS = 0.05, 0.005, 60
-QUICK_TURN = QUICK_FIRST_TOKEN + QUICK_TOKEN * (QUICK_TOKENS - 1)
-"""Seconds that the engines of the quick character need for `THREE`."""
+QUICK_FIRST_TOKEN, QUICK_TOKEN = 0.05, 0.005
 
 
 @attrs.frozen

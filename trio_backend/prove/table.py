@@ -66,6 +66,8 @@ class Board:
                 colour = _COLOUR[outcome.verdict]
                 share = f"{100 * outcome.client_share:.0f} %{' !' if outcome.client_bound else ''}"
                 table.add_row(scenario, f"[{colour}]{outcome.verdict}[/]", _seen(outcome), share)
+        if any(outcome.client_bound for outcome in self._outcomes.values()):
+            table.caption = "! the load generator had no time left: this may be its own number"
         return table
 
 
@@ -76,7 +78,7 @@ def _seen(outcome: Outcome) -> str:
 
 
 def _row(check: Check) -> str:
-    told = f"{escape(check.what)} [bold]{number(check.value, check.unit)}[/]"
+    told = f"{escape(check.what)} [bold]{number(check.value, check.unit)}[/]{' !' * check.client_bound}"
     if check.bound is None:
         return told
     colour = "green" if check.met else "red"

@@ -10,9 +10,12 @@ from statistics import median
 import attrs
 import trio
 
+from ...engines.base import Message, Prompt
+from ...engines.llm import echo
+from ...engines.settings import read_settings
 from ..outcome import Check, Outcome, Series, quantile
-from ..stage import Stage
-from ..stand_ins import QUICK_TURN, THREE
+from ..stage import Share, Stage
+from ..stand_ins import THREE, stand_ins
 from ..visitor import Visitor
 
 # Seconds that a turn of three sentences may take longer than its engines, by how many ask at once; the
@@ -23,26 +26,33 @@ CPU_BOUND = 0.008
 FEW = 6
 
 
+# The engines alone are timed so often.
+ALONE = 7
+
+
 @attrs.frozen
 class Level:
-    """What came of so many clients: seconds of each turn, and the server's CPU for each."""
+    """What came of so many clients: seconds of each turn, the server's CPU for each, the load's own share."""
 
     clients: int
     turns: Sequence[float]
     cpu: float
+    share: Share
 
 
 async def play(stage: Stage) -> Outcome:
     """One level after the other, each with pages that are open already."""
     before = await stage.probe.look()
     levels = []
+    engines = await _engines_alone(stage)
     with stage.share() as share:
         for clients in stage.plan.crowd:
             stage.tell(f"{clients} at once")
             levels.append(await _level(stage, clients))
-    engines = QUICK_TURN if stage.own else 0.0
     checks = [_added(level, stage, engines) for level in levels]
     checks += [_cpu(level, stage) for level in levels[-1:]]
+    if stage.own:
+        checks.append(Check("the engines alone take (p50)", 1000 * engines, "ms"))
     slowest = quantile(levels[-1].turns, 0.99) - engines
     checks.append(Check(f"p99 of it with {levels[-1].clients}", 1000 * slowest, "ms"))
     checks.append(Check("the loop's longest pass", 1000 * (await stage.probe.look()).longest_pass, "ms"))
@@ -55,8 +65,32 @@ def _added(level: Level, stage: Stage, engines: float) -> Check:
     bound = BOUNDS.get(level.clients) if stage.own else None
     milliseconds = 1000 * (median(level.turns) - engines)
     return Check(
-        f"{noun} with {level.clients} (p50)", milliseconds, "ms", None if bound is None else 1000 * bound
+        f"{noun} with {level.clients} (p50)",
+        milliseconds,
+        "ms",
+        None if bound is None else 1000 * bound,
+        level.share.client_bound,
     )
+
+
+async def _engines_alone(stage: Stage) -> float:
+    """Seconds that the quick character's engines take for `THREE` with no server around them.
+
+    Every engine waits by this machine's timers, which wake it up to a millisecond late, or more. 0 for
+    engines that are somebody else's.
+    """
+    if not stage.own:
+        return 0.0
+    stage.tell("its engines alone")
+    took = []
+    async with echo.open(read_settings(echo.EchoConfig, stand_ins(stage.plan)["quick.yaml"].model)) as model:
+        for _ in range(ALONE):
+            began = trio.current_time()
+            async with model.reply(Prompt("", [Message("user", THREE)])) as tokens:
+                async for _ in tokens:
+                    pass
+            took.append(trio.current_time() - began)
+    return median(took)
 
 
 def _cpu(level: Level, stage: Stage) -> Check:
@@ -77,12 +111,13 @@ async def _level(stage: Stage, clients: int) -> Level:
         visitors = [await pages.enter_async_context(stage.visit("quick.yaml")) for _ in range(clients)]
         turns: list[float] = []
         before = await stage.probe.cpu()
-        for _ in range(max(stage.plan.crowd_turns, FEW * stage.plan.crowd_turns // clients)):
-            async with trio.open_nursery() as nursery:
-                for visitor in visitors:
-                    nursery.start_soon(_turn, visitor, turns)
+        with stage.share() as share:
+            for _ in range(max(stage.plan.crowd_turns, FEW * stage.plan.crowd_turns // clients)):
+                async with trio.open_nursery() as nursery:
+                    for visitor in visitors:
+                        nursery.start_soon(_turn, visitor, turns)
         after = await stage.probe.cpu()
-    return Level(clients, turns, (after - before) / len(turns))
+    return Level(clients, turns, (after - before) / len(turns), share)
 
 
 async def _turn(visitor: Visitor, turns: list[float]) -> None:

@@ -8,8 +8,10 @@ import trio
 
 from ..outcome import Check, Outcome, Series
 from ..probe import Sight
-from ..stage import Stage
-from . import leave, reload
+from ..stage import Stage, leave_quietly
+from ..stand_ins import HEAVY, QUESTION, SENTENCE
+from ..visitor import open_visitor
+from . import leave, queue, reload, switch
 
 MEMORY_GROWTH = 2.0  # %
 # What a process takes in its first minute it takes once: caches, arenas, worker threads.
@@ -43,12 +45,27 @@ async def play(stage: Stage) -> Outcome:
 async def _cycle(stage: Stage) -> None:
     ways = [
         leave.orderly, leave.in_mid_turn, leave.torn_away, leave.stopped_reading, leave.never_played,
-        reload.pay_a_visit, barge_in,
+        reload.pay_a_visit, barge_in, *([try_characters, join_a_room] if stage.own else []),
     ]  # fmt: skip
     async with trio.open_nursery() as nursery:
         nursery.cancel_scope.deadline = trio.current_time() + 2 * stage.plan.patience
         for _ in range(VISITORS):
             nursery.start_soon(random.choice(ways), stage)
+
+
+async def try_characters(stage: Stage) -> None:
+    """Change one's mind ten times, meet the last one, choose yet another, and go while that one loads."""
+    async with stage.visit() as visitor:
+        await switch.change_mind(visitor, HEAVY)
+        await visitor.ask(SENTENCE)
+        await visitor.say("switch-config", file=HEAVY[0])
+
+
+async def join_a_room(stage: Stage) -> None:
+    """Ask in a room that others may be in, and go before the answer is over."""
+    async with open_visitor(stage.target, queue.ROOM) as visitor:
+        await visitor.say("text-input", text=QUESTION)
+        await leave_quietly(visitor, stage.plan.stay)
 
 
 async def barge_in(stage: Stage) -> None:

@@ -30,7 +30,7 @@ async def play(stage: Stage) -> Outcome:
             stage.tell(f"round {number + 1} of {stage.plan.switch_rounds}")
             async with stage.visit() as visitor:
                 single.append(await visitor.become(files[0]))
-                last.append(await _change_mind(visitor, files))
+                last.append(await change_mind(visitor, files))
             later.append(await stage.first_sound())
     checks = [
         Check("the last of ten quick switches takes longer by", _percent(last, single), "%", 5),
@@ -45,8 +45,8 @@ def _percent(after: Sequence[float], before: Sequence[float]) -> float:
     return max(0.0, 100 * (ratio(after, before) - 1))
 
 
-async def _change_mind(visitor: Visitor, files: Sequence[str]) -> float:
-    """Switch quickly, and wait for the character that was chosen last."""
+async def change_mind(visitor: Visitor, files: Sequence[str]) -> float:
+    """Switch quickly, and wait for the character that was chosen last; how long that one took."""
     for number in range(QUICK_SWITCHES - 1):
         await visitor.say("switch-config", file=files[1 + number % 2])
         await trio.sleep(BETWEEN)
