@@ -1,15 +1,22 @@
-"""A server that leaks on purpose, as the one that this project replaces does: work that nobody owns."""
+"""A server that leaks on purpose, as the one that this project replaces does: work that nobody owns.
+
+``python -m tests.prove.leaking_server`` is one that keeps a file open for each visit; it prints its address.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from typing import TypeAlias
 
 import attrs
 import trio
 import trio_websocket
+
+Serve: TypeAlias = Callable[[trio_websocket.WebSocketRequest], Awaitable[None]]
 
 SOUND = {"audio": "UklGRg==", "volumes": [1.0], "slice_length": 20, "actions": {}}
 
@@ -27,7 +34,10 @@ class LeakingServer:
     _voice: trio.CapacityLimiter = attrs.field(factory=partial(trio.CapacityLimiter, 1))
 
     async def serve(self, request: trio_websocket.WebSocketRequest) -> None:
-        """One client, until it leaves."""
+        """One client, until it leaves; there are no rooms."""
+        if request.path != "/client-ws":
+            await request.reject(404)
+            return
         connection = await request.accept()
         await say(connection, type="set-model-and-conf", model_info={}, conf_name="leaky")
         async with trio.open_nursery() as session:
@@ -73,7 +83,28 @@ async def open_leaking_server(seconds: float, *, leaks: bool) -> AsyncIterator[s
     """Such a server; its address."""
     async with trio.open_nursery() as everlasting:
         server = LeakingServer(seconds, leaks, everlasting)
-        serve = partial(trio_websocket.serve_websocket, server.serve, "127.0.0.1", 0, ssl_context=None)
-        listener: trio_websocket.WebSocketServer = await everlasting.start(serve)
-        yield f"http://127.0.0.1:{listener.port}"
+        yield await open_socket(everlasting, server.serve)
         everlasting.cancel_scope.cancel()
+
+
+async def open_socket(nursery: trio.Nursery, serve: Serve) -> str:
+    """Let ``serve`` meet whoever comes to a free port; the address."""
+    run = partial(trio_websocket.serve_websocket, serve, "127.0.0.1", 0, ssl_context=None)
+    listener: trio_websocket.WebSocketServer = await nursery.start(run)
+    return f"http://127.0.0.1:{listener.port}"
+
+
+async def serve_and_keep_files() -> None:
+    """Serve until killed; the work is orderly, but each visit leaves a file open."""
+    async with trio.open_nursery() as nursery:
+        server = LeakingServer(0.02, False, nursery)
+
+        async def serve(request: trio_websocket.WebSocketRequest) -> None:
+            os.open(os.devnull, os.O_RDONLY)
+            await server.serve(request)
+
+        print(await open_socket(nursery, serve), flush=True)
+
+
+if __name__ == "__main__":
+    trio.run(serve_and_keep_files)

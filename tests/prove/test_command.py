@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from contextlib import suppress
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 import trio
+import trio_websocket
 
-from tests.prove.leaking_server import open_leaking_server
+from tests.prove.leaking_server import open_leaking_server, open_socket
 from trio_backend.errors import ConfigError
 from trio_backend.prove.command import Request, prove
 from trio_backend.prove.director import Audience, Order, direct
@@ -52,6 +56,55 @@ async def test_the_same_server_without_the_leak_is_not(tmp_path: Path) -> None:
     (outcome,) = json.loads(kept.read_text())["outcomes"]
     assert not outcome["problem"]
     assert outcome["checks"][0]["value"] < 100
+
+
+async def test_a_process_that_keeps_what_it_opened_is_found_out() -> None:
+    """With its number, its open files are counted: each visit has left one."""
+    async with trio.open_nursery() as nursery:
+        server: trio.Process = await nursery.start(run_leaking_process)
+        assert server.stdout is not None
+        url = (await server.stdout.receive_some()).decode().strip()
+        code, said = await run("leave", "--url", url, "--pid", str(server.pid), "--scale", SCALE)
+        nursery.cancel_scope.cancel()
+    assert code == 1
+    visits = int(re.search(r"leave: missed: .*files more than before (\d+)", said)[1])  # type: ignore[index]
+    assert visits >= 25
+
+
+async def run_leaking_process(task_status: trio.TaskStatus[trio.Process]) -> None:
+    """A server that keeps a file open for each visit, in a process of its own, until it is cancelled."""
+    await trio.run_process(
+        [sys.executable, "-m", "tests.prove.leaking_server"],
+        stdout=PIPE, capture_stdout=False, check=False, task_status=task_status,
+    )  # fmt: skip
+
+
+async def test_what_a_server_does_not_have_is_skipped() -> None:
+    """No rooms, no characters, no look at its memory: that is said, and is no fault."""
+    async with open_leaking_server(SECONDS, leaks=False) as url:
+        code, said = await run("start", "queue", "idle", "soak", "--url", url, "--scale", SCALE)
+    assert code == 0
+    assert f"queue: skipped: no rooms here: {url}/proxy-ws?room=prove lets nobody in: HTTP 404" in said
+    assert "soak: skipped: memory can only be seen with --pid" in said
+    assert said.count("skipped") == 4
+
+
+async def test_a_server_of_another_kind_is_a_failure() -> None:
+    """What it says instead of the protocol is told as such."""
+
+    async def serve(request: trio_websocket.WebSocketRequest) -> None:
+        connection = await request.accept()
+        await connection.send_message("Welcome!")
+        with suppress(trio_websocket.ConnectionClosed):
+            await connection.get_message()
+
+    async with trio.open_nursery() as nursery:
+        url = await open_socket(nursery, serve)
+        code, said = await run("reload", "--url", url)
+        nursery.cancel_scope.cancel()
+    assert code == 1
+    assert "reload: failed: the server said what is no message of the protocol" in said
+    assert "Traceback" not in said
 
 
 async def test_a_server_that_is_not_there_is_a_failure() -> None:

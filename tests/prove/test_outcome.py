@@ -115,7 +115,7 @@ def test_the_ledger_is_json_with_verdicts() -> None:
         "soak": "failed",
     }
     assert found["outcomes"][0]["checks"][0] == {
-        "what": "first sound later by", "value": 3.0, "unit": "%", "bound": 5.0,
+        "what": "first sound later by", "value": 3.0, "unit": "%", "bound": 5.0, "client_bound": False,
     }  # fmt: skip
     assert found["plan"]["scale"] == Plan().scale
     assert found["machine"] == {"python": "3.11"}

@@ -15,7 +15,7 @@ import trio
 import trio_websocket
 
 from ..client.handshake import SocketOrTls, shake_hands
-from ..errors import NoConnection, WireClosed
+from ..errors import NoConnection, WireClosed, first_leaf
 
 # A spoken sentence is more than the library takes by default.
 MAX_MESSAGE = 2**24
@@ -157,6 +157,7 @@ async def open_visitor(target: Target, path: str = "/client-ws") -> AsyncIterato
         tcp = await trio.open_tcp_stream(target.host, target.port)
     except OSError as error:
         raise NoConnection(f"{target.url} cannot be reached: {error}") from error
+    refusal: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
             connection = await _knock(nursery, tcp, target, path)
@@ -169,8 +170,12 @@ async def open_visitor(target: Target, path: str = "/client-ws") -> AsyncIterato
                 with trio.move_on_after(GOODBYE_TIME, shield=True):
                     await (tcp.aclose() if visitor.going == "reset" else connection.aclose())
                 nursery.cancel_scope.cancel("the visit is over")
+    except* NoConnection as group:
+        refusal = first_leaf(group)
     finally:
         await trio.aclose_forcefully(tcp)
+    if refusal is not None:
+        raise refusal
 
 
 async def _knock(
