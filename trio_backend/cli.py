@@ -226,7 +226,7 @@ def prove(
     pid
         Its process, where it runs on this machine: to read its threads, files, memory and CPU.
     full
-        The sizes by which the project is measured, in about an hour.
+        The sizes by which the project is measured, in 45 minutes.
     scale
         Slowness of the stand-in engines, and patience of the visitors; 1 for those of the full sizes.
     minutes

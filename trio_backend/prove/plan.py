@@ -54,12 +54,12 @@ class Plan:
 
 
 def small(scale: float | None = None) -> Plan:
-    """What takes two to three minutes."""
+    """What takes about three minutes."""
     return Plan() if scale is None else Plan(scale=scale)
 
 
 def full(scale: float | None = None) -> Plan:
-    """Everything, in the sizes by which the project is measured: about an hour."""
+    """Everything, in the sizes by which the project is measured: 45 minutes."""
     return Plan(
         scale=1.0 if scale is None else scale,
         visits=(0, 1, 3, 5, 10, 20, 50, 100),
