@@ -59,6 +59,12 @@ def serve(
     log_level
         Least severe message to log, instead of the configured one.
     """
+    import gc
+
+    # What a start makes stays: to look for garbage in it would take a tenth of the time. `collect_when_quiet`
+    # begins once all is there.
+    gc.disable()
+
     import attrs
 
     from .observe.log import start_logging

@@ -26,10 +26,10 @@ async def collect_when_quiet(is_quiet: Callable[[], bool]) -> None:
     What exists when it begins is never looked at again. Runs until it is cancelled; then everything is
     as it was before.
     """
-    before = gc.get_threshold()
-    gc.collect()
+    before, enabled = gc.get_threshold(), gc.isenabled()
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, NEVER)
+    gc.enable()
     try:
         collected = trio.current_time()
         while True:
@@ -41,3 +41,5 @@ async def collect_when_quiet(is_quiet: Callable[[], bool]) -> None:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
+        if not enabled:
+            gc.disable()

@@ -45,6 +45,8 @@ from .wire import Wire
 SIGNALS = (signal.SIGINT,) if sys.platform == "win32" else (signal.SIGINT, signal.SIGTERM)
 # Looking at all the objects of so many sessions takes less than 10 ms, which nobody notices.
 SMALL_HOUSE = 50
+# Seconds after which garbage is looked for even if the base character is still being loaded.
+LONGEST_START = 60.0
 
 
 async def serve_until_signal(config: Config) -> None:
@@ -160,7 +162,8 @@ async def _say_when_ready(backend: Backend, address: str) -> None:
 
 
 async def _sweep_when_quiet(backend: Backend) -> None:
-    await backend.preloaded.wait()
+    with trio.move_on_after(LONGEST_START):
+        await backend.preloaded.wait()
     sessions = backend.house.sessions
 
     def is_quiet() -> bool:
