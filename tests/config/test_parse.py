@@ -90,9 +90,9 @@ def test_unquoted_text_means_what_yaml_1_2_says(text: str, value: object) -> Non
 
 def test_quoted_and_tagged_text_stays_text() -> None:
     """Quotes, block scalars and an explicit tag keep what looks like a number."""
-    values, _ = parsed("a: '1'\nb: \"true\"\nc: !!str 1\nd: |\n  2\n")
+    values, _ = parsed("a: '1'\nb: \"true\"\nc: !!str 1\nd: |\n  2\ne: !!int 1\n")
 
-    assert values == {"a": "1", "b": "true", "c": "1", "d": "2\n"}
+    assert values == {"a": "1", "b": "true", "c": "1", "d": "2\n", "e": 1}
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_key() -> None:

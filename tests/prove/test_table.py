@@ -50,10 +50,14 @@ def test_a_number_of_the_load_itself_is_marked() -> None:
     assert "[client-bound" in watched(terminal=False)
 
 
-def test_elsewhere_each_scenario_is_a_line() -> None:
+def test_elsewhere_each_scenario_is_a_few_lines() -> None:
     """Nothing is drawn, and nothing is said of what is not over."""
+    mark = " [client-bound: the load generator had no time left]"
     assert watched(terminal=False).splitlines() == [
         "reload: passed: first sound later by 1.5 % (at most 5 %)",
-        "crowd: missed: added with 100 (p50) 300 ms (at most 250 ms) "
-        "[client-bound: the load generator had no time left]",
+        "    first sound later by 1.5 % (at most 5 %)",
+        "    the load generator used 0 % of a core",
+        "crowd: missed: added with 100 (p50) 300 ms (at most 250 ms)",
+        f"    added with 100 (p50) 300 ms (at most 250 ms){mark}",
+        f"    the load generator used 50 % of a core{mark}",
     ]

@@ -85,9 +85,7 @@ class _Reader:
             items = enumerate(node.value)
             return Listing(place, tuple(self._item(item, place, i, depth) for i, item in items))
         elif isinstance(node, ScalarNode):
-            # A text that a variable will complete may yet become a number.
-            typed = node.tag == PLAIN
-            return Scalar(place, node.value, typed)
+            return Scalar(place, node.value, typed=not node.style and node.tag != _STR)
         return Scalar(place, "", typed=True)
 
     def _item(self, node: object, place: Place, index: int, depth: int) -> Node:

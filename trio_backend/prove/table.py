@@ -12,6 +12,7 @@ from rich.table import Table
 
 from .outcome import Check, Outcome, number
 
+_MARK = " [client-bound: the load generator had no time left]"
 _COLOUR = {"passed": "green", "missed": "red", "failed": "red", "skipped": "yellow"}
 
 
@@ -48,7 +49,7 @@ class Board:
         """Show what came of it."""
         self._outcomes[outcome.scenario] = outcome
         if not self._console.is_terminal:
-            told = f"{outcome.scenario}: {outcome.verdict}: {outcome.headline}{_mark(outcome)}"
+            told = "\n    ".join(_lines(outcome))
             self._console.print(told, highlight=False, markup=False, soft_wrap=True)
         self._draw()
 
@@ -71,10 +72,25 @@ class Board:
         return table
 
 
+def _lines(outcome: Outcome) -> Sequence[str]:
+    """The verdict with its number, and then the other numbers."""
+    first = f"{outcome.scenario}: {outcome.verdict}: {outcome.headline}"
+    if outcome.problem or outcome.skipped:
+        return [first]
+    others = [str(check) + _MARK * check.client_bound for check in _told(outcome)]
+    load = f"the load generator used {100 * outcome.client_share:.0f} % of a core"
+    return [first, *others, load + _MARK * outcome.client_bound]
+
+
+def _told(outcome: Outcome) -> Sequence[Check]:
+    """All numbers but those that say that nothing was left over."""
+    return [check for check in outcome.checks if check.bound != 0 or not check.met]
+
+
 def _seen(outcome: Outcome) -> str:
     if outcome.problem or outcome.skipped:
         return escape(outcome.headline)
-    return "\n".join(_row(check) for check in outcome.checks if check.bound != 0 or not check.met)
+    return "\n".join(map(_row, _told(outcome)))
 
 
 def _row(check: Check) -> str:
@@ -83,7 +99,3 @@ def _row(check: Check) -> str:
         return told
     colour = "green" if check.met else "red"
     return f"{told} [{colour}](at most {number(check.bound, check.unit)})[/]"
-
-
-def _mark(outcome: Outcome) -> str:
-    return " [client-bound: the load generator had no time left]" if outcome.client_bound else ""

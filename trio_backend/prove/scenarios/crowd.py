@@ -24,8 +24,6 @@ BOUNDS = {1: 0.003, 10: 0.02, 50: 0.1, 100: 0.25}
 CPU_BOUND = 0.008
 # One client takes so many times as many turns, since the system counts CPU in steps of 10 ms.
 FEW = 6
-
-
 # The engines alone are timed so often.
 ALONE = 7
 
