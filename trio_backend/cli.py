@@ -218,8 +218,8 @@ def prove(
 ) -> None:
     """Show that the last reply of a server comes as fast as its first, whatever visitors do.
 
-    Without --url it starts a server of its own, with engines whose slowness is known, and takes two to
-    three minutes. Exits with 1 if a bound is missed.
+    Without --url it starts a server of its own, with engines whose slowness is known, and takes about
+    four minutes. Exits with 1 if a bound is missed.
 
     Parameters
     ----------

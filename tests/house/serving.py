@@ -59,7 +59,7 @@ async def open_client(
     host, port = address.removeprefix("http://").split(":")
     # The stream is ours: where the server closes first, the library leaves it open.
     async with await trio.open_tcp_stream(host, int(port)) as stream, trio.open_nursery() as nursery:
-        websocket = await shake_hands(nursery, stream, host, path, max_message_size=2**24)
+        websocket = await shake_hands(nursery, stream, host, path)
         assert websocket is not None
         async with websocket:
             client = Client(SocketWire(websocket))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TypeAlias
@@ -25,12 +25,14 @@ SOUND = {"audio": "UklGRg==", "volumes": [1.0], "slice_length": 20, "actions": {
 class LeakingServer:
     """Speaks as much of the protocol as a turn needs. Each sentence takes ``seconds``, one after the other.
 
-    If it ``leaks``, what a client asked for is spoken to the end whether or not the client is there.
+    If it ``leaks``, what a client asked for is spoken to the end whether or not the client is there, and all
+    ``characters`` that were once chosen are loaded, each in ten times as many seconds.
     """
 
     seconds: float
     leaks: bool
     _everlasting: trio.Nursery
+    characters: Sequence[str] = ()
     _voice: trio.CapacityLimiter = attrs.field(factory=partial(trio.CapacityLimiter, 1))
 
     async def serve(self, request: trio_websocket.WebSocketRequest) -> None:
@@ -41,14 +43,34 @@ class LeakingServer:
         connection = await request.accept()
         await say(connection, type="set-model-and-conf", model_info={}, conf_name="leaky")
         async with trio.open_nursery() as session:
+            load = trio.CancelScope()
             try:
                 while True:
                     message = json.loads(await connection.get_message())
-                    if message["type"] == "text-input":
-                        nursery = self._everlasting if self.leaks else session
-                        nursery.start_soon(self._answer, connection, message["text"])
+                    match message:
+                        case {"type": "text-input", "text": text}:
+                            nursery = self._everlasting if self.leaks else session
+                            nursery.start_soon(self._answer, connection, text)
+                        case {"type": "fetch-configs"} if self.characters:
+                            configs = [{"filename": f"{name}.yaml", "name": name} for name in self.characters]
+                            await say(connection, type="config-files", configs=configs)
+                        case {"type": "switch-config", "file": file}:
+                            if not self.leaks:
+                                load.cancel()
+                            load = trio.CancelScope()
+                            session.start_soon(self._switch, connection, file, load)
             except trio_websocket.ConnectionClosed:
                 session.cancel_scope.cancel()
+
+    async def _switch(
+        self, connection: trio_websocket.WebSocketConnection, file: str, load: trio.CancelScope
+    ) -> None:
+        with load:
+            async with self._voice:
+                await trio.sleep(10 * self.seconds)
+            name = file.removesuffix(".yaml")
+            await say_in_vain(connection, type="set-model-and-conf", model_info={}, conf_name=name)
+            await say_in_vain(connection, type="config-switched", message=name)
 
     async def _answer(self, connection: trio_websocket.WebSocketConnection, text: str) -> None:
         try:
@@ -79,10 +101,12 @@ async def say_in_vain(connection: trio_websocket.WebSocketConnection, **message:
 
 
 @asynccontextmanager
-async def open_leaking_server(seconds: float, *, leaks: bool) -> AsyncIterator[str]:
+async def open_leaking_server(
+    seconds: float, *, leaks: bool, characters: Sequence[str] = ()
+) -> AsyncIterator[str]:
     """Such a server; its address."""
     async with trio.open_nursery() as everlasting:
-        server = LeakingServer(seconds, leaks, everlasting)
+        server = LeakingServer(seconds, leaks, everlasting, characters)
         yield await open_socket(everlasting, server.serve)
         everlasting.cancel_scope.cancel()
 

@@ -14,11 +14,12 @@ import trio
 import trio_websocket
 
 from tests.prove.leaking_server import open_leaking_server, open_socket
-from trio_backend.errors import ConfigError
+from trio_backend.errors import ConfigError, NoConnection
 from trio_backend.prove.command import Request, prove
 from trio_backend.prove.director import Audience, Order, direct
 from trio_backend.prove.outcome import Outcome
 from trio_backend.prove.plan import Plan
+from trio_backend.prove.visitor import Target
 
 # The voice takes 20 ms for a sentence; a visitor asks for ten and stays for 50 ms.
 SECONDS, SCALE = 0.02, "0.02"
@@ -58,6 +59,18 @@ async def test_the_same_server_without_the_leak_is_not(tmp_path: Path) -> None:
     assert outcome["checks"][0]["value"] < 100
 
 
+@pytest.mark.parametrize("leaks", [True, False])
+async def test_loads_that_nobody_wants_any_more_are_found_out(tmp_path: Path, *, leaks: bool) -> None:
+    """Who chooses ten characters waits for all of them, or for the last; news of the others is no answer."""
+    kept = tmp_path / "found.json"
+    async with open_leaking_server(SECONDS, leaks=leaks, characters="abc") as url:
+        await run("switch", "--url", url, "--scale", SCALE, "--json", str(kept))
+    (outcome,) = json.loads(kept.read_text())["outcomes"]
+    assert not outcome["problem"]
+    assert outcome["checks"][0]["what"] == "the last of ten quick switches takes longer by"
+    assert (outcome["checks"][0]["value"] > 500) == leaks
+
+
 async def test_a_process_that_keeps_what_it_opened_is_found_out() -> None:
     """With its number, its open files are counted: each visit has left one."""
     async with trio.open_nursery() as nursery:
@@ -67,8 +80,8 @@ async def test_a_process_that_keeps_what_it_opened_is_found_out() -> None:
         code, said = await run("leave", "--url", url, "--pid", str(server.pid), "--scale", SCALE)
         nursery.cancel_scope.cancel()
     assert code == 1
-    visits = int(re.search(r"leave: missed: .*files more than before (\d+)", said)[1])  # type: ignore[index]
-    assert visits >= 25
+    assert "leave: missed" in said
+    assert max(map(int, re.findall(r"files more than before (\d+)", said))) >= 25
 
 
 async def run_leaking_process(task_status: trio.TaskStatus[trio.Process]) -> None:
@@ -82,11 +95,12 @@ async def run_leaking_process(task_status: trio.TaskStatus[trio.Process]) -> Non
 async def test_what_a_server_does_not_have_is_skipped() -> None:
     """No rooms, no characters, no look at its memory: that is said, and is no fault."""
     async with open_leaking_server(SECONDS, leaks=False) as url:
-        code, said = await run("start", "queue", "idle", "soak", "--url", url, "--scale", SCALE)
+        code, said = await run("start", "switch", "queue", "idle", "soak", "--url", url, "--scale", SCALE)
     assert code == 0
     assert f"queue: skipped: no rooms here: {url}/proxy-ws?room=prove lets nobody in: HTTP 404" in said
     assert "soak: skipped: memory can only be seen with --pid" in said
-    assert said.count("skipped") == 4
+    assert "switch: skipped: the server has fewer than three characters" in said
+    assert said.count("skipped") == 5
 
 
 async def test_a_server_of_another_kind_is_a_failure() -> None:
@@ -109,16 +123,42 @@ async def test_a_server_of_another_kind_is_a_failure() -> None:
 
 async def test_a_server_that_is_not_there_is_a_failure() -> None:
     """In words, without a traceback."""
-    code, said = await run("reload", "--url", "http://127.0.0.1:9")
+    code, said = await run("reload", "queue", "--url", "http://127.0.0.1:9")
     assert code == 1
-    assert "reload: failed: http://127.0.0.1:9 cannot be reached" in said
+    for scenario in ("reload", "queue"):
+        assert f"{scenario}: failed: http://127.0.0.1:9 cannot be reached" in said
     assert "Traceback" not in said
 
 
-async def test_a_scenario_that_does_not_exist_is_an_error() -> None:
-    """It names those that do."""
-    with pytest.raises(ConfigError, match=r"no scenario 'sock'.*soak"):
-        await prove(Request(["sock"]))
+async def test_a_process_that_is_not_there_is_a_failure() -> None:
+    """So is one that belongs to somebody else."""
+    async with open_leaking_server(SECONDS, leaks=False) as url:
+        code, said = await run("leave", "--url", url, "--pid", "999999999")
+    assert code == 1
+    assert "leave: failed: the process cannot be looked at" in said
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (Request(["sock"]), r"no scenario 'sock'.*soak"),
+        (Request(minutes=0), "0 minutes"),
+        (Request(url="ftp://localhost"), "no address of a server"),
+        (Request(url="http://localhost:99999"), "no address of a server"),
+        (Request(url="http://localhost/elsewhere"), "no address of a server"),
+    ],
+)
+async def test_what_cannot_be_meant_is_an_error(request_: Request, says: str) -> None:
+    """It says what may be."""
+    with pytest.raises((ConfigError, NoConnection), match=says):
+        await prove(request_)
+
+
+def test_an_address_may_be_that_of_the_websocket() -> None:
+    """Or just host and port; IPv6 too."""
+    for url in ("localhost:12393", "ws://localhost:12393/client-ws", "http://localhost:12393/"):
+        assert Target.of(url).url == "http://localhost:12393"
+    assert Target.of("wss://[::1]/client-ws").url == "https://[::1]:443"
 
 
 TINY = Plan(

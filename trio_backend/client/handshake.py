@@ -14,6 +14,8 @@ from trio_websocket import ConnectionRejected, WebSocketConnection, wrap_client_
 
 SocketOrTls: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
+# A long sentence of 48 kHz is some 6 MB as JSON.
+MAX_MESSAGE = 64 * 2**20
 # By default trio-websocket reads 4 kB at a time: 79 task steps for a spoken sentence instead of 9.
 RECEIVE_BUFFER = 65536
 
@@ -27,7 +29,6 @@ async def shake_hands(
     host: str,
     target: str,
     *,
-    max_message_size: int,
     headers: Mapping[str, str] | None = None,
 ) -> WebSocketConnection | None:
     """Make a WebSocket of ``stream``; None if the other side hangs up before it is one.
@@ -43,7 +44,7 @@ async def shake_hands(
             host,
             target,
             extra_headers=[(name.encode(), value.encode()) for name, value in (headers or {}).items()],
-            max_message_size=max_message_size,
+            max_message_size=MAX_MESSAGE,
             receive_buffer_size=RECEIVE_BUFFER,
         )
     if reader.rejection is not None:

@@ -19,9 +19,6 @@ CONNECT_TIMEOUT = 10.0
 SEND_TIMEOUT = 20.0
 GOODBYE_TIMEOUT = 1.0
 
-# A long sentence of 48 kHz is some 6 MB as JSON.
-MAX_MESSAGE = 64 * 2**20
-
 
 @attrs.define(eq=False)
 class ClientWire:
@@ -128,9 +125,7 @@ async def _let_in(
 ) -> WebSocketConnection:
     try:
         with trio.fail_at(deadline):
-            websocket = await shake_hands(
-                nursery, stream, address.authority, address.target, max_message_size=MAX_MESSAGE
-            )
+            websocket = await shake_hands(nursery, stream, address.authority, address.target)
     except trio.TooSlowError as error:
         raise too_slow(address, CONNECT_TIMEOUT) from error
     except ConnectionRejected as error:

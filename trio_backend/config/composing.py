@@ -8,6 +8,7 @@ from typing import NoReturn
 import yaml
 from yaml.error import MarkedYAMLError
 from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, Event, NodeEvent
+from yaml.reader import ReaderError
 
 PLAIN = "plain"
 """The tag of a scalar that is neither quoted nor tagged: what it means is for its reader to say."""
@@ -40,6 +41,13 @@ def compose(text: str) -> yaml.Node | None:
         elif isinstance(event, NodeEvent) and event.anchor:
             anchors.add(event.anchor)
     return yaml.compose(text, Loader=_Loader)
+
+
+def line_of(error: ReaderError, text: str) -> int:
+    """The line of the character in ``text`` that is not allowed."""
+    if yaml.__with_libyaml__:
+        return text.encode()[: error.position].count(b"\n") + 1
+    return text.count("\n", 0, error.position) + 1
 
 
 def _fail(event: Event, problem: str) -> NoReturn:

@@ -8,7 +8,7 @@ from yaml.error import MarkedYAMLError, YAMLError
 from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
-from .composing import PLAIN, compose
+from .composing import PLAIN, compose, line_of
 from .document import Listing, Node, Scalar, Table
 from .finding import Findings, Place
 
@@ -43,7 +43,7 @@ def _compose(text: str, file: str, findings: Findings) -> yaml.Node | None:
     except MarkedYAMLError as error:
         findings.error(*_syntax(error, text, file))
     except ReaderError as error:
-        place = Place(file, text.count("\n", 0, error.position) + 1)
+        place = Place(file, line_of(error, text))
         findings.error(
             place, f"a character that YAML does not allow (number {error.character!r})", "remove it"
         )

@@ -61,5 +61,7 @@ def _order(request: Request) -> Order:
     scale = 1.0 if request.scale is None and target is not None else request.scale
     plan = full(scale) if request.full else small(scale)
     if request.minutes is not None:
+        if request.minutes <= 0:
+            raise ConfigError(f"a soak of {request.minutes:g} minutes shows nothing: give more than 0")
         plan = attrs.evolve(plan, soak_minutes=request.minutes)
     return Order(request.scenarios or SCENARIOS, plan, target, request.pid)

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 import attrs
 import httpx2
 import msgspec
+import psutil
 import trio
 
 from ..errors import NoConnection, WireClosed, first_leaf
@@ -21,6 +23,11 @@ from .stage import Stage
 
 # Whoever shows the progress needs no more.
 TELL_EVERY = 0.2
+ENOUGH_FILES = 10_240
+
+_EXPECTED = (
+    NoConnection, WireClosed, httpx2.HTTPError, msgspec.MsgspecError, psutil.Error, trio.TooSlowError,
+)  # fmt: skip
 
 
 def main() -> None:
@@ -37,7 +44,7 @@ async def run(job: Job) -> None:
         async with open_probe(job.target, job.pid) as probe:
             stage = Stage(job.target, job.plan, probe, job.own, _Progress())
             outcome = await SCENARIOS[job.scenario](stage)
-    except* (NoConnection, WireClosed, httpx2.HTTPError, msgspec.MsgspecError, trio.TooSlowError) as group:
+    except* _EXPECTED as group:
         outcome = attrs.evolve(outcome, problem=_in_words(first_leaf(group)))
     outcome = attrs.evolve(only_known(outcome), seconds=trio.current_time() - began)
     _say(Line(outcome=outcome))
@@ -46,6 +53,8 @@ async def run(job: Job) -> None:
 def _in_words(error: BaseException) -> str:
     if isinstance(error, WireClosed):
         return f"the server hung up ({error})"
+    if isinstance(error, psutil.Error):
+        return f"the process cannot be looked at: {error}"
     if isinstance(error, msgspec.MsgspecError):
         return f"the server said what is no message of the protocol: {error}"
     return str(error) or f"the server took too long ({type(error).__name__})"
@@ -75,7 +84,10 @@ def raise_file_limit() -> None:
         import resource
 
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        # Where there is no limit, macOS still knows one that it does not tell.
+        many = ENOUGH_FILES if most == resource.RLIM_INFINITY else most
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (many, most))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,11 @@ class Check:
         """Whether the bound holds; what is not a number holds none."""
         return self.bound is None or self.value <= self.bound
 
+    @property
+    def nothing_left(self) -> bool:
+        """Whether it says that of something there is no more than before: that takes no line of its own."""
+        return self.bound == self.value == 0 and self.what.endswith(LEFT_OVER)
+
     def __str__(self) -> str:
         told = f"{self.what} {number(self.value, self.unit)}"
         if self.bound is None:

@@ -1,4 +1,4 @@
-"""How much of each scenario is done: the small size that takes two minutes, and the whole."""
+"""How much of each scenario is done: the small size that takes about four minutes, and the whole."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Plan:
     """How many connect, and say nothing."""
     idle_settling: float = 15.0
     """Seconds from then on in which the server tidies up."""
-    idle_seconds: float = 5.0
+    idle_seconds: float = 20.0
     room_messages: int = 200
     """How many are said in an idle room, one after the other."""
     room_flood: int = 1_000
@@ -54,7 +54,7 @@ class Plan:
 
 
 def small(scale: float | None = None) -> Plan:
-    """What takes about three minutes."""
+    """What takes about four minutes."""
     return Plan() if scale is None else Plan(scale=scale)
 
 

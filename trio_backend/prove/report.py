@@ -59,9 +59,7 @@ def _section(outcome: Outcome) -> str:
     head = f'<h2>{escape(outcome.scenario)} <span class="{outcome.verdict}">{outcome.verdict}</span></h2>'
     if outcome.problem or outcome.skipped:
         return f"<section>{head}<p>{escape(outcome.headline)}</p></section>"
-    rows = "".join(_row(check) for check in outcome.checks if not _nothing_left(check)) + _left_nothing(
-        outcome
-    )
+    rows = "".join(_row(check) for check in outcome.checks if not check.nothing_left) + _left_nothing(outcome)
     charts = "".join(draw(series) for series in outcome.series if series.points)
     return (
         f"<section>{head}<p>{outcome.seconds:.0f} s; the load generator used "
@@ -71,13 +69,8 @@ def _section(outcome: Outcome) -> str:
     )
 
 
-def _nothing_left(check: Check) -> bool:
-    """Whether it says that of something there is no more than before: that takes no row of its own."""
-    return check.bound == check.value == 0 and check.what.endswith(LEFT_OVER)
-
-
 def _left_nothing(outcome: Outcome) -> str:
-    nothing = [check.what.removesuffix(LEFT_OVER) for check in outcome.checks if _nothing_left(check)]
+    nothing = [check.what.removesuffix(LEFT_OVER) for check in outcome.checks if check.nothing_left]
     if not nothing:
         return ""
     return f'<tr><td colspan="3" class="passed">nothing left over: {escape(", ".join(nothing))}</td></tr>'

@@ -14,7 +14,7 @@ from .outcome import CLIENT_BOUND, Check, ratio
 from .plan import Plan
 from .probe import Probe
 from .stand_ins import SENTENCE
-from .visitor import Target, Visitor, open_visitor
+from .visitor import Choice, Target, Visitor, open_visitor
 
 # What a fresh page waits for its first sound may grow by no more than this.
 STEADY = 5.0  # %
@@ -43,11 +43,11 @@ class Stage:
     tell: Callable[[str], None]
 
     @asynccontextmanager
-    async def visit(self, file: str = "") -> AsyncIterator[Visitor]:
+    async def visit(self, file: str = "", *, receive_buffer: int | None = None) -> AsyncIterator[Visitor]:
         """A page that somebody has opened; on a server of our own, with the character of ``file``."""
-        async with open_visitor(self.target) as visitor:
+        async with open_visitor(self.target, receive_buffer=receive_buffer) as visitor:
             if self.own and file:
-                await visitor.become(file)
+                await visitor.become(own_choice(file))
             yield visitor
 
     async def first_sound(self) -> float:
@@ -57,6 +57,7 @@ class Stage:
         within the plan's patience has waited that long.
         """
         waited = self.plan.patience
+        self.tell("a fresh page asks")
         with trio.move_on_after(self.plan.patience):
             async with self.visit() as visitor:
                 waited = await visitor.ask(SENTENCE)
@@ -75,11 +76,18 @@ class Stage:
         result.share = (time.process_time() - cpu) / max(time.perf_counter() - wall, 1e-9)
 
 
-def steady(before: Sequence[float], after: Sequence[float]) -> Sequence[Check]:
-    """That the first sound comes as soon as it did."""
-    grown = 100 * (ratio(after, before) - 1)
+def own_choice(file: str) -> Choice:
+    """One of the stand-ins, who are named like their files."""
+    return Choice(file, file.removesuffix(".yaml"))
+
+
+def steady(stage: Stage, before: Sequence[float], after: Sequence[float]) -> Sequence[Check]:
+    """That the first sound comes as soon as it did, and that it comes at all."""
+    grown, patience = 100 * (ratio(after, before) - 1), stage.plan.patience
+    silent = sum(waited >= patience for waited in (*before, *after))
     return [
         Check("first sound later by", max(0.0, grown), "%", STEADY),
+        *([Check(f"pages that heard nothing for {patience:g} s", silent, "", 0)] if silent else []),
         Check("first sound before", 1000 * sorted(before)[len(before) // 2], "ms"),
         Check("first sound after", 1000 * sorted(after)[len(after) // 2], "ms"),
     ]

@@ -46,6 +46,9 @@ def stand_ins(plan: Plan) -> Mapping[str, StandIn]:
         "instant.yaml": StandIn(
             {"token_delay": 0.0, "first_token_delay": 0.0}, {**sound, "seconds_per_character": 0.005}
         ),
+        LOUD: StandIn(
+            {"token_delay": 0.0, "first_token_delay": 0.0}, {**sound, "seconds_per_character": 1.0}
+        ),
         REAL: StandIn(
             {"base_url": f"http://127.0.0.1:{plan.model_port}/v1", "llm_api_key": "none", "model": "babble"},
             {},
@@ -56,6 +59,8 @@ def stand_ins(plan: Plan) -> Mapping[str, StandIn]:
     }
 
 
+LOUD = "loud.yaml"
+"""Each of its sentences is 2.4 MB of sound."""
 REAL = "real.yaml"
 """A model at the other end of a connection, and the embedded voice, which is a child process."""
 HEAVY = ("heavy-a.yaml", "heavy-b.yaml", "heavy-c.yaml")

@@ -18,7 +18,7 @@ _COLOUR = {"passed": "green", "missed": "red", "failed": "red", "skipped": "yell
 
 @attrs.define(eq=False)
 class Board:
-    """What is shown; `progress` and `outcome` are for the director. On no terminal, one line a scenario."""
+    """What is shown; `progress` and `outcome` are for the director. On no terminal, a few lines for each."""
 
     _console: Console
     _scenarios: Sequence[str]
@@ -74,7 +74,7 @@ class Board:
 
 def _lines(outcome: Outcome) -> Sequence[str]:
     """The verdict with its number, and then the other numbers."""
-    first = f"{outcome.scenario}: {outcome.verdict}: {outcome.headline}"
+    first = f"{outcome.scenario}: {outcome.verdict}: {outcome.headline}{_MARK * outcome.client_bound}"
     if outcome.problem or outcome.skipped:
         return [first]
     others = [str(check) + _MARK * check.client_bound for check in _told(outcome)]
@@ -84,7 +84,7 @@ def _lines(outcome: Outcome) -> Sequence[str]:
 
 def _told(outcome: Outcome) -> Sequence[Check]:
     """All numbers but those that say that nothing was left over."""
-    return [check for check in outcome.checks if check.bound != 0 or not check.met]
+    return [check for check in outcome.checks if not check.nothing_left]
 
 
 def _seen(outcome: Outcome) -> str:

@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -17,8 +18,6 @@ import trio_websocket
 from ..client.handshake import SocketOrTls, shake_hands
 from ..errors import NoConnection, WireClosed, first_leaf
 
-# A spoken sentence is more than the library takes by default.
-MAX_MESSAGE = 2**24
 _SILENCE = (msgspec.Raw(), msgspec.Raw(b"null"))
 GREETING_TIME = 30.0
 GOODBYE_TIME = 2.0
@@ -34,6 +33,7 @@ class Heard(msgspec.Struct):
     audio: msgspec.Raw = msgspec.Raw()
     message: object = None
     configs: object = None
+    conf_name: object = None
 
     @property
     def sounds(self) -> bool:
@@ -47,6 +47,14 @@ class Heard(msgspec.Struct):
     @property
     def ends_turn(self) -> bool:
         return self.type == "control" and self.text == "conversation-chain-end"
+
+
+@attrs.frozen
+class Choice:
+    """A character to switch to: its file, and its name as the server tells it."""
+
+    file: str
+    name: str
 
 
 _decoder = msgspec.json.Decoder(Heard)
@@ -65,15 +73,24 @@ class Target:
     def of(cls, url: str, token: str = "") -> Target:
         """The server at ``url``: http, https, ws or wss. Raises `NoConnection` for anything else."""
         parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme not in ("http", "https", "ws", "wss") or not parts.hostname:
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        known = parts.scheme in ("http", "https", "ws", "wss") and parts.path in ("", "/", "/client-ws")
+        if not known or not parts.hostname or port == -1:
             raise NoConnection(f"{url} is no address of a server: give one such as http://localhost:12393")
         tls = parts.scheme in ("https", "wss")
-        return cls(parts.hostname, parts.port or (443 if tls else 80), tls, token)
+        return cls(parts.hostname, port or (443 if tls else 80), tls, token)
+
+    @property
+    def authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
     @property
     def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{self.authority}"
 
     @property
     def headers(self) -> dict[str, str]:
@@ -130,10 +147,12 @@ class Visitor:
             elif heard.ends_turn:
                 return complete
 
-    async def become(self, file: str) -> float:
-        """Switch to the character of ``file``, and wait until it is there; how long that took."""
+    async def become(self, choice: Choice) -> float:
+        """Switch to a character, and wait until that very one is there; how long that took."""
         began = trio.current_time()
-        await self.say("switch-config", file=file)
+        await self.say("switch-config", file=choice.file)
+        while (await self.until("set-model-and-conf")).conf_name != choice.name:
+            pass  # one that was chosen before
         await self.until("config-switched")
         return trio.current_time() - began
 
@@ -148,23 +167,25 @@ def _wire_closed(closed: trio_websocket.ConnectionClosed) -> WireClosed:
 
 
 @asynccontextmanager
-async def open_visitor(target: Target, path: str = "/client-ws") -> AsyncIterator[Visitor]:
+async def open_visitor(
+    target: Target, path: str = "/client-ws", *, receive_buffer: int | None = None
+) -> AsyncIterator[Visitor]:
     """A visitor who has been greeted; it leaves with the block.
 
-    Raises `NoConnection` where it is not let in or not greeted, `WireClosed` where it is sent away.
+    The kernel keeps about ``receive_buffer`` bytes for it that it does not read. Raises `NoConnection` where
+    it is not let in or not greeted, `WireClosed` where it is sent away.
     """
-    try:
-        tcp = await trio.open_tcp_stream(target.host, target.port)
-    except OSError as error:
-        raise NoConnection(f"{target.url} cannot be reached: {error}") from error
+    tcp = await _connect(target, receive_buffer)
     refusal: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
-            connection = await _knock(nursery, tcp, target, path)
-            visitor = Visitor(connection, tcp.socket)
+            with trio.move_on_after(GREETING_TIME) as patience:
+                connection = await _knock(nursery, tcp, target, path)
+                visitor = Visitor(connection, tcp.socket)
+                await visitor.until("set-model-and-conf")
+            if patience.cancelled_caught:
+                raise NoConnection(f"{target.url}{path} greets nobody within {GREETING_TIME:g} s")
             try:
-                with trio.fail_after(GREETING_TIME):
-                    await visitor.until("set-model-and-conf")
                 yield visitor
             finally:
                 with trio.move_on_after(GOODBYE_TIME, shield=True):
@@ -178,24 +199,41 @@ async def open_visitor(target: Target, path: str = "/client-ws") -> AsyncIterato
         raise refusal
 
 
+async def _connect(target: Target, receive_buffer: int | None) -> trio.SocketStream:
+    try:
+        tcp = await trio.open_tcp_stream(target.host, target.port)
+    except OSError as error:
+        raise NoConnection(f"{target.url} cannot be reached: {error}") from error
+    if receive_buffer is not None:
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    return tcp
+
+
 async def _knock(
     nursery: trio.Nursery, tcp: trio.SocketStream, target: Target, path: str
 ) -> trio_websocket.WebSocketConnection:
-    stream: SocketOrTls = tcp
-    if target.tls:
-        import ssl
-
-        stream = trio.SSLStream(tcp, ssl.create_default_context(), server_hostname=target.host)
     try:
-        with trio.fail_after(GREETING_TIME):
-            connection = await shake_hands(
-                nursery, stream, f"{target.host}:{target.port}", path,
-                max_message_size=MAX_MESSAGE, headers=target.headers,
-            )  # fmt: skip
+        connection = await shake_hands(
+            nursery, await _secure(tcp, target), target.authority, path, headers=target.headers
+        )
     except trio_websocket.ConnectionRejected as error:
-        raise NoConnection(f"{target.url}{path} lets nobody in: HTTP {error.status_code}") from error
-    except (trio_websocket.HandshakeError, trio.BrokenResourceError, trio.TooSlowError, OSError) as error:
-        raise NoConnection(f"{target.url}{path} lets nobody in: {error!r}") from error
+        missing = error.status_code == HTTPStatus.NOT_FOUND
+        why = f"{target.url}{path} lets nobody in: HTTP {error.status_code}"
+        raise NoConnection(why, lasting=missing) from error
+    except (trio.BrokenResourceError, OSError) as error:
+        raise NoConnection(f"{target.url}{path} lets nobody in: {error.__cause__ or error}") from error
     if connection is None:
         raise NoConnection(f"{target.url}{path} lets nobody in: it hangs up")
     return connection
+
+
+async def _secure(tcp: trio.SocketStream, target: Target) -> SocketOrTls:
+    if not target.tls:
+        return tcp
+    import ssl
+
+    tls = trio.SSLStream(
+        tcp, ssl.create_default_context(), server_hostname=target.host, https_compatible=True
+    )
+    await tls.do_handshake()
+    return tls

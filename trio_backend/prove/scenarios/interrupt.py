@@ -57,12 +57,17 @@ async def play(stage: Stage) -> Outcome:
     silent, idle = [each.silent for each in found], [each.idle for each in found]
     checks = [
         Check("silence after (p99)", 1000 * quantile(silent, 0.99), "ms", 1000 * SILENT_WITHIN),
-        Check("no work after (p99)", 1000 * quantile(idle, 0.99), "ms", 1000 * IDLE_WITHIN),
+        Check(f"no {_work(stage)} after (p99)", 1000 * quantile(idle, 0.99), "ms", 1000 * IDLE_WITHIN),
         Check("of them with a real connection and voice", stage.plan.interrupts // 2 * (len(pages) - 1)),
-        *steady(sooner, later),
+        *steady(stage, sooner, later),
         *await stage.probe.left_over(before),
     ]
     return Outcome("interrupt", checks, [_curve("silence", silent), _curve("no work", idle)], share.share)
+
+
+def _work(stage: Stage) -> str:
+    """What can be seen of it."""
+    return "work" if stage.probe.shows_tasks else "child process"
 
 
 async def _speaks(visitor: Visitor) -> bool:
@@ -101,7 +106,7 @@ class _Cut:
 
     async def _wait_idle(self, began: float) -> None:
         """Until no task works for the turn, no child process, and no connection to its model is open."""
-        if not self._stage.probe.shows_tasks:
+        if not self._stage.probe.sees_process:
             return
         with trio.move_on_after(GIVE_UP):
             while self._model.open or not await self._is_idle():
@@ -110,7 +115,7 @@ class _Cut:
 
     async def _is_idle(self) -> bool:
         sight = await self._stage.probe.look()
-        return not sight.turns and sight.children <= self._children
+        return not sight.turns > 0 and sight.children <= self._children
 
 
 async def _last_word(visitor: Visitor, began: float) -> float:

@@ -25,7 +25,7 @@ async def play(stage: Stage) -> Outcome:
         later = [points[-1][1], *[await _after_more_visits(stage) for _ in sooner[1:]]]
     return Outcome(
         "reload",
-        [*steady(sooner, later), *await stage.probe.left_over(before)],
+        [*steady(stage, sooner, later), *await stage.probe.left_over(before)],
         [Series("first sound of a fresh page", "visits before", "seconds", points)],
         share.share,
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import random
+from collections.abc import Sequence
+from itertools import cycle, islice
 
 import trio
 
 from ..outcome import Check, Outcome, Series
 from ..probe import Sight
-from ..stage import Stage, leave_quietly
+from ..stage import Stage, leave_quietly, own_choice
 from ..stand_ins import HEAVY, QUESTION, SENTENCE
 from ..visitor import open_visitor
 from . import leave, queue, reload, switch
@@ -26,37 +29,34 @@ async def play(stage: Stage) -> Outcome:
     before, began = await stage.probe.look(), trio.current_time()
     length = 60 * stage.plan.soak_minutes
     sights: list[tuple[float, Sight]] = []
+    ways, cut = cycle([*WAYS, *(OWN_WAYS if stage.own else [])]), 0
     with stage.share() as share:
         while (now := trio.current_time() - began) < length:
             stage.tell(f"{now / 60:.1f} of {length / 60:.1f} minutes")
-            await _cycle(stage)
+            cut += await leave.visit(stage, list(islice(ways, VISITORS)))
             sights.append((trio.current_time() - began, await stage.probe.look()))
-    settled = min(WARM_UP, length / 2)
-    warm = next((sight for at, sight in sights if at >= settled), sights[-1][1])
+    span = min(WARM_UP, length / 4)
+    sooner, later = _least(sights, span, 2 * span), _least(sights, length - span, math.inf)
     checks = [
-        Check("memory grows by", 100 * (sights[-1][1].memory / warm.memory - 1), "%", MEMORY_GROWTH),
+        Check("memory grows by", 100 * (later / sooner - 1), "%", MEMORY_GROWTH),
         Check("cycles", len(sights)),
+        *leave.endless(cut),
         *await stage.probe.left_over(before),
     ]
-    memory = [(at / 60, sight.memory / 1e6) for at, sight in sights]
-    return Outcome("soak", checks, [Series("memory of the server", "minutes", "MB", memory)], share.share)
+    memory = [(float(number), sight.memory / 1e6) for number, (_, sight) in enumerate(sights, 1)]
+    return Outcome("soak", checks, [Series("memory of the server", "cycles", "MB", memory)], share.share)
 
 
-async def _cycle(stage: Stage) -> None:
-    ways = [
-        leave.orderly, leave.in_mid_turn, leave.torn_away, leave.stopped_reading, leave.never_played,
-        reload.pay_a_visit, barge_in, *([try_characters, join_a_room] if stage.own else []),
-    ]  # fmt: skip
-    async with trio.open_nursery() as nursery:
-        nursery.cancel_scope.deadline = trio.current_time() + 2 * stage.plan.patience
-        for _ in range(VISITORS):
-            nursery.start_soon(random.choice(ways), stage)
+def _least(sights: Sequence[tuple[float, Sight]], begin: float, end: float) -> float:
+    """The least memory seen in [begin, end) seconds: what is no longer used is still there for a while."""
+    within = [sight.memory for at, sight in sights if begin <= at < end]
+    return min(within, default=sights[-1][1].memory)
 
 
 async def try_characters(stage: Stage) -> None:
     """Change one's mind ten times, meet the last one, choose yet another, and go while that one loads."""
     async with stage.visit() as visitor:
-        await switch.change_mind(visitor, HEAVY)
+        await switch.change_mind(visitor, [own_choice(file) for file in HEAVY])
         await visitor.ask(SENTENCE)
         await visitor.say("switch-config", file=HEAVY[0])
 
@@ -74,3 +74,8 @@ async def barge_in(stage: Stage) -> None:
         await visitor.say("text-input", text="Tell me everything you know. All of it.")
         await trio.sleep(stage.plan.stay * random.random())
         await visitor.say("interrupt-signal", text="")
+
+
+WAYS = (*leave.WAYS, reload.pay_a_visit, barge_in)
+OWN_WAYS = (try_characters, join_a_room)
+"""Those in which somebody else's server would have to be known."""

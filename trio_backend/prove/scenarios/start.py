@@ -10,6 +10,7 @@ from subprocess import DEVNULL, PIPE
 
 import trio
 
+from ...errors import NoConnection
 from ..outcome import Check, Outcome
 from ..stage import Stage
 
@@ -23,17 +24,16 @@ async def play(stage: Stage) -> Outcome:
     if not stage.own:
         return Outcome("start", skipped="only with a server of our own")
     helped, ready = [], []
-    for number in range(stage.plan.starts):
-        stage.tell(f"start {number + 1} of {stage.plan.starts}")
-        helped.append(await _help())
-        ready.append(await _ready())
-    return Outcome(
-        "start",
-        [
-            Check("--help answers after", 1000 * median(helped), "ms", 1000 * HELP_BOUND),
-            Check("serve is ready after", 1000 * median(ready), "ms", 1000 * READY_BOUND),
-        ],
-    )
+    with stage.share() as share:
+        for number in range(stage.plan.starts):
+            stage.tell(f"start {number + 1} of {stage.plan.starts}")
+            helped.append(await _help())
+            ready.append(await _ready())
+    checks = [
+        Check("--help answers after", 1000 * median(helped), "ms", 1000 * HELP_BOUND),
+        Check("serve is ready after", 1000 * median(ready), "ms", 1000 * READY_BOUND),
+    ]
+    return Outcome("start", checks, client_share=share.share)
 
 
 async def _help() -> float:
@@ -54,6 +54,8 @@ async def _ready() -> float:
                 said = (said + data)[-10_000:]
                 if _READY.search(said):
                     break
+            else:
+                raise NoConnection(f"the server did not start:\n{said.decode(errors='replace')}")
             took = trio.current_time() - began
             nursery.cancel_scope.cancel("it is ready")
     return took
