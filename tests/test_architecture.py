@@ -19,7 +19,7 @@ FLOORS = [
     {"engines", "client"},
     {"conversation"},
     {"session", "rooms"},
-    {"backend", "server", "chat", "garbage"},
+    {"backend", "server", "chat", "garbage", "allocation"},
     {"observe"},
     {"serve", "check", "importing", "audition", "prove"},
     {"cli", "__init__"},

@@ -67,9 +67,11 @@ def serve(
 
     import attrs
 
+    from .allocation import give_back_large_blocks
     from .observe.log import start_logging
     from .serve import serve_until_signal
 
+    give_back_large_blocks()
     loaded = _load(config, strict=strict)
     system = attrs.evolve(
         loaded.system,
