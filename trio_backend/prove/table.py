@@ -77,7 +77,8 @@ def _lines(outcome: Outcome) -> Sequence[str]:
     first = f"{outcome.scenario}: {outcome.verdict}: {outcome.headline}{_MARK * outcome.client_bound}"
     if outcome.problem or outcome.skipped:
         return [first]
-    others = [str(check) + _MARK * check.client_bound for check in _told(outcome)]
+    numbers = [check for check in _told(outcome) if str(check) != outcome.headline]
+    others = [str(check) + _MARK * check.client_bound for check in numbers]
     load = f"the load generator used {100 * outcome.client_share:.0f} % of a core"
     return [first, *others, load + _MARK * outcome.client_bound]
 
