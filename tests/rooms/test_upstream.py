@@ -118,14 +118,15 @@ class Chatter:
     enough: trio.Event = attrs.field(factory=trio.Event)
 
     @property
-    def answers(self) -> int:
-        return sum(chatterer.answered.total() for chatterer in self.chatterers)
+    def answers(self) -> list[int]:
+        """How many answers each of them has heard."""
+        return [chatterer.answered.total() for chatterer in self.chatterers]
 
     async def wait_answers(self, count: int) -> None:
-        """Wait until so many more were answered."""
-        before = self.answers
+        """Wait until each of them has heard so many more: both rooms have met the server."""
+        enough = [heard + count for heard in self.answers]
         with trio.fail_after(30):
-            while self.answers < before + count:
+            while any(heard < most for heard, most in zip(self.answers, enough, strict=True)):
                 await trio.sleep(0.01)
 
     async def settle(self) -> None:
@@ -140,10 +141,10 @@ async def kill_and_restart(conf: Path, port: int, chatter: Chatter) -> None:
     """A server that is killed five times, each time in the middle of its work; the sixth one stays."""
     for _ in range(5):
         async with open_server_process(conf, conf.parent, port=port) as server:
-            await chatter.wait_answers(10)
+            await chatter.wait_answers(5)
             server.process.kill()
     async with open_server_process(conf, conf.parent, port=port):
-        await chatter.wait_answers(10)
+        await chatter.wait_answers(5)
         chatter.enough.set()
         await chatter.settle()
 
