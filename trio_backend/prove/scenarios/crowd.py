@@ -46,7 +46,7 @@ async def play(stage: Stage) -> Outcome:
     with stage.share() as share:
         for clients in stage.plan.crowd:
             stage.tell(f"{clients} at once")
-            levels.append(await _level(stage, clients))
+            levels.append(await ask_at_once(stage, clients))
     checks = [_added(level, stage, engines) for level in levels]
     checks.append(_slowest(levels[-1], stage, engines))
     checks += [_cpu(level, stage) for level in levels[-1:]]
@@ -112,7 +112,8 @@ def _curves(levels: Sequence[Level], engines: float, stage: Stage) -> list[Serie
     ]
 
 
-async def _level(stage: Stage, clients: int) -> Level:
+async def ask_at_once(stage: Stage, clients: int) -> Level:
+    """So many pages ask the same again and again, all at once."""
     async with AsyncExitStack() as pages:
         visitors = [await pages.enter_async_context(stage.visit("quick.yaml")) for _ in range(clients)]
         turns: list[float] = []

@@ -14,26 +14,28 @@ from ..probe import Sight
 from ..stage import Stage, leave_quietly, own_choice
 from ..stand_ins import HEAVY, QUESTION, SENTENCE
 from ..visitor import open_visitor
-from . import leave, queue, reload, switch
+from . import crowd, leave, queue, reload, switch
 
 MEMORY_GROWTH = 2.0  # %
 # What a process takes in its first minute it takes once: caches, arenas, worker threads.
 WARM_UP = 60.0
 VISITORS = 5
+CROWD = 50
 
 
 async def play(stage: Stage) -> Outcome:
     """Five visitors at a time, in all ways of coming and going, for as long as the plan says."""
     if not stage.probe.sees_process:
         return Outcome("soak", skipped="memory can only be seen with --pid, or in /debug/tasks")
-    before, began = await stage.probe.look(), trio.current_time()
-    length = 60 * stage.plan.soak_minutes
+    before, ways = await stage.probe.look(), [*WAYS, *(OWN_WAYS if stage.own else [])]
+    cut = await _first_crowd(stage, ways)
+    began, length = trio.current_time(), 60 * stage.plan.soak_minutes
     sights: list[tuple[float, Sight]] = []
-    ways, cut = cycle([*WAYS, *(OWN_WAYS if stage.own else [])]), 0
+    turn_by_turn = cycle(ways)
     with stage.share() as share:
         while (now := trio.current_time() - began) < length:
             stage.tell(f"{now / 60:.1f} of {length / 60:.1f} minutes")
-            cut += await leave.visit(stage, list(islice(ways, VISITORS)))
+            cut += await leave.visit(stage, list(islice(turn_by_turn, VISITORS)))
             sights.append((trio.current_time() - began, await stage.probe.look()))
     span = min(WARM_UP, length / 4)
     sooner, later = _least(sights, span, 2 * span), _least(sights, length - span, math.inf)
@@ -45,6 +47,14 @@ async def play(stage: Stage) -> Outcome:
     ]
     memory = [(float(number), sight.memory / 1e6) for number, (_, sight) in enumerate(sights, 1)]
     return Outcome("soak", checks, [Series("memory of the server", "cycles", "MB", memory)], share.share)
+
+
+async def _first_crowd(stage: Stage, ways: Sequence[leave.Way]) -> int:
+    """What a process takes at its first crowd it keeps: later ones, which are smaller, find it there."""
+    stage.tell("a crowd first")
+    if stage.own:
+        await crowd.ask_at_once(stage, CROWD)
+    return await leave.visit(stage, [way for way in ways for _ in range(VISITORS)])
 
 
 def _least(sights: Sequence[tuple[float, Sight]], begin: float, end: float) -> float:
