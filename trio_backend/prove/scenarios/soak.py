@@ -41,6 +41,7 @@ async def play(stage: Stage) -> Outcome:
     sooner, later = _least(sights, span, 2 * span), _least(sights, length - span, math.inf)
     checks = [
         Check("memory grows by", 100 * (later / sooner - 1), "%", MEMORY_GROWTH),
+        Check("memory at the last look, more than at the first after a minute", _last(sights, span), "%"),
         Check("cycles", len(sights)),
         *leave.endless(cut),
         *await stage.probe.left_over(before),
@@ -61,6 +62,12 @@ def _least(sights: Sequence[tuple[float, Sight]], begin: float, end: float) -> f
     """The least memory seen in [begin, end) seconds: what is no longer used is still there for a while."""
     within = [sight.memory for at, sight in sights if begin <= at < end]
     return min(within, default=sights[-1][1].memory)
+
+
+def _last(sights: Sequence[tuple[float, Sight]], settled: float) -> float:
+    """By how many percent the last look saw more memory than the first one after ``settled`` seconds."""
+    first = next((sight for at, sight in sights if at >= settled), sights[-1][1])
+    return 100 * (sights[-1][1].memory / first.memory - 1)
 
 
 async def try_characters(stage: Stage) -> None:
