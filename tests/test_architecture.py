@@ -14,7 +14,7 @@ IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
 
 # Rooms from the ground up. A floor may use any floor below it; the rooms of one floor do not know each other.
 FLOORS = [
-    {"errors", "concurrency", "wire", "protocol", "text", "audio"},
+    {"errors", "concurrency", "quota", "wire", "protocol", "text", "audio"},
     {"config", "assets", "history", "client"},
     {"engines", "client"},
     {"conversation"},
@@ -28,7 +28,7 @@ FLOORS = [
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
 # Neighbours on the ground floor that build on each other, lower first.
-GROUND = ["errors", "concurrency", "text", "audio", "protocol", "wire"]
+GROUND = ["errors", "concurrency", "quota", "text", "audio", "protocol", "wire"]
 
 # What touches the world, and so has no place in these rooms. They are fed, and they answer.
 PURE = {"protocol", "text", "audio"}

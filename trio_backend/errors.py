@@ -8,6 +8,7 @@ TrioBackendError
 ├── EngineError        a model or a voice could not do its job; says what to do
 ├── HistoryError       conversations cannot be stored or read; says which file, and what to do
 ├── NoSuchHistory      this character has no conversation of that name
+├── QuotaExceeded      what a client sent, or what all have sent, takes more memory than it may
 ├── NoConnection       no server can be reached at an address; says why, and what to do
 └── WireClosed         the other side is gone
 """
@@ -69,6 +70,20 @@ class HistoryError(TrioBackendError):
 
 class NoSuchHistory(TrioBackendError):
     """This character has no conversation of that name."""
+
+
+class QuotaExceeded(TrioBackendError):
+    """What one client sent takes more memory than ``limit`` bytes; ``of_all``: what all clients sent does."""
+
+    def __init__(self, limit: int, *, of_all: bool) -> None:
+        mib = limit / 2**20
+        super().__init__(
+            f"all clients together hold more than {mib:.0f} MiB (max_memory_share)"
+            if of_all
+            else f"what this client sent takes more than {mib:.0f} MiB (max_memory_per_client)"
+        )
+        self.limit = limit
+        self.of_all = of_all
 
 
 class NoConnection(TrioBackendError):

@@ -25,11 +25,13 @@ from .garbage import collect_when_quiet
 from .history.sqlite import open_sqlite_history
 from .history.store import History
 from .observe.inspection import Inspection
+from .observe.memory import memory_of_machine
 from .observe.metrics import CONTENT_TYPE, Metrics
 from .observe.stock import difference, take_stock
 from .observe.task_tree import DEFAULT_LIMIT, MAX_LIMIT
 from .observe.watch import open_watch
 from .protocol.rate import RateLimit
+from .quota import MemoryQuota
 from .rooms import DEFAULT_ROOM
 from .server.http import Folders, Pages, http_app, is_public
 from .server.insight import Insight
@@ -106,6 +108,7 @@ async def serve(
             app,
             drain=partial(_drain, backend),
             public=is_public(app),
+            quota=MemoryQuota(round(config.system.max_memory_share * memory_of_machine())),
         )
         address = _address(config, port_of(listeners[0]))
         nursery.start_soon(_say_when_ready, backend, address, name="ready")

@@ -9,10 +9,16 @@ import trio
 
 from .protocol.outgoing import Error
 from .protocol.rate import RateLimit, Verdict
+from .quota import MemoryQuota
 
 
 class Wire(Protocol):
     """One connection. One task receives, any task may send."""
+
+    @property
+    def quota(self) -> MemoryQuota:
+        """What the peer's data may take here; whoever keeps something of it claims it."""
+        ...
 
     async def receive(self) -> str | bytes:
         """The next message: `str` for a text frame, `bytes` for a binary one.

@@ -21,6 +21,7 @@ from trio_backend.config.character import EngineChoice
 from trio_backend.config.load import load_config, packaged_conf
 from trio_backend.config.schema import Config
 from trio_backend.errors import WireClosed
+from trio_backend.quota import MemoryQuota
 from trio_backend.serve import serve
 
 TIMEOUT = 30.0
@@ -31,6 +32,7 @@ class SocketWire:
     """The client's end of a real WebSocket, as a `Wire`."""
 
     connection: trio_websocket.WebSocketConnection
+    quota: MemoryQuota = attrs.field(factory=MemoryQuota, init=False)
 
     async def receive(self) -> str | bytes:
         """See `Wire.receive`."""

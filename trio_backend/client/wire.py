@@ -11,6 +11,7 @@ import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
 
 from ..errors import NoConnection, WireClosed, first_leaf
+from ..quota import MemoryQuota
 from .address import Address
 from .failure import hung_up, lost, rejected, too_slow, unreachable
 from .handshake import SocketOrTls, shake_hands
@@ -26,6 +27,7 @@ class ClientWire:
 
     _websocket: WebSocketConnection
     _stream: trio.abc.Stream
+    quota: MemoryQuota = attrs.field(factory=MemoryQuota, init=False)
 
     async def receive(self) -> str | bytes:
         """See `Wire.receive`."""

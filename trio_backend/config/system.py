@@ -97,6 +97,18 @@ class SystemConfig:
     max_message_size: int = bound(
         8 * MIB, Within(1_024, 1_024 * MIB, "bytes"), "one message of a client", when_full="close 1009"
     )
+    max_memory_per_client: int = bound(
+        32 * MIB,
+        Within(1_024, 1_024 * MIB, "bytes"),
+        "all that one client sent and that is still held: messages, pictures, sound, uploads",
+        when_full="forget old pictures; refuse what is new: `error` too-much-data, or close 1009",
+    )
+    max_memory_share: float = bound(
+        0.25,
+        Within(0.01, 0.9, "of the machine's memory"),
+        "the same of all clients together",
+        when_full="refuse what is new: `error` too-much-data, or close 1013",
+    )
     messages_per_second: float = bound(
         100,
         Within(0.1, 100_000, "messages/s"),

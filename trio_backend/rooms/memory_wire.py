@@ -9,6 +9,7 @@ import attrs
 import trio
 
 from ..errors import WireClosed
+from ..quota import MemoryQuota
 from ..wire import Wire
 
 
@@ -24,6 +25,7 @@ class MemoryWire:
     _send: trio.MemorySendChannel[str | bytes]
     _receive: trio.MemoryReceiveChannel[str | bytes]
     _goodbye: _Goodbye
+    quota: MemoryQuota = attrs.field(factory=MemoryQuota, kw_only=True)
 
     async def receive(self) -> str | bytes:
         """See `Wire.receive`."""

@@ -12,6 +12,7 @@ import trio
 from starlette.types import ASGIApp, Scope
 
 from ..errors import WireClosed
+from ..quota import MemoryQuota
 from ..wire import Wire
 from .access import TokenGate
 from .doors import Doors
@@ -59,8 +60,8 @@ class Server:
     A handler gets a `Wire` and the request, and closes the wire by returning (1000). `WireClosed` is
     an ordinary way out of it; any other exception closes the wire with 1011 and goes up to whoever
     runs `serve`. ``drain`` is awaited at the shutdown, before anything is closed; it is to have a deadline.
-    ``public`` tells which HTTP requests need no access token. Raises `ConfigError` for a certificate that
-    cannot be used.
+    ``quota`` is what the data of all clients may take. ``public`` tells which HTTP requests need no access
+    token. Raises `ConfigError` for a certificate that cannot be used.
     """
 
     options: ServerOptions
@@ -68,6 +69,7 @@ class Server:
     http_app: ASGIApp
     drain: Callable[[], Awaitable[object]] = nothing_to_drain
     public: Callable[[Scope], bool] = nothing_is_public
+    quota: MemoryQuota = attrs.field(factory=MemoryQuota)
     _doors: Doors = attrs.field(init=False)
     _http: HttpConnections = attrs.field(init=False)
     _wires: set[WebSocketWire] = attrs.field(factory=set, init=False)
@@ -137,6 +139,7 @@ class Server:
             stream,
             send_timeout=self.options.send_timeout,
             max_message_size=self.options.max_message_size,
+            quota=MemoryQuota(self.options.max_memory_per_client, parent=self.quota),
             received=upgrade.behind,
         )
         self._wires.add(wire)

@@ -22,6 +22,7 @@ class ServerOptions:
 
     max_connections: int = 2_000
     max_message_size: int = 8 * 2**20
+    max_memory_per_client: int = 32 * 2**20
     send_timeout: float = 20.0
     ping_interval: float = 20.0
     pong_timeout: float = 45.0

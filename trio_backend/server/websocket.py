@@ -14,6 +14,7 @@ from websockets.protocol import OPEN, SEND_EOF
 from websockets.server import ServerProtocol
 
 from ..errors import WireClosed
+from ..quota import MemoryQuota
 from .inbound import Inbound
 
 READ_SIZE = 64 * 1024
@@ -39,6 +40,7 @@ class WebSocketWire:
     _stream: trio.abc.Stream
     _send_timeout: float = attrs.field(default=20.0, kw_only=True)
     max_message_size: int = attrs.field(default=8 * 2**20, kw_only=True)
+    quota: MemoryQuota = attrs.field(factory=MemoryQuota, kw_only=True)
     # Bytes that came along behind the handshake.
     _received: bytes = attrs.field(default=b"", kw_only=True, repr=False)
     # When bytes last came, or somebody began to wait for them.
