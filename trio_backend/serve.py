@@ -33,6 +33,7 @@ from .observe.watch import open_watch
 from .protocol.rate import RateLimit
 from .quota import MemoryQuota
 from .rooms import DEFAULT_ROOM
+from .server.fair_queue import FairQueue
 from .server.http import Folders, Pages, http_app, is_public
 from .server.insight import Insight
 from .server.listener import Server
@@ -148,7 +149,11 @@ def _speech(config: Config, backend: Backend, cache: SoundCache) -> Speech:
 def _transcription(config: Config, backend: Backend) -> Transcription:
     system = config.system
     return Transcription(
-        backend.ears.transcribe, system.max_utterance, system.max_transcriptions, system.allowed_origins
+        backend.ears.transcribe,
+        system.max_utterance,
+        FairQueue(system.max_transcriptions, system.max_uploads, system.max_uploads_per_address),
+        system.transcription_timeout,
+        system.allowed_origins,
     )
 
 
@@ -236,6 +241,7 @@ def _pages(config: Config, backend: Backend) -> Pages:
         models,
         lambda: backend.not_ready,
         transcription=_transcription(config, backend),
+        body_timeout=config.system.request_body_timeout,
     )
 
 

@@ -94,6 +94,9 @@ class SystemConfig:
     request_head_timeout: float = bound(
         10, Within(0.1, 300, "s"), "time for a request's head to arrive", when_full="close the connection"
     )
+    request_body_timeout: float = bound(
+        30, Within(0.1, 600, "s"), "time for a request's body to arrive", when_full="refuse: HTTP 408"
+    )
     max_message_size: int = bound(
         8 * MIB, Within(1_024, 1_024 * MIB, "bytes"), "one message of a client", when_full="close 1009"
     )
@@ -124,8 +127,26 @@ class SystemConfig:
     max_utterance: float = bound(
         60, Within(1, 3_600, "s"), "one utterance's sound", when_full="`error` utterance-too-long, drop it"
     )
+    max_uploads: int = bound(
+        32,
+        Within(1, 10_000, "files"),
+        "sounds of POST /asr that arrive, wait or are being understood; 8 MiB each at most, on disk",
+        when_full="refuse: HTTP 503",
+    )
+    max_uploads_per_address: int = bound(
+        8, Within(1, 10_000, "files"), "of these, those of one address", when_full="refuse: HTTP 429"
+    )
     max_transcriptions: int = bound(
-        4, Within(1, 1_000, "files"), "sounds of POST /asr at once", when_full="refuse: HTTP 503"
+        4,
+        Within(1, 1_000, "files"),
+        "sounds of POST /asr that are being understood; one of each address",
+        when_full="wait, the addresses in turn",
+    )
+    transcription_timeout: float = bound(
+        30,
+        Within(0.1, 3_600, "s"),
+        "a sound of POST /asr: its wait for a turn, and then its recognition",
+        when_full="stop it: HTTP 503",
     )
     max_speech_text: int = bound(
         10_000,

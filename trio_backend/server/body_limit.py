@@ -1,25 +1,38 @@
-"""`BodyLimit`: how much a client may send with an HTTP request."""
+"""`BodyLimit`: how much a client may send with an HTTP request, and how long it may take for that."""
 
 from __future__ import annotations
 
+import trio
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..errors import first_leaf
+
 # A minute of speech as WAV is 2 MB.
 MAX_BODY_SIZE = 8 * 2**20
+BODY_TIMEOUT = 30.0
 
 
-class _TooLargeError(Exception):
-    """The body grew over the limit while it was being read."""
+class _RefusedError(Exception):
+    """The body grew over the limit while it was being read, or did not come in time."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class BodyLimit:
-    """An ASGI application in front of another, which answers 413 to bodies over ``limit`` bytes."""
+    """An ASGI application in front of another, which is not kept waiting for a request's body.
 
-    def __init__(self, app: ASGIApp, limit: int = MAX_BODY_SIZE) -> None:
+    Bodies over ``limit`` bytes are answered with 413, and those that have not come ``within`` so many seconds
+    with 408; the connection is closed. An application that has begun its answer by then is cut off.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit: int = MAX_BODY_SIZE, within: float = BODY_TIMEOUT) -> None:
         self._app = app
         self._limit = limit
+        self._within = within
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -27,9 +40,10 @@ class BodyLimit:
             return
         announced = Headers(scope=scope).get("content-length", "0")
         if not announced.isdecimal() or int(announced) > self._limit:
-            await self._refuse(scope, receive, send)
+            await _refuse(self._too_large(), scope, receive, send)
             return
         started = False
+        refused: _RefusedError | None = None
 
         async def watched_send(message: Message) -> None:
             nonlocal started
@@ -37,26 +51,43 @@ class BodyLimit:
             await send(message)
 
         try:
-            await self._app(scope, self._counted(receive), watched_send)
-        except _TooLargeError:
-            if not started:
-                await self._refuse(scope, receive, send)
+            await self._app(scope, self._bounded(receive), watched_send)
+        except* _RefusedError as group:
+            # Answers that watch for a disconnect read in a nursery, out of which it comes in a group.
+            leaf = first_leaf(group)
+            assert isinstance(leaf, _RefusedError)
+            refused = leaf
+        if refused is not None and not started:
+            await _refuse(refused, scope, receive, send)
 
-    def _counted(self, receive: Receive) -> Receive:
+    def _bounded(self, receive: Receive) -> Receive:
         size = 0
+        complete = False
+        deadline = trio.current_time() + self._within
 
-        async def counted() -> Message:
-            nonlocal size
-            message = await receive()
+        async def bounded() -> Message:
+            nonlocal size, complete
+            if complete:
+                # What is waited for now is that the client leaves.
+                return await receive()
+            with trio.move_on_at(deadline) as scope:
+                message = await receive()
+            if scope.cancelled_caught:
+                raise _RefusedError(
+                    408, f"the body did not come within {self._within:g} s (request_body_timeout)"
+                )
             size += len(message.get("body", b""))
             if size > self._limit:
-                raise _TooLargeError
+                raise self._too_large()
+            complete = not message.get("more_body", False)
             return message
 
-        return counted
+        return bounded
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = PlainTextResponse(
-            f"the body is larger than {self._limit} bytes\n", 413, headers={"Connection": "close"}
-        )
-        await answer(scope, receive, send)
+    def _too_large(self) -> _RefusedError:
+        return _RefusedError(413, f"the body is larger than {self._limit} bytes")
+
+
+async def _refuse(error: _RefusedError, scope: Scope, receive: Receive, send: Send) -> None:
+    answer = PlainTextResponse(f"{error}\n", error.status, headers={"Connection": "close"})
+    await answer(scope, receive, send)

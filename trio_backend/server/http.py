@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import Scope
 
-from .body_limit import BodyLimit
+from .body_limit import BODY_TIMEOUT, BodyLimit
 from .insight import Insight, insight_routes
 from .static import Folder, FrontEnd
 from .transcription import Transcription
@@ -61,6 +61,7 @@ class Pages:
 
     ``models`` gives the body of ``/live2d-models/info``; ``unready`` the reason why nobody can be served yet,
     or "". Without ``insight`` nobody can look inside; without ``transcription`` nobody is listened to.
+    A request's body has to come within ``body_timeout`` seconds.
     """
 
     folders: Folders
@@ -68,11 +69,12 @@ class Pages:
     unready: Callable[[], str]
     insight: Insight | None = None
     transcription: Transcription | None = None
+    body_timeout: float = BODY_TIMEOUT
 
 
 def http_app(pages: Pages) -> Starlette:
     """The ASGI application of ``pages``."""
-    return Starlette(routes=_routes(pages), middleware=[Middleware(BodyLimit)])
+    return Starlette(routes=_routes(pages), middleware=[Middleware(BodyLimit, within=pages.body_timeout)])
 
 
 def is_public(app: Starlette) -> Callable[[Scope], bool]:

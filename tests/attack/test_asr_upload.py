@@ -1,0 +1,158 @@
+"""Findings 4 and 20: nobody's silence, and nobody's noise, takes ``POST /asr`` from the others."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tracemalloc
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.attack.uploads import ask, asr_server, begin, form, head, heard, sound, visitor
+
+# Only Linux answers on all of 127.0.0.0/8.
+many_addresses = pytest.mark.skipif(
+    sys.platform != "linux", reason="this machine has but one loopback address"
+)
+
+
+async def test_silence_switches_nothing_off(tmp_path: Path) -> None:
+    """Four who announce a megabyte and say no more; the fifth is heard."""
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(asr_server(tmp_path))
+        silent = [await stack.enter_async_context(visitor(port)) for _ in range(4)]
+        for one in silent:
+            await begin(one)
+        innocent = await stack.enter_async_context(visitor(port))
+        assert heard(await ask(innocent, "hello")) == "hello"
+
+
+async def test_a_body_has_a_deadline(tmp_path: Path) -> None:
+    """Silent or a byte at a time: refused in words, and the connection is closed."""
+    async with asr_server(tmp_path, request_body_timeout=0.5) as port:
+        async with visitor(port) as silent, visitor(port) as trickling, trio.open_nursery() as nursery:
+
+            async def trickle() -> None:
+                for _ in range(100):
+                    await trickling.send(b"x")
+                    await trio.sleep(0.05)
+
+            await silent.send(head(1_000_000))
+            await trickling.send(head(1_000_000), form(b"RIFF")[:100])
+            nursery.start_soon(trickle)
+            for one in (silent, trickling):
+                answer = await one.answer()
+                assert (answer.status, answer.headers["connection"]) == (408, "close")
+                assert b"request_body_timeout" in answer.body
+            nursery.cancel_scope.cancel()
+            await silent.lost()
+        async with visitor(port) as innocent:
+            assert heard(await ask(innocent, "hello")) == "hello"
+
+
+async def test_who_leaves_in_the_middle_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Closed and reset; nothing is logged as our fault."""
+    async with asr_server(tmp_path) as port:
+        async with visitor(port) as client:
+            await client.send(head(1_000_000), form(bytes(1000))[:900])
+        async with visitor(port) as client:
+            await client.send(head(1_000_000), form(bytes(2_000_000))[:900_000])
+            await client.reset()
+        async with visitor(port) as innocent:
+            assert heard(await ask(innocent, "hello")) == "hello"
+    assert "Error in ASGI" not in caplog.text
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
+
+
+@many_addresses
+async def test_an_address_has_its_share_of_uploads(tmp_path: Path) -> None:
+    """Its next one is refused in words; other addresses have theirs, until all places are taken."""
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(asr_server(tmp_path, max_uploads=3, max_uploads_per_address=2))
+        greedy = [await stack.enter_async_context(visitor(port, "127.0.0.2")) for _ in range(3)]
+        for one in greedy[:2]:
+            await begin(one)
+        refused = await ask(greedy[2], "hello")
+        assert refused.status == 429
+        assert "one after the other" in json.loads(refused.body)["error"]
+        innocent = await stack.enter_async_context(visitor(port))
+        assert heard(await ask(innocent, "hello")) == "hello"
+
+        await begin(await stack.enter_async_context(visitor(port, "127.0.0.3")))
+        assert (await ask(innocent, "hello")).status == 503
+        await greedy[0].reset()
+        answer = await ask(innocent, "hello")
+        while answer.status == 503:
+            answer = await ask(innocent, "hello")
+        assert heard(answer) == "hello"
+
+
+async def test_uploads_take_little_memory(tmp_path: Path) -> None:
+    """Eight unfinished ones of almost 8 MiB each: a MiB of each is in memory, and the rest on disk."""
+    size = 8 * 2**20 - 1000
+    part = bytes(2**16)
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(asr_server(tmp_path))
+        clients = [await stack.enter_async_context(visitor(port)) for _ in range(8)]
+        tracemalloc.start()
+        try:
+            for client in clients:
+                await client.send(head(size), form(b"")[:110])
+                for _ in range(size // len(part) - 1):
+                    await client.send(part)
+            held, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        # With them, what is on its way: Hypercorn holds up to ten pieces of 64 KiB for each.
+        assert peak < 8 * 2.5 * 2**20
+        assert held <= peak
+        innocent = await stack.enter_async_context(visitor(port))
+        assert (await ask(innocent, "x")).status == 429
+
+
+async def test_fields_beside_the_file_are_small(tmp_path: Path) -> None:
+    """They would be read into memory."""
+    field = f'------part\r\nContent-Disposition: form-data; name="x"\r\n\r\n{"y" * 20_000}\r\n'.encode()
+    body = field + form(sound("hello"))
+    async with asr_server(tmp_path) as port, visitor(port) as client:
+        await client.send(head(len(body)), body)
+        answer = await client.answer()
+    assert answer.status == 400
+    assert "16KB" in json.loads(answer.body)["error"]
+
+
+@many_addresses
+async def test_one_address_does_not_have_the_recogniser_to_itself(tmp_path: Path) -> None:
+    """Who comes after six sounds of another waits for one of them, not for six."""
+    slow: Mapping[str, object] = {"delay": 0.15, "serial": True}
+    order: list[str] = []
+    async with asr_server(tmp_path, slow) as port, trio.open_nursery() as nursery:
+
+        async def post(address: str, text: str) -> None:
+            async with visitor(port, address) as client:
+                order.append(heard(await ask(client, text)))
+
+        for number in range(6):
+            nursery.start_soon(post, "127.0.0.2", f"greedy {number}")
+        await trio.sleep(0.1)
+        await post("127.0.0.1", "innocent")
+        assert len(order) <= 3, order
+
+
+async def test_a_recognition_has_a_deadline(tmp_path: Path) -> None:
+    """It ends in words, and so does the wait of the one behind it; the ear is free then."""
+    async with (
+        asr_server(tmp_path, {"delay": 3600}, transcription_timeout=0.3) as port,
+        visitor(port) as first,
+        visitor(port) as second,
+    ):
+        body = form(sound("hello"))
+        for one in (first, second):
+            await one.send(head(len(body)), body)
+        answers = [await one.answer() for one in (first, second)]
+    assert [answer.status for answer in answers] == [503, 503]
+    assert "transcription_timeout" in json.loads(answers[0].body)["error"]
