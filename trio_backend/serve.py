@@ -33,6 +33,7 @@ from .observe.watch import open_watch
 from .protocol.rate import RateLimit
 from .quota import MemoryQuota
 from .rooms import DEFAULT_ROOM
+from .server.access import serves_only_here
 from .server.fair_queue import FairQueue
 from .server.http import Folders, Pages, http_app, is_public
 from .server.insight import Insight
@@ -195,13 +196,17 @@ async def _say_what_is_near(config: Config) -> None:
 
 
 def _insight(config: Config, inspection: Inspection, metrics: Metrics) -> Insight:
+    system = config.system
     return Insight(
         inspection.tasks,
-        metrics.render if config.system.metrics else None,
+        metrics.render if system.metrics else None,
         CONTENT_TYPE,
-        for_all=config.system.debug,
+        # Who brings the token has been asked for it before.
+        for_all=system.debug or system.access_token != "",
         tasks_shown=DEFAULT_LIMIT,
         max_tasks_shown=MAX_LIMIT,
+        metrics_for_all=system.metrics_for_all,
+        local=serves_only_here(system.allowed_origins),
     )
 
 
@@ -242,6 +247,7 @@ def _pages(config: Config, backend: Backend) -> Pages:
         lambda: backend.not_ready,
         transcription=_transcription(config, backend),
         body_timeout=config.system.request_body_timeout,
+        origins=config.system.allowed_origins,
     )
 
 

@@ -91,7 +91,10 @@ class RawClient:
         """The next HTTP answer. Those to HEAD have no ``body``."""
         head = (await self._until(b"\r\n\r\n")).decode("latin-1")
         first, *lines = head.strip().split("\r\n")
-        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        headers: dict[str, str] = {}
+        for name, value in (line.split(": ", 1) for line in lines):
+            # Several fields of one name are one list (RFC 9110, section 5.3).
+            headers[name.lower()] = ", ".join(filter(None, [headers.get(name.lower()), value]))
         size = int(headers.get("content-length", "0")) if body else 0
         return Answer(int(first.split(" ")[1]), headers, await self._exactly(size))
 

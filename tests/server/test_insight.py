@@ -71,9 +71,12 @@ async def test_a_limit_that_is_no_number_is_refused() -> None:
     assert (await fetch("/debug/tasks?limit=all", "Host: localhost")).status == 400
 
 
-async def test_metrics_are_for_everybody_or_nobody() -> None:
+async def test_metrics_are_for_this_machine_or_everybody_or_nobody() -> None:
     """As the config says; their content type is Prometheus' own."""
-    answer = await fetch("/metrics", "Host: example.org")
+    assert (await fetch("/metrics", "Host: localhost")).status == 200
+    assert (await fetch("/metrics", "Host: example.org")).status == 403
+    shown = attrs.evolve(INSIGHT, metrics_for_all=True)
+    answer = await fetch("/metrics", "Host: example.org", insight=shown)
     assert (answer.status, answer.body) == (200, b"turns_total 3\n")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4"
     without = attrs.evolve(INSIGHT, metrics=None)

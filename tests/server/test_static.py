@@ -98,10 +98,9 @@ async def test_a_front_end_that_does_not_exist_is_404() -> None:
         "/live2d-models/mao/mao.model3.json",
         "/bg/sea.jpg",
         "/avatars/mao.svg",
-        "/cache/1.wav",
     ],
 )
-async def test_pages_of_any_origin_may_use_models_and_sounds(folders: Folders, path: str) -> None:
+async def test_pages_of_any_origin_may_use_models_and_pictures(folders: Folders, path: str) -> None:
     """With a preflight, which browsers send before requests with headers of their own."""
     async with run_server(app=http_app(pages(folders))) as running, connect(running.port) as client:
         answer = await ask(client, path, fields="Origin: https://pet.example\r\n")

@@ -14,7 +14,7 @@ MIB = 2**20
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 ORIGIN_WORDS = ("same-host", "localhost", "file", "null", "*")
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+", re.IGNORECASE)
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s@?#;,'\"]+", re.IGNORECASE)
 _UPSTREAM = re.compile(r"(ws|http)s?://[^/\s]+(/\S*)?", re.IGNORECASE)
 
 
@@ -43,10 +43,11 @@ class SystemConfig:
     ``allowed_origins`` says which web pages may connect; each entry is a word or one origin as
     browsers send it. ``same-host``: the page came from the host (port aside) that it now connects
     to, and that is an IP address or a name of the local network (one word, or ending in ``.local``,
-    ``.lan``, ``.home.arpa``, ``.internal``): public names must be listed. ``localhost``: any port of
-    ``localhost``, ``127.0.0.1`` or ``[::1]``. ``file``: pages that are files, sent as ``file://`` (the
-    desktop pet). ``null``: pages that conceal where they come from, as any website can. ``*``: every
-    page. A client that sends no ``Origin`` is no browser, and is not asked.
+    ``.lan``, ``.home.arpa``, ``.internal``): public names must be listed. ``localhost``: web pages of any
+    port of ``localhost``, ``127.0.0.1`` or ``[::1]``; applications such as ``capacitor://localhost`` and
+    ``https://localhost`` (without a port) must be listed. ``file``: pages that are files, sent as
+    ``file://`` (the desktop pet). ``null``: pages that conceal where they come from, as any website can.
+    ``*``: every page. Origins that are listed may also show our page in a frame. A client that sends no ``Origin`` is no browser, and is not asked.
     """
 
     conf_version: str = plain("", "version of the file's format; for people, not read")
@@ -82,9 +83,11 @@ class SystemConfig:
         "cache", "files served under /cache; relative to the working directory", validator=_check_cache
     )
     preload: bool = plain(True, "open the base character's engines at start, not with the first client")
-    metrics: bool = plain(True, "serve /metrics, for Prometheus")
+    metrics: bool = plain(True, "serve /metrics, for Prometheus: to this machine, or with the token")
+    metrics_for_all: bool = plain(False, "show /metrics to all who may connect")
     debug: bool = plain(
-        False, "show /debug/tasks to all who may connect, not only to this machine, and time every step"
+        False,
+        "show /debug/tasks and /metrics to all who may connect, and time every step",
     )
     log_level: str = plain("INFO", "least severe message that is logged", validator=OneOf(LOG_LEVELS))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import Scope
 
+from .access import OriginGate
 from .body_limit import BODY_TIMEOUT, BodyLimit
 from .insight import Insight, insight_routes
 from .static import Folder, FrontEnd
@@ -61,7 +62,8 @@ class Pages:
 
     ``models`` gives the body of ``/live2d-models/info``; ``unready`` the reason why nobody can be served yet,
     or "". Without ``insight`` nobody can look inside; without ``transcription`` nobody is listened to.
-    A request's body has to come within ``body_timeout`` seconds.
+    Pages of ``origins`` may read the sounds under ``/cache``. A request's body has to come within
+    ``body_timeout`` seconds.
     """
 
     folders: Folders
@@ -70,6 +72,7 @@ class Pages:
     insight: Insight | None = None
     transcription: Transcription | None = None
     body_timeout: float = BODY_TIMEOUT
+    origins: Sequence[str] = ("same-host", "localhost", "file")
 
 
 def http_app(pages: Pages) -> Starlette:
@@ -94,6 +97,8 @@ def is_public(app: Starlette) -> Callable[[Scope], bool]:
 
 def _routes(pages: Pages) -> list[BaseRoute]:
     folders = pages.folders
+    # What was said there is for those who may talk; models and pictures are for everybody's pages.
+    gate = Middleware(OriginGate, origins=pages.origins)
 
     async def models(_request: Request) -> Response:
         return JSONResponse(await pages.models(), headers={"Cache-Control": "no-cache"})
@@ -120,7 +125,7 @@ def _routes(pages: Pages) -> list[BaseRoute]:
         Mount("/live2d-models", Folder(folders.live2d_models), middleware=_ANYONE),
         Mount("/bg", Folder(folders.backgrounds), middleware=_ANYONE),
         Mount("/avatars", Folder(folders.avatars, suffixes=AVATAR_SUFFIXES), middleware=_ANYONE),
-        Mount("/cache", Folder(folders.cache, cache="no-store"), middleware=_ANYONE),
+        Mount("/cache", Folder(folders.cache, cache="no-store"), middleware=[gate, *_ANYONE]),
         Route("/status", to_status, name=_STATUS),
         Mount("/status", FrontEnd(WEB / "status", WEB, policy=PAGE_POLICY), name=_STATUS),
         Mount("/", _front(folders.frontend), name=_PAGE),

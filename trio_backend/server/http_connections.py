@@ -13,7 +13,7 @@ from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import AppWrapper, ConnectionState
+from hypercorn.typing import AppWrapper, ConnectionState, H11SendableEvent
 from hypercorn.utils import wrap_app
 from loguru import logger
 from starlette.types import ASGIApp
@@ -22,6 +22,7 @@ from ..errors import first_leaf
 from .network import NETWORK_ERRORS
 from .prefix import PrefixStream, SocketOrTls
 from .request import MAX_HEAD_SIZE
+from .safe_headers import framing, safe_headers
 
 # A page's next request mostly follows within seconds, and a held connection counts against the limit.
 KEEP_ALIVE = 15
@@ -43,6 +44,7 @@ class HttpConnections:
 
     _app: ASGIApp
     _send_timeout: float
+    _frames: str = framing(())
     _config: Config = attrs.field(factory=_config, init=False)
     _worker: WorkerContext = attrs.field(factory=partial(WorkerContext, None), init=False)
     _streams: set[PrefixStream] = attrs.field(factory=set, init=False)
@@ -56,7 +58,7 @@ class HttpConnections:
         app: AppWrapper = wrap_app(self._app, 0, "asgi")  # type: ignore[arg-type]
         self._streams.add(prefixed)
         try:
-            await _Connection(app, self._config, self._worker, prefixed).run()
+            await _Connection(app, self._config, self._worker, prefixed, self._frames).run()
         except* NETWORK_ERRORS:
             # The client left in the middle of something.
             pass
@@ -94,9 +96,12 @@ class _Connection(TCPServer):
     clear text, and there a malformed request ends in an exception, that is to say in the end of the server.
     """
 
-    def __init__(self, app: AppWrapper, config: Config, context: WorkerContext, stream: PrefixStream) -> None:
+    def __init__(
+        self, app: AppWrapper, config: Config, context: WorkerContext, stream: PrefixStream, frames: str
+    ) -> None:
         super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
         self._prefixed = stream
+        self._frames = frames
 
     async def run(self) -> None:
         try:
@@ -115,13 +120,27 @@ class _Connection(TCPServer):
         client, server = socket.getpeername()[:2], socket.getsockname()[:2]
         state = ConnectionState({})
         tls = self._prefixed.is_tls
-        return _Http1(
+        protocol = _Http1(
             self.app, self.config, self.context, task_group, state, tls, client, server, self.protocol_send
         )
+        protocol.frames = self._frames
+        return protocol
 
 
 class _Http1(H11Protocol):
-    """HTTP/1.1 without upgrades: a server may ignore that a client asks for one (RFC 9110, 7.8)."""
+    """HTTP/1.1 without upgrades: a server may ignore that a client asks for one (RFC 9110, 7.8).
+
+    Every answer gets its `safe_headers` here: the application's, and those that Hypercorn gives itself.
+    """
+
+    frames = framing(())
+
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        if isinstance(event, h11.Response):
+            event = h11.Response(
+                status_code=event.status_code, headers=safe_headers(event.headers, self.frames)
+            )
+        await super()._send_h11_event(event)
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Do not turn to HTTP/2."""

@@ -22,6 +22,7 @@ from .network import NETWORK_ERRORS
 from .options import ServerOptions
 from .prefix import SocketOrTls
 from .request import UpgradeRequest
+from .safe_headers import framing
 from .upgrade import Upgrade
 from .websocket import CLOSE_WAIT, WebSocketWire
 
@@ -77,7 +78,7 @@ class Server:
     def __attrs_post_init__(self) -> None:
         self._doors = Doors(self.options, self.websocket_routes)
         app = TokenGate(self.http_app, self.options.access_token, public=self.public)
-        self._http = HttpConnections(app, self.options.send_timeout)
+        self._http = HttpConnections(app, self.options.send_timeout, framing(self.options.allowed_origins))
 
     @property
     def connections(self) -> int:

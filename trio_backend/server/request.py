@@ -8,6 +8,8 @@ from http import HTTPStatus
 import attrs
 import trio
 
+from .safe_headers import PLAIN, framing
+
 # As much as Hypercorn takes; browsers send 1 to 4 kB.
 MAX_HEAD_SIZE = 16 * 1024
 HEAD_END = b"\r\n\r\n"
@@ -42,6 +44,9 @@ class Refusal:
             "Content-Type": "text/plain; charset=utf-8",
             "Content-Length": str(len(body)),
             "Connection": "close",
+            **PLAIN,
+            "Content-Security-Policy": framing(()),
+            "X-Frame-Options": "SAMEORIGIN",
             **self.headers,
         }
         lines = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -12,6 +12,14 @@ from starlette.types import Scope
 
 # Nothing in a folder of pictures and models is meant to be run, were it opened as a page.
 NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; sandbox"
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a part of ``path`` begins with a dot: keys, version control, editors' copies.
+
+    ``.well-known`` is none of ours to serve either: who gets certificates by it has a server for that.
+    """
+    return any(part.startswith(".") for part in PurePath(path).parts)
 
 
 class Folder(StaticFiles):
@@ -32,7 +40,9 @@ class Folder(StaticFiles):
         """Nothing to check: see above."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        if self._suffixes is not None and Path(path).suffix.lower() not in self._suffixes:
+        if is_hidden(path) or (
+            self._suffixes is not None and Path(path).suffix.lower() not in self._suffixes
+        ):
             raise HTTPException(404)
         try:
             response = await super().get_response(path, scope)
@@ -42,7 +52,6 @@ class Folder(StaticFiles):
                 raise HTTPException(404) from error
             raise
         response.headers["Cache-Control"] = self._cache
-        response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Content-Security-Policy"] = NO_SCRIPTS
         return response
 
@@ -63,11 +72,10 @@ class FrontEnd(StaticFiles):
         """Nothing to check: a folder that is not there is empty."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
+        if is_hidden(path):
+            raise HTTPException(404)
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = "no-cache"
-        response.headers["X-Content-Type-Options"] = "nosniff"
         if self._policy:
             response.headers["Content-Security-Policy"] = self._policy
-            # A token in the page's address is for no other site.
-            response.headers["Referrer-Policy"] = "no-referrer"
         return response
