@@ -47,7 +47,8 @@ class SystemConfig:
     port of ``localhost``, ``127.0.0.1`` or ``[::1]``; applications such as ``capacitor://localhost`` and
     ``https://localhost`` (without a port) must be listed. ``file``: pages that are files, sent as
     ``file://`` (the desktop pet). ``null``: pages that conceal where they come from, as any website can.
-    ``*``: every page. Origins that are listed may also show our page in a frame. A client that sends no ``Origin`` is no browser, and is not asked.
+    ``*``: every page. Origins that are listed may also show our page in a frame. A client that sends no
+    ``Origin`` is no browser, and is not asked.
     """
 
     conf_version: str = plain("", "version of the file's format; for people, not read")
