@@ -1,4 +1,4 @@
-"""Finding 14, and who may reach what: each route, with and without the token, from here and from elsewhere."""
+"""Finding 14, and who may reach what: each route, with the token and without, from here and elsewhere."""
 
 from __future__ import annotations
 
