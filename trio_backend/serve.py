@@ -42,7 +42,7 @@ from .server.options import ServerOptions
 from .server.request import UpgradeRequest
 from .server.sockets import open_listeners, port_of
 from .server.sound_cache import SoundCache, open_sound_cache
-from .server.speech import Speech, serve_speech
+from .server.speech import Speech, SpeechLimits, serve_speech
 from .server.transcription import Transcription
 from .wire import Wire
 
@@ -91,7 +91,10 @@ async def serve(
         open_listeners(config.system.host, config.system.port) as listeners,
         open_sqlite_history(Path(config.system.history_file)) as history,
         open_sound_cache(
-            Path(config.system.cache_dir), ttl=config.system.cache_ttl, max_size=config.system.cache_size
+            Path(config.system.cache_dir),
+            ttl=config.system.cache_ttl,
+            max_size=config.system.cache_size,
+            max_share=config.system.cache_size_per_address,
         ) as cache,
         open_backend(_premises(config, history=history, observer=metrics)) as backend,
         trio.open_nursery() as nursery,
@@ -131,8 +134,8 @@ async def _serve_in_room(backend: Backend, wire: Wire, request: UpgradeRequest) 
     await backend.serve_in_room(wire, request.query.get("room", DEFAULT_ROOM))
 
 
-async def _serve_speech(speech: Speech, wire: Wire, _request: UpgradeRequest) -> None:
-    await serve_speech(wire, speech)
+async def _serve_speech(speech: Speech, wire: Wire, request: UpgradeRequest) -> None:
+    await serve_speech(wire, speech, client=request.client.rpartition(":")[0])
 
 
 def _speech(config: Config, backend: Backend, cache: SoundCache) -> Speech:
@@ -141,9 +144,14 @@ def _speech(config: Config, backend: Backend, cache: SoundCache) -> Speech:
         backend.open_voice,
         config.character.speech_filters,
         cache,
-        system.max_speech_text,
-        system.synthesis_ahead,
-        partial(RateLimit, system.messages_per_second, system.message_burst),
+        SpeechLimits(
+            system.max_speech_text,
+            system.synthesis_ahead,
+            system.speech_timeout,
+            partial(RateLimit, system.messages_per_second, system.message_burst),
+        ),
+        # Each waits on a connection of its own, and these are counted where they are accepted.
+        FairQueue(system.max_speeches, system.max_connections, system.max_connections),
     )
 
 

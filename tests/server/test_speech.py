@@ -19,8 +19,9 @@ from trio_backend.engines.base import Tts
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Surroundings
 from trio_backend.protocol.rate import RateLimit
+from trio_backend.server.fair_queue import FairQueue
 from trio_backend.server.sound_cache import open_sound_cache
-from trio_backend.server.speech import Speech, serve_speech
+from trio_backend.server.speech import Speech, SpeechLimits, serve_speech
 from trio_backend.text.lines import SpeechFilters
 
 
@@ -35,7 +36,9 @@ async def connected(folder: Path, **settings: object) -> AsyncIterator[tuple[Mem
     async with open_sound_cache(folder, ttl=60, max_size=1_000_000) as cache, trio.open_nursery() as nursery:
         ours, theirs = memory_wire_pair()
         limit = partial(RateLimit, 10, 5)
-        speech = Speech(partial(voice, **settings), SpeechFilters(), cache, 200, 2, limit)
+        limits = SpeechLimits(200, 2, 60, limit)
+        queue = FairQueue(1, 10, 10)
+        speech = Speech(partial(voice, **settings), SpeechFilters(), cache, limits, queue)
         nursery.start_soon(serve_speech, theirs, speech)
         yield ours, nursery
         await ours.close()

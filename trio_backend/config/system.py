@@ -155,8 +155,20 @@ class SystemConfig:
     max_speech_text: int = bound(
         10_000,
         Within(1, 1_000_000, "characters"),
-        "one text of /tts-ws",
+        "one text of /tts-ws, as it is written and as it is spoken",
         when_full="refuse: status error",
+    )
+    max_speeches: int = bound(
+        4,
+        Within(1, 1_000, "texts"),
+        "texts of /tts-ws that are being spoken; one of each address",
+        when_full="wait, the addresses in turn",
+    )
+    speech_timeout: float = bound(
+        120,
+        Within(0.1, 3_600, "s"),
+        "a text of /tts-ws: its wait for a turn, and then its speech",
+        when_full="stop it: status error",
     )
     cache_ttl: float = bound(
         600, Within(1, 604_800, "s"), "age of a sound file under /cache", when_full="remove it"
@@ -166,6 +178,12 @@ class SystemConfig:
         Within(MIB, 1_024 * 1_024 * MIB, "bytes"),
         "all sound files under /cache",
         when_full="remove the oldest",
+    )
+    cache_size_per_address: int = bound(
+        64 * MIB,
+        Within(MIB, 1_024 * 1_024 * MIB, "bytes"),
+        "of these, those that were made for one address",
+        when_full="remove its oldest",
     )
     send_timeout: float = bound(
         20, Within(0.1, 600, "s"), "time for a client to take one message", when_full="close the connection"
