@@ -50,7 +50,7 @@ class FairQueue:
     places_each: int
     _held: Counter[str] = attrs.field(factory=Counter, init=False)
     _working: set[str] = attrs.field(factory=set, init=False)
-    # By address, the one that has waited longest for a turn of any of its tasks first.
+    # By address, in the order of their turns.
     _waiting: dict[str, deque[trio.Event]] = attrs.field(factory=dict, init=False)
 
     @contextmanager
@@ -80,6 +80,7 @@ class FairQueue:
         finally:
             if mine.is_set():
                 self._working.discard(address)
+                self._queue_up(address, self._waiting.pop(address, deque()))
             else:
                 self._waiting[address].remove(mine)
                 if not self._waiting[address]:
@@ -92,9 +93,12 @@ class FairQueue:
                 return
             if address in self._working:
                 continue
-            # The rest of its tasks wait behind all other addresses.
             tasks = self._waiting.pop(address)
             self._working.add(address)
             tasks.popleft().set()
-            if tasks:
-                self._waiting[address] = tasks
+            self._queue_up(address, tasks)
+
+    def _queue_up(self, address: str, tasks: deque[trio.Event]) -> None:
+        """Let ``tasks`` of ``address`` wait behind all other addresses."""
+        if tasks:
+            self._waiting[address] = tasks

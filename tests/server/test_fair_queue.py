@@ -1,0 +1,105 @@
+"""`FairQueue`: who waits for whom, and what nobody can hold."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from trio_backend.server.fair_queue import FairQueue, QueueFull, share_of
+
+
+async def test_addresses_take_turns(autojump_clock: MockClock) -> None:
+    """One of each at a time, round and round; who comes late waits for those before them once."""
+    queue = FairQueue(1, 100, 100)
+    order: list[str] = []
+
+    async def work(address: str) -> None:
+        async with queue.turn(address):
+            await trio.sleep(10)
+            order.append(address)
+
+    async with trio.open_nursery() as nursery:
+        for address in "aaaabbc":
+            nursery.start_soon(work, address)
+            await wait_all_tasks_blocked()
+        await trio.sleep(15)
+        nursery.start_soon(work, "d")
+    assert "".join(order) == "abcadbaa"
+    assert trio.current_time() == 80
+
+
+async def test_an_address_has_one_turn_even_if_there_are_more(autojump_clock: MockClock) -> None:
+    """Four at once are four addresses."""
+    queue = FairQueue(4, 100, 100)
+    running: list[str] = []
+
+    async def work(address: str) -> None:
+        async with queue.turn(address):
+            running.append(address)
+            await trio.sleep(10)
+            running.remove(address)
+
+    async with trio.open_nursery() as nursery:
+        for address in "aaabbcdef":
+            nursery.start_soon(work, address)
+            await wait_all_tasks_blocked()
+        await trio.sleep(5)
+        assert sorted(running) == ["a", "b", "c", "d"]
+        await trio.sleep(10)
+        assert sorted(running) == ["a", "b", "e", "f"]
+        await trio.sleep(10)
+        assert running == ["a"]
+
+
+async def test_who_gives_up_holds_nothing(autojump_clock: MockClock) -> None:
+    """While waiting, at work, and in the moment in which the turn comes."""
+    queue = FairQueue(1, 100, 100)
+
+    async def work(patience: float) -> None:
+        with trio.move_on_after(patience):
+            async with queue.turn("a"):
+                await trio.sleep(10)
+
+    async with trio.open_nursery() as nursery:
+        for patience in (10, 5, 10, 12, 100):
+            nursery.start_soon(work, patience)
+    with trio.fail_after(1):
+        async with queue.turn("b"):
+            pass
+    assert not queue._waiting
+    assert not queue._working
+
+
+async def test_places_have_shares() -> None:
+    """Of an address, and of all; they are given back however the block ends, and nothing of it is left."""
+    queue = FairQueue(1, 3, 2)
+    with queue.place("a"), queue.place("a"):
+        with pytest.raises(QueueFull) as full, queue.place("a"):
+            pass
+        assert full.value.yours
+        with queue.place("b"), pytest.raises(QueueFull) as full, queue.place("c"):
+            pass
+        assert not full.value.yours
+        with pytest.raises(RuntimeError), queue.place("b"):
+            raise RuntimeError
+    assert not queue._held
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("10.0.0.7", "10.0.0.7", True),
+        ("10.0.0.7", "10.0.0.8", False),
+        ("::ffff:10.0.0.7", "10.0.0.7", True),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("fe80::1%eth0", "fe80::1", True),
+        ("::1", "::2", False),
+        ("", "", True),
+        ("no address", "another", False),
+    ],
+)
+def test_a_share_is_a_subscribers(one: str, other: str, same: bool) -> None:
+    """Who has a /64 has more addresses than there are places."""
+    assert (share_of(one) == share_of(other)) is same
