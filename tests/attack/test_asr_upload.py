@@ -156,3 +156,27 @@ async def test_a_recognition_has_a_deadline(tmp_path: Path) -> None:
         answers = [await one.answer() for one in (first, second)]
     assert [answer.status for answer in answers] == [503, 503]
     assert "transcription_timeout" in json.loads(answers[0].body)["error"]
+
+
+@pytest.mark.parametrize("way", ["close", "reset"])
+async def test_who_leaves_gives_back_what_they_held(tmp_path: Path, way: str) -> None:
+    """While they are listened to; nobody has to wait until an hour is over."""
+    body = form(sound("hello"))
+    bounds: Mapping[str, object] = {"max_uploads_per_address": 1, "transcription_timeout": 600}
+    async with asr_server(tmp_path, {"delay": 3600}, **bounds) as port:
+
+        async def finds_a_place() -> bool:
+            async with visitor(port) as client:
+                await client.send(head(len(body)), body)
+                with trio.move_on_after(0.2):
+                    return (await client.answer()).status != 429
+                return True
+
+        async with visitor(port) as client:
+            await client.send(head(len(body)), body)
+            while await finds_a_place():
+                pass
+            await client.reset() if way == "reset" else await client.stream.aclose()
+        with trio.fail_after(5):
+            while not await finds_a_place():
+                pass
