@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -74,16 +76,47 @@ async def test_who_gives_up_holds_nothing(autojump_clock: MockClock) -> None:
 async def test_places_have_shares() -> None:
     """Of an address, and of all; they are given back however the block ends, and nothing of it is left."""
     queue = FairQueue(1, 3, 2)
-    with queue.place("a"), queue.place("a"):
+    with queue.place("a") as one, queue.place("a") as two:
+        one.ready = two.ready = True
         with pytest.raises(QueueFull) as full, queue.place("a"):
             pass
         assert full.value.yours
-        with queue.place("b"), pytest.raises(QueueFull) as full, queue.place("c"):
-            pass
-        assert not full.value.yours
+        with queue.place("b") as three:
+            three.ready = True
+            with pytest.raises(QueueFull) as full, queue.place("c"):
+                pass
+            assert not full.value.yours
         with pytest.raises(RuntimeError), queue.place("b"):
             raise RuntimeError
-    assert not queue._held
+    assert not queue._places
+
+
+async def test_who_prepares_longest_makes_room(autojump_clock: MockClock) -> None:
+    """For one of the same address first; whoever is ready stays, and who lost a place is told why."""
+    queue = FairQueue(1, 3, 2)
+    ended: list[tuple[str, float, bool]] = []
+
+    async def hold(name: str, *, ready: bool = False) -> None:
+        with queue.place(name[0]) as place:
+            place.ready = ready
+            with place.preparing:
+                await trio.sleep(100)
+            assert place.preparing.cancelled_caught is (place.lost is not None)
+        ended.append((name, trio.current_time(), place.lost is not None and place.lost.yours))
+
+    async with trio.open_nursery() as nursery:
+        for name in ("a-ready", "a1", "b1", "a2", "c1", "d1"):
+            nursery.start_soon(partial(hold, name, ready=name == "a-ready"))
+            await trio.sleep(1)
+            assert len(queue._places) <= 3
+    assert ended == [
+        ("a1", 3, True),
+        ("b1", 4, False),
+        ("a2", 5, False),
+        ("a-ready", 100, False),
+        ("c1", 104, False),
+        ("d1", 105, False),
+    ]
 
 
 @pytest.mark.parametrize(

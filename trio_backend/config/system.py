@@ -135,10 +135,13 @@ class SystemConfig:
         32,
         Within(1, 10_000, "files"),
         "sounds of POST /asr that arrive, wait or are being understood; 8 MiB each at most, on disk",
-        when_full="refuse: HTTP 503",
+        when_full="drop what has been arriving longest, or refuse: HTTP 503",
     )
     max_uploads_per_address: int = bound(
-        8, Within(1, 10_000, "files"), "of these, those of one address", when_full="refuse: HTTP 429"
+        8,
+        Within(1, 10_000, "files"),
+        "of these, those of one address",
+        when_full="drop what has been arriving longest, or refuse: HTTP 429",
     )
     max_transcriptions: int = bound(
         4,

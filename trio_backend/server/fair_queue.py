@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from ipaddress import IPv6Address, ip_address
@@ -37,36 +37,61 @@ def share_of(host: str) -> str:
 
 
 @attrs.define(eq=False)
+class Place:
+    """Somebody's place in a queue. ``lost`` tells why it was given to somebody else, if it was.
+
+    Who prepares does that inside of ``preparing``, and can lose it there only.
+    """
+
+    address: str
+    preparing: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    ready: bool = attrs.field(default=False, init=False)
+    lost: QueueFull | None = attrs.field(default=None, init=False)
+
+
+@attrs.define(eq=False)
 class FairQueue:
     """Lets up to ``at_once`` tasks work at a time, of each address one; the addresses take turns.
 
     A task first takes a `place`, of which there are ``places`` in all and ``places_each`` for an address:
     that bounds what those who prepare or wait can hold. It takes its `turn` when it is ready to work, so
-    that nobody holds that while the other end is silent.
+    that nobody holds that while the other end is silent. Nor does silence hold a place: where none is left,
+    a newcomer gets that of who has prepared longest.
     """
 
     at_once: int
     places: int
     places_each: int
-    _held: Counter[str] = attrs.field(factory=Counter, init=False)
+    # In the order in which they came.
+    _places: dict[Place, None] = attrs.field(factory=dict, init=False)
     _working: set[str] = attrs.field(factory=set, init=False)
     # By address, in the order of their turns.
     _waiting: dict[str, deque[trio.Event]] = attrs.field(factory=dict, init=False)
 
     @contextmanager
-    def place(self, address: str) -> Iterator[None]:
-        """Hold a place for the time of the block. Raises `QueueFull` at once where there is none."""
-        if self._held[address] >= self.places_each:
-            raise QueueFull(yours=True)
-        if self._held.total() >= self.places:
-            raise QueueFull(yours=False)
-        self._held[address] += 1
+    def place(self, address: str) -> Iterator[Place]:
+        """Hold a place for the time of the block. Raises `QueueFull` at once where none is to be had."""
+        of_address = [place for place in self._places if place.address == address]
+        if len(of_address) >= self.places_each:
+            self._evict(of_address, QueueFull(yours=True))
+        elif len(self._places) >= self.places:
+            self._evict(list(self._places), QueueFull(yours=False))
+        mine = Place(address)
+        self._places[mine] = None
         try:
-            yield
+            yield mine
         finally:
-            self._held[address] -= 1
-            # Counters keep zeros, and strangers choose the addresses.
-            self._held += Counter()
+            self._places.pop(mine, None)
+
+    def _evict(self, places: list[Place], reason: QueueFull) -> None:
+        """Take away the oldest of ``places`` that is not ready. Raises ``reason`` if all of them are."""
+        for place in places:
+            if not place.ready:
+                del self._places[place]
+                place.lost = reason
+                place.preparing.cancel("somebody else needs the place")
+                return
+        raise reason
 
     @asynccontextmanager
     async def turn(self, address: str) -> AsyncIterator[None]:

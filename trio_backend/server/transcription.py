@@ -8,7 +8,7 @@ from typing import IO
 
 import attrs
 import trio
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -20,7 +20,7 @@ from ..audio.pcm import Pcm
 from ..audio.utterance import RATE
 from ..errors import EngineError
 from .access import origin_allowed
-from .fair_queue import FairQueue, QueueFull, share_of
+from .fair_queue import FairQueue, Place, QueueFull, share_of
 
 # Fields beside the file are read into memory, and none has a meaning.
 MAX_FIELDS = 8
@@ -56,8 +56,8 @@ class Transcription:
             return await _refuse(request, 403, "pages of this origin may not connect: see allowed_origins")
         address = share_of(request.client.host if request.client else "")
         try:
-            with self.queue.place(address):
-                return await self._answer(request, address)
+            with self.queue.place(address) as place:
+                return await self._answer(request, place)
         except QueueFull as error:
             if error.yours:
                 return await _refuse(
@@ -70,30 +70,41 @@ class Transcription:
             # While its body was being read. Nobody reads this answer.
             return _error(400, "the client has left")
 
-    async def _answer(self, request: Request, address: str) -> JSONResponse:
+    async def _answer(self, request: Request, place: Place) -> JSONResponse:
         try:
-            pcm = await self._sound(request)
+            pcm = await self._sound(request, place)
         except (ValueError, HTTPException) as error:
             return _error(400, getattr(error, "detail", None) or str(error))
         try:
-            text = await self._unless_left(request, pcm, address)
+            text = await self._unless_left(request, pcm, place.address)
         except EngineError as error:
             return _error(502, str(error))
         except trio.TooSlowError as error:
             return _error(503, str(error))
         return JSONResponse({"text": text})
 
-    async def _sound(self, request: Request) -> Pcm:
+    async def _sound(self, request: Request, place: Place) -> Pcm:
         """The file of the form. Raises `ValueError` or `HTTPException` if there is none that can be heard.
 
         Nothing is held for it but its place: `BodyLimit` bounds how large it is and how long it takes, and
         the form's parser keeps the first MiB of a file in memory, but a larger one in a temporary file.
         """
-        async with request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_SIZE) as form:
+        form: FormData | None = None
+        with place.preparing:
+            form = await request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_SIZE)
+        place.ready = True
+        if form is None:
+            assert place.lost is not None
+            raise place.lost
+        try:
             file = form.get("file")
             if not isinstance(file, UploadFile):
                 raise ValueError("send a WAV file as the field 'file' of a form (multipart/form-data)")
             return await trio.to_thread.run_sync(self._read, file.file, limiter=self._readers)
+        finally:
+            # The file is temporary; a cancel is not to leave it open. It takes microseconds.
+            with trio.move_on_after(1, shield=True):
+                await form.close()
 
     def _read(self, file: IO[bytes]) -> Pcm:
         """The sound at our rate. Raises `ValueError`."""
