@@ -14,7 +14,7 @@ IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
 
 # Rooms from the ground up. A floor may use any floor below it; the rooms of one floor do not know each other.
 FLOORS = [
-    {"errors", "concurrency", "quota", "wire", "protocol", "text", "audio"},
+    {"errors", "identity", "concurrency", "quota", "wire", "protocol", "text", "audio"},
     {"config", "assets", "history", "client"},
     {"engines", "client"},
     {"conversation"},
@@ -28,7 +28,7 @@ FLOORS = [
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
 # Neighbours on the ground floor that build on each other, lower first.
-GROUND = ["errors", "concurrency", "quota", "text", "audio", "protocol", "wire"]
+GROUND = ["errors", "identity", "concurrency", "quota", "text", "audio", "protocol", "wire"]
 
 # What touches the world, and so has no place in these rooms. They are fed, and they answer.
 PURE = {"protocol", "text", "audio"}
@@ -84,6 +84,20 @@ def test_imports_point_down(path: Path) -> None:
 def test_nothing_imports_asyncio(path: Path) -> None:
     """Neither asyncio nor the layer that hides which of the two runs."""
     assert not packages_imported(path) & {"asyncio", "anyio"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_ids_and_time_have_one_source(path: Path) -> None:
+    """What names or dates something asks `identity`, so that a simulation can run again as it ran."""
+    if room_of(path) in ("identity", "prove"):
+        return
+    calls = [
+        ast.unparse(node.func)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+    ]
+    assert not {call.rpartition(".")[2] for call in calls} & {"uuid1", "uuid4", "utcnow", "token_hex"}
+    assert not [call for call in calls if call.endswith("datetime.now")]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from uuid import uuid4
 
 import attrs
 import trio
@@ -21,6 +20,7 @@ from .engines.leases import Leases
 from .engines.settings import Surroundings
 from .errors import ConfigError, EngineError, first_leaf
 from .history.store import History
+from .identity import new_id
 from .rooms import OpenWire, Rooms, open_in_memory, open_rooms, open_upstream
 from .session import ClientUid, House, run_session
 from .wire import Wire
@@ -52,7 +52,7 @@ async def _fenced(async_fn: Callable[[], Awaitable[None]]) -> bool:
 
 
 async def _serve_session(wire: Wire, house: House) -> None:
-    client_uid = ClientUid(str(uuid4()))
+    client_uid = ClientUid(str(new_id()))
     with logger.contextualize(session=client_uid[:4]):
         if not await _fenced(partial(run_session, wire, house, client_uid)):
             await wire.close(1011, "internal error")

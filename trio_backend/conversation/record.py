@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Literal
-from uuid import uuid4
 
 import attrs
 import trio
 
 from ..errors import HistoryError
 from ..history.store import ConfUid, Conversation, History, HistoryUid, StoredMessage
+from ..identity import new_id, now
 
 # Messages that have begun to be stored are stored, even if their turn is cut meanwhile: the store answers
 # in milliseconds. This is how long we believe in a disk that does not.
@@ -20,7 +19,7 @@ STORE_TIMEOUT = 5.0
 
 def new_history_uid() -> HistoryUid:
     """A name that sorts by time, as the old backend's files have it: ``2026-01-31_12-34-56_…``."""
-    return HistoryUid(f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}_{uuid4().hex}")
+    return HistoryUid(f"{now():%Y-%m-%d_%H-%M-%S}_{new_id().hex}")
 
 
 @attrs.define(eq=False)
@@ -64,5 +63,5 @@ class Record:
 
 def stored(role: Literal["human", "ai"], content: str, *, name: str, avatar: str = "") -> StoredMessage:
     """A message of this moment."""
-    timestamp = datetime.now(UTC).isoformat(timespec="microseconds")
+    timestamp = now().isoformat(timespec="microseconds")
     return StoredMessage(role, timestamp, content, name or None, avatar or None)

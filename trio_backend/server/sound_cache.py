@@ -7,11 +7,12 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import attrs
 import trio
 from loguru import logger
+
+from ..identity import new_id
 
 # Only files of this form are ours to remove.
 PATTERN = "speech-*.wav"
@@ -84,7 +85,7 @@ class SoundCache:
             raise CacheFull(f"the sound is larger than cache_size ({self._max_size} bytes)")
         if len(data) > self._max_share:
             raise CacheFull(f"the sound is larger than cache_size_per_address ({self._max_share} bytes)")
-        path = self._folder / PATTERN.replace("*", uuid4().hex)
+        path = self._folder / PATTERN.replace("*", new_id().hex)
         entry = _Entry(path, maker, len(data), trio.current_time() + self._ttl)
         # Counted before it is written, so that several at once stay within the size.
         self._enter(entry)

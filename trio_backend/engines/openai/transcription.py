@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import attrs
 import httpx2
@@ -15,6 +14,7 @@ import trio
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError
+from ...identity import new_id
 from .connection import ModelServer, open_model_server, read_answer, unreachable
 from .refusals import not_a_stream
 
@@ -57,7 +57,7 @@ class Transcription:
         raise EngineError(f"{self.config.provider}: no transcript within {self.config.timeout:g} s")
 
     async def _transcribe(self, pcm: Pcm) -> str:
-        boundary = uuid4().hex
+        boundary = new_id().hex
         response = await self._server.ask(
             "audio/transcriptions",
             _form(self.config.fields, pcm.resampled(RATE).to_wav(), boundary),
