@@ -43,6 +43,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def simulate(session: nox.Session) -> None:
+    """The whole backend on a virtual clock, as chance has it. ``-- --seeds N``, or ``-- --scenarios``."""
+    session.install("-e", ".[dev]")
+    session.run("python", "-m", "tests.simulation", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """What `prove` finds, kept in benchmarks/latest.json. ``-- --full`` does the whole.
 

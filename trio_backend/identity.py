@@ -34,7 +34,8 @@ class _System:
         return datetime.now(UTC)
 
 
-_source: ContextVar[Source] = ContextVar("the source of ids and of the time", default=_System())
+_SYSTEM = _System()
+_source: ContextVar[Source] = ContextVar("the source of ids and of the time", default=_SYSTEM)
 
 
 def new_id() -> UUID:

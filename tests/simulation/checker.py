@@ -1,0 +1,290 @@
+"""The one judge of a simulated story, however it came about.
+
+What holds: exactly one end per start; nothing of a turn after its barge-in; silence within 50 ms of it,
+whatever the store does; memory = history = heard; nothing asked of the model twice; every refused message
+told; a session that has ended leaves within a second, whatever the store does; at the end no engine, lease,
+task, room or thread is left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import attrs
+
+from trio_backend.engines.base import Message
+from trio_backend.history.store import StoredMessage
+from trio_backend.text.lines import joined
+
+from .clients import Note, SimulatedClient
+from .world import Store, World
+
+SILENT_WITHIN = 0.05  # s after a barge-in
+CLEAN_WITHIN = 1.0  # s after a client has left
+_OF_A_TURN = ("audio", "backend-synth-complete", "force-new-message", "user-input-transcription")
+_PART = re.compile(r"Reply \d+ part \d+")
+_SAID = re.compile(r"say [\w-]+\.\d+\.|spoken \d+\.")
+
+
+@attrs.define
+class SeenTurn:
+    """A turn as its client saw it. ``cut`` is what the client said it had heard, where it barged in."""
+
+    began: float
+    sentences: list[str] = attrs.field(factory=list)
+    cut: str | None = None
+    ended: bool = False
+
+    def kept(self) -> set[tuple[str, ...]]:
+        """What memory and history may hold of it, as the parts of replies; nothing is `()`."""
+        whole = parts(joined(self.sentences))
+        return {whole} if self.cut is None else {whole, parts(self.cut)}
+
+
+def parts(text: str) -> tuple[str, ...]:
+    """Which parts of replies are in ``text``; the text itself where there are none but something is said.
+
+    Thoughts do not count: they are shown and stored, and the model is not reminded of them.
+    """
+    found = tuple(_PART.findall(text))
+    said = text.replace("(hm.)", "").replace("[joy]", "").strip()
+    return found or ((said,) if said else ())
+
+
+@attrs.define(eq=False)
+class ClientStory:
+    """Reads a client's notes from the first to the last; `problems` are what may not be."""
+
+    client: SimulatedClient
+    problems: list[str] = attrs.field(factory=list)
+    turns: list[SeenTurn] = attrs.field(factory=list)
+    """Those of the present conversation."""
+    loaded: list[tuple[str, ...]] = attrs.field(factory=list)
+    """What the present conversation began with: the character's words in it."""
+    _open: SeenTurn | None = None
+    _barriers: list[tuple[int, float, str]] = attrs.field(factory=list)
+    _heartbeats: int = 0
+    _cut_at: float = -1.0
+    """When somebody last barged in, as far as the client knows."""
+    _acks: int = 0
+    _interrupted: tuple[float, str] | None = None
+
+    def read(self) -> ClientStory:
+        """The whole story."""
+        for note in self.client.notes:
+            if note.how == "said":
+                self._said(note)
+            else:
+                self._heard(note)
+        return self
+
+    @property
+    def open_turn(self) -> SeenTurn | None:
+        """A turn that has begun and not ended, as far as the client can know."""
+        if self._open is not None and self._cut_at >= self._open.began:
+            return None
+        return self._open
+
+    def _problem(self, at: float, what: str) -> None:
+        self.problems.append(f"{self.client.name} at {at:.3f} s: {what}")
+
+    def _said(self, note: Note) -> None:
+        if note.type == "interrupt-signal":
+            self._interrupted = note.at, note.message["text"]
+            self._cut_at = note.at
+            if self._open is not None:
+                self._open.cut = note.message["text"]
+        elif note.type == "heartbeat":
+            self._heartbeats += 1
+            if self._interrupted is not None:
+                at, text = self._interrupted
+                self._barriers.append((self._heartbeats, at, text))
+        if note.type != "heartbeat" and note.type != "interrupt-signal":
+            self._interrupted = None
+
+    def _heard(self, note: Note) -> None:
+        message, in_room = note.message, bool(self.client.room)
+        if note.type == "heartbeat-ack":
+            self._acks += 1
+            self._pass_barrier(note.at)
+        elif note.is_control("conversation-chain-start"):
+            if self._open is not None and self._open.cut is None and not in_room:
+                self._problem(note.at, "a turn began while another had not ended")
+            self._open = SeenTurn(note.at)
+            self.turns.append(self._open)
+        elif note.is_control("conversation-chain-end"):
+            # In a room somebody else's barge-in may cross the end; and who comes late has missed the start.
+            if self._open is None and not (
+                in_room and (not self.turns or self._cut_at >= self.turns[-1].began)
+            ):
+                self._problem(note.at, "an end without a start")
+            if self._open is not None:
+                self._open.ended = True
+            self._open = None
+        elif note.is_control("interrupt") or note.type == "interrupt-signal":
+            self._cut_at = note.at
+            if self._open is not None:
+                self._open.cut = self._open.cut or ""
+                self._open = None
+        elif note.type == "audio":
+            if self._open is not None:
+                self._open.sentences.append(message["display_text"]["text"])
+            elif not in_room:
+                self._problem(note.at, f"a sentence outside of a turn: {message['display_text']['text']}")
+        elif note.type in _OF_A_TURN or (note.type == "full-text" and message["text"] == "Thinking..."):
+            if self._open is None and not in_room:
+                self._problem(note.at, f"{note.type} outside of a turn")
+        elif note.type in ("new-history-created", "config-switched"):
+            self.turns, self.loaded = [], []
+        elif note.type == "history-data":
+            self.turns = []
+            said = [one["content"] for one in message["messages"] if one["role"] == "ai"]
+            self.loaded = [found for content in said if (found := parts(content))]
+
+    def _pass_barrier(self, at: float) -> None:
+        for barrier in list(self._barriers):
+            number, asked_at, text = barrier
+            if number > self._acks:
+                break
+            self._barriers.remove(barrier)
+            if at - asked_at > SILENT_WITHIN:
+                self._problem(at, f"silent only {at - asked_at:.3f} s after a barge-in")
+            # What began before the answer began before the barge-in: nothing else was said in between.
+            if self._open is not None:
+                self._open.cut = self._open.cut or text
+                self._open = None
+
+
+def check_client(client: SimulatedClient) -> list[str]:
+    """What is wrong with what one client saw, whether it is still here or has left."""
+    story = ClientStory(client).read()
+    problems = story.problems
+    shown = [
+        _PART.findall(sentence)[0]
+        for turn in story.turns
+        for sentence in turn.sentences
+        if _PART.search(sentence)
+    ]
+    problems += [f"{client.name}: {part!r} came twice" for part, count in Counter(shown).items() if count > 1]
+    if client.closed_with not in (None, 1000, 1001):
+        problems.append(f"{client.name}: the server closed the connection with {client.closed_with}")
+    if client.left_at is not None and client.gone_at - client.left_at > CLEAN_WITHIN + 1e-6:
+        problems.append(f"{client.name}: {client.gone_at - client.left_at:.3f} s to clean up")
+    return problems
+
+
+def check_settled(client: SimulatedClient) -> list[str]:
+    """What is wrong with a client who is still here, once everything has had the time to end."""
+    story = ClientStory(client).read()
+    problems = []
+    if story.open_turn is not None:
+        problems.append(f"{client.name}: a turn that began at {story.open_turn.began:.3f} s has no end")
+    told = [
+        note
+        for note in client.notes
+        if note.type == "error" and note.message.get("code") in ("bad-message", "unknown-type")
+    ]
+    if len(told) < client.junk:
+        problems.append(f"{client.name}: {client.junk} wrong messages, and {len(told)} errors")
+    return problems
+
+
+def check_conversation(
+    client: SimulatedClient, remembered: Sequence[Message], stored: Sequence[StoredMessage], *, reliable: bool
+) -> list[str]:
+    """Memory = history = heard, for a client's present conversation, while no turn runs.
+
+    ``reliable``: the store fails never, and nobody else writes this conversation.
+    """
+    story = ClientStory(client).read()
+    in_memory = [
+        said for message in remembered if message.role == "assistant" if (said := parts(message.content))
+    ]
+    on_disk = [said for message in stored if message.role == "ai" if (said := parts(message.content))]
+    problems = []
+    if not _fits(in_memory[len(story.loaded) :], story.turns):
+        problems.append(f"remembered {in_memory}, but the turns were {[turn.kept() for turn in story.turns]}")
+    if reliable and in_memory != on_disk:
+        problems.append(f"remembered {in_memory}, but stored {on_disk}")
+    heard = [_SAID.findall(message.content) for message in remembered if message.role == "user"]
+    written = [_SAID.findall(message.content) for message in stored if message.role == "human"]
+    if reliable and heard != written:
+        problems.append(f"the user's words are remembered as {heard}, and stored as {written}")
+    flat = [one for found in heard for one in found]
+    if len(set(flat)) < len(flat):
+        problems.append(f"the user's words are remembered twice: {flat}")
+    return [f"{client.name}: {problem}" for problem in problems]
+
+
+def check_last_words(client: SimulatedClient, store: Store) -> list[str]:
+    """What is wrong with what is stored of a client who has left, or was cut.
+
+    The store is quick and reliable. Clients of rooms, and those who changed conversations, are left out.
+    """
+    story = ClientStory(client).read()
+    spoke = any(note.type == "mic-audio-end" for note in client.notes)
+    mine = re.compile(rf"say {re.escape(client.name)}\.\d+\.{'|spoken' if spoke else ''}")
+    kept = [
+        one.messages
+        for one in store._conversations.values()
+        if any(mine.search(m.content) for m in one.messages)
+    ]
+    if len(kept) > 1 or not story.turns:
+        return []
+    stored = kept[0] if kept else []
+    said = [found for message in stored if message.role == "ai" if (found := parts(message.content))]
+    problems = []
+    if not _fits(said, story.turns):
+        problems.append(
+            f"{client.name} has left: stored {said}, "
+            f"but the turns were {[turn.kept() for turn in story.turns]}"
+        )
+    thinking = [
+        note for note in client.notes if note.type == "full-text" and note.message["text"] == "Thinking..."
+    ]
+    asked = [message for message in stored if message.role == "human"]
+    if not spoke and len(asked) < len(thinking):
+        problems.append(
+            f"{client.name} has left: {len(thinking)} turns had begun, {len(asked)} questions are stored"
+        )
+    return problems
+
+
+def _fits(kept: Sequence[tuple[str, ...]], turns: Sequence[SeenTurn]) -> bool:
+    """Whether each of ``kept`` is one turn's, in order, each turn has at most one, and none is missing."""
+    # The few possibilities are walked through: positions in ``kept`` that can be reached after each turn.
+    reached = {0}
+    for turn in turns:
+        choices = turn.kept()
+        following = {at for at in reached if () in choices}
+        following |= {at + 1 for at in reached if at < len(kept) and kept[at] in choices}
+        reached = following
+    return len(kept) in reached
+
+
+def check_rooms(clients: Sequence[SimulatedClient], world: World) -> list[str]:
+    """Nothing is asked of the model twice, and one client's messages are asked in their order."""
+    problems = []
+    asked = [found for one in world.asked if not one.nudge for found in _SAID.findall(one.request)]
+    for text, count in Counter(asked).items():
+        if count > 1 and text.startswith("say"):
+            problems.append(f"{text!r} was asked {count} times")
+    for client in clients:
+        mine = [int(number) for number in _numbers(asked, client.name)]
+        if client.room and mine != sorted(mine):
+            problems.append(f"{client.name}: asked in the order {mine}")
+    problems += [
+        f"a user's words were taken for a nudge: {one.request!r}"
+        for one in world.asked
+        if one.nudge and _SAID.search(one.request)
+    ]
+    return problems
+
+
+def _numbers(asked: Sequence[str], name: str) -> Iterator[str]:
+    for text in asked:
+        found = re.fullmatch(rf"say {re.escape(name)}\.(\d+)\.", text)
+        if found:
+            yield found[1]

@@ -1,0 +1,54 @@
+"""`simulated_tts`: a voice whose delays and failures are its world's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+
+from tests.simulation.world import World, here
+from trio_backend.audio.pcm import Pcm
+from trio_backend.engines.settings import Surroundings, read_settings
+from trio_backend.engines.tts.tone import hum
+from trio_backend.errors import EngineError
+
+NAMES = ("simulated_tts",)
+
+
+@attrs.frozen
+class SimulatedTtsConfig:
+    """Nothing to choose."""
+
+
+def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> SimulatedTtsConfig:
+    """There are no settings."""
+    del name, surroundings
+    return read_settings(SimulatedTtsConfig, settings)
+
+
+@asynccontextmanager
+async def open(_config: SimulatedTtsConfig) -> AsyncIterator[SimulatedTts]:
+    """At once."""
+    world = here()
+    with world.in_use():
+        yield SimulatedTts(world)
+
+
+@attrs.frozen
+class SimulatedTts:
+    """A `Tts` that hums up to a second: longer sound would be encoded in a thread, which no seed decides."""
+
+    world: World
+
+    async def speak(self, text: str) -> Pcm:
+        """See `Tts.speak`."""
+        del text
+        with self.world.in_use():
+            await self.world.wait(0.0, 0.0, 0.02, 0.3, 1.0)
+            if self.world.chance(self.world.chances.voice_hangs):
+                await trio.sleep_forever()
+            if self.world.chance(self.world.chances.voice_fails):
+                raise EngineError("the simulated voice fails")
+            return hum(self.world.random.choice([0.0, 0.1, 0.5, 1.0]))

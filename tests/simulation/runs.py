@@ -1,0 +1,272 @@
+"""A run of the simulation: from a seed, or of a scripted scenario that is disturbed at one of its steps."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+import trio._core._run as scheduler
+from loguru import logger
+from trio.testing import MockClock
+
+from trio_backend import identity
+from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.concurrency import names_of_tasks
+from trio_backend.config.cast import MemoryCast
+from trio_backend.config.character import CharacterConfig, EngineChoice
+from trio_backend.config.system import SystemConfig
+from trio_backend.engines.settings import Surroundings
+from trio_backend.errors import first_leaf
+
+from . import checker
+from .clients import SimulatedClient
+from .engines import installed
+from .world import World, inhabited
+
+if TYPE_CHECKING:
+    import loguru
+
+SETTLE = 400.0
+"""Seconds of the virtual clock after which everything that was begun must have ended."""
+SYSTEM = SystemConfig(
+    preload=False,
+    enable_proxy=True,
+    turn_deadline=20,
+    playback_grace=2,
+    forwarders=2,
+    max_rooms=3,
+    room_queue=6,
+    max_per_sender=4,
+    messages_per_second=1000,
+    message_burst=100_000,
+)
+
+
+@attrs.frozen
+class Result:
+    """What a run came to. Equal seeds have equal ``digest``s: of all that was said and heard, and when."""
+
+    problems: tuple[str, ...]
+    digest: str
+    steps: int
+    """Of Trio's scheduler."""
+    messages: int
+
+
+def character(name: str, *, load: float = 0.0) -> CharacterConfig:
+    """A character with the world's engines, that takes ``load`` seconds to load."""
+    return CharacterConfig(
+        file=f"{name}.yaml",
+        conf_name=name,
+        conf_uid=f"{name}_001",
+        character_name=name.title(),
+        llm=EngineChoice("llm", "simulated_llm", {"who": name, "load": load}),
+        tts=EngineChoice("tts", "simulated_tts"),
+        asr=EngineChoice("asr", "simulated_asr"),
+        model_info={"name": name},
+        emotions={"joy": 3},
+        system_prompt=f"You are {name}.",
+        nudge_prompt="Say something.",
+    )
+
+
+def premises_of(world: World) -> Premises:
+    """A backend in ``world``: mao is there at once, ann takes 2 s to load, slow takes 30 s."""
+
+    async def backgrounds() -> Sequence[str]:
+        await world.wait(0.0, 0.1)
+        return ["beach.jpg"]
+
+    base = attrs.evolve(character("mao"), file="conf.yaml")
+    others = [character("ann", load=2), character("slow", load=30)]
+    cast = MemoryCast(base, {other.file: other for other in others})
+    return Premises(SYSTEM, cast, world.store, Surroundings(Path(), {}), backgrounds)
+
+
+@attrs.define(eq=False)
+class Steps(trio.abc.Instrument):
+    """Counts the steps of Trio's scheduler, and calls ``disturb`` at the ``at``-th of the marked stretch."""
+
+    at: int = -1
+    disturb: Callable[[], None] = attrs.field(default=lambda: None)
+    counting: bool = False
+    count: int = 0
+    all: int = 0
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        del task
+        self.all += 1
+        if self.counting:
+            if self.count == self.at:
+                self.disturb()
+            self.count += 1
+
+
+@contextmanager
+def _decided_by(seed: int) -> Iterator[None]:
+    """Trio's scheduler takes tasks in an order that ``seed`` decides."""
+    before = scheduler._ALLOW_DETERMINISTIC_SCHEDULING
+    state = scheduler._r.getstate()
+    scheduler._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
+    scheduler._r.seed(seed)
+    try:
+        yield
+    finally:
+        scheduler._ALLOW_DETERMINISTIC_SCHEDULING = before  # type: ignore[misc]
+        scheduler._r.setstate(state)
+
+
+Story = Callable[["Stage"], Awaitable[None]]
+
+
+@attrs.define(eq=False)
+class Stage:
+    """A running backend, its world, and the clients that there have been."""
+
+    backend: Backend
+    world: World
+    nursery: trio.Nursery
+    steps: Steps
+    clients: list[SimulatedClient] = attrs.field(factory=list)
+
+    def connect(self, room: str = "") -> SimulatedClient:
+        """A new client, of a session of its own or of a room."""
+
+        async def serve(wire: object) -> None:
+            if room:
+                await self.backend.serve_in_room(wire, room)  # type: ignore[arg-type]
+            else:
+                await self.backend.serve_client(wire)  # type: ignore[arg-type]
+
+        client = SimulatedClient.connect(f"c{len(self.clients)}", self.world, serve, self.nursery, room=room)
+        self.clients.append(client)
+        return client
+
+    async def settle(self) -> list[str]:
+        """Let everything end that can; then judge, send all clients away, and judge again."""
+        await trio.sleep(SETTLE)
+        problems = [problem for client in self.clients for problem in checker.check_client(client)]
+        problems += checker.check_rooms(self.clients, self.world)
+        here = [client for client in self.clients if client.here]
+        for client in here:
+            problems += checker.check_settled(client)
+            if not client.room:
+                problems += await self._check_conversation(client)
+        left = [client for client in self.clients if not client.here and not client.room]
+        if not self.world.chances.store_slow and not self.world.chances.store_fails:
+            problems += [
+                wrong for client in left for wrong in checker.check_last_words(client, self.world.store)
+            ]
+        for client in here:
+            await client.leave()
+        for client in self.clients:
+            with trio.move_on_after(60) as patience:
+                await client.gone.wait()
+            if patience.cancelled_caught:
+                problems.append(f"{client.name} has left, and is still being served")
+        await trio.sleep(60)
+        problems += [problem for client in here for problem in checker.check_client(client)]
+        return problems + self._left_over()
+
+    async def _check_conversation(self, client: SimulatedClient) -> list[str]:
+        uid = next(
+            (note.message["client_uid"] for note in client.notes if note.type == "set-model-and-conf"), None
+        )
+        session = next((one for one in self.backend.house.sessions if one.client_uid == uid), None)
+        if session is None:
+            return [f"{client.name} is here, and has no session"]
+        dialogue = session._dialogue
+        kept = self.world.store._conversations.get(dialogue.record.uid)
+        stored = kept.messages if kept is not None else []
+        # Where two sessions write one conversation, neither remembers the other's words.
+        opened = any(
+            note.type == "fetch-and-set-history" and note.message["history_uid"] == dialogue.record.uid
+            for one in self.clients
+            for note in one.notes
+        )
+        reliable = not self.world.chances.store_fails and not (opened and len(self.clients) > 1)
+        return checker.check_conversation(client, dialogue.memory.so_far(), stored, reliable=reliable)
+
+    def _left_over(self) -> list[str]:
+        backend, problems = self.backend, []
+        if backend.house.sessions:
+            problems.append(f"sessions are left: {backend.house.sessions}")
+        if backend.leases.statistics().engines:
+            problems.append(f"engines are left: {backend.leases.statistics().engines}")
+        if backend.rooms.statistics().rooms:
+            problems.append(f"rooms are left: {backend.rooms.each()}")
+        if self.world.busy:
+            problems.append(f"{self.world.busy} engines or calls of engines are left")
+        names = names_of_tasks(self.nursery)
+        if names:
+            problems.append(f"tasks are left: {names}")
+        return problems
+
+
+async def _run(story: Story, world: World, steps: Steps) -> tuple[list[str], list[SimulatedClient]]:
+    async with open_backend(premises_of(world)) as backend, trio.open_nursery() as nursery:
+        stage = Stage(backend, world, nursery, steps)
+        await story(stage)
+        steps.counting = False
+        problems = await stage.settle()
+        nursery.cancel_scope.cancel()
+    if world.busy:
+        problems.append(f"{world.busy} engines or calls of engines outlived the backend")
+    return problems, stage.clients
+
+
+def run(story: Story, world: World, steps: Steps | None = None) -> Result:
+    """Run ``story`` to its end in ``world``, and judge it."""
+    steps = steps or Steps()
+    faults: list[str] = []
+    threads = threading.active_count()
+
+    def note(message: loguru.Message) -> None:
+        error = message.record["exception"]
+        leaf = first_leaf(error.value) if error is not None and error.value is not None else None
+        faults.append(f"{message.record['message']}: {leaf!r}" if leaf else message.record["message"])
+
+    sink = logger.add(note, level="ERROR", format="{message}")
+    try:
+        with _decided_by(world.seed), inhabited(world), identity.source(world), installed():
+            problems, clients = trio.run(
+                _run, story, world, steps, clock=MockClock(autojump_threshold=0), instruments=[steps]
+            )
+    finally:
+        logger.remove(sink)
+    expected = ("the base character cannot be loaded", "broke down")
+    problems += [fault.strip() for fault in faults if not any(words in fault for words in expected)]
+    if threading.active_count() > threads:
+        problems.append(f"{threading.active_count() - threads} threads are left")
+    notes = [(client.name, *attrs.astuple(note)) for client in clients for note in client.notes]
+    digest = hashlib.blake2b(json.dumps(notes, sort_keys=True).encode(), digest_size=16).hexdigest()
+    return Result(tuple(problems), digest, steps.all, len(notes))
+
+
+async def at_random(stage: Stage, actions: int = 60) -> None:
+    """Several clients come, do things, and leave, as the seed decides."""
+    world, done = stage.world, 0
+
+    async def behave(client: SimulatedClient) -> None:
+        nonlocal done
+        while client.here and done < actions:
+            done += 1
+            await world.wait(0.0, 0.0, 0.01, 0.1, 0.5, 3.0, 10.0)
+            if world.chance(0.04):
+                await client.leave()
+            elif client.here:
+                await client.act()
+
+    async with trio.open_nursery() as nursery:
+        while done < actions:
+            if sum(client.here for client in stage.clients) < 4:
+                room = world.random.choice(["", "", "", "red", "blue"])
+                nursery.start_soon(behave, stage.connect(room))
+            await world.wait(0.0, 0.2, 1.0, 5.0)

@@ -1,0 +1,136 @@
+"""Scripted scenarios, and what can disturb each of them at any of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import attrs
+import trio
+
+from .clients import SimulatedClient
+from .runs import Result, Stage, Steps, run
+from .world import Chances, World
+
+SEED = 7
+"""Of the world in which they play."""
+
+
+async def one_turn(client: SimulatedClient) -> None:
+    """A question and its answer."""
+    await client.turn()
+
+
+async def two_turns(client: SimulatedClient) -> None:
+    """The second question comes in the same moment as the end of the first playback."""
+    client.answers_playback = False
+    await client.ask()
+    await client.until(lambda note: note.type == "backend-synth-complete")
+    since = len(client.notes)
+    await client.say("frontend-playback-complete")
+    await client.ask()
+    await client.until(lambda note: note.type == "backend-synth-complete", since=since)
+    await client.say("frontend-playback-complete")
+    await client.until(lambda note: note.is_control("conversation-chain-end"), since=since)
+
+
+async def new_conversation(client: SimulatedClient) -> None:
+    """A conversation is left in the middle of an answer, for a new one."""
+    await client.ask()
+    await client.until(lambda note: note.type == "audio")
+    await client.say("create-new-history")
+    await client.turn()
+
+
+async def another_character(client: SimulatedClient) -> None:
+    """The character is changed in the middle of an answer, and the change is changed."""
+    await client.ask()
+    await client.until(lambda note: note.type == "audio")
+    await client.say("switch-config", file="slow.yaml")
+    await trio.sleep(1)
+    await client.say("switch-config", file="ann.yaml")
+    await client.until(lambda note: note.type == "config-switched")
+    await client.turn()
+
+
+async def spoken(client: SimulatedClient) -> None:
+    """The question is spoken."""
+    await client.say("mic-audio-data", audio=[0.1] * 320)
+    since = len(client.notes)
+    await client.say("mic-audio-end")
+    await client.until(lambda note: note.is_control("conversation-chain-end"), since=since)
+
+
+SCENARIOS: Mapping[str, Callable[[SimulatedClient], Awaitable[None]]] = {
+    scenario.__name__: scenario
+    for scenario in (one_turn, two_turns, new_conversation, another_character, spoken)
+}
+DISTURBANCES = ("leave", "interrupt", "ask", "nudge", "switch", "forget", "cancel")
+
+
+@attrs.define(eq=False)
+class _Disturber:
+    how: str
+    client: SimulatedClient | None = None
+    now: trio.Event = attrs.field(factory=trio.Event)
+
+    def disturb(self) -> None:
+        """At once where that is possible; otherwise as soon as the disturber's task has its step."""
+        if self.how == "cancel" and self.client is not None:
+            self.client.served.cancel()
+        self.now.set()
+
+    async def wait(self) -> None:
+        await self.now.wait()
+        assert self.client is not None
+        match self.how:
+            case "leave":
+                await self.client.leave()
+            case "interrupt":
+                await self.client.interrupt()
+            case "ask":
+                await self.client.ask()
+            case "nudge":
+                await self.client.say("ai-speak-signal")
+            case "switch":
+                await self.client.say("switch-config", file="ann.yaml")
+            case "forget":
+                await self.client.say("create-new-history")
+
+
+def disturbed(scenario: str, how: str, at: int, *, room: str = "") -> tuple[Result, int]:
+    """Run ``scenario``, disturbed at step ``at`` of Trio's scheduler; the result and the number of steps.
+
+    In a ``room`` the disturber is the client itself, too. With ``at`` below 0 nothing disturbs it.
+    """
+    disturber = _Disturber(how)
+    steps = Steps(at, disturber.disturb)
+
+    async def story(stage: Stage) -> None:
+        client = disturber.client = stage.connect(room)
+        client.answers_playback = True
+        await client.until(lambda note: note.is_control("start-mic"))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(disturber.wait)
+            steps.counting = True
+            with trio.move_on_after(200):
+                await SCENARIOS[scenario](client)
+            steps.counting = False
+            nursery.cancel_scope.cancel()
+
+    result = run(story, World(SEED, Chances.none(), (3,)), steps)
+    return result, steps.count
+
+
+def steps_of(scenario: str) -> int:
+    """How many steps of Trio's scheduler the scenario has, if nothing disturbs it."""
+    return disturbed(scenario, "", -1)[1]
+
+
+def at_every_step(scenario: str, how: str, *, every: int = 1, first: int = 0) -> list[str]:
+    """Disturb ``scenario`` at each ``every``-th step; what was wrong, with the call that repeats it."""
+    problems = []
+    for at in range(first % every, steps_of(scenario), every):
+        result, _ = disturbed(scenario, how, at)
+        repeat = f"disturbed({scenario!r}, {how!r}, {at})"
+        problems += [f"{repeat}: {problem}" for problem in result.problems]
+    return problems
