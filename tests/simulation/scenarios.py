@@ -38,6 +38,7 @@ async def new_conversation(client: SimulatedClient) -> None:
     await client.ask()
     await client.until(lambda note: note.type == "audio")
     await client.say("create-new-history")
+    await client.until(lambda note: note.type == "new-history-created")
     await client.turn()
 
 
