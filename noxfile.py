@@ -50,6 +50,14 @@ def simulate(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Break each listed promise, and see that a test notices. ``-- conversation``: one package's."""
+    _install_programs(session)
+    session.install("-e", ".[voice,dev]")
+    session.run("python", "-m", "tests.mutants", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """What `prove` finds, kept in benchmarks/latest.json. ``-- --full`` does the whole.
 

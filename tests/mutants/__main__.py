@@ -1,0 +1,146 @@
+"""``python -m tests.mutants``: run mutants against the tests that execute their lines, and report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+
+import attrs
+import coverage
+
+from .contexts import SECONDS
+from .listed import PACKAGE, Mutant, mutants
+
+ROOT = PACKAGE.parent
+KEPT = ROOT / ".mutants"
+"""Which test executes which line, from one run of all tests; made anew with ``--fresh``."""
+MOST_TESTS = 200
+WANTED = 0.95
+_LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv", ".nox", ".mutants", "__pycache__", ".*_cache", ".hypothesis"
+)
+
+
+@attrs.frozen
+class Tests:
+    """Which tests execute the lines of the package, and how many seconds each takes."""
+
+    data: coverage.CoverageData
+    seconds: Mapping[str, float]
+
+    @classmethod
+    def known(cls, *, fresh: bool) -> Tests:
+        """From a run of all tests; from the one before, where there is one, unless ``fresh`` is asked for."""
+        if fresh or not (KEPT / "coverage").exists():
+            KEPT.mkdir(exist_ok=True)
+            print("running all tests once, to see which of them execute which line", flush=True)
+            file = f"--data-file={KEPT / 'coverage'}"
+            command = ["run", file, "--parallel-mode", "-m", "pytest", "-q", "-p", "tests.mutants.contexts"]
+            environment = {**os.environ, SECONDS: str(KEPT / "seconds.json")}
+            subprocess.run(
+                [sys.executable, "-m", "coverage", *command], cwd=ROOT, env=environment, check=False
+            )
+            combine = [sys.executable, "-m", "coverage", "combine", "-q", file, str(KEPT)]
+            subprocess.run(combine, cwd=ROOT, check=True)
+        data = coverage.CoverageData(str(KEPT / "coverage"))
+        data.read()
+        return cls(data, json.loads((KEPT / "seconds.json").read_text("utf-8")))
+
+    def of(self, mutant: Mutant) -> Sequence[str]:
+        """The tests that execute the lines of ``mutant``, the quickest first.
+
+        Of a line that only an import executes, those that execute anything of its file.
+        """
+        by_line = self.data.contexts_by_lineno(str(PACKAGE / mutant.file))
+        names = {name for line in mutant.lines() for name in by_line.get(line, ())} - {""}
+        names = names or {name for several in by_line.values() for name in several} - {""}
+        known = sorted(names & self.seconds.keys(), key=lambda name: self.seconds[name])
+        return known[:MOST_TESTS] or [f"tests/{mutant.package}"]
+
+
+def noticed(mutant: Mutant, tests: Tests, copy: Path) -> bool:
+    """Whether a test fails, or hangs, in ``copy`` of the project with the mutant in it."""
+    chosen = tests.of(mutant)
+    path = copy / PACKAGE.name / mutant.file
+    path.write_text(mutant.mutated(), "utf-8")
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *chosen]
+    patience = 60 + 5 * sum(tests.seconds.get(name, 1.0) for name in chosen)
+    try:
+        done = subprocess.run(
+            command,
+            cwd=copy,
+            env={**os.environ, "PYTHONPATH": str(copy)},
+            timeout=patience,
+            capture_output=True,
+        )
+    except subprocess.TimeoutExpired:
+        return True
+    finally:
+        path.write_text(mutant.source(), "utf-8")
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"pytest could not run for {mutant}:\n{done.stdout.decode()[-2000:]}")
+    return done.returncode == 1
+
+
+def run(chosen: Sequence[Mutant], tests: Tests, *, jobs: int) -> list[Mutant]:
+    """Run the mutants; those that nothing noticed."""
+    with tempfile.TemporaryDirectory() as folder:
+        copies: SimpleQueue[Path] = SimpleQueue()
+        for number in range(jobs):
+            copies.put(Path(shutil.copytree(ROOT, Path(folder, str(number)), ignore=_LEFT_OUT)))
+
+        def judge(mutant: Mutant) -> bool:
+            copy = copies.get()
+            try:
+                found = noticed(mutant, tests, copy)
+            finally:
+                copies.put(copy)
+            print("noticed    " if found else "NOT NOTICED", mutant, flush=True)
+            return found
+
+        with ThreadPoolExecutor(jobs) as pool:
+            return [
+                mutant for mutant, found in zip(chosen, pool.map(judge, chosen), strict=True) if not found
+            ]
+
+
+def main() -> int:
+    """The exit status: 1 where fewer than `WANTED` were noticed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", help="packages (conversation) or mutants (conversation-3); all without"
+    )
+    parser.add_argument("--fresh", action="store_true", help="look again which test executes which line")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once")
+    options = parser.parse_args()
+    wanted = [
+        mutant
+        for mutant in mutants()
+        if not options.names or {mutant.package, f"{mutant.package}-{mutant.number}"} & set(options.names)
+    ]
+    alive = [mutant for mutant in wanted if not mutant.equivalent]
+    missed = run(alive, Tests.known(fresh=options.fresh), jobs=options.jobs)
+    each, not_noticed = Counter(one.package for one in wanted), Counter(one.package for one in missed)
+    argued = Counter(one.package for one in wanted if one.equivalent)
+    for package, count in sorted(each.items()):
+        print(
+            f"{package:14} {count:4} mutants, {argued[package]:3} argued, "
+            f"{not_noticed[package]:3} not noticed"
+        )
+    share = 1 - len(missed) / len(alive) if alive else 1.0
+    print(f"{len(alive) - len(missed)} of {len(alive)} noticed ({share:.0%}), {sum(argued.values())} argued")
+    return 0 if share >= WANTED else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
