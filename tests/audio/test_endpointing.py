@@ -120,3 +120,43 @@ def test_loudness_is_in_decibels_over_the_smallest_step() -> None:
     assert decibels(power(b"\1\0" * 512)) == 0
     assert decibels(power(bytes(1024))) == float("-inf")
     assert power(b"") == 0
+
+
+def test_the_defaults_are_three_windows_of_speech_and_24_of_silence() -> None:
+    """A start needs the mean over 5 windows to be speech, too; the end, that this mean has faded."""
+    # The mean reaches 0.4 with the second window, so that the fourth is the third hit.
+    assert edges(Rules(), [True] * 10 + [False] * 40) == [(3, Edge.STARTED), (10 + 3 + 24 - 1, Edge.ENDED)]
+    assert Rules().pre_roll == 12 + 3 + 5
+
+
+def test_a_threshold_is_reached_by_itself() -> None:
+    """60 dB are loud enough where 60 are asked for, and a probability of 0.4 where 0.4 is."""
+    rules = Rules(prob_threshold=0.4, db_threshold=60)
+    assert rules.hit(0.4, 1e6)
+    assert not rules.hit(0.399, 1e6)
+    assert not rules.hit(0.4, 0.99e6)
+
+
+def test_each_utterance_has_the_whole_hang_over() -> None:
+    """The pauses of the one before do not count."""
+    rules = Rules(required_hits=1, required_misses=5, smoothing_window=1)
+    found = edges(rules, ([True] + [False] * 9) * 3)
+    assert found == [
+        (at, edge) for at in (0, 10, 20) for at, edge in ((at, Edge.STARTED), (at + 5, Edge.ENDED))
+    ]
+
+
+def test_an_end_forgets_what_was_loud() -> None:
+    """After it, as at the very beginning, what was before counts as silence."""
+    endpointer = Endpointer(Rules())
+    for _ in range(2):
+        assert [endpointer.feed(1, LOUD) for _ in range(4)] == [None, None, None, Edge.STARTED]
+        endpointer.reset()
+
+
+def test_the_pre_roll_is_taken_once() -> None:
+    """The last windows belong to one utterance."""
+    windows = Windows.keeping(3)
+    cut = list(windows.feed(bytes(range(256)) * 4 * 5))
+    assert windows.take_recent() == b"".join(cut[-3:])
+    assert windows.take_recent() == b""

@@ -293,3 +293,33 @@ def test_a_splitter_reads_one_text_after_another() -> None:
 
     assert splitter.feed('好。"好。" ') == ["好。", '"好。"']
     assert splitter.flush() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("नमस्ते। आप कैसे हैं? ठीक।", ["नमस्ते।", "आप कैसे हैं?", "ठीक।"]),
+        ("کیا حال ہے؟ ٹھیک ہوں۔ شکریہ۔", ["کیا حال ہے؟", "ٹھیک ہوں۔", "شکریہ۔"]),
+        ("It is approx. ten. Fine.", ["It is approx. ten.", "Fine."]),
+        ('Bye." Then he left.', ['Bye."', "Then he left."]),
+        # The quote of the first line is not the one that stands behind the second.
+        ('他说"你好\n再见。"然后走。', ['他说"你好', "再见。", '"然后走。']),
+    ],
+)
+def test_marks_quotes_and_abbreviations(text: str, expected: list[str]) -> None:
+    """Hindi, Arabic and Urdu marks; abbreviations of six letters; quotes that nobody closed."""
+    assert split([text]) == expected
+
+
+def test_a_number_with_full_width_commas_is_no_clause() -> None:
+    """The first sentence may end at a comma, but not inside １，０００."""
+    splitter = SentenceSplitter(first_early=True)
+    assert splitter.feed("我们一共有１，０００元，都给你。好。") == ["我们一共有１，０００元，", "都给你。"]
+
+
+def test_a_forced_cut_prefers_the_end_of_a_sentence_inside_brackets() -> None:
+    """A bracket that nobody closes is cut where a sentence ends, not at a comma or between two words."""
+    said = "(" + "so it goes on, " * 10 + "and there it ends. "
+    splitter = SentenceSplitter()
+    first, *_ = splitter.feed(said + "and then, again, more " * 40)
+    assert first == said.strip()
