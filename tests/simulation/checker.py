@@ -101,7 +101,8 @@ class ClientStory:
             if self._interrupted is not None:
                 at, text = self._interrupted
                 self._barriers.append((self._heartbeats, at, text))
-        if note.type != "heartbeat" and note.type != "interrupt-signal":
+        # The end of a playback may be told in between, and begins nothing.
+        if note.type not in ("heartbeat", "interrupt-signal", "frontend-playback-complete"):
             self._interrupted = None
 
     def _heard(self, note: Note) -> None:
