@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from .history.legacy import import_folder
-from .history.sqlite import open_sqlite_history
+from .history.sqlite import OPEN_TIMEOUT, open_sqlite_history
 
 
 async def import_history(folder: Path, history_file: Path) -> None:
@@ -17,7 +17,7 @@ async def import_history(folder: Path, history_file: Path) -> None:
     Raises `HistoryError` where either cannot be used.
     """
     console = Console(stderr=True)
-    async with open_sqlite_history(history_file) as history:
+    async with open_sqlite_history(history_file, busy_timeout=OPEN_TIMEOUT) as history:
         with Progress(console=console, transient=True) as bar:
             task = bar.add_task("importing", total=None)
             report = await import_folder(

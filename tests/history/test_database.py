@@ -76,7 +76,7 @@ def contents(path: Path) -> bytes:
         (write_text, "it is no SQLite database; name another file"),
         (write_foreign, "another program's database; name another file"),
         (write_foreign_and_marked, "another program's database; name another file"),
-        (write_newer, r"newer trio-backend wrote it \(version 7, this one knows 1\); update trio-backend"),
+        (write_newer, r"newer trio-backend wrote it \(version 7, this one knows 2\); update trio-backend"),
     ],
 )
 async def test_a_file_that_is_not_for_us_is_refused_and_left_alone(
@@ -170,7 +170,7 @@ async def test_a_file_of_an_older_version_is_brought_up_to_date(
     async with open_sqlite_history(path) as history:
         assert [human()] == await history.messages(MAO, FIRST)
     with closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+        assert database.execute("PRAGMA user_version").fetchone() == (3,)
         assert database.execute("SELECT mood FROM message").fetchall() == [("joy",)]
 
 

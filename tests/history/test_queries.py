@@ -12,12 +12,22 @@ from trio_backend.history.database import open_database
 
 
 @pytest.mark.parametrize(
-    ("question", "names"), [(queries._CONVERSATIONS, ["mao"]), (queries._MESSAGES, ["one", "mao"])]
+    ("question", "names"),
+    [
+        (queries._PAGE, ["mao", 9, 9, 200]),
+        (queries._MESSAGES, ["one", "mao", 1000]),
+        (queries._TO_THE_TOP, {"conf_uid": "mao", "id": 1}),
+        (queries._LATEST, [1]),
+    ],
 )
-def test_no_question_reads_a_whole_table(tmp_path: Path, question: str, names: list[str]) -> None:
+def test_no_question_reads_a_whole_table(
+    tmp_path: Path, question: str, names: list[object] | dict[str, object]
+) -> None:
     """SQLite's plan for each is made of searches: a scan would grow with everybody's conversations."""
     with closing(open_database(tmp_path / "history.db", 1)) as database:
         plan = [step for *_, step in database.execute(f"EXPLAIN QUERY PLAN {question}", names)]
 
     assert any("SEARCH" in step for step in plan)
     assert not [step for step in plan if "SCAN" in step]
+    # What is sorted is read to its end first.
+    assert not [step for step in plan if "B-TREE" in step]

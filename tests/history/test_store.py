@@ -9,15 +9,23 @@ import trio
 
 from tests.history.samples import ANN, FIRST, MAO, SECOND, ai, human
 from trio_backend.errors import NoSuchHistory
-from trio_backend.history.store import ConfUid, Conversation, History, HistoryUid, utc_timestamp, well_formed
+from trio_backend.history.store import (
+    PREVIEW,
+    ConfUid,
+    Conversation,
+    History,
+    HistoryUid,
+    utc_timestamp,
+    well_formed,
+)
 
 
 async def test_messages_come_back_as_they_were_in_their_order(history: History) -> None:
-    """A message is what it was when it was stored, and the oldest is first, whatever its timestamp."""
-    await history.append(MAO, FIRST, human("Grüße, 世界 🎈\0", second=9), ai(second=8))
-    await history.append(MAO, FIRST, human("", second=7))
+    """A message is what it was when it was stored, and the oldest is first."""
+    await history.append(MAO, FIRST, human("Grüße, 世界 🎈\0", second=7), ai(second=8))
+    await history.append(MAO, FIRST, human("", second=9))
 
-    expected = [human("Grüße, 世界 🎈\0", second=9), ai(second=8), human("", second=7)]
+    expected = [human("Grüße, 世界 🎈\0", second=7), ai(second=8), human("", second=9)]
     assert expected == await history.messages(MAO, FIRST)
 
 
@@ -50,6 +58,68 @@ async def test_of_two_latest_messages_of_one_time_the_later_stored_is_first(hist
     await history.append(MAO, FIRST, human())
 
     assert [conversation.uid for conversation in await history.conversations(MAO)] == [FIRST, SECOND]
+
+
+async def test_a_clock_that_is_set_back_changes_no_order(history: History) -> None:
+    """Times never run backwards within a conversation, and who spoke last is first in the list."""
+    await history.append(MAO, FIRST, human(second=100))
+    await history.append(MAO, FIRST, ai(second=10), human(second=11))
+    await history.append(MAO, FIRST, ai(second=101))
+    await history.append(MAO, SECOND, human(second=12))
+
+    seconds = [message.timestamp for message in await history.messages(MAO, FIRST)]
+    assert [human(second=second).timestamp for second in (100, 100, 100, 101)] == seconds
+    assert [SECOND, FIRST] == [conversation.uid for conversation in await history.conversations(MAO)]
+
+
+async def test_what_must_continue_does_not_begin(history: History) -> None:
+    """Who speaks on in a conversation that was deleted does not bring it back."""
+    await history.append(MAO, FIRST, human("one"))
+    await history.append(MAO, FIRST, ai("two"), continues=True)
+    await history.delete(MAO, FIRST)
+
+    with pytest.raises(NoSuchHistory):
+        await history.append(MAO, FIRST, ai("three"), continues=True)
+
+    assert await history.conversations(MAO) == []
+
+
+async def test_the_list_comes_in_pages(history: History) -> None:
+    """The newest first, then those that follow the last one seen; of a long message only its beginning."""
+    for number in range(7):
+        await history.append(MAO, HistoryUid(f"{number}"), human(f"{number}" * 5_000))
+
+    pages = [await history.conversations(MAO, limit=3)]
+    while pages[-1]:
+        pages.append(await history.conversations(MAO, limit=3, before=pages[-1][-1].uid))
+
+    assert [["6", "5", "4"], ["3", "2", "1"], ["0"], []] == [[one.uid for one in page] for page in pages]
+    assert pages[0][0].latest.content == "6" * PREVIEW
+    with pytest.raises(NoSuchHistory):
+        await history.conversations(MAO, before=HistoryUid("never was"))
+    with pytest.raises(NoSuchHistory):
+        await history.conversations(ANN, before=HistoryUid("1"))
+
+
+async def test_of_a_long_conversation_the_newest_messages_are_read(history: History) -> None:
+    """So many of them, as far as they fit into so many bytes; one that does not fit by itself is cut."""
+    await history.append(MAO, FIRST, *(human(f"{number}é") for number in range(9)))
+
+    assert [human("7é"), human("8é")] == await history.messages(MAO, FIRST, limit=2)
+    assert [human("7é"), human("8é")] == await history.messages(MAO, FIRST, size=8)
+    assert [human("8é")] == await history.messages(MAO, FIRST, size=5)
+    assert [human("8")] == await history.messages(MAO, FIRST, size=2)
+
+
+async def test_an_import_stands_below_what_was_said_here(history: History) -> None:
+    """However late it is imported; among themselves the imported ones stand by their time."""
+    await history.append(MAO, FIRST, human(second=1))
+    for number in (5, 7, 6):
+        await history.adopt(MAO, HistoryUid(f"{number}"), human(second=number), ai(second=number))
+
+    assert [FIRST, "7", "6", "5"] == [one.uid for one in await history.conversations(MAO)]
+    await history.append(MAO, HistoryUid("5"), human(second=8), continues=True)
+    assert ["5", FIRST, "7", "6"] == [one.uid for one in await history.conversations(MAO)]
 
 
 async def test_a_character_sees_only_its_own(history: History) -> None:

@@ -25,6 +25,16 @@ class Append:
     conf_uid: ConfUid
     uid: HistoryUid
     messages: tuple[StoredMessage, ...]
+    continues: bool = False
+
+
+@attrs.frozen
+class Adopt:
+    """Import messages."""
+
+    conf_uid: ConfUid
+    uid: HistoryUid
+    messages: tuple[StoredMessage, ...]
 
 
 @attrs.frozen
@@ -40,7 +50,7 @@ class Reopen:
     """Close the file and open it again; memory knows nothing of it."""
 
 
-Step: TypeAlias = Append | Delete | Reopen
+Step: TypeAlias = Append | Adopt | Delete | Reopen
 
 conf_uids = st.sampled_from([MAO, ANN])
 uids = st.sampled_from([HistoryUid(name) for name in ("a", "b", "c", "\ud800")])
@@ -54,19 +64,22 @@ stored_messages = st.builds(
     avatar=st.none() | texts,
 )
 steps = st.one_of(
-    st.builds(Append, conf_uids, uids, st.lists(stored_messages, max_size=3).map(tuple)),
+    st.builds(Append, conf_uids, uids, st.lists(stored_messages, max_size=3).map(tuple), st.booleans()),
+    st.builds(Adopt, conf_uids, uids, st.lists(stored_messages, max_size=3).map(tuple)),
     st.builds(Append, conf_uids, uids, st.lists(stored_messages, min_size=1, max_size=3).map(tuple)),
     st.builds(Delete, conf_uids, uids),
     st.just(Reopen()),
 )
 
 
-async def take(history: History, step: Append | Delete) -> str:
+async def take(history: History, step: Append | Adopt | Delete) -> str:
     """What became of ``step``."""
     try:
         match step:
-            case Append(conf_uid, uid, messages):
-                await history.append(conf_uid, uid, *messages)
+            case Append(conf_uid, uid, messages, continues):
+                await history.append(conf_uid, uid, *messages, continues=continues)
+            case Adopt(conf_uid, uid, messages):
+                await history.adopt(conf_uid, uid, *messages)
             case Delete(conf_uid, uid):
                 await history.delete(conf_uid, uid)
     except NoSuchHistory as error:
@@ -79,7 +92,8 @@ async def everything(history: History) -> object:
     found = []
     for conf_uid in (MAO, ANN):
         listed = await history.conversations(conf_uid)
-        found.append((listed, [await history.messages(conf_uid, each.uid) for each in listed]))
+        pages = [await history.conversations(conf_uid, limit=1, before=each.uid) for each in listed]
+        found.append((listed, pages, [await history.messages(conf_uid, each.uid) for each in listed]))
     return found
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar, cast
+from typing import Generic, Literal, TypeAlias, TypeVar, cast
 
 import attrs
 import trio
 
 from ..errors import NoSuchHistory
+from .database import FAILURES, Failure
 
 T_co = TypeVar("T_co", covariant=True)
 
 # What may go wrong with a request without anything being wrong with this program.
-RequestError = NoSuchHistory | sqlite3.Error
+RequestError: TypeAlias = NoSuchHistory | Failure
+REQUEST_ERRORS = (NoSuchHistory, *FAILURES)
 
 
 @attrs.define(eq=False)
@@ -22,11 +24,12 @@ class Request(Generic[T_co]):
     """One caller's work, and once it was done, its result.
 
     It belongs to the caller until it is sent, then to the thread, and again to the caller once it is
-    `answered`. A caller that has left only marks it as not `wanted`.
+    `answered`. A caller that has left only marks it as not `wanted`. ``kind``: one that only reads, one that
+    writes in a transaction with others, or one that makes its own transactions.
     """
 
     _work: Callable[[sqlite3.Connection], T_co]
-    writes: bool
+    kind: Literal["read", "write", "alone"]
     wanted: bool = attrs.field(default=True, init=False)
     answered: trio.Event = attrs.field(factory=trio.Event, init=False)
     error: RequestError | None = attrs.field(default=None, init=False)
@@ -52,23 +55,27 @@ def run_group(database: sqlite3.Connection, group: Sequence[Request[object]]) ->
     """
     # Reads go first: they see only what is on disk, and what a caller was told is stored is.
     for request in group:
-        if not request.writes:
-            _read(database, request)
-    writes = [request for request in group if request.writes]
-    return _commit(database, writes) if writes else 0
+        if request.kind == "read":
+            _run_alone(database, request)
+    writes = [request for request in group if request.kind == "write"]
+    commits = _commit(database, writes) if writes else 0
+    for request in group:
+        if request.kind == "alone":
+            _run_alone(database, request)
+    return commits
 
 
-def _read(database: sqlite3.Connection, request: Request[object]) -> None:
+def _run_alone(database: sqlite3.Connection, request: Request[object]) -> None:
     try:
         request.run(database)
-    except (NoSuchHistory, sqlite3.Error) as error:
+    except REQUEST_ERRORS as error:
         request.error = error
 
 
 def _commit(database: sqlite3.Connection, group: Sequence[Request[object]]) -> int:
     try:
         database.execute("BEGIN IMMEDIATE")
-    except sqlite3.Error as error:
+    except FAILURES as error:
         # Locked, or gone: the next one would only wait as long again.
         for request in group:
             request.error = error
@@ -77,7 +84,7 @@ def _commit(database: sqlite3.Connection, group: Sequence[Request[object]]) -> i
         for request in group:
             _write(database, request)
         database.execute("COMMIT")
-    except sqlite3.Error as error:
+    except FAILURES as error:
         return _start_over(database, group, error)
     return 1
 
@@ -86,7 +93,7 @@ def _write(database: sqlite3.Connection, request: Request[object]) -> None:
     database.execute("SAVEPOINT request")
     try:
         request.run(database)
-    except (NoSuchHistory, sqlite3.Error) as error:
+    except REQUEST_ERRORS as error:
         if not database.in_transaction:
             raise
         database.execute("ROLLBACK TO request")
@@ -94,7 +101,7 @@ def _write(database: sqlite3.Connection, request: Request[object]) -> None:
     database.execute("RELEASE request")
 
 
-def _start_over(database: sqlite3.Connection, group: Sequence[Request[object]], error: sqlite3.Error) -> int:
+def _start_over(database: sqlite3.Connection, group: Sequence[Request[object]], error: Failure) -> int:
     """The transaction as a whole failed, as on a full disk: whoever's request still fits has it stored."""
     # Some errors have rolled it back already.
     if database.in_transaction:

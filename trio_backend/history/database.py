@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
+from typing import TypeAlias
 
 from ..errors import HistoryError
 from . import layout
@@ -28,13 +29,32 @@ _REMEDIES = {
 }
 
 
-def history_error(error: sqlite3.Error | OSError, path: Path) -> HistoryError:
+# What SQLite's module raises when it fails, or when the file is damaged. It decodes the names in a file's
+# schema as UTF-8, whatever they are, and says MemoryError for a size that cannot be.
+Failure: TypeAlias = sqlite3.Error | UnicodeDecodeError | MemoryError
+FAILURES = (sqlite3.Error, UnicodeDecodeError, MemoryError)
+
+
+def history_error(error: Failure | OSError, path: Path) -> HistoryError:
     """``error`` as a sentence that names the file and says what to do."""
     if isinstance(error, OSError):
         return HistoryError(f"{path}: {error.strerror or error}; check the permissions, or name another file")
-    # Errors of the Python module itself have no code.
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    code = _code(error)
     return HistoryError(f"{path}: {_REMEDIES.get(code, str(error))}")
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether ``error`` says that there is no room on the disk."""
+    # Some files are grown by means that only say that it did not work.
+    return isinstance(error, sqlite3.Error) and _code(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+def _code(error: Failure) -> int:
+    """SQLite's primary result code."""
+    if not isinstance(error, sqlite3.Error):
+        return sqlite3.SQLITE_CORRUPT
+    # Errors of the Python module itself have no code.
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
 def open_database(path: Path, busy_timeout: float) -> sqlite3.Connection:
@@ -47,17 +67,42 @@ def open_database(path: Path, busy_timeout: float) -> sqlite3.Connection:
     try:
         _create(path)
         with ExitStack() as on_error:
-            connection = sqlite3.connect(
-                path, timeout=busy_timeout, isolation_level=None, check_same_thread=False
-            )
+            connection = _connect(path, busy_timeout)
             on_error.callback(connection.close)
             _check_ours(connection, path)
             _set_up(connection)
             _bring_up_to_date(connection)
             on_error.pop_all()
             return connection
-    except (sqlite3.Error, OSError) as error:
+    except (*FAILURES, OSError) as error:
         raise history_error(error, path) from error
+
+
+def open_reader(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    """A second connection to a file that `open_database` has opened, to read beside what is written.
+
+    Raises `HistoryError`.
+    """
+    try:
+        connection = _connect(path, busy_timeout)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+    except FAILURES as error:
+        raise history_error(error, path) from error
+
+
+def set_busy_timeout(connection: sqlite3.Connection, seconds: float) -> None:
+    """From here on wait so long for other programs' locks."""
+    connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+
+def _connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+    # A damaged letter is no reason not to show the rest, and the module's error would quote the whole text.
+    connection.text_factory = lambda text: text.decode("utf-8", "replace")
+    # In kibibytes, not pages: what is read again and again is small, and memory is to stay what it was.
+    connection.execute("PRAGMA cache_size = -512")
+    return connection
 
 
 def _create(path: Path) -> None:
@@ -87,8 +132,6 @@ def _set_up(connection: sqlite3.Connection) -> None:
     # … and on macOS an ordinary sync leaves them in the drive's own cache.
     connection.execute("PRAGMA fullfsync = ON")
     connection.execute("PRAGMA foreign_keys = ON")
-    # In kibibytes, not pages: what is read again and again is small, and memory is to stay what it was.
-    connection.execute("PRAGMA cache_size = -512")
     # Deleted is deleted: its place in the file is written over.
     connection.execute("PRAGMA secure_delete = ON")
     # After a large import the log shrinks again.
@@ -111,5 +154,7 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
 
 
 def _number(connection: sqlite3.Connection, question: str) -> int:
-    (answer,) = connection.execute(question).fetchone()
-    return int(answer)
+    row = connection.execute(question).fetchone()
+    if row is None or not isinstance(row[0], int):
+        raise sqlite3.DatabaseError("the file's head cannot be read")
+    return row[0]

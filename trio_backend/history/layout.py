@@ -30,5 +30,26 @@ _VERSION_1 = (
     "CREATE INDEX message_of ON message (conversation)",
 )
 
+# The list used to be sorted by the clock, and so read and sorted all conversations for each look at it.
+_VERSION_2 = (
+    # A conversation's place in its character's list: it grows with each message that is stored.
+    "ALTER TABLE conversation ADD COLUMN place INTEGER NOT NULL DEFAULT 0",
+    # How the conversations stood until now.
+    "CREATE TABLE ranked (conversation INTEGER PRIMARY KEY, place INTEGER NOT NULL)",
+    """
+    INSERT INTO ranked
+    SELECT conversation, row_number() OVER (ORDER BY timestamp, id)
+    FROM message
+    WHERE id IN (SELECT max(id) FROM message GROUP BY conversation)
+    """,
+    """
+    UPDATE conversation
+    SET place = coalesce((SELECT place FROM ranked WHERE ranked.conversation = conversation.id), 0)
+    """,
+    "DROP TABLE ranked",
+    "DROP INDEX conversation_of",
+    "CREATE INDEX conversation_of ON conversation (conf_uid, place)",
+)
+
 # Released versions stay as they are; a change of the tables is one more entry.
-LAYOUTS: tuple[tuple[str, ...], ...] = (_VERSION_1,)
+LAYOUTS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)

@@ -90,7 +90,7 @@ async def _import_file(history: History, folder: Path, file: Path, *, report: Im
     if not messages:
         return attrs.evolve(report, empty=report.empty + 1)
     try:
-        await history.append(conf_uid, uid, *messages)
+        await history.adopt(conf_uid, uid, *messages)
     except NoSuchHistory as error:
         raise _UnfitError("another character has a conversation of this name") from error
     return attrs.evolve(
@@ -110,7 +110,7 @@ def _names(folder: Path, file: Path) -> tuple[ConfUid, HistoryUid]:
 
 async def _has(history: History, conf_uid: ConfUid, uid: HistoryUid) -> bool:
     try:
-        await history.messages(conf_uid, uid)
+        await history.messages(conf_uid, uid, limit=1)
     except NoSuchHistory:
         return False
     return True

@@ -8,13 +8,31 @@ import attrs
 import trio
 
 from ..errors import NoSuchHistory
-from .store import ConfUid, Conversation, HistoryUid, StoredMessage, well_formed
+from .store import (
+    LISTED,
+    PREVIEW,
+    READ,
+    READ_BYTES,
+    ConfUid,
+    Conversation,
+    HistoryUid,
+    StoredMessage,
+    newest_that_fit,
+    place_in_the_past,
+    well_formed,
+)
 
 
 @attrs.define(eq=False)
 class _Kept:
     conf_uid: ConfUid
+    place: int
     messages: list[StoredMessage] = attrs.field(factory=list)
+
+    @property
+    def preview(self) -> StoredMessage:
+        latest = self.messages[-1]
+        return attrs.evolve(latest, content=latest.content[:PREVIEW])
 
 
 @attrs.define(eq=False)
@@ -24,34 +42,65 @@ class MemoryHistory:
     A cancel leaves everything as it was.
     """
 
-    # The one that was last written to is last.
     _conversations: dict[HistoryUid, _Kept] = attrs.field(factory=dict, init=False)
 
-    async def append(self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage) -> None:
+    async def append(
+        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+    ) -> None:
         """See `History.append`."""
         await trio.lowlevel.checkpoint()
         if not messages:
             return
         conf_uid, uid = ConfUid(well_formed(conf_uid)), HistoryUid(well_formed(uid))
-        kept = self._find(conf_uid, uid) if uid in self._conversations else _Kept(conf_uid)
-        kept.messages += [message.well_formed() for message in messages]
-        self._conversations.pop(uid, None)
-        self._conversations[uid] = kept
+        if continues or uid in self._conversations:
+            kept = self._find(conf_uid, uid)
+        else:
+            kept = self._conversations[uid] = _Kept(conf_uid, 0)
+        latest = kept.messages[-1].timestamp if kept.messages else ""
+        for message in messages:
+            latest = max(latest, message.timestamp)
+            kept.messages.append(attrs.evolve(message.well_formed(), timestamp=latest))
+        kept.place = 1 + max(0, *(other.place for other in self._conversations.values()))
 
-    async def conversations(self, conf_uid: ConfUid) -> Sequence[Conversation]:
+    async def adopt(self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage) -> None:
+        """See `History.adopt`."""
+        await trio.lowlevel.checkpoint()
+        if not messages:
+            return
+        conf_uid, uid = ConfUid(well_formed(conf_uid)), HistoryUid(well_formed(uid))
+        if uid in self._conversations:
+            kept = self._find(conf_uid, uid)
+        else:
+            place = place_in_the_past(messages[-1].timestamp)
+            kept = self._conversations[uid] = _Kept(conf_uid, place)
+        kept.messages += [message.well_formed() for message in messages]
+
+    async def conversations(
+        self, conf_uid: ConfUid, *, limit: int = LISTED, before: HistoryUid | None = None
+    ) -> Sequence[Conversation]:
         """See `History.conversations`."""
         await trio.lowlevel.checkpoint()
-        found = [
-            Conversation(uid, kept.messages[-1])
-            for uid, kept in reversed(self._conversations.items())
-            if kept.conf_uid == well_formed(conf_uid)
-        ]
-        return sorted(found, key=lambda conversation: conversation.latest.timestamp, reverse=True)
+        found = sorted(
+            (
+                ((kept.place, number), Conversation(uid, kept.preview))
+                for number, (uid, kept) in enumerate(self._conversations.items())
+                if kept.conf_uid == well_formed(conf_uid)
+            ),
+            key=lambda one: one[0],
+            reverse=True,
+        )
+        if before is not None:
+            self._find(conf_uid, before)
+            [last] = [place for place, one in found if one.uid == well_formed(before)]
+            found = [(place, one) for place, one in found if place < last]
+        return [conversation for _, conversation in found[:limit]]
 
-    async def messages(self, conf_uid: ConfUid, uid: HistoryUid) -> Sequence[StoredMessage]:
+    async def messages(
+        self, conf_uid: ConfUid, uid: HistoryUid, *, limit: int = READ, size: int = READ_BYTES
+    ) -> Sequence[StoredMessage]:
         """See `History.messages`."""
         await trio.lowlevel.checkpoint()
-        return list(self._find(conf_uid, uid).messages)
+        return newest_that_fit(self._find(conf_uid, uid).messages[: -limit - 1 : -1], size)
 
     async def delete(self, conf_uid: ConfUid, uid: HistoryUid) -> None:
         """See `History.delete`."""

@@ -1,56 +1,151 @@
-"""The four things that `History` promises, as SQL. They run in the history's thread."""
+"""What `History` promises, as SQL. It runs in the history's threads."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import attrs
 
 from ..errors import NoSuchHistory
-from .store import ConfUid, Conversation, HistoryUid, StoredMessage, well_formed
+from .store import (
+    LISTED,
+    PREVIEW,
+    READ,
+    READ_BYTES,
+    ConfUid,
+    Conversation,
+    HistoryUid,
+    StoredMessage,
+    newest_that_fit,
+    place_in_the_past,
+    well_formed,
+)
 
 _INSERT = """
     INSERT INTO message (conversation, role, timestamp, content, name, avatar) VALUES (?, ?, ?, ?, ?, ?)
 """
 
-_CONVERSATIONS = """
-    SELECT conversation.uid, latest.role, latest.timestamp, latest.content, latest.name, latest.avatar
-    FROM conversation
-    JOIN message AS latest
-      ON latest.id = (SELECT max(id) FROM message WHERE message.conversation = conversation.id)
-    WHERE conversation.conf_uid = ?
-    ORDER BY latest.timestamp DESC, latest.id DESC
+_FIND = "SELECT id, conf_uid FROM conversation WHERE uid = ?"
+
+_LATEST = "SELECT timestamp FROM message WHERE conversation = ? ORDER BY id DESC LIMIT 1"
+
+# Each is one step down the index, so a list costs what it shows, however many conversations there are.
+_TO_THE_TOP = """
+    UPDATE conversation
+    SET place = 1 + max(0, (SELECT max(place) FROM conversation WHERE conf_uid = :conf_uid))
+    WHERE id = :id
 """
+
+_PAGE = """
+    SELECT conversation.uid, latest.id, latest.role, latest.timestamp, latest.name, latest.avatar
+    FROM conversation
+    CROSS JOIN message AS latest
+      ON latest.id = (SELECT max(id) FROM message WHERE message.conversation = conversation.id)
+    WHERE conversation.conf_uid = ? AND (conversation.place, conversation.id) < (?, ?)
+    ORDER BY conversation.place DESC, conversation.id DESC
+    LIMIT ?
+"""
+
+_PLACE = "SELECT place, id FROM conversation WHERE uid = ? AND conf_uid = ?"
 
 _MESSAGES = """
     SELECT role, timestamp, content, name, avatar
     FROM message
     WHERE conversation = (SELECT id FROM conversation WHERE uid = ? AND conf_uid = ?)
+    ORDER BY id DESC
+    LIMIT ?
+"""
+
+_OLDEST = """
+    SELECT id FROM message
+    WHERE conversation = (SELECT id FROM conversation WHERE uid = ? AND conf_uid = ?)
     ORDER BY id
+    LIMIT ?
 """
 
 
+class DamagedRow(sqlite3.DatabaseError):
+    """A value is of another kind than its column: SQLite itself did not notice the damage."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
+# SQLite's largest integer: above every place.
+_TOP = 2**63 - 1
+
+
 def append(
-    database: sqlite3.Connection, conf_uid: ConfUid, uid: HistoryUid, messages: Sequence[StoredMessage]
+    database: sqlite3.Connection,
+    conf_uid: ConfUid,
+    uid: HistoryUid,
+    messages: Sequence[StoredMessage],
+    *,
+    continues: bool = False,
 ) -> None:
     """See `History.append`. Runs inside a transaction."""
-    conversation = _find_or_begin(database, well_formed(conf_uid), well_formed(uid))
+    owner = well_formed(conf_uid)
+    conversation = _find(database, owner, well_formed(uid))
+    if conversation is None:
+        if continues:
+            raise _no_such_history()
+        conversation = _begin(database, owner, well_formed(uid), 0)
+    row = database.execute(_LATEST, (conversation,)).fetchone()
+    latest = _text(row[0]) if row else ""
+    for message in messages:
+        latest = max(latest, message.timestamp)
+        message = attrs.evolve(message.well_formed(), timestamp=latest)
+        database.execute(_INSERT, (conversation, *attrs.astuple(message)))
+    database.execute(_TO_THE_TOP, {"conf_uid": owner, "id": conversation})
+
+
+def adopt(
+    database: sqlite3.Connection, conf_uid: ConfUid, uid: HistoryUid, messages: Sequence[StoredMessage]
+) -> None:
+    """See `History.adopt`. Runs inside a transaction."""
+    conversation = _find(database, well_formed(conf_uid), well_formed(uid))
+    if conversation is None:
+        place = place_in_the_past(messages[-1].timestamp)
+        conversation = _begin(database, well_formed(conf_uid), well_formed(uid), place)
     database.executemany(
         _INSERT, [(conversation, *attrs.astuple(message.well_formed())) for message in messages]
     )
 
 
-def conversations(database: sqlite3.Connection, conf_uid: ConfUid) -> list[Conversation]:
+def conversations(
+    database: sqlite3.Connection, conf_uid: ConfUid, *, limit: int = LISTED, before: HistoryUid | None = None
+) -> list[Conversation]:
     """See `History.conversations`."""
-    rows = database.execute(_CONVERSATIONS, (well_formed(conf_uid),))
-    return [Conversation(HistoryUid(uid), StoredMessage(*latest)) for uid, *latest in rows]
+    below = (_TOP, _TOP)
+    if before is not None:
+        row = database.execute(_PLACE, (well_formed(before), well_formed(conf_uid))).fetchone()
+        if row is None:
+            raise _no_such_history()
+        below = row
+    rows = database.execute(_PAGE, (well_formed(conf_uid), *below, limit)).fetchall()
+    return [
+        Conversation(HistoryUid(_text(uid)), _message(role, timestamp, _preview(database, id), name, avatar))
+        for uid, id, role, timestamp, name, avatar in rows
+    ]
 
 
-def messages(database: sqlite3.Connection, conf_uid: ConfUid, uid: HistoryUid) -> list[StoredMessage]:
+def messages(
+    database: sqlite3.Connection,
+    conf_uid: ConfUid,
+    uid: HistoryUid,
+    *,
+    limit: int = READ,
+    size: int = READ_BYTES,
+) -> list[StoredMessage]:
     """See `History.messages`."""
-    rows = database.execute(_MESSAGES, (well_formed(uid), well_formed(conf_uid)))
-    found = [StoredMessage(*row) for row in rows]
+
+    def newest_first() -> Iterator[StoredMessage]:
+        # Row by row: what no longer fits is not read from the disk either.
+        for row in database.execute(_MESSAGES, (well_formed(uid), well_formed(conf_uid), limit)):
+            yield _message(*row)
+
+    found = newest_that_fit(newest_first(), size)
     if not found:
         raise _no_such_history()
     return found
@@ -65,16 +160,63 @@ def delete(database: sqlite3.Connection, conf_uid: ConfUid, uid: HistoryUid) -> 
         raise _no_such_history()
 
 
-def _find_or_begin(database: sqlite3.Connection, conf_uid: str, uid: str) -> int:
-    row = database.execute("SELECT id, conf_uid FROM conversation WHERE uid = ?", (uid,)).fetchone()
+def delete_oldest(database: sqlite3.Connection, conf_uid: ConfUid, uid: HistoryUid, limit: int) -> int:
+    """Delete up to ``limit`` messages from the beginning of a conversation; how many there were.
+
+    Runs outside a transaction, as one of its own.
+    """
+    rows = database.execute(_OLDEST, (well_formed(uid), well_formed(conf_uid), limit)).fetchall()
+    if rows:
+        (first,), (last,) = rows[0], rows[-1]
+        database.execute(
+            "DELETE FROM message WHERE id BETWEEN ? AND ? AND conversation = "
+            "(SELECT id FROM conversation WHERE uid = ? AND conf_uid = ?)",
+            (first, last, well_formed(uid), well_formed(conf_uid)),
+        )
+    return len(rows)
+
+
+def _find(database: sqlite3.Connection, conf_uid: str, uid: str) -> int | None:
+    row = database.execute(_FIND, (uid,)).fetchone()
     if row is None:
-        begun = database.execute("INSERT INTO conversation (conf_uid, uid) VALUES (?, ?)", (conf_uid, uid))
-        assert begun.lastrowid is not None
-        return begun.lastrowid
+        return None
     conversation, owner = row
     if owner != conf_uid:
         raise _no_such_history()
     return int(conversation)
+
+
+def _begin(database: sqlite3.Connection, conf_uid: str, uid: str, place: int) -> int:
+    begun = database.execute(
+        "INSERT INTO conversation (conf_uid, uid, place) VALUES (?, ?, ?)", (conf_uid, uid, place)
+    )
+    assert begun.lastrowid is not None
+    return begun.lastrowid
+
+
+def _preview(database: sqlite3.Connection, message: int) -> str:
+    """The beginning of a message; the rest of a long one is not even read."""
+    with database.blobopen("message", "content", message, readonly=True) as content:
+        return content.read(4 * PREVIEW).decode("utf-8", "ignore")[:PREVIEW]
+
+
+def _message(role: Any, timestamp: Any, content: Any, name: Any, avatar: Any) -> StoredMessage:
+    # In a damaged file a column may hold anything.
+    if role not in ("human", "ai"):
+        raise DamagedRow
+    return StoredMessage(
+        role,
+        _text(timestamp),
+        _text(content),
+        None if name is None else _text(name),
+        None if avatar is None else _text(avatar),
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise DamagedRow
+    return value
 
 
 def _no_such_history() -> NoSuchHistory:

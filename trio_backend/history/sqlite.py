@@ -1,10 +1,10 @@
-"""Conversations in one SQLite file: all requests that wait are written and synced in one commit."""
+"""Conversations in one SQLite file: all writes that wait share a commit, and readers do not wait for it."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -12,10 +12,12 @@ from typing import TypeVar
 import attrs
 import trio
 
+from ..errors import HistoryError
 from . import queries
 from .commit import Request, run_group
-from .database import history_error, open_database
-from .store import ConfUid, Conversation, HistoryUid, StoredMessage
+from .database import FAILURES, history_error, is_full, open_database, open_reader, set_busy_timeout
+from .reserve import Reserve
+from .store import LISTED, READ, READ_BYTES, ConfUid, Conversation, HistoryUid, StoredMessage
 
 T = TypeVar("T")
 
@@ -23,8 +25,10 @@ T = TypeVar("T")
 # client of a busy server at once. It bounds how long a group keeps the next one waiting (a few ms).
 CAPACITY = 256
 
-# Seconds; with a full group ahead that waits as long, a caller still gets its answer within 5 s.
-BUSY_TIMEOUT = 2.0
+# How long another program may hold the file before those who store are told; seconds. They try again.
+BUSY_TIMEOUT = 0.25
+# The same when the file is opened, where nobody would try again.
+OPEN_TIMEOUT = 2.0
 
 
 @attrs.frozen
@@ -39,70 +43,99 @@ class HistoryStatistics:
 
 @attrs.define(eq=False)
 class SqliteHistory:
-    """A `History` in a file. All its SQL runs in one thread at a time.
+    """A `History` in a file. One thread at a time writes, and another one reads beside it.
 
     A caller that is cancelled leaves at once; what it asked for is withdrawn if it has not begun.
     Raises `trio.ClosedResourceError` once the block that opened it was left.
     """
 
     _path: Path
-    _queue: trio.MemorySendChannel[Request[object]]
-    # Of one: no two calls are in SQLite at once.
-    _thread: trio.CapacityLimiter
+    _writes: trio.MemorySendChannel[Request[object]]
+    _reads: trio.MemorySendChannel[Request[object]]
+    _reserve: Reserve
     _requests: int = attrs.field(default=0, init=False)
     _commits: int = attrs.field(default=0, init=False)
     _largest_group: int = attrs.field(default=0, init=False)
 
-    async def append(self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage) -> None:
+    async def append(
+        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+    ) -> None:
         """See `History.append`."""
         if not messages:
             await trio.lowlevel.checkpoint()
             return
-        work = partial(queries.append, conf_uid=conf_uid, uid=uid, messages=messages)
-        await self._ask(work, writes=True)
+        work = partial(queries.append, conf_uid=conf_uid, uid=uid, messages=messages, continues=continues)
+        await self._ask(Request(work, "write"))
 
-    async def conversations(self, conf_uid: ConfUid) -> Sequence[Conversation]:
+    async def adopt(self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage) -> None:
+        """See `History.adopt`."""
+        if not messages:
+            await trio.lowlevel.checkpoint()
+            return
+        work = partial(queries.adopt, conf_uid=conf_uid, uid=uid, messages=messages)
+        await self._ask(Request(work, "write"))
+
+    async def conversations(
+        self, conf_uid: ConfUid, *, limit: int = LISTED, before: HistoryUid | None = None
+    ) -> Sequence[Conversation]:
         """See `History.conversations`."""
-        return await self._ask(partial(queries.conversations, conf_uid=conf_uid), writes=False)
+        work = partial(queries.conversations, conf_uid=conf_uid, limit=limit, before=before)
+        return await self._ask(Request(work, "read"))
 
-    async def messages(self, conf_uid: ConfUid, uid: HistoryUid) -> Sequence[StoredMessage]:
+    async def messages(
+        self, conf_uid: ConfUid, uid: HistoryUid, *, limit: int = READ, size: int = READ_BYTES
+    ) -> Sequence[StoredMessage]:
         """See `History.messages`."""
-        return await self._ask(partial(queries.messages, conf_uid=conf_uid, uid=uid), writes=False)
+        work = partial(queries.messages, conf_uid=conf_uid, uid=uid, limit=limit, size=size)
+        return await self._ask(Request(work, "read"))
 
     async def delete(self, conf_uid: ConfUid, uid: HistoryUid) -> None:
         """See `History.delete`."""
-        await self._ask(partial(queries.delete, conf_uid=conf_uid, uid=uid), writes=True)
+        try:
+            await self._ask(Request(partial(queries.delete, conf_uid=conf_uid, uid=uid), "write"))
+        except HistoryError as error:
+            if not is_full(error.__cause__):
+                raise
+            await self._ask(Request(partial(self._reserve.delete, conf_uid=conf_uid, uid=uid), "alone"))
 
     def statistics(self) -> HistoryStatistics:
         """What it has done, and what it still has to do."""
-        queue = self._queue.statistics()
-        waiting = queue.current_buffer_used + queue.tasks_waiting_send
+        waiting = 0
+        for queue in (self._writes.statistics(), self._reads.statistics()):
+            waiting += queue.current_buffer_used + queue.tasks_waiting_send
         return HistoryStatistics(self._requests, self._commits, self._largest_group, waiting)
 
-    async def _ask(self, work: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
-        request = Request(work, writes)
-        await self._queue.send(request)
+    async def _ask(self, request: Request[T]) -> T:
+        await (self._reads if request.kind == "read" else self._writes).send(request)
         result = await request.wait()
-        if isinstance(request.error, sqlite3.Error):
+        if isinstance(request.error, FAILURES):
             raise history_error(request.error, self._path) from request.error
         if request.error is not None:
             raise request.error
         return result
 
     async def _serve(
-        self, database: sqlite3.Connection, queue: trio.MemoryReceiveChannel[Request[object]]
+        self,
+        database: sqlite3.Connection,
+        queue: trio.MemoryReceiveChannel[Request[object]],
+        *,
+        most: int,
     ) -> None:
-        """Carry requests to the thread, group after group, until the queue is closed and empty."""
+        """Carry requests to a thread, at most ``most`` together, until the queue is closed and empty."""
+        # Of one: no two calls are in one connection at once.
+        thread = trio.CapacityLimiter(1)
         # Leaving the block closes the queue, on a cancel too; what was accepted until then is still done.
         with trio.CancelScope(shield=True), queue:
             async for first in queue:
-                await self._run(database, _take(first, queue))
+                await self._run(database, _take(first, queue, most), thread)
                 # While nobody asks, the last answer, a long list perhaps, is not kept for nobody.
                 del first
 
-    async def _run(self, database: sqlite3.Connection, group: Sequence[Request[object]]) -> None:
+    async def _run(
+        self, database: sqlite3.Connection, group: Sequence[Request[object]], thread: trio.CapacityLimiter
+    ) -> None:
         if group:
-            self._commits += await trio.to_thread.run_sync(run_group, database, group, limiter=self._thread)
+            self._commits += await trio.to_thread.run_sync(run_group, database, group, limiter=thread)
             self._requests += len(group)
             self._largest_group = max(self._largest_group, len(group))
         for request in group:
@@ -111,33 +144,63 @@ class SqliteHistory:
 
 @asynccontextmanager
 async def open_sqlite_history(
-    path: Path, *, busy_timeout: float = BUSY_TIMEOUT
+    path: Path, *, busy_timeout: float = BUSY_TIMEOUT, open_timeout: float = OPEN_TIMEOUT
 ) -> AsyncIterator[SqliteHistory]:
     """The history in the file ``path``, made with its directory if it is missing.
 
     ``busy_timeout`` is how many seconds another program may hold the file locked before callers get a
-    `HistoryError`; when `CAPACITY` requests wait, callers wait too. Leaving the block finishes what was
-    accepted, a cancel included, and folds the write-ahead log into the file. Raises `HistoryError` if
-    the file cannot be used.
+    `HistoryError`, and ``open_timeout`` how many before the file counts as unusable; when `CAPACITY` requests
+    wait, callers wait too. Leaving the block finishes what was accepted, a cancel included, and folds the
+    write-ahead log into the file. Raises `HistoryError` if the file cannot be used.
     """
+    reserve = Reserve.beside(path)
+    # One at a time, as they are used: opening and closing are for the whole file.
     thread = trio.CapacityLimiter(1)
-    database = await trio.to_thread.run_sync(open_database, path, busy_timeout, limiter=thread)
+    open_both = partial(_open, path, busy_timeout, open_timeout, reserve)
+    writer, reader = await trio.to_thread.run_sync(open_both, limiter=thread)
     try:
-        send, receive = trio.open_memory_channel[Request[object]](CAPACITY)
-        history = SqliteHistory(path, send, thread)
-        async with trio.open_nursery() as nursery, send:
-            nursery.start_soon(history._serve, database, receive, name="history")
+        to_writer, writes = trio.open_memory_channel[Request[object]](CAPACITY)
+        to_reader, reads = trio.open_memory_channel[Request[object]](CAPACITY)
+        history = SqliteHistory(path, to_writer, to_reader, reserve)
+        async with trio.open_nursery() as nursery, to_writer, to_reader:
+            nursery.start_soon(partial(history._serve, writer, writes, most=CAPACITY), name="history/writer")
+            # One by one: each reader has the answer as soon as it is there.
+            nursery.start_soon(partial(history._serve, reader, reads, most=1), name="history/reader")
             yield history
     finally:
         with trio.CancelScope(shield=True):
-            # The last one to close checkpoints; what cannot be written back stays in the log, for the next.
-            await trio.to_thread.run_sync(database.close, limiter=thread)
+            await trio.to_thread.run_sync(_close, writer, reader, reserve, limiter=thread)
 
 
-def _take(first: Request[object], queue: trio.MemoryReceiveChannel[Request[object]]) -> list[Request[object]]:
-    """``first`` and all that wait behind it, without those whose callers have left."""
+def _open(
+    path: Path, busy_timeout: float, open_timeout: float, reserve: Reserve
+) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    """The connection that writes and the one that reads."""
+    with ExitStack() as on_error:
+        writer = open_database(path, open_timeout)
+        on_error.callback(writer.close)
+        reader = open_reader(path, busy_timeout)
+        on_error.callback(reader.close)
+        set_busy_timeout(writer, busy_timeout)
+        reserve.make()
+        on_error.pop_all()
+    return writer, reader
+
+
+def _close(writer: sqlite3.Connection, reader: sqlite3.Connection, reserve: Reserve) -> None:
+    # Its room may be what the last checkpoint needs.
+    reserve.give_back()
+    reader.close()
+    # The last one to close checkpoints; what cannot be written back stays in the log, for the next.
+    writer.close()
+
+
+def _take(
+    first: Request[object], queue: trio.MemoryReceiveChannel[Request[object]], most: int
+) -> list[Request[object]]:
+    """``first`` and those that wait behind it, ``most`` in all, without those whose callers have left."""
     group = [first]
     with suppress(trio.WouldBlock, trio.EndOfChannel):
-        while len(group) < CAPACITY:
+        while len(group) < most:
             group.append(queue.receive_nowait())
     return [request for request in group if request.wanted]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Literal, NewType, Protocol
 
@@ -10,6 +10,43 @@ import attrs
 
 ConfUid = NewType("ConfUid", str)
 HistoryUid = NewType("HistoryUid", str)
+
+# What is read at once if nobody says otherwise: the defaults of the bounds in `SystemConfig`.
+LISTED = 200  # conversations
+READ = 1_000  # messages
+READ_BYTES = 1024 * 1024  # of their texts, in UTF-8
+
+# Characters of a message that the list shows: a line of it is displayed.
+PREVIEW = 1_000
+
+_MILLENNIA = 10**15  # milliseconds; later than any year that a timestamp can name
+
+
+def place_in_the_past(timestamp: str) -> int:
+    """Where a conversation that was imported stands in the list: by its time, below all that was said here.
+
+    What was said here has places from 1 on, which only grow.
+    """
+    return int(datetime.fromisoformat(timestamp).timestamp() * 1000) - _MILLENNIA
+
+
+def newest_that_fit(messages: Iterable[StoredMessage], size: int) -> list[StoredMessage]:
+    """Of ``messages``, newest first, those whose texts fit into ``size`` bytes of UTF-8; oldest first.
+
+    There is always one; if it alone is too long, it is cut.
+    """
+    found: list[StoredMessage] = []
+    left = size
+    for message in messages:
+        length = len(message.content) if message.content.isascii() else len(message.content.encode())
+        if length > left:
+            if not found:
+                cut = message.content.encode()[:size].decode("utf-8", "ignore")
+                found.append(attrs.evolve(message, content=cut))
+            break
+        left -= length
+        found.append(message)
+    return found[::-1]
 
 
 def utc_timestamp(moment: datetime) -> str:
@@ -47,7 +84,7 @@ class StoredMessage:
 
 @attrs.frozen
 class Conversation:
-    """A conversation with at least one message, and its latest one."""
+    """A conversation with at least one message, and its latest one, whose text is cut to `PREVIEW`."""
 
     uid: HistoryUid
     latest: StoredMessage
@@ -60,23 +97,49 @@ class History(Protocol):
     `well_formed`. Everything here raises `HistoryError` if the store itself fails.
     """
 
-    async def append(self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage) -> None:
+    async def append(
+        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+    ) -> None:
         """Add messages, in order, all or none; a conversation begins with its first one.
+
+        With ``continues`` it must have begun: what was deleted does not come back. A timestamp that is
+        earlier than that of the message before it, as after a clock was set back, becomes the same.
 
         When this returns they are on disk. If it is cancelled they may or may not be stored; one message
         of a call is never stored without the others. Raises `NoSuchHistory` if ``uid`` belongs to another
-        character. Without messages it does nothing.
+        character, or is not there to be continued. Without messages it does nothing.
         """
         ...
 
-    async def conversations(self, conf_uid: ConfUid) -> Sequence[Conversation]:
-        """All of this character's, the one whose latest message is newest first."""
+    async def adopt(self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage) -> None:
+        """Add a conversation of the past as it is, all or nothing; see `append`.
+
+        In the list it stands where its time puts it, below all that `append` has stored.
+        """
         ...
 
-    async def messages(self, conf_uid: ConfUid, uid: HistoryUid) -> Sequence[StoredMessage]:
-        """A conversation's messages, oldest first. Raises `NoSuchHistory`."""
+    async def conversations(
+        self, conf_uid: ConfUid, *, limit: int = LISTED, before: HistoryUid | None = None
+    ) -> Sequence[Conversation]:
+        """This character's newest ``limit``, or those that follow ``before``: the last stored to is first.
+
+        Their order is that of storing, whatever the clock said. Raises `NoSuchHistory` if there is no
+        ``before``.
+        """
+        ...
+
+    async def messages(
+        self, conf_uid: ConfUid, uid: HistoryUid, *, limit: int = READ, size: int = READ_BYTES
+    ) -> Sequence[StoredMessage]:
+        """A conversation's newest messages, oldest first: ``limit``, as far as they fit into ``size`` bytes.
+
+        One that alone does not fit is cut. Raises `NoSuchHistory`.
+        """
         ...
 
     async def delete(self, conf_uid: ConfUid, uid: HistoryUid) -> None:
-        """Remove a conversation for good. Raises `NoSuchHistory`."""
+        """Remove a conversation for good. Raises `NoSuchHistory`.
+
+        Where a disk is full, a file may spend a reserve on this.
+        """
         ...
