@@ -19,6 +19,7 @@ from .engines.base import Tts
 from .engines.leases import Leases
 from .engines.settings import Surroundings
 from .errors import ConfigError, EngineError, first_leaf
+from .history.backlog import open_backlog
 from .history.store import History
 from .identity import new_id
 from .rooms import OpenWire, Rooms, open_in_memory, open_rooms, open_upstream
@@ -131,12 +132,15 @@ async def open_backend(premises: Premises) -> AsyncIterator[Backend]:
 
     Give turns time with `Backend.drain` before leaving.
     """
-    async with trio.open_nursery() as nursery:
+    async with (
+        open_backlog(premises.history, premises.system.history_backlog) as history,
+        trio.open_nursery() as nursery,
+    ):
         leases = Leases(nursery)
         house = House(
             premises.system,
             premises.cast,
-            premises.history,
+            history,
             partial(open_character, leases=leases, surroundings=premises.surroundings),
             premises.backgrounds,
             observer=premises.observer,

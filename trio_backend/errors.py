@@ -7,6 +7,7 @@ TrioBackendError
 │   └── SettingsError  a setting of an engine is wrong; says which, and what is allowed
 ├── EngineError        a model or a voice could not do its job; says what to do
 ├── HistoryError       conversations cannot be stored or read; says which file, and what to do
+│   └── NotStoredYet   they cannot be stored now; they are kept, and stored later
 ├── NoSuchHistory      this character has no conversation of that name
 ├── QuotaExceeded      what a client sent, or what all have sent, takes more memory than it may
 ├── NoConnection       no server can be reached at an address; says why, and what to do
@@ -66,6 +67,10 @@ class EngineError(TrioBackendError):
 
 class HistoryError(TrioBackendError):
     """Conversations cannot be stored or read. The text names the file and says what to do about it."""
+
+
+class NotStoredYet(HistoryError):
+    """Conversations cannot be stored now. What was said is kept, and stored as soon as that is possible."""
 
 
 class NoSuchHistory(TrioBackendError):

@@ -18,6 +18,7 @@ from trio_backend.errors import HistoryError
 from trio_backend.history import layout
 from trio_backend.history.database import open_database
 from trio_backend.history.sqlite import open_sqlite_history
+from trio_backend.history.store import HistoryUid
 
 
 @pytest.fixture
@@ -188,3 +189,23 @@ async def test_a_migration_that_fails_half_way_leaves_the_old_file(
 
     async with open_sqlite_history(path) as history:
         assert [human()] == await history.messages(MAO, FIRST)
+
+
+async def test_a_file_of_version_0_1_opens_with_all_it_holds(path: Path) -> None:
+    """A file that the released program wrote: its list stands as it stood, and goes on from there."""
+    path.parent.mkdir()
+    path.write_bytes(Path(__file__).with_name("version_1.sqlite3").read_bytes())
+
+    async with open_sqlite_history(path) as history:
+        listed = await history.conversations(MAO)
+        assert [one.uid for one in listed] == ["first", "second", "old"]
+        assert [one.content for one in await history.messages(MAO, HistoryUid("first"))] == [
+            "Hello, 小猫!",
+            "Hi!",
+            "Still there?",
+        ]
+        await history.append(MAO, HistoryUid("second"), human(), continues=True)
+        assert [one.uid for one in await history.conversations(MAO)] == ["second", "first", "old"]
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)

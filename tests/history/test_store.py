@@ -69,7 +69,7 @@ async def test_a_clock_that_is_set_back_changes_no_order(history: History) -> No
 
     seconds = [message.timestamp for message in await history.messages(MAO, FIRST)]
     assert [human(second=second).timestamp for second in (100, 100, 100, 101)] == seconds
-    assert [SECOND, FIRST] == [conversation.uid for conversation in await history.conversations(MAO)]
+    assert [conversation.uid for conversation in await history.conversations(MAO)] == [SECOND, FIRST]
 
 
 async def test_what_must_continue_does_not_begin(history: History) -> None:
@@ -93,7 +93,7 @@ async def test_the_list_comes_in_pages(history: History) -> None:
     while pages[-1]:
         pages.append(await history.conversations(MAO, limit=3, before=pages[-1][-1].uid))
 
-    assert [["6", "5", "4"], ["3", "2", "1"], ["0"], []] == [[one.uid for one in page] for page in pages]
+    assert [[one.uid for one in page] for page in pages] == [["6", "5", "4"], ["3", "2", "1"], ["0"], []]
     assert pages[0][0].latest.content == "6" * PREVIEW
     with pytest.raises(NoSuchHistory):
         await history.conversations(MAO, before=HistoryUid("never was"))
@@ -117,9 +117,9 @@ async def test_an_import_stands_below_what_was_said_here(history: History) -> No
     for number in (5, 7, 6):
         await history.adopt(MAO, HistoryUid(f"{number}"), human(second=number), ai(second=number))
 
-    assert [FIRST, "7", "6", "5"] == [one.uid for one in await history.conversations(MAO)]
+    assert [one.uid for one in await history.conversations(MAO)] == [FIRST, "7", "6", "5"]
     await history.append(MAO, HistoryUid("5"), human(second=8), continues=True)
-    assert ["5", FIRST, "7", "6"] == [one.uid for one in await history.conversations(MAO)]
+    assert [one.uid for one in await history.conversations(MAO)] == ["5", FIRST, "7", "6"]
 
 
 async def test_a_character_sees_only_its_own(history: History) -> None:

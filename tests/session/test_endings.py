@@ -129,9 +129,11 @@ async def test_sentences_leave_in_order_however_long_their_synthesis_takes(
 class SlowHistory(MemoryHistory):
     """A disk that has written long before it says so."""
 
-    async def append(self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage) -> None:
+    async def append(
+        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+    ) -> None:
         """Store at once, and answer a second later."""
-        await super().append(conf_uid, uid, *messages)
+        await super().append(conf_uid, uid, *messages, continues=continues)
         await trio.sleep(1)
 
 

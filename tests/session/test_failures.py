@@ -137,7 +137,7 @@ async def test_a_bug_ends_one_session_and_no_other(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(MemoryHistory, "conversations", lambda _self, conf_uid: broken(conf_uid))
+        patch.setattr(MemoryHistory, "conversations", lambda _self, conf_uid, **_: broken(conf_uid))
         await victim.say("fetch-history-list")
         assert await victim.closed() == 1011
     assert shown(await other.turn("Hello?")) == ["Hello?"]

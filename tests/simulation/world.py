@@ -14,7 +14,15 @@ import trio
 
 from trio_backend.errors import HistoryError
 from trio_backend.history.memory import MemoryHistory
-from trio_backend.history.store import ConfUid, Conversation, HistoryUid, StoredMessage
+from trio_backend.history.store import (
+    LISTED,
+    READ,
+    READ_BYTES,
+    ConfUid,
+    Conversation,
+    HistoryUid,
+    StoredMessage,
+)
 
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -117,20 +125,26 @@ class Store(MemoryHistory):
         if chances.store_fails and self.world.chance(chances.store_fails):
             raise HistoryError("the simulated disk refuses")
 
-    async def append(self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage) -> None:
+    async def append(
+        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+    ) -> None:
         """See `History.append`."""
         await self._trouble()
-        await super().append(conf_uid, uid, *messages)
+        await super().append(conf_uid, uid, *messages, continues=continues)
 
-    async def conversations(self, conf_uid: ConfUid) -> Sequence[Conversation]:
+    async def conversations(
+        self, conf_uid: ConfUid, *, limit: int = LISTED, before: HistoryUid | None = None
+    ) -> Sequence[Conversation]:
         """See `History.conversations`."""
         await self._trouble()
-        return await super().conversations(conf_uid)
+        return await super().conversations(conf_uid, limit=limit, before=before)
 
-    async def messages(self, conf_uid: ConfUid, uid: HistoryUid) -> Sequence[StoredMessage]:
+    async def messages(
+        self, conf_uid: ConfUid, uid: HistoryUid, *, limit: int = READ, size: int = READ_BYTES
+    ) -> Sequence[StoredMessage]:
         """See `History.messages`."""
         await self._trouble()
-        return await super().messages(conf_uid, uid)
+        return await super().messages(conf_uid, uid, limit=limit, size=size)
 
     async def delete(self, conf_uid: ConfUid, uid: HistoryUid) -> None:
         """See `History.delete`."""

@@ -104,6 +104,12 @@ class SystemConfig:
     max_message_size: int = bound(
         8 * MIB, Within(1_024, 1_024 * MIB, "bytes"), "one message of a client", when_full="close 1009"
     )
+    max_text: int = bound(
+        100_000,
+        Within(100, 10_000_000, "characters"),
+        "one typed text, and what was heard of a reply",
+        when_full="`error` text-too-long; cut what was heard",
+    )
     max_memory_per_client: int = bound(
         32 * MIB,
         Within(1_024, 1_024 * MIB, "bytes"),
@@ -259,4 +265,28 @@ class SystemConfig:
         Within(100, 10_000_000, "tokens"),
         "the conversation that the model reads",
         when_full="forget the oldest messages",
+    )
+    history_list: int = bound(
+        200,
+        Within(1, 1_000, "conversations"),
+        "conversations in one list",
+        when_full="list the newest; `before` asks for more",
+    )
+    history_messages: int = bound(
+        1_000,
+        Within(1, 10_000, "messages"),
+        "messages of a conversation that is opened",
+        when_full="send the newest",
+    )
+    history_size: int = bound(
+        MIB,
+        Within(1_024, 64 * MIB, "bytes"),
+        "their texts together",
+        when_full="send the newest",
+    )
+    history_backlog: int = bound(
+        16 * MIB,
+        Within(1_024, 1_024 * MIB, "bytes"),
+        "texts that wait while the history file is locked or its disk is full",
+        when_full="`error` history-error; it is lost",
     )

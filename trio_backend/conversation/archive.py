@@ -29,8 +29,10 @@ async def tend_conversations(message: AboutConversations, dialogue: Dialogue, au
     """Do what ``message`` asks of the conversations with the present character, and answer it."""
     try:
         match message:
-            case FetchHistoryList():
-                conversations = await dialogue.record.conversations()
+            case FetchHistoryList(before):
+                conversations = await dialogue.record.conversations(
+                    None if before is None else HistoryUid(before)
+                )
                 await audience.tell(HistoryList([_entry(conversation) for conversation in conversations]))
             case FetchAndSetHistory(uid):
                 messages = await dialogue.resume(HistoryUid(uid))

@@ -8,10 +8,11 @@ import attrs
 
 from ..config.system import SystemConfig
 from ..engines.base import Message
-from ..history.store import ConfUid, History, HistoryUid, StoredMessage
+from ..history.backlog import Backlog
+from ..history.store import ConfUid, HistoryUid, StoredMessage
 from ..protocol import Control, ForceNewMessage
 from .memory import Memory
-from .record import Record
+from .record import Pages, Record
 from .scene import Scene
 from .turn import Ask, Audience, Turn, TurnLimits
 from .wake_word import WakeWord
@@ -25,7 +26,6 @@ class Dialogue:
     conversation that is not its own.
     """
 
-    _history: History
     _audience: Audience
     _limits: TurnLimits
     memory: Memory
@@ -37,11 +37,12 @@ class Dialogue:
     """A turn that was ended by somebody's voice; how much of it was heard is not known yet."""
 
     @classmethod
-    def begin(cls, conf_uid: str, *, history: History, audience: Audience, system: SystemConfig) -> Dialogue:
+    def begin(cls, conf_uid: str, *, history: Backlog, audience: Audience, system: SystemConfig) -> Dialogue:
         """A new conversation with the character ``conf_uid``."""
         limits = TurnLimits(system.synthesis_ahead, system.turn_deadline, system.playback_grace)
-        record = Record(history, ConfUid(conf_uid))
-        return cls(history, audience, limits, Memory(system.memory_budget), record)
+        pages = Pages(system.history_list, system.history_messages, system.history_size)
+        record = Record(history, ConfUid(conf_uid), pages)
+        return cls(audience, limits, Memory(system.memory_budget), record)
 
     @property
     def speaking(self) -> bool:
@@ -102,7 +103,7 @@ class Dialogue:
     async def meet(self, conf_uid: str) -> None:
         """Turn to another character, with a new conversation."""
         await self.end_turn("another character")
-        self.record = Record(self._history, ConfUid(conf_uid))
+        self.record = self.record.of(ConfUid(conf_uid))
         self.memory.recall(())
 
     async def begin_new(self) -> HistoryUid:
@@ -118,7 +119,7 @@ class Dialogue:
         """
         messages = await self.record.messages(uid)
         await self.end_turn("another conversation")
-        self.record.uid = uid
+        self.record.go_on(uid)
         self.memory.recall(_remembered(messages))
         return messages
 

@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import attrs
-import trio
 
-from ..errors import HistoryError
-from ..history.store import ConfUid, Conversation, History, HistoryUid, StoredMessage
+from ..errors import HistoryError, NoSuchHistory, NotStoredYet
+from ..history.backlog import Backlog
+from ..history.store import LISTED, READ, READ_BYTES, ConfUid, Conversation, HistoryUid, StoredMessage
 from ..identity import new_id, now
-
-# Messages that have begun to be stored are stored, even if their turn is cut meanwhile: the store answers
-# in milliseconds. This is how long we believe in a disk that does not.
-STORE_TIMEOUT = 5.0
 
 
 def new_history_uid() -> HistoryUid:
@@ -22,39 +18,83 @@ def new_history_uid() -> HistoryUid:
     return HistoryUid(f"{now():%Y-%m-%d_%H-%M-%S}_{new_id().hex}")
 
 
+@attrs.frozen
+class Pages:
+    """How much is read at once: ``listed`` conversations; ``read`` messages of ``read_bytes`` in all."""
+
+    listed: int = LISTED
+    read: int = READ
+    read_bytes: int = READ_BYTES
+
+
 @attrs.define(eq=False)
 class Record:
     """The conversation with one character that is being written; its first message begins it on disk."""
 
-    _history: History
+    _history: Backlog
     conf_uid: ConfUid
-    uid: HistoryUid = attrs.field(factory=new_history_uid)
+    _pages: Pages = attrs.field(factory=Pages)
+    uid: HistoryUid = attrs.field(factory=new_history_uid, init=False)
+    _begun: bool = attrs.field(default=False, init=False)
+    """Whether anything of it was handed to the store: then it must be there, or somebody deleted it."""
+    _delayed: bool = attrs.field(default=False, init=False)
+    """Whether it was said that the store cannot take it now."""
+
+    def of(self, conf_uid: ConfUid) -> Record:
+        """A new conversation with another character."""
+        return Record(self._history, conf_uid, self._pages)
 
     def begin_new(self) -> HistoryUid:
         """Leave this conversation for a new one."""
-        self.uid = new_history_uid()
+        self.uid, self._begun = new_history_uid(), False
         return self.uid
 
-    async def add(self, *messages: StoredMessage) -> None:
-        """Store messages in the order given; they are on disk when this returns.
+    def go_on(self, uid: HistoryUid) -> None:
+        """Leave this conversation for ``uid``, which is on disk."""
+        self.uid, self._begun = uid, True
 
-        A cancel does not stop it half way. Raises `HistoryError` if they could not be stored.
+    async def add(self, *messages: StoredMessage) -> None:
+        """Store messages in the order given; when this returns they are on disk.
+
+        They are this object's as soon as it is called: a cancel takes nothing back, and nobody need give
+        them again. Without messages it waits for those given before. Raises `NotStoredYet` if they are
+        stored later, once until that is over; another `HistoryError` if they are lost; `NoSuchHistory` if
+        somebody has deleted the conversation. Then a new one has begun, with what the user says here; a
+        reply to what was deleted is gone with it.
         """
         try:
-            with trio.fail_after(STORE_TIMEOUT, shield=True):
-                await self._history.append(self.conf_uid, self.uid, *messages)
-        except trio.TooSlowError as error:
-            raise HistoryError(
-                f"the disk took nothing for {STORE_TIMEOUT:.0f} s: this part of the conversation may be lost"
-            ) from error
+            await self._hand_over(messages)
+        except NoSuchHistory:
+            self.begin_new()
+            if messages and messages[0].role == "human":
+                await self._hand_over(messages)
+            raise NoSuchHistory("this conversation was deleted elsewhere: a new one has begun") from None
+
+    async def _hand_over(self, messages: Sequence[StoredMessage]) -> None:
+        continues, self._begun = self._begun, self._begun or bool(messages)
+        try:
+            await self._history.keep(self.conf_uid, self.uid, *messages, continues=continues)
+        except NotStoredYet:
+            delayed, self._delayed = self._delayed, True
+            if not delayed:
+                raise
+        except HistoryError:
+            self._begun = continues
+            raise
+        else:
+            self._delayed = False
 
     async def messages(self, uid: HistoryUid) -> Sequence[StoredMessage]:
-        """The messages of conversation ``uid``, oldest first. Raises `NoSuchHistory`."""
-        return await self._history.messages(self.conf_uid, uid)
+        """The newest messages of conversation ``uid``, oldest first. Raises `NoSuchHistory`."""
+        pages = self._pages
+        return await self._history.messages(self.conf_uid, uid, limit=pages.read, size=pages.read_bytes)
 
-    async def conversations(self) -> Sequence[Conversation]:
-        """All conversations with this character, newest first."""
-        return await self._history.conversations(self.conf_uid)
+    async def conversations(self, before: HistoryUid | None = None) -> Sequence[Conversation]:
+        """The newest conversations with this character, newest first, or those that follow ``before``.
+
+        Raises `NoSuchHistory` if there is no ``before``.
+        """
+        return await self._history.conversations(self.conf_uid, limit=self._pages.listed, before=before)
 
     async def delete(self, uid: HistoryUid) -> None:
         """Delete a conversation for good. Raises `NoSuchHistory`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import attrs
@@ -11,7 +12,7 @@ from ..audio.encoding import encode_sound
 from ..audio.pcm import Pcm
 from ..concurrency import map_in_order
 from ..engines.base import Message, Prompt
-from ..errors import EngineError, HistoryError
+from ..errors import EngineError, HistoryError, NoSuchHistory
 from ..history.store import StoredMessage
 from ..protocol import (
     Audio,
@@ -21,6 +22,7 @@ from ..protocol import (
     Error,
     ForceNewMessage,
     FullText,
+    NewHistoryCreated,
     Outgoing,
     UserInputTranscription,
 )
@@ -265,17 +267,27 @@ class Turn:
         self.memory.say(thought)
         if shown:
             self._unsaved.append(stored("ai", shown, name=config.character_name, avatar=config.avatar))
-        if self._unsaved:
-            await self._store()
+        await self._store()
 
     async def _store(self) -> None:
+        """Store what is not stored yet. When this returns it is on disk, what a cancelled call began too."""
+        # From here on they are the record's, which stores them whatever becomes of this turn.
+        messages, self._unsaved = self._unsaved, []
         try:
-            await self.record.add(*self._unsaved)
+            await self.record.add(*messages)
+        except NoSuchHistory as error:
+            # What was deleted is not known any more, either.
+            self.memory.recall(_last_exchange(self.memory.so_far()))
+            await self.audience.tell(Error(str(error), "no-such-history"))
+            await self.audience.tell(NewHistoryCreated(self.record.uid))
         except HistoryError as error:
-            # What could not be stored is tried once more with the reply.
             await self.audience.tell(Error(str(error), "history-error"))
-        else:
-            self._unsaved.clear()
+
+
+def _last_exchange(messages: Sequence[Message]) -> Sequence[Message]:
+    """What the user said last, and what follows."""
+    said = [number for number, message in enumerate(messages) if message.role == "user"]
+    return messages[said[-1] :] if said else ()
 
 
 async def _encode(pcm: Pcm) -> tuple[bytes, tuple[float, ...]]:

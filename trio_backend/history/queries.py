@@ -125,7 +125,9 @@ def conversations(
         below = row
     rows = database.execute(_PAGE, (well_formed(conf_uid), *below, limit)).fetchall()
     return [
-        Conversation(HistoryUid(_text(uid)), _message(role, timestamp, _preview(database, id), name, avatar))
+        Conversation(
+            HistoryUid(_text(uid)), _message(role, timestamp, _preview(database, _number(id)), name, avatar)
+        )
         for uid, id, role, timestamp, name, avatar in rows
     ]
 
@@ -183,7 +185,7 @@ def _find(database: sqlite3.Connection, conf_uid: str, uid: str) -> int | None:
     conversation, owner = row
     if owner != conf_uid:
         raise _no_such_history()
-    return int(conversation)
+    return _number(conversation)
 
 
 def _begin(database: sqlite3.Connection, conf_uid: str, uid: str, place: int) -> int:
@@ -215,6 +217,12 @@ def _message(role: Any, timestamp: Any, content: Any, name: Any, avatar: Any) ->
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
+        raise DamagedRow
+    return value
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, int):
         raise DamagedRow
     return value
 

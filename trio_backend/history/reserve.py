@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
@@ -13,9 +14,9 @@ from . import queries
 from .database import is_full
 from .store import ConfUid, HistoryUid
 
-# A deletion writes each page that it wipes to the log first. This is enough for the longest message that a
-# client may type, and little beside the disks of today.
-SIZE = 640 * 1024  # bytes
+# A deletion writes each page that it wipes to the log first, and then the log is folded into the file, for
+# which the file may have to grow by as much: this is enough for both, and little beside the disks of today.
+SIZE = 1280 * 1024  # bytes
 
 # Messages deleted in one transaction; fewer, where they are long.
 BATCH = 64
@@ -23,25 +24,26 @@ BATCH = 64
 
 @attrs.frozen
 class Reserve:
-    """A file of `SIZE` zeros beside the history."""
+    """A file of `SIZE` zeros beside the history, or smaller where the disk is nearly full."""
 
-    path: Path
+    history: Path
 
-    @classmethod
-    def beside(cls, history: Path) -> Reserve:
-        """The reserve of the history at that path."""
-        return cls(history.with_name(history.name + "-reserve"))
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.history.with_name(self.history.name + "-reserve")
 
     def make(self) -> None:
-        """Take the room, if it is there to be taken."""
+        """Take the room, if it is there to be taken, and as much is left for what is stored next."""
         if self.path.exists():
             return
         try:
+            size = min(SIZE, shutil.disk_usage(self.history.parent).free // 2)
             # For the owner only, as all files of the history.
             with open(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(bytes(SIZE))
+                file.write(bytes(size))
         except OSError:
-            # Too little room for a reserve: there is none until there is more.
+            # Somebody else was quicker: there is none until there is more room.
             self.give_back()
 
     def give_back(self) -> None:
@@ -56,7 +58,7 @@ class Reserve:
         with the next try. What it freed inside the file serves what is stored next.
         """
         self.give_back()
-        _shorten_log(database)
+        self._shorten_log(database)
         try:
             batch = BATCH
             while batch:
@@ -67,14 +69,18 @@ class Reserve:
                     if batch == 1 or not is_full(error):
                         raise
                     batch //= 2
-                _shorten_log(database)
+                self._shorten_log(database)
             queries.delete(database, conf_uid, uid)
         finally:
-            _shorten_log(database)
+            self._shorten_log(database)
             self.make()
 
+    def _shorten_log(self, database: sqlite3.Connection) -> None:
+        """Fold the write-ahead log into the file and give its room back, if there is room to do that in.
 
-def _shorten_log(database: sqlite3.Connection) -> None:
-    """Fold the write-ahead log into the file and give its room back, as far as that is possible now."""
-    with suppress(sqlite3.Error):
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        One that failed half way would have taken the room, and given nothing back.
+        """
+        log = self.history.with_name(self.history.name + "-wal")
+        with suppress(sqlite3.Error, OSError):
+            if log.stat().st_size <= shutil.disk_usage(self.history.parent).free:
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

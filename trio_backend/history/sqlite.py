@@ -153,7 +153,7 @@ async def open_sqlite_history(
     wait, callers wait too. Leaving the block finishes what was accepted, a cancel included, and folds the
     write-ahead log into the file. Raises `HistoryError` if the file cannot be used.
     """
-    reserve = Reserve.beside(path)
+    reserve = Reserve(path)
     # One at a time, as they are used: opening and closing are for the whole file.
     thread = trio.CapacityLimiter(1)
     open_both = partial(_open, path, busy_timeout, open_timeout, reserve)

@@ -30,6 +30,11 @@ def place_in_the_past(timestamp: str) -> int:
     return int(datetime.fromisoformat(timestamp).timestamp() * 1000) - _MILLENNIA
 
 
+def size_of(text: str) -> int:
+    """Bytes of ``text`` in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
 def newest_that_fit(messages: Iterable[StoredMessage], size: int) -> list[StoredMessage]:
     """Of ``messages``, newest first, those whose texts fit into ``size`` bytes of UTF-8; oldest first.
 
@@ -38,7 +43,7 @@ def newest_that_fit(messages: Iterable[StoredMessage], size: int) -> list[Stored
     found: list[StoredMessage] = []
     left = size
     for message in messages:
-        length = len(message.content) if message.content.isascii() else len(message.content.encode())
+        length = size_of(message.content)
         if length > left:
             if not found:
                 cut = message.content.encode()[:size].decode("utf-8", "ignore")

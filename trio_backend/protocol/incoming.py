@@ -147,9 +147,10 @@ class FetchBackgrounds:
 
 @attrs.frozen
 class FetchHistoryList:
-    """List this character's conversations."""
+    """List this character's newest conversations, or those that follow the conversation ``before``."""
 
     type: ClassVar = "fetch-history-list"
+    before: str | None = None
 
 
 @attrs.frozen

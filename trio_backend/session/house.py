@@ -12,7 +12,7 @@ from ..config.cast import Cast
 from ..config.system import SystemConfig
 from ..conversation.observer import Nobody, Observer
 from ..conversation.scene import OpenCharacter
-from ..history.store import History
+from ..history.backlog import Backlog
 
 if TYPE_CHECKING:
     from .loop import Session
@@ -24,7 +24,7 @@ class House:
 
     system: SystemConfig
     cast: Cast
-    history: History
+    history: Backlog
     open_character: OpenCharacter
     backgrounds: Callable[[], Awaitable[Sequence[str]]]
     """The file names of the background images."""

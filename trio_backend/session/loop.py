@@ -140,7 +140,7 @@ class Session:
                 await self._nudge(tuple(image.data for image in images or ()))
             case say.InterruptSignal(text):
                 self._waiting = None
-                await self._dialogue.barge_in(text)
+                await self._dialogue.barge_in(text[: self.house.system.max_text])
             case say.FrontendPlaybackComplete():
                 self._played.set()
             case say.AudioPlayStart():
@@ -182,6 +182,9 @@ class Session:
     async def _ask(self, ask: Ask) -> None:
         if not ask.text.strip() and not ask.images and ask.sound is None:
             await self.tell(say.Error("text-input: 'text' is empty, and there is no image", "bad-message"))
+        elif len(ask.text) > self.house.system.max_text:
+            most = self.house.system.max_text
+            await self.tell(say.Error(f"text-input: 'text' may have {most} characters", "text-too-long"))
         elif self.house.closing.is_set():
             await self.tell(say.Error("the server is shutting down", "shutting-down"))
         elif self._scene is not None and self._scene.present:

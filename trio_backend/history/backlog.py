@@ -1,0 +1,244 @@
+"""`Backlog`: what is said goes to the store in order, and what the store cannot take now is tried again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+from loguru import logger
+
+from ..errors import HistoryError, NoSuchHistory, NotStoredYet
+from .store import (
+    LISTED,
+    READ,
+    READ_BYTES,
+    ConfUid,
+    Conversation,
+    History,
+    HistoryUid,
+    StoredMessage,
+    size_of,
+)
+
+# A store that works answers in milliseconds. This is how long we believe in one that says nothing; seconds.
+PATIENCE = 2.0
+# Between two tries: the first pause, and the longest; seconds.
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
+# How long the end of the server waits for the store, and how often it then tries; seconds.
+LAST_TRIES, LAST_PAUSE = 3.0, 0.25
+
+# How many bytes of texts may wait in all if nobody says otherwise; see `SystemConfig`.
+MOST_WAITING = 16 * 1024 * 1024
+
+
+@attrs.define(eq=False)
+class _Entry:
+    """Messages that were handed over together."""
+
+    messages: Sequence[StoredMessage]
+    continues: bool
+    size: int
+    settled: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set when whoever handed it over need not wait any more."""
+    error: HistoryError | NoSuchHistory | None = attrs.field(default=None, init=False)
+
+    def settle(self, error: HistoryError | NoSuchHistory | None = None) -> None:
+        self.error = error
+        self.settled.set()
+
+
+@attrs.define(eq=False)
+class _Lane:
+    """What waits to be stored in one conversation, oldest first. One task stores it, and ends with it."""
+
+    conf_uid: ConfUid
+    uid: HistoryUid
+    scope: trio.CancelScope
+    waiting: deque[_Entry] = attrs.field(factory=deque, init=False)
+    storing: _Entry | None = attrs.field(default=None, init=False)
+    """The one that the store has been given, and has not answered."""
+    trouble: HistoryError | None = attrs.field(default=None, init=False)
+    """Why it cannot be stored now."""
+
+    def hold_up(self, error: HistoryError) -> None:
+        """Nobody waits any more: it is stored when that is possible."""
+        self.trouble = error
+        for entry in self.waiting:
+            entry.settle(
+                NotStoredYet(f"{error}. What is said is kept, and stored as soon as that is possible")
+            )
+
+
+@attrs.define(eq=False)
+class Backlog:
+    """A store whose callers do not wait for it when it cannot store. What it does not know, the store does.
+
+    Each conversation's messages are stored in their order, whatever happens to those who handed them over.
+    While another program holds the file, or the disk is full, texts of up to ``most`` bytes wait and are
+    tried again, until the block that opened it is left.
+    """
+
+    _store: History
+    _nursery: trio.Nursery
+    _most: int
+    _lanes: dict[HistoryUid, _Lane] = attrs.field(factory=dict, init=False)
+    _size: int = attrs.field(default=0, init=False)
+    _closing: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    async def keep(
+        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+    ) -> None:
+        """Hand ``messages`` over; when this returns they are on disk. See `History.append`.
+
+        Without messages it waits for those that were handed over before, by somebody who was cancelled.
+        A cancel takes nothing back: what was handed over is stored, behind what was handed over before.
+        Raises `NotStoredYet`, soon, if it will be stored later; another `HistoryError` if it will not,
+        because too much is waiting already; `NoSuchHistory` if the conversation was deleted.
+        """
+        size = sum(size_of(message.content) for message in messages)
+        lane = self._lanes.get(uid)
+        if lane is None and not messages:
+            await trio.lowlevel.checkpoint()
+            return
+        if lane is None and self._closing.is_set():
+            await self._store_at_once(conf_uid, uid, messages, continues)
+            return
+        if self._size + size > self._most:
+            why = lane.trouble if lane is not None and lane.trouble else "the store is too slow"
+            logger.warning("conversation {}: {} messages are lost: too much waits", uid, len(messages))
+            raise HistoryError(
+                f"{why}. Too much is waiting to be stored: this part of the conversation is lost"
+            )
+        if lane is None:
+            # The store is waited for whoever is cancelled; leaving the block ends that.
+            lane = self._lanes[uid] = _Lane(conf_uid, uid, trio.CancelScope(shield=True))
+            self._nursery.start_soon(self._store_all, lane, name=f"history/conversation {uid}")
+        if messages:
+            self._size += size
+            lane.waiting.append(_Entry(messages, continues, size))
+        # A lane is not empty: with its last entry it ends.
+        entry = lane.waiting[-1]
+        if lane.trouble is not None:
+            lane.hold_up(lane.trouble)
+        # In halves: where the whole process was paused, the store has a moment to say what it did meanwhile.
+        for _ in range(2):
+            with trio.move_on_after(PATIENCE / 2):
+                await entry.settled.wait()
+        if not entry.settled.is_set():
+            lane.hold_up(HistoryError(f"the disk took nothing for {PATIENCE:.0f} s"))
+        if entry.error is not None:
+            raise entry.error
+
+    async def _store_at_once(
+        self, conf_uid: ConfUid, uid: HistoryUid, messages: Sequence[StoredMessage], continues: bool
+    ) -> None:
+        """The last words of a session that outlives the block: now or never, whoever is cancelled."""
+        with trio.move_on_after(PATIENCE, shield=True):
+            await self._store.append(conf_uid, uid, *messages, continues=continues)
+            return
+        logger.error("conversation {}: {} messages are lost: the store says nothing", uid, len(messages))
+        raise HistoryError("the store takes nothing: this part of the conversation is lost")
+
+    async def conversations(
+        self, conf_uid: ConfUid, *, limit: int = LISTED, before: HistoryUid | None = None
+    ) -> Sequence[Conversation]:
+        """See `History.conversations`."""
+        return await self._store.conversations(conf_uid, limit=limit, before=before)
+
+    async def messages(
+        self, conf_uid: ConfUid, uid: HistoryUid, *, limit: int = READ, size: int = READ_BYTES
+    ) -> Sequence[StoredMessage]:
+        """See `History.messages`: what is on disk."""
+        return await self._store.messages(conf_uid, uid, limit=limit, size=size)
+
+    async def delete(self, conf_uid: ConfUid, uid: HistoryUid) -> None:
+        """See `History.delete`. What waits to be stored there is deleted too."""
+        dropped = await self._drop(uid)
+        try:
+            await self._store.delete(conf_uid, uid)
+        except NoSuchHistory:
+            if not dropped:
+                raise
+
+    async def _drop(self, uid: HistoryUid) -> int:
+        """Forget what waits in a conversation; how much that was."""
+        lane = self._lanes.get(uid)
+        if lane is None:
+            return 0
+        dropped = [entry for entry in lane.waiting if entry is not lane.storing]
+        for entry in dropped:
+            lane.waiting.remove(entry)
+            self._size -= entry.size
+            entry.settle(NoSuchHistory("this conversation was deleted"))
+        if lane.storing is not None:
+            with trio.move_on_after(PATIENCE):
+                await lane.storing.settled.wait()
+        return len(dropped)
+
+    async def _store_all(self, lane: _Lane) -> None:
+        """Store what waits in ``lane``, in order, until nothing does."""
+        pause = FIRST_PAUSE
+        with lane.scope:
+            while lane.waiting:
+                lane.storing = entry = lane.waiting[0]
+                try:
+                    await self._append(lane, entry)
+                except HistoryError as error:
+                    if lane.trouble is None:
+                        logger.warning("conversation {}: cannot be stored now: {}", lane.uid, error)
+                    lane.storing = None
+                    lane.hold_up(error)
+                    await self._pause(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+                    continue
+                lane.storing = None
+                lane.waiting.popleft()
+                self._size -= entry.size
+                pause = FIRST_PAUSE
+                if lane.trouble is not None and not lane.waiting:
+                    lane.trouble = None
+                    logger.info("conversation {}: what waited is stored", lane.uid)
+        if lane.waiting:
+            lost = sum(len(entry.messages) for entry in lane.waiting)
+            logger.error("conversation {}: {} messages are lost: {}", lane.uid, lost, lane.trouble)
+        # Nothing is awaited between the last look at what waits and this.
+        del self._lanes[lane.uid]
+
+    async def _append(self, lane: _Lane, entry: _Entry) -> None:
+        try:
+            await self._store.append(lane.conf_uid, lane.uid, *entry.messages, continues=entry.continues)
+        except NoSuchHistory as error:
+            entry.settle(error)
+        else:
+            entry.settle()
+
+    async def _pause(self, seconds: float) -> None:
+        if self._closing.is_set():
+            await trio.sleep(LAST_PAUSE)
+        else:
+            with trio.move_on_after(seconds):
+                await self._closing.wait()
+
+    def _close(self) -> None:
+        """Try what waits a few times more."""
+        self._closing.set()
+        for lane in self._lanes.values():
+            lane.scope.deadline = trio.current_time() + LAST_TRIES
+
+
+@asynccontextmanager
+async def open_backlog(store: History, most: int = MOST_WAITING) -> AsyncIterator[Backlog]:
+    """What is said, on its way to ``store``; texts of at most ``most`` bytes wait.
+
+    Leaving the block, a cancel included, gives the store `LAST_TRIES` seconds for what waits. What is lost
+    then is logged, with the names of its conversations.
+    """
+    async with trio.open_nursery() as nursery:
+        backlog = Backlog(store, nursery, most)
+        try:
+            yield backlog
+        finally:
+            backlog._close()
