@@ -1,7 +1,12 @@
-"""Model servers that already run on this machine, for a hint to who has not configured one."""
+"""Model servers that already run on this machine, for a hint to who has not configured one.
+
+Any program of any local user may listen on that port, so its answer is a stranger's: bounded in time and
+size, and only what is plainly the name of a model is repeated.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -10,6 +15,16 @@ import msgspec
 import trio
 
 OLLAMA = "http://127.0.0.1:11434"
+
+LONGEST_ANSWER = 2**20
+"""Bytes. A model takes about 400 of them, so this is more than any machine has."""
+
+MOST_NAMES = 20
+"""More would only fill the line of the log."""
+
+# `namespace/model:tag`, on a host of their own sometimes. No blank and no control character: the names go
+# to a log that people and programs read line by line.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
 
 
 class _Model(msgspec.Struct):
@@ -21,11 +36,15 @@ class _Tags(msgspec.Struct):
 
 
 async def find_ollama(url: str = OLLAMA, *, within: float = 2.0) -> Sequence[str] | None:
-    """The names of the models that an Ollama server at ``url`` has; None where none answers in time."""
+    """The names of the models that an Ollama server at ``url`` has; None where none answers in time.
+
+    At most `MOST_NAMES`, printable and of at most 100 characters each; others are left out. Whatever
+    answers there, this raises nothing, and ends after ``within`` seconds.
+    """
     try:
         with trio.fail_after(within):
             return await _ask(url) if await _somebody_listens(url) else None
-    except (httpx2.HTTPError, msgspec.DecodeError, trio.TooSlowError):
+    except (httpx2.HTTPError, httpx2.InvalidURL, trio.TooSlowError):
         return None
 
 
@@ -40,9 +59,34 @@ async def _somebody_listens(url: str) -> bool:
     return True
 
 
-async def _ask(url: str) -> Sequence[str]:
+async def _ask(url: str) -> Sequence[str] | None:
     # Building the client reads the system's certificates: too slow for the event loop.
     client = await trio.to_thread.run_sync(lambda: httpx2.AsyncClient(trust_env=False))
     async with client:
-        answer = await client.get(f"{url}/api/tags")
-    return [model.name for model in msgspec.json.decode(answer.content, type=_Tags).models]
+        request = client.build_request("GET", f"{url}/api/tags", headers={"Accept-Encoding": "identity"})
+        response = await client.send(request, stream=True)
+        try:
+            body = await _read(response)
+        finally:
+            await response.aclose()
+    return None if body is None else _names(body)
+
+
+async def _read(response: httpx2.Response) -> bytes | None:
+    """The body as it was sent; None where it is longer than `LONGEST_ANSWER`."""
+    body = bytearray()
+    with trio.CancelScope() as scope:
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > LONGEST_ANSWER:
+                # Not `return`: the generators inside the HTTP library end only by reading on.
+                scope.cancel("the answer is too long")
+    return None if scope.cancelled_caught or len(body) > LONGEST_ANSWER else bytes(body)
+
+
+def _names(body: bytes) -> Sequence[str] | None:
+    try:
+        models = msgspec.json.decode(body, type=_Tags).models
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    return [model.name for model in models if _NAME.fullmatch(model.name)][:MOST_NAMES]
