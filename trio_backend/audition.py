@@ -52,4 +52,4 @@ async def speak(config: Config, text: str, file: Path) -> float:
 
 
 def _surroundings(config: Config) -> Surroundings:
-    return Surroundings(config.folders.root, os.environ)
+    return Surroundings(config.folders.root, os.environ, config.system.max_sentence_sound)

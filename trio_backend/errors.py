@@ -6,6 +6,7 @@ TrioBackendError
 │   ├── UnknownEngine  an engine of that name is not built in; says which one stands in for it
 │   └── SettingsError  a setting of an engine is wrong; says which, and what is allowed
 ├── EngineError        a model or a voice could not do its job; says what to do
+│   └── NoVoice        this machine has no voice at all; says how to get one
 ├── HistoryError       conversations cannot be stored or read; says which file, and what to do
 │   └── NotStoredYet   they cannot be stored now; they are kept, and stored later
 ├── NoSuchHistory      this character has no conversation of that name
@@ -63,6 +64,10 @@ class SettingsError(ConfigError):
 
 class EngineError(TrioBackendError):
     """A model or a voice could not do its job. The text says what to do about it."""
+
+
+class NoVoice(EngineError):
+    """This machine has nothing that speaks. The text says how to get a voice."""
 
 
 class HistoryError(TrioBackendError):

@@ -223,7 +223,7 @@ def _premises(config: Config, *, history: History, observer: Observer) -> Premis
         config.system,
         DiskCast.of(config, os.environ),
         history,
-        Surroundings(config.folders.root, os.environ),
+        Surroundings(config.folders.root, os.environ, config.system.max_sentence_sound),
         partial(trio.to_thread.run_sync, find_backgrounds, config.folders.backgrounds),
         observer,
     )

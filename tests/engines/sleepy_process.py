@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from trio_backend.engines.child_process import CannotWork, Work, work
@@ -23,6 +24,9 @@ def load(settings: dict[str, Any]) -> Work:
                 return "slept"
             case "die", _, code:
                 os._exit(int(code))
+            case "mark", _, folder:
+                with NamedTemporaryFile(dir=folder, delete=False):
+                    os._exit(7)
             case "refuse", _, why:
                 raise CannotWork(why)
             case "print", _, text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import attrs
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .resampling import resample
-from .wav import read_wav, within_one
+from .wav import Wav, read_wav, within_one
 
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 
@@ -45,10 +45,19 @@ class Pcm:
         Sizes in the header may be wrong, as in files that were written to a pipe: then the samples
         reach to the end. Raises `ValueError`, which says what is wrong with anything else.
         """
-        wav = read_wav(data)
+        return cls.of(read_wav(data))
+
+    @classmethod
+    def of(cls, wav: Wav) -> Pcm:
+        """The sound of ``wav``, with its channels mixed."""
         if wav.is_int16 and wav.channels == 1:
             return cls(bytes(wav.frames), wav.rate)
-        return cls.from_floats(wav.mono(), wav.rate)
+        return cls.from_pieces(wav.mono(), wav.rate)
+
+    @classmethod
+    def from_pieces(cls, pieces: Iterable[Floats], rate: int) -> Pcm:
+        """As `from_floats`, of samples that come piece by piece."""
+        return cls(b"".join(cls.from_floats(piece, rate).samples for piece in pieces), rate)
 
     def to_wav(self) -> bytes:
         """As a WAV file: a header of 44 bytes, then the samples."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -21,6 +22,10 @@ _MOST_CHANNELS = 64
 # than there is and so needs no name.
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF)
 
+# Frames that are turned into floats at once: a file of any size takes a few megabytes beside itself, and a
+# thread that reads one gives other threads their turn every few milliseconds.
+_PIECE = 65_536
+
 
 @attrs.frozen
 class Wav:
@@ -36,23 +41,42 @@ class Wav:
     def is_int16(self) -> bool:
         return self.format == _INTEGERS and self.bits == 16
 
-    def mono(self) -> npt.NDArray[np.float32]:
-        """The mean of the channels, in [-1, 1]."""
-        samples = self._samples()
-        if self.channels == 1:
-            return samples
-        mixed: npt.NDArray[np.float32] = samples.reshape(-1, self.channels).mean(axis=1, dtype=np.float32)
-        return mixed
+    @property
+    def length(self) -> int:
+        """How many frames there are: samples of one channel."""
+        return len(self.frames) // self._frame
 
-    def _samples(self) -> npt.NDArray[np.float32]:
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return self.length / self.rate
+
+    @property
+    def _frame(self) -> int:
+        return self.channels * self.bits // 8
+
+    def mono(self) -> Iterator[npt.NDArray[np.float32]]:
+        """The mean of the channels, in [-1, 1], piece by piece."""
+        piece = _PIECE * self._frame
+        for at in range(0, len(self.frames), piece):
+            samples = self._samples(self.frames[at : at + piece])
+            yield samples if self.channels == 1 else mixed(samples.reshape(-1, self.channels))
+
+    def _samples(self, frames: memoryview) -> npt.NDArray[np.float32]:
         if self.format == _FLOATS:
-            return within_one(np.frombuffer(self.frames, f"<f{self.bits // 8}"))
+            return within_one(np.frombuffer(frames, f"<f{self.bits // 8}"))
         if self.bits == 8:
-            return (np.frombuffer(self.frames, np.uint8).astype(np.float32) - 128) / np.float32(128)
+            return (np.frombuffer(frames, np.uint8).astype(np.float32) - 128) / np.float32(128)
         if self.bits == 24:
-            return _from_24_bits(self.frames)
-        samples = np.frombuffer(self.frames, f"<i{self.bits // 8}").astype(np.float32)
+            return _from_24_bits(frames)
+        samples = np.frombuffer(frames, f"<i{self.bits // 8}").astype(np.float32)
         return samples / np.float32(1 << (self.bits - 1))
+
+
+def mixed(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The mean of the channels: one sample for each row."""
+    mean: npt.NDArray[np.float32] = frames.mean(axis=1, dtype=np.float32)
+    return mean
 
 
 def within_one(samples: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -209,6 +209,12 @@ class SystemConfig:
     synthesis_ahead: int = bound(
         3, Within(1, 32, "sentences"), "sentences of a turn in synthesis at once", when_full="wait"
     )
+    max_sentence_sound: float = bound(
+        120,
+        Within(1, 3_600, "s"),
+        "sound that a voice may make of one sentence",
+        when_full="stop it; `error` engine-error, and the turn goes on as text",
+    )
     turn_deadline: float = bound(
         120, Within(1, 3_600, "s"), "one turn up to its last audio", when_full="end the turn with an `error`"
     )

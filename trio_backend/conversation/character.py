@@ -10,12 +10,13 @@ from typing import Any
 import attrs
 from loguru import logger
 
+from ..audio.pcm import Pcm
 from ..config.character import CharacterConfig, EngineChoice
 from ..engines.base import Llm, Tts
 from ..engines.leases import Leases
 from ..engines.registry import configure
 from ..engines.settings import Surroundings
-from ..errors import ConfigError, SettingsError, UnknownEngine
+from ..errors import ConfigError, NoVoice, SettingsError, UnknownEngine
 from .ears import Ears, open_ears
 
 
@@ -44,7 +45,28 @@ async def open_character(
         leases.lease(tts_config) as tts,
         open_ears(config, partial(lease_engine, leases=leases, surroundings=surroundings)) as ears,
     ):
-        yield Character(config, llm, tts, ears)
+        yield Character(config, llm, _TellsOnce(tts), ears)
+
+
+@attrs.define(eq=False)
+class _TellsOnce:
+    """A `Tts` for one session: that the machine has no voice is raised once, and is silence from then on.
+
+    Nothing changes it before the server is started again, so an error in each turn would only be noise.
+    """
+
+    _tts: Tts
+    _told: bool = attrs.field(default=False, init=False)
+
+    async def speak(self, text: str) -> Pcm:
+        """See `Tts.speak`."""
+        try:
+            return await self._tts.speak(text)
+        except NoVoice:
+            if self._told:
+                return Pcm(b"", 22_050)
+            self._told = True
+            raise
 
 
 @asynccontextmanager

@@ -1,8 +1,10 @@
 """What runs inside an engine's child process: requests on standard input, answers on standard output.
 
 A frame is its length in four bytes, little-endian, then that many bytes; an answer has one more byte in
-front, that says what it is. The first answer, to no request, says that the engine is loaded. Uses the
-standard library alone, so that the process is there in milliseconds.
+front, that says what it is. The first answer, to no request, says that the engine is loaded. Each request
+that was received is answered twice: that it has begun, and how it ended; so who asked knows whether it may
+have been the request that ended a process. Uses the standard library alone, so that the process is there
+in milliseconds.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ class Kind(IntEnum):
 
     DONE = 0
     FAILED = 1
+    BEGUN = 2
 
 
 class CannotWork(Exception):
@@ -45,6 +48,7 @@ def work(load: Callable[[dict[str, Any]], Work]) -> None:
         return
     _answer(answers, Kind.DONE, "")
     while (request := _read(requests)) is not None:
+        _answer(answers, Kind.BEGUN, "")
         try:
             result = do(request)
         except CannotWork as problem:

@@ -17,10 +17,14 @@ C = TypeVar("C", bound=attrs.AttrsInstance)
 
 @attrs.frozen
 class Surroundings:
-    """Where a configuration stands: its ``folder``, for files that settings name, and the environment."""
+    """Where a configuration stands: its ``folder``, for files that settings name, and the environment.
+
+    ``max_sentence_sound`` is the server's bound of that name, in seconds.
+    """
 
     folder: Path
     environ: Mapping[str, str] = attrs.field(repr=False)
+    max_sentence_sound: float = 120.0
 
 
 def read_settings(

@@ -17,6 +17,7 @@ from ..errors import EngineError
 from .child_process import ANSWER_HEAD, HEAD, SETTINGS, Kind
 
 LONGEST_ANSWER = 2**20
+_KINDS = frozenset(Kind)
 REAPING = 2.0
 """Seconds that a killed process has to be gone; it takes a few milliseconds unless the machine is stuck."""
 
@@ -60,7 +61,8 @@ class Worker:
     """One child process that answers one request at a time; the others queue, first come, first served.
 
     A request that is cancelled or takes too long ends the process, since nothing else stops its
-    libraries; the next process begins to load at once, before anybody asks for it.
+    libraries; the next process begins to load at once, before anybody asks for it. A process that has
+    ended by itself before it began with a request costs that request only the time to load another.
     """
 
     _job: Job
@@ -72,14 +74,12 @@ class Worker:
     async def ask(self, request: bytes) -> str:
         """The answer to ``request``. Raises `EngineError`. A cancelled one no longer runs when it returns."""
         async with self._turn:
-            child = await self._loaded()
             try:
-                answer = await child.ask(request)
-            except BaseException:
-                await self._end()
-                if not self._closed:
-                    self._nursery.start_soon(self._replace, name=f"{self._job.name}/replacement")
-                raise
+                answer = await self._ask(request)
+            except _NotBegun as ended:
+                # Once: a process that ends again and again is not to be started for ever.
+                logger.warning("{}; another one is started", ended)
+                answer = await self._ask(request)
         return answer.text()
 
     async def close(self) -> None:
@@ -87,7 +87,23 @@ class Worker:
         self._closed = True
         await self._end()
 
+    async def _ask(self, request: bytes) -> _Answer:
+        child = await self._loaded()
+        try:
+            return await child.ask(request)
+        except _NotBegun:
+            await self._end()
+            raise
+        except BaseException:
+            await self._end()
+            if not self._closed:
+                self._nursery.start_soon(self._replace, name=f"{self._job.name}/replacement")
+            raise
+
     async def _loaded(self) -> _Child:
+        if self._child is not None and self._child.has_ended:
+            # The system ended it, for want of memory perhaps, or somebody did.
+            await self._end()
         if self._child is None:
             await self._start()
         assert self._child is not None
@@ -126,6 +142,10 @@ class Worker:
             await child.end()
 
 
+class _NotBegun(EngineError):
+    """The process ended, and not because of the request: it had not begun with that."""
+
+
 @attrs.frozen
 class _Answer:
     kind: Kind
@@ -145,6 +165,7 @@ class _Child:
     _job: Job
     _process: trio.Process
     _loaded: bool = attrs.field(default=False, init=False)
+    _begun: bool = attrs.field(default=False, init=False)
     _received: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
 
     @classmethod
@@ -169,9 +190,23 @@ class _Child:
             (await self._in_time(b"")).text()
             self._loaded = True
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone, as far as the system has told."""
+        return self._process.poll() is not None
+
     async def ask(self, request: bytes) -> _Answer:
-        """One request and its answer. Raises `EngineError` if the process ends, or takes too long."""
-        return await self._in_time(HEAD.pack(len(request)), request)
+        """One request and its answer. Raises `EngineError` if the process ends, or takes too long.
+
+        That is a `_NotBegun` if it ends before it begins with the request.
+        """
+        self._begun = False
+        try:
+            return await self._in_time(HEAD.pack(len(request)), request)
+        except EngineError as error:
+            if self._begun or not self.has_ended:
+                raise
+            raise _NotBegun(str(error)) from None
 
     async def end(self) -> None:
         """Kill it, close its pipes, and wait until it is gone. Doing it twice is harmless."""
@@ -203,13 +238,16 @@ class _Child:
         while True:
             if len(self._received) >= ANSWER_HEAD.size:
                 kind, size = ANSWER_HEAD.unpack_from(self._received)
-                if size > LONGEST_ANSWER:
+                if size > LONGEST_ANSWER or kind not in _KINDS:
                     raise EngineError(f"{self._job.name}: its process sends something that is no answer")
                 end = ANSWER_HEAD.size + size
                 if len(self._received) >= end:
                     body = bytes(self._received[ANSWER_HEAD.size : end])
                     del self._received[:end]
-                    return _Answer(Kind(kind), body)
+                    if kind != Kind.BEGUN:
+                        return _Answer(Kind(kind), body)
+                    self._begun = True
+                    continue
             more = await self._process.stdout.receive_some()
             if not more:
                 raise EOFError

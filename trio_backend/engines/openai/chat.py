@@ -19,6 +19,9 @@ from .refusals import not_a_stream
 if TYPE_CHECKING:
     from ..llm.openai_compatible import ChatConfig
 
+LONGEST_PIECE = 16_384
+"""Characters of one token. Some servers send a whole answer as one; in pieces, others have their turn."""
+
 LINGER = 0.05
 """Seconds for the last bytes of a finished answer, whose connection can then be used again."""
 
@@ -55,6 +58,7 @@ class _Reply(trio.abc.ReceiveChannel[str]):
     _response: httpx2.Response | None = attrs.field(default=None, init=False)
     _events: AsyncIterator[httpx2.ServerSentEvent] | None = attrs.field(default=None, init=False)
     _begun: bool = attrs.field(default=False, init=False)
+    _rest: str = attrs.field(default="", init=False, repr=False)
 
     async def receive(self) -> str:
         patience = self._config.token_timeout if self._begun else self._config.first_token_timeout
@@ -85,18 +89,25 @@ class _Reply(trio.abc.ReceiveChannel[str]):
         return self._config.endpoint.provider.name
 
     async def _next(self) -> str:
+        if self._rest:
+            await trio.lowlevel.checkpoint()
+            return self._piece(self._rest)
         if self._events is None:
             self._events = await self._ask()
         try:
             while not self._deltas.finished:
                 event = await anext(self._events)
                 if token := self._deltas.feed(event.data):
-                    return token
+                    return self._piece(token)
         except httpx2.RequestError as error:
             raise EngineError(unreachable(self._config.endpoint, error).text) from error
         except StopAsyncIteration:
             raise EngineError(f"{self._name}: the answer broke off before its end; try again") from None
         raise trio.EndOfChannel
+
+    def _piece(self, token: str) -> str:
+        piece, self._rest = token[:LONGEST_PIECE], token[LONGEST_PIECE:]
+        return piece
 
     async def _ask(self) -> AsyncIterator[httpx2.ServerSentEvent]:
         body = await self._body()
@@ -104,6 +115,8 @@ class _Reply(trio.abc.ReceiveChannel[str]):
         if not self._response.headers.get("content-type", "").lower().startswith("text/event-stream"):
             answer = await read_answer(self._response)
             raise EngineError(not_a_stream(self._config.endpoint, answer).text)
+        # The standard of server-sent events knows no other; a server may name one that is no text at all.
+        self._response.encoding = "utf-8"
         return aiter(httpx2.EventSource(self._response))
 
     async def _body(self) -> bytes:

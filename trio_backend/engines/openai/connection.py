@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import attrs
 import httpx2
@@ -16,7 +17,7 @@ from loguru import logger
 
 from ...errors import EngineError
 from .endpoint import Endpoint
-from .refusals import Answer, Refusal, refusal
+from .refusals import Answer, Refusal, compressed, refusal
 
 PAUSES = (0.2, 0.8)
 """Seconds before each further attempt."""
@@ -29,6 +30,14 @@ LIMITS = httpx2.Limits(max_connections=200, max_keepalive_connections=8, keepali
 
 _BODY = 65_536
 
+# `identity` alone: a kilobyte of compressed nothing becomes a megabyte, and of all that comes from model
+# servers only sound is large, which is compressed already or does not compress.
+_HEADERS = {"Accept-Encoding": "identity"}
+
+
+class TooLong(Exception):
+    """A body has more bytes than it may."""
+
 
 @asynccontextmanager
 async def open_model_server(endpoint: Endpoint, *, connect: float) -> AsyncIterator[ModelServer]:
@@ -36,10 +45,14 @@ async def open_model_server(endpoint: Endpoint, *, connect: float) -> AsyncItera
     is_plain = endpoint.is_local and endpoint.base_url.startswith("http:")
     # Reading the machine's certificates takes 40 ms.
     verify = False if is_plain else await trio.to_thread.run_sync(httpx2.create_ssl_context)
-    headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
+    key = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
     async with httpx2.AsyncClient(
         base_url=endpoint.base_url,
-        headers=headers,
+        headers={**_HEADERS, **key},
+        # Kept, they would grow with each answer of a server that sends new ones.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        # A redirect might lead anywhere, with the key and what people say.
+        follow_redirects=False,
         verify=verify,
         trust_env=not endpoint.is_local,
         limits=LIMITS,
@@ -77,11 +90,32 @@ class ModelServer:
     async def _send(self, request: httpx2.Request) -> httpx2.Response | Refusal:
         try:
             response = await self._client.send(request, stream=True)
+            coding = response.headers.get("content-encoding", "identity").strip().lower()
+            if response.status_code == 200 and coding != "identity":
+                await response.aclose()
+                return compressed(self.endpoint)
             if response.status_code == 200:
                 return response
             return refusal(self.endpoint, await read_answer(response))
         except httpx2.RequestError as error:
             return unreachable(self.endpoint, error)
+
+
+async def read_body(response: httpx2.Response, *, most: int) -> bytes:
+    """The whole body of an answer; closes it. Raises `TooLong` where it has more than ``most`` bytes."""
+    body = bytearray()
+    try:
+        with trio.CancelScope() as scope:
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > most:
+                    # Not `break`: the generators inside the HTTP library end only by reading on.
+                    scope.cancel("the body is too long")
+    finally:
+        await response.aclose()
+    if len(body) > most:
+        raise TooLong
+    return bytes(body)
 
 
 async def read_answer(response: httpx2.Response) -> Answer:

@@ -8,6 +8,7 @@ import attrs
 import msgspec
 
 from ...errors import EngineError
+from .json_text import Halves, decode_json
 
 
 @attrs.define
@@ -37,10 +38,12 @@ class DeltaReader:
     """Fed the data of one event after the other; ``finished`` once the model has said that it is done.
 
     What a model reasons before it answers comes in fields of its own, and is put in ``<think>`` here.
+    Characters whose halves come in two events are put together; no half ever leaves here.
     """
 
     finished: bool = attrs.field(default=False, init=False)
     _thinking: bool = attrs.field(default=False, init=False)
+    _halves: Halves = attrs.field(factory=Halves, init=False)
 
     def feed(self, data: str) -> str:
         """The next piece of the reply, often empty. Raises `EngineError` where the model stopped in error."""
@@ -60,22 +63,25 @@ class DeltaReader:
 
     def _text(self, delta: _Delta) -> str:
         thought = delta.reasoning_content or delta.reasoning or ""
-        before = after = ""
+        text = ""
         if thought and not self._thinking:
-            self._thinking, before = True, "<think>"
+            text += f"{self._halves.flush()}<think>"
+            self._thinking = True
+        text += self._halves.feed(thought)
         if delta.content and self._thinking:
-            self._thinking, after = False, "</think>"
-        return f"{before}{thought}{after}{delta.content or ''}"
+            text += f"{self._halves.flush()}</think>"
+            self._thinking = False
+        return text + self._halves.feed(delta.content or "")
 
     def _finish(self) -> str:
         self.finished = True
         thinking, self._thinking = self._thinking, False
-        return "</think>" if thinking else ""
+        return self._halves.flush() + ("</think>" if thinking else "")
 
     @staticmethod
     def _decode(data: str) -> _Chunk:
         try:
-            return _decoder.decode(data)
-        except (msgspec.DecodeError, RecursionError, UnicodeError):
+            return decode_json(data, _decoder)
+        except ValueError:
             # Not chained: the error would carry what the model said.
             raise EngineError("the model server sent something that is no chat completion") from None

@@ -82,6 +82,14 @@ def not_a_stream(endpoint: Endpoint, answer: Answer) -> Refusal:
     return Refusal(_wrong_url(endpoint, kind if re.fullmatch(r"[\w.+/-]+", kind) else "something else"))
 
 
+def compressed(endpoint: Endpoint) -> Refusal:
+    """An answer that is compressed, which it was asked not to be."""
+    return Refusal(
+        f"{endpoint.provider.name}: the server at {endpoint.address} compresses its answers, though it was "
+        "asked not to; switch compression off there, or in the proxy before it"
+    )
+
+
 def _wrong_request(endpoint: Endpoint, answer: Answer, told: str) -> str:
     name, model = endpoint.provider.name, endpoint.model
     if answer.code == "model_not_found" or (answer.status == 404 and answer.error is not None):

@@ -13,15 +13,18 @@ import trio
 
 from ...audio.pcm import Pcm
 from ...errors import EngineError
-from .connection import ModelServer, json_of, open_model_server, read_answer, unreachable
+from .connection import ModelServer, TooLong, json_of, open_model_server, read_answer, read_body, unreachable
 from .refusals import not_a_stream
 from .sound import PCM_RATE, decode, has_mp3_decoder
 
 if TYPE_CHECKING:
     from ..tts.openai_speech import SpeechConfig
 
-MOST = 50_000_000
-"""Bytes of one sentence; a quarter of an hour of WAV. A server that sends more is broken."""
+BYTES_PER_SECOND = 384_000
+"""Of the longest sound that is accepted: two channels of 48 000 floats. Voices send an eighth of it."""
+
+HEADER = 65_536
+"""Bytes that a file may have besides its samples."""
 
 
 @asynccontextmanager
@@ -61,7 +64,7 @@ class Speech:
             raise EngineError(not_a_stream(self.config.endpoint, answer).text)
         data = await self._read(response)
         try:
-            work = partial(decode, data, self.config.file_extension)
+            work = partial(decode, data, self.config.file_extension, longest=self.config.max_sound)
             return await trio.to_thread.run_sync(work, limiter=self._decoders)
         except ValueError as error:
             raise EngineError(
@@ -69,17 +72,16 @@ class Speech:
             ) from error
 
     async def _read(self, response: httpx2.Response) -> bytes:
-        data = bytearray()
+        longest = self.config.max_sound
         try:
-            async for chunk in response.aiter_bytes():
-                data += chunk if len(data) < MOST else b""
+            return await read_body(response, most=int(longest * BYTES_PER_SECOND) + HEADER)
+        except TooLong:
+            raise EngineError(
+                f"{self.config.provider}: the voice server sent more sound than {longest:g} s can be "
+                "(max_sentence_sound)"
+            ) from None
         except httpx2.RequestError as error:
             raise EngineError(unreachable(self.config.endpoint, error).text) from error
-        finally:
-            await response.aclose()
-        if len(data) >= MOST:
-            raise EngineError(f"{self.config.provider}: the voice server sends sound without end")
-        return bytes(data)
 
     def _body(self, text: str) -> bytes:
         request: dict[str, object] = {

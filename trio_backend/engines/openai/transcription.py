@@ -15,7 +15,8 @@ from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError
 from ...identity import new_id
-from .connection import ModelServer, open_model_server, read_answer, unreachable
+from .connection import ModelServer, TooLong, open_model_server, read_answer, read_body, unreachable
+from .json_text import decode_json, whole_characters
 from .refusals import not_a_stream
 
 if TYPE_CHECKING:
@@ -58,9 +59,10 @@ class Transcription:
 
     async def _transcribe(self, pcm: Pcm) -> str:
         boundary = new_id().hex
+        sound = await self._sound(pcm)
         response = await self._server.ask(
             "audio/transcriptions",
-            _form(self.config.fields, pcm.resampled(RATE).to_wav(), boundary),
+            _form(self.config.fields, sound, boundary),
             accept="application/json",
             content_type=f"multipart/form-data; boundary={boundary}",
         )
@@ -69,21 +71,27 @@ class Transcription:
             raise EngineError(not_a_stream(self.config.endpoint, answer).text)
         body = await self._read(response)
         try:
-            return _decoder.decode(body).text.strip()
-        except (msgspec.DecodeError, RecursionError, UnicodeError):
+            return whole_characters(decode_json(body, _decoder).text).strip()
+        except ValueError:
             # Not chained: the error would carry what somebody said.
             raise EngineError(f"{self.config.provider}: the server sent no transcript") from None
 
+    @staticmethod
+    async def _sound(pcm: Pcm) -> bytes:
+        """A WAV file; resampled in a thread, since a minute of it takes longer than the loop has."""
+        if pcm.rate == RATE:
+            return pcm.to_wav()
+        return (await trio.to_thread.run_sync(pcm.resampled, RATE)).to_wav()
+
     async def _read(self, response: httpx2.Response) -> bytes:
-        data = bytearray()
         try:
-            async for chunk in response.aiter_bytes():
-                data += chunk if len(data) < MOST else b""
+            return await read_body(response, most=MOST)
+        except TooLong:
+            raise EngineError(
+                f"{self.config.provider}: the server sent no transcript, but far more"
+            ) from None
         except httpx2.RequestError as error:
             raise EngineError(unreachable(self.config.endpoint, error).text) from error
-        finally:
-            await response.aclose()
-        return bytes(data)
 
 
 def _form(fields: dict[str, str], wav: bytes, boundary: str) -> bytes:

@@ -25,7 +25,10 @@ _OPENAI = Provider("openai_tts", "https://api.openai.com/v1", ("OPENAI_API_KEY",
 
 @attrs.frozen
 class SpeechConfig:
-    """Timeouts are in seconds: to connect, and for the whole sound of a sentence."""
+    """Timeouts are in seconds: to connect, and for the whole sound of a sentence.
+
+    ``max_sound`` is how many seconds of sound a sentence may become.
+    """
 
     endpoint: Endpoint
     voice: str
@@ -33,6 +36,7 @@ class SpeechConfig:
     speed: float | None
     connect_timeout: float
     timeout: float
+    max_sound: float
 
     @property
     def provider(self) -> str:
@@ -70,6 +74,7 @@ def configure(name: str, settings: Mapping[str, object], surroundings: Surroundi
         speed=given.speed,
         connect_timeout=given.connect_timeout,
         timeout=given.timeout,
+        max_sound=surroundings.max_sentence_sound,
     )
 
 
