@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from ...errors import EngineError
 from ..base import Message, Prompt
 from .connection import ModelServer, json_of, open_model_server, read_answer, unreachable
 from .deltas import DeltaReader
+from .event_stream import EventReader, EventTooLong
 from .refusals import not_a_stream
 
 if TYPE_CHECKING:
@@ -56,7 +58,9 @@ class _Reply(trio.abc.ReceiveChannel[str]):
     _prompt: Prompt
     _deltas: DeltaReader = attrs.field(factory=DeltaReader, init=False)
     _response: httpx2.Response | None = attrs.field(default=None, init=False)
-    _events: AsyncIterator[httpx2.ServerSentEvent] | None = attrs.field(default=None, init=False)
+    _received: AsyncIterator[bytes] | None = attrs.field(default=None, init=False)
+    _reader: EventReader = attrs.field(factory=EventReader, init=False)
+    _events: deque[str] = attrs.field(factory=deque, init=False, repr=False)
     _begun: bool = attrs.field(default=False, init=False)
     _rest: str = attrs.field(default="", init=False, repr=False)
 
@@ -77,8 +81,8 @@ class _Reply(trio.abc.ReceiveChannel[str]):
             # The generators inside the HTTP library end only by reading on: to the end if that is
             # near, else into this cancellation.
             with trio.move_on_after(LINGER if self._deltas.finished else 0), suppress(httpx2.RequestError):
-                while self._events is not None:
-                    await anext(self._events)
+                while self._received is not None:
+                    await anext(self._received)
         except StopAsyncIteration:
             pass
         finally:
@@ -92,13 +96,18 @@ class _Reply(trio.abc.ReceiveChannel[str]):
         if self._rest:
             await trio.lowlevel.checkpoint()
             return self._piece(self._rest)
-        if self._events is None:
-            self._events = await self._ask()
+        if self._received is None:
+            self._received = await self._ask()
         try:
             while not self._deltas.finished:
-                event = await anext(self._events)
-                if token := self._deltas.feed(event.data):
+                if not self._events:
+                    self._events.extend(self._reader.feed(await anext(self._received)))
+                elif token := self._deltas.feed(self._events.popleft()):
                     return self._piece(token)
+        except EventTooLong:
+            raise EngineError(
+                f"{self._name}: the model server sent a piece of its answer without end"
+            ) from None
         except httpx2.RequestError as error:
             raise EngineError(unreachable(self._config.endpoint, error).text) from error
         except StopAsyncIteration:
@@ -109,15 +118,13 @@ class _Reply(trio.abc.ReceiveChannel[str]):
         piece, self._rest = token[:LONGEST_PIECE], token[LONGEST_PIECE:]
         return piece
 
-    async def _ask(self) -> AsyncIterator[httpx2.ServerSentEvent]:
+    async def _ask(self) -> AsyncIterator[bytes]:
         body = await self._body()
         self._response = await self._server.ask("chat/completions", body, accept="text/event-stream")
         if not self._response.headers.get("content-type", "").lower().startswith("text/event-stream"):
             answer = await read_answer(self._response)
             raise EngineError(not_a_stream(self._config.endpoint, answer).text)
-        # The standard of server-sent events knows no other; a server may name one that is no text at all.
-        self._response.encoding = "utf-8"
-        return aiter(httpx2.EventSource(self._response))
+        return aiter(self._response.aiter_raw())
 
     async def _body(self) -> bytes:
         request = request_of(self._config, self._prompt)

@@ -1,0 +1,56 @@
+"""The reader of server-sent events: any cut of the bytes gives the same events."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_backend.engines.openai.event_stream import LONGEST_EVENT, EventReader, EventTooLong
+
+STREAM = (
+    "\ufeffdata: one\n\n: a comment\ndata:two\r\nevent: x\r\n\r\ndata: half\rdata:  and half 😀\r\r"
+    "data\n\nid: 1\n\ndata: \n\nretry: x\ndatabase: no\n\ndata: last\r\n\r\ndata: cut off"
+).encode()
+EVENTS = ["one", "two", "half\n and half 😀", "", "", "last"]
+
+
+def test_events_are_read_as_the_standard_says() -> None:
+    """Line ends of three kinds, comments, other fields; an event that does not end is none."""
+    assert EventReader().feed(STREAM) == EVENTS
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=30))
+def test_any_cut_gives_the_same(cuts: list[int]) -> None:
+    """Through a character, or between CR and LF."""
+    reader, at, events = EventReader(), 0, []
+    for cut in [*sorted(cuts), len(STREAM)]:
+        events += reader.feed(STREAM[at:cut])
+        at = cut
+    assert events == EVENTS
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_are_refused(noise: bytes) -> None:
+    """What is no UTF-8 is replaced."""
+    EventReader().feed(noise)
+
+
+@pytest.mark.parametrize("piece", [b"x" * 4_096, b"data: x\n" * 512, b":" * 4_096])
+def test_what_never_ends_is_refused(piece: bytes) -> None:
+    """And is not kept beyond its bound."""
+    reader = EventReader()
+
+    def feed() -> None:
+        for _ in range(LONGEST_EVENT // 1_000):
+            reader.feed(piece)
+
+    with pytest.raises(EventTooLong):
+        feed()
+
+
+def test_events_do_not_add_up() -> None:
+    """Only one event is counted at a time."""
+    reader = EventReader()
+    for _ in range(8):
+        assert reader.feed(b"data: " + b"x" * (LONGEST_EVENT // 2) + b"\n\n")
