@@ -60,6 +60,21 @@ def test_the_commands_name_extras_and_programs_that_exist() -> None:
     assert "trio-backend" in project["scripts"]
 
 
+def test_the_licence_of_everything_that_is_installed_is_told() -> None:
+    """Each dependency is in the table; the README says what the first command installs."""
+    licences = (ROOT / "docs" / "licences.md").read_text("utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    for name in ("voice", "sherpa", "whisper"):
+        for requirement in extras[name]:
+            assert f"| extra `{name}` |" in licences
+            assert f"`{re.split('[<>=]', requirement)[0]}`" in licences
+    for requirement in project["dependencies"]:
+        assert f"`{re.split('[<>=]', requirement)[0]}`" in licences
+    assert "espeak-ng, which is **GPL-3.0-or-later**" in README
+    assert "(docs/licences.md)" in README
+
+
 async def test_the_ten_lines_of_python_talk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The example, as it stands but for the port, against a running server."""
     example = blocks("python")[0]

@@ -316,5 +316,13 @@ async def test_what_is_no_transcript_is_told(server: ModelServer, transcribe: Tr
     with bounded_memory(60 * MIB), trio.fail_after(20), pytest.raises(EngineError) as caught:
         await transcribe()
     check_words([str(caught.value)])
-    server.behaviour = head(JSON, body=b'{"text": " Good. \\ud83d\\ude00 \\ud83d"}')
+    server.behaviour = head(JSON, body=b'{"text": " Good. "}')
+    assert await transcribe() == "Good."
+
+
+async def test_half_characters_are_no_reason_to_lose_an_utterance(
+    server: ModelServer, transcribe: Transcribe
+) -> None:
+    """Halves that stand together are one; a half alone is U+FFFD."""
+    server.behaviour = head(JSON, body=b'{"text": "Good. \\ud83d\\ude00 \\ud83d"}')
     assert await transcribe() == "Good. 😀 \ufffd"
