@@ -17,7 +17,7 @@ from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.base import Llm, Message, Prompt, Tts
 from trio_backend.engines.registry import Kind, configure, open_engine
 from trio_backend.engines.settings import Surroundings
-from trio_backend.engines.tts import espeak
+from trio_backend.engines.tts import espeak, espeak_installed
 from trio_backend.engines.tts.tone import hum
 from trio_backend.errors import EngineError
 
@@ -63,7 +63,7 @@ async def open_voice_server() -> AsyncIterator[Tts]:
 @asynccontextmanager
 async def open_espeak_library() -> AsyncIterator[Tts]:
     """The espeak-ng voice as it is on a machine without the program."""
-    yield espeak.Espeak(espeak.EspeakConfig(), espeak.find_library(), trio.CapacityLimiter(2))
+    yield espeak.Espeak(espeak.EspeakConfig(), espeak_installed.find_library(), trio.CapacityLimiter(2))
 
 
 @pytest.fixture(params=["echo_llm", "scripted_llm", "openai_compatible_llm"])

@@ -19,7 +19,7 @@ from trio_backend.audio.pcm import Pcm
 from trio_backend.config.load import packaged_conf
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Surroundings
-from trio_backend.engines.tts import espeak
+from trio_backend.engines.tts import espeak, espeak_installed
 from trio_backend.engines.tts.espeak import Espeak, EspeakConfig
 from trio_backend.errors import EngineError, NoVoice, SettingsError
 
@@ -35,7 +35,7 @@ def voice(request: pytest.FixtureRequest) -> Voice:
     """A voice with some settings, spoken either way."""
     if request.param == "program" and shutil.which("espeak-ng") is None:
         pytest.skip("the program espeak-ng is not installed")
-    found = espeak.find_espeak() if request.param == "program" else espeak.find_library()
+    found = espeak_installed.find_espeak() if request.param == "program" else espeak_installed.find_library()
 
     def make(*, at_once: int = 2, **settings: object) -> Espeak:
         config = configure("tts", "espeak_tts", settings, surroundings=Surroundings(Path(), {}))
@@ -83,7 +83,9 @@ async def test_an_unknown_voice_is_told_by_name(voice: Voice) -> None:
     """And with those that exist, or a program that is there to list them."""
     tts = voice(voice="nosuch")
     remedy = (
-        "`espeak-ng --voices` lists" if isinstance(tts._espeak, espeak.Program) else "it has .*cmn, .*en, "
+        "`espeak-ng --voices` lists"
+        if isinstance(tts._espeak, espeak_installed.Program)
+        else "it has .*cmn, .*en, "
     )
     with pytest.raises(EngineError, match=f"no voice 'nosuch'; {remedy}"):
         await tts.speak(HELLO)
@@ -115,7 +117,9 @@ async def test_every_shipped_voice_speaks_on_every_machine(machine: str, name: s
     config = configure("tts", "espeak_tts", settings, surroundings=Surroundings(Path(), {}))
     async with open_engine(config) as tts:
         assert isinstance(tts, Espeak)
-        assert isinstance(tts._espeak, espeak.Program if machine == "program" else espeak.Library)
+        assert isinstance(
+            tts._espeak, espeak_installed.Program if machine == "program" else espeak_installed.Library
+        )
         assert (await tts.speak(HELLO)).seconds > 0.5
 
 
@@ -220,12 +224,12 @@ async def test_a_machine_without_espeak_is_told_what_to_install(monkeypatch: pyt
     def find_all_but(name: str, package: str | None = None) -> ModuleSpec | None:
         return None if name == "espeakng_loader" else find(name, package)
 
-    monkeypatch.setattr(espeak, "find_spec", find_all_but)
+    monkeypatch.setattr(espeak_installed, "find_spec", find_all_but)
     monkeypatch.setenv("PATH", "")
     async with open_engine(EspeakConfig()) as tts:
         with pytest.raises(NoVoice, match=r"espeak-ng is not installed.*trio-backend\[voice\]"):
             await tts.speak(HELLO)
-        assert await tts.speak("…") == Pcm(b"", espeak.RATE)
+        assert await tts.speak("…") == Pcm(b"", espeak_installed.RATE)
 
 
 async def test_a_program_that_fails_is_told_without_the_text(tmp_path: Path) -> None:
@@ -234,10 +238,10 @@ async def test_a_program_that_fails_is_told_without_the_text(tmp_path: Path) -> 
         program = tmp_path / "espeak-ng"
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
-        tts = Espeak(EspeakConfig(), espeak.Program(str(program)), trio.CapacityLimiter(1))
+        tts = Espeak(EspeakConfig(), espeak_installed.Program(str(program)), trio.CapacityLimiter(1))
         with pytest.raises(EngineError, match=words) as caught:
             await tts.speak("my secret")
         assert "secret" not in str(caught.value)
-    gone = Espeak(EspeakConfig(), espeak.Program(str(tmp_path / "gone")), trio.CapacityLimiter(1))
+    gone = Espeak(EspeakConfig(), espeak_installed.Program(str(tmp_path / "gone")), trio.CapacityLimiter(1))
     with pytest.raises(EngineError, match="cannot be started"):
         await gone.speak("Hello")
