@@ -18,10 +18,10 @@ MUTE = EngineChoice("tts", "none_tts", {})
 
 @asynccontextmanager
 async def open_talk(
-    folder: Path, *, llm: EngineChoice = ECHO, tts: EngineChoice = MUTE, turn_deadline: float = 60
+    folder: Path, *, llm: EngineChoice = ECHO, tts: EngineChoice = MUTE, **system: object
 ) -> AsyncIterator[Client]:
     """A client that has been greeted by a server with these engines."""
-    config = configured(folder, llm=llm, tts=tts, turn_deadline=turn_deadline)
+    config = configured(folder, llm=llm, tts=tts, **system)
     async with open_server(config) as address, open_client(address) as client:
         yield client
 

@@ -164,6 +164,7 @@ WRONG = {
     "too many, wait for ever": refusing(429, {}, "Retry-After: " + "9" * 5_000),
     "unavailable, wait long": refusing(503, {}, "Retry-After: 86400"),
 }
+COMPRESSED = ("compressed", "compressed by something unknown")
 FINE = {
     "a mark at the begin": stream(b"\xef\xbb\xbf" + delta(content="Fine.").encode(), DONE),
     "lines with CR LF": raw(f"{OK}\r\n", (delta(content="Fine.") + DONE + "\n").replace("\n", "\r\n")),
@@ -236,6 +237,7 @@ async def test_what_is_wrong_is_told(server: ModelServer, tmp_path: Path, what: 
         check_words(told)
         assert len(told) == 1
         assert "turn_deadline" not in told[0]
+        assert ("compresses its answers" in told[0]) == (what in COMPRESSED)
         server.behaviour = streaming("Good.")
         assert shown(await client.turn("And now?")) == "Good."
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import struct
 import sys
 import zlib
@@ -201,6 +202,24 @@ async def test_a_hostile_voice_server_costs_the_sound(server: ModelServer, tmp_p
         assert "openai_tts" in errors(turn)[0]
         server.behaviour = body(TONE.to_wav(), SOUND)
         assert audible(await client.turn("Again.")) == 1
+
+
+async def test_the_bound_is_the_operators(server: ModelServer, tmp_path: Path) -> None:
+    """`max_sentence_sound` reaches the voice: what is longer is told with the bound's name."""
+    server.behaviour = body(wav(1.5, 8_000), SOUND)
+    async with open_talk(tmp_path, tts=openai_tts(server), max_sentence_sound=1) as client:
+        turn = await client.turn("Hello there.")
+    assert audible(turn) == 0
+    assert "longer than 1 s (max_sentence_sound)" in errors(turn)[0]
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+async def test_the_bound_holds_for_the_embedded_voice(tmp_path: Path) -> None:
+    """The same, for a real espeak-ng that has much to say."""
+    async with open_talk(tmp_path, tts=ESPEAK, max_sentence_sound=1) as client:
+        turn = await client.turn("Hello " * 30)
+    assert audible(turn) == 0
+    assert "more than 1 s of sound for one sentence (max_sentence_sound)" in errors(turn)[0]
 
 
 @pytest.mark.parametrize(

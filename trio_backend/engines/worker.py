@@ -77,6 +77,7 @@ class Worker:
             try:
                 answer = await self._ask(request)
             except _NotBegun as ended:
+                # The system ended it while it was idle, for want of memory perhaps, or somebody did.
                 # Once: a process that ends again and again is not to be started for ever.
                 logger.warning("{}; another one is started", ended)
                 answer = await self._ask(request)
@@ -101,9 +102,6 @@ class Worker:
             raise
 
     async def _loaded(self) -> _Child:
-        if self._child is not None and self._child.has_ended:
-            # The system ended it, for want of memory perhaps, or somebody did.
-            await self._end()
         if self._child is None:
             await self._start()
         assert self._child is not None

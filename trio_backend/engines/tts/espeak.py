@@ -104,7 +104,9 @@ def _check_variant(variant: str, known: Collection[str]) -> None:
         # Numbers are male voices, and from 10 on female ones.
         name = f"m{variant}" if int(variant) < 10 else f"f{int(variant) - 10}"
     if name not in known:
-        raise EngineError(f"espeak-ng has no variant {variant!r}; it has {', '.join(sorted(known))}")
+        # There are a hundred; the short names are those of plain male and female voices.
+        some = sorted(known, key=lambda known: (len(known), known))[:20]
+        raise EngineError(f"espeak-ng has no variant {variant!r}; it has {', '.join(some)}, and more")
 
 
 @attrs.frozen
