@@ -43,7 +43,10 @@ def serve(
     strict: bool = False,
     log_level: Level | None = None,
 ) -> None:
-    """Run the backend until Ctrl-C.
+    """Run the backend until Ctrl-C, SIGTERM, or the end of its terminal.
+
+    Then turns have some seconds to end (drain_timeout). A second Ctrl-C or SIGTERM cuts them, stores what was
+    said, and ends within two seconds; a third ends at once, with whatever that loses.
 
     Parameters
     ----------
@@ -68,19 +71,20 @@ def serve(
     import attrs
 
     from .allocation import give_back_large_blocks
-    from .observe.log import start_logging
+    from .observe.log import open_log, start_logging
     from .serve import serve_until_signal
 
     give_back_large_blocks()
-    loaded = _load(config, strict=strict)
-    system = attrs.evolve(
-        loaded.system,
-        host=host or loaded.system.host,
-        port=loaded.system.port if port is None else port,
-        log_level=log_level or loaded.system.log_level,
-    )
-    start_logging(system.log_level)
-    _run(serve_until_signal, attrs.evolve(loaded, system=system))
+    with open_log():
+        loaded = _load(config, strict=strict)
+        system = attrs.evolve(
+            loaded.system,
+            host=host or loaded.system.host,
+            port=loaded.system.port if port is None else port,
+            log_level=log_level or loaded.system.log_level,
+        )
+        start_logging(system.log_level)
+        _run(serve_until_signal, attrs.evolve(loaded, system=system))
 
 
 @app.command
