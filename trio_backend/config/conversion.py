@@ -34,14 +34,14 @@ def _boolean(value: object, _: Any) -> bool:
 def _integer(value: object, _: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, str) and value.strip().isdecimal():
+    if isinstance(value, str) and len(value) <= 100 and value.strip().isdecimal():
         return int(value)
     raise ValueError("must be a whole number")
 
 
 def _number(value: object, _: Any) -> float:
     if isinstance(value, int | float | str) and not isinstance(value, bool):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, OverflowError):
             return float(value)
     raise ValueError("must be a number")
 

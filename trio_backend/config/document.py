@@ -14,6 +14,8 @@ _NULLS = {"", "~", "null", "Null", "NULL"}
 _BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?[0-9][0-9_]*")
 _BASED_INT = re.compile(r"0x[0-9a-fA-F]+|0o[0-7]+")
+# Python refuses to read more digits than 4 300, since that takes time; nobody means so many.
+_LONGEST_INT = 100
 _FLOAT = re.compile(
     r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", re.IGNORECASE
 )
@@ -69,7 +71,7 @@ def core_value(text: str) -> object:
         return None
     if text in _BOOLS:
         return _BOOLS[text]
-    if _INT.fullmatch(text):
+    if _INT.fullmatch(text) and len(text) <= _LONGEST_INT:
         return int(text.replace("_", ""))
     if _BASED_INT.fullmatch(text):
         return int(text, 0)

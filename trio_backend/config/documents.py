@@ -9,6 +9,7 @@ import attrs
 from .document import Table
 from .finding import Finding, Findings, Place
 from .parse import parse
+from .reading import FileTooLarge, read_file
 
 MAX_FILE_SIZE = 2**20
 MAX_KEPT = 256
@@ -40,12 +41,11 @@ class Documents:
         return table
 
     def _keep(self, path: Path, stamp: tuple[int, int, int, str], shown: str) -> None:
-        found = Findings()
-        if stamp[1] > MAX_FILE_SIZE:
+        found, table = Findings(), None
+        try:
+            table = parse(read_file(path, MAX_FILE_SIZE), shown, found)
+        except FileTooLarge:
             found.error(Place(shown), "the file is over 1 MiB", "is it a configuration?")
-            table = None
-        else:
-            table = parse(path.read_bytes(), shown, found)
         self._kept.pop(path, None)
         while len(self._kept) >= MAX_KEPT:
             del self._kept[next(iter(self._kept))]

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
 import attrs
 
 Severity = Literal["error", "warning"]
+
+
+# Of one severity in one file: nobody reads more, and some of them take time to find.
+MAX_FINDINGS = 100
+# Characters of a message, and of its remedy: they may hold what stands in the file.
+MAX_MESSAGE = 400
 
 
 @attrs.frozen
@@ -46,9 +53,13 @@ class Finding:
 
 @attrs.define(eq=False)
 class Findings:
-    """Collects what is found, once for each place and severity: the first there is the cause of the rest."""
+    """Collects what is found, once for each place and severity: the first there is the cause of the rest.
+
+    Of each file it keeps `MAX_FINDINGS` errors, and as many warnings.
+    """
 
     _found: dict[tuple[Severity, Place], Finding] = attrs.field(factory=dict, init=False)
+    _counts: Counter[tuple[Severity, str]] = attrs.field(factory=Counter, init=False)
 
     def error(self, place: Place, message: str, remedy: str = "") -> None:
         self._add("error", place, message, remedy)
@@ -59,10 +70,17 @@ class Findings:
     def extend(self, found: Iterable[Finding]) -> None:
         """Take over what was found elsewhere."""
         for finding in found:
-            place = Place(finding.file, finding.line, finding.key)
-            self._found.setdefault((finding.severity, place), finding)
+            key = finding.severity, Place(finding.file, finding.line, finding.key)
+            if key not in self._found and not self.is_full(finding.severity, finding.file):
+                self._found[key] = finding
+                self._counts[finding.severity, finding.file] += 1
+
+    def is_full(self, severity: Severity, file: str) -> bool:
+        """Whether no more of them are kept, so that nobody need look for more."""
+        return self._counts[severity, file] >= MAX_FINDINGS
 
     def _add(self, severity: Severity, place: Place, message: str, remedy: str) -> None:
+        message, remedy = _shortened(message), _shortened(remedy)
         self.extend([Finding(severity, place.file, place.line, place.key, message, remedy)])
 
     @property
@@ -79,6 +97,10 @@ class Findings:
     @property
     def warnings(self) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.all if finding.severity == "warning")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -21,6 +21,7 @@ from .structure import report_unknown, structured
 from .system import SystemConfig
 from .values import Values
 
+MAX_TITLE = 200
 MAX_NAME = 255  # bytes: the longest that common file systems take
 
 
@@ -80,27 +81,24 @@ class Library:
         assert isinstance(merged, Table)
         return character_of(filename, merged, ground.props, ground.values)
 
-    def filenames(self) -> list[str]:
-        """The files in the characters' folder, sorted; none where there is no folder."""
+    def folder(self) -> Folders | None:
+        """Where the characters are; None where ``conf.yaml`` cannot be read."""
         ground = self._ground(Findings())
-        if ground is None:
-            return []
+        return ground.folders if ground else None
+
+    def filenames(self, folders: Folders) -> list[str]:
+        """The files in the characters' folder without the base, sorted; none where there is no folder."""
         try:
-            names = [entry.name for entry in ground.folders.characters.iterdir() if entry.suffix == ".yaml"]
+            names = [entry.name for entry in folders.characters.iterdir() if entry.suffix == ".yaml"]
         except OSError:
             return []
         return sorted(name for name in names if name != self.path.name)
 
-    def titles(self) -> list[tuple[str, str]]:
-        """Each file of a character, without the base, with its ``conf_name``, or else its own name."""
-        ground = self._ground(Findings())
-        names = self.filenames() if ground else []
-        return [(name, self._title(ground.folders, name)) for name in names] if ground else []
-
-    def _title(self, folders: Folders, filename: str) -> str:
+    def title(self, folders: Folders, filename: str) -> str:
+        """The ``conf_name`` in that file, cut at `MAX_TITLE`, or else its own name."""
         own = self._read_character(folders, filename, Findings())
         title = own.find("character_config.conf_name") if own else None
-        return title.text if isinstance(title, Scalar) and title.text.strip() else filename
+        return title.text[:MAX_TITLE] if isinstance(title, Scalar) and title.text.strip() else filename
 
     def _read_character(self, folders: Folders, filename: str, findings: Findings) -> Table | None:
         place = Place(f"{folders.characters.name}/{filename[:80]}")
@@ -153,6 +151,8 @@ def _report_top(document: Table, known: tuple[str, ...], findings: Findings) -> 
     if not any(key in document.entries for key in known):
         return
     for key, node in document.entries.items():
+        if findings.is_full("warning", document.place.file):
+            break  # To look for what was meant takes time.
         if key not in known and key not in TOP_LEVEL_OTHERS:
             remedy = did_you_mean(key, known) or f"here counts only {' and '.join(known)}"
             findings.warning(node.place, "this key is not known", remedy)

@@ -73,7 +73,8 @@ def survey(path: Path, environ: Mapping[str, str]) -> Survey:
     findings, library = Findings(), Library(path, environ)
     config = library.base(findings)
     characters = [config.character] if config else []
-    for filename in library.filenames():
+    folders = library.folder()
+    for filename in library.filenames(folders) if folders else ():
         own = Findings()
         character = library.character(filename, own)
         findings.extend(own.all)

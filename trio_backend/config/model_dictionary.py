@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 
 from .finding import Findings, Place
+from .reading import FileTooLarge, read_file
 
 MAX_SIZE = 4 * 2**20
 
@@ -25,12 +26,11 @@ def read_models(path: Path, findings: Findings) -> dict[str, Model]:
     """All good entries by name. Whatever else there is goes to ``findings``; a missing file is a warning."""
     place = Place(path.name)
     try:
-        if path.stat().st_size > MAX_SIZE:
-            findings.error(place, "the file is over 4 MiB")
-            return {}
-        entries = json.loads(path.read_bytes())
+        entries = json.loads(read_file(path, MAX_SIZE))
     except FileNotFoundError:
         findings.warning(place, "the file is missing", "without it no character has a face")
+    except FileTooLarge:
+        findings.error(place, "the file is over 4 MiB")
     except OSError as error:
         findings.error(place, f"cannot be read: {error.strerror}")
     except json.JSONDecodeError as error:

@@ -14,8 +14,10 @@ from .finding import Findings, Place
 
 _STR = "tag:yaml.org,2002:str"
 
-# A person's file nests six deep; an anchor that contains itself nests for ever.
+# A person's file nests six deep.
 MAX_DEPTH = 50
+# Of the dotted key of a value, which all that is in it has in its own: long keys, deep down, would add up.
+MAX_KEY = 400
 
 
 def parse(data: bytes, file: str, findings: Findings) -> Table | None:
@@ -76,9 +78,7 @@ class _Reader:
 
     def read(self, node: object, place: Place, depth: int) -> Node:
         if depth > MAX_DEPTH:
-            self.findings.error(
-                place, f"nested more than {MAX_DEPTH} levels deep", "an anchor may hold itself"
-            )
+            self.findings.error(place, f"nested more than {MAX_DEPTH} levels deep")
         elif isinstance(node, MappingNode):
             return self._table(node, place, depth)
         elif isinstance(node, SequenceNode):
@@ -101,6 +101,10 @@ class _Reader:
                 self._merge(value_node, place, depth, merged)
             elif not isinstance(key_node, ScalarNode):
                 self.findings.error(Place(self.file, line, place.key), "a key must be plain text")
+            elif len(place.key) + len(key_node.value) > MAX_KEY:
+                self.findings.error(
+                    Place(self.file, line, place.key[:80]), f"a key of over {MAX_KEY} characters"
+                )
             else:
                 self._entry(entries, key_node.value, value_node, place.inside(key_node.value, line), depth)
         return Table(place, merged | entries)
@@ -119,4 +123,5 @@ class _Reader:
         for source in sources:
             table = self.read(source, place, depth + 1)
             if isinstance(table, Table):
-                merged.update({k: v for k, v in table.entries.items() if k not in merged})
+                for key, value in table.entries.items():
+                    merged.setdefault(key, value)

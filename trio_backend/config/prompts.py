@@ -10,6 +10,7 @@ import attrs
 from .character import NUDGE
 from .document import Table
 from .finding import Findings, Place
+from .reading import FileTooLarge, read_file
 
 EXPRESSIONS = "live2d_expression_prompt"
 NUDGING = "proactive_speak_prompt"
@@ -65,11 +66,12 @@ def read_prompts(named: Mapping[str, str], section: Table, folder: Path, finding
 def _read(folder: Path, name: str, place: Place, findings: Findings) -> str | None:
     for path in (folder / "utils" / f"{name}.txt", folder / f"{name}.txt"):
         try:
-            if path.stat().st_size <= MAX_SIZE:
-                return path.read_text(encoding="utf-8-sig")
-            findings.error(place, f"prompts/{name}.txt is over 1 MiB")
+            text = read_file(path, MAX_SIZE).decode("utf-8-sig")
+            return text.replace("\r\n", "\n").replace("\r", "\n")
         except FileNotFoundError:
             continue
+        except FileTooLarge:
+            findings.error(place, f"prompts/{name}.txt is over 1 MiB")
         except (OSError, UnicodeDecodeError):
             findings.error(place, f"the prompt {name!r} cannot be read", "save it as a UTF-8 file")
         return ""

@@ -44,6 +44,8 @@ def report_unknown(cls: type, table: Table, findings: Findings) -> None:
     """Warn of the keys in ``table``, and in its sections, that ``cls`` does not have."""
     others, hints = OTHERS.get(cls, Others()), get_type_hints(cls)
     for key in unknown_keys(cls, table):
+        if findings.is_full("warning", table.place.file):
+            break  # To look for what was meant takes time.
         remedy = did_you_mean(key, [*hints, *others.names]) or "it changes nothing"
         findings.warning(table.entries[key].place, "this key is not known", remedy)
     for key, hint in hints.items():

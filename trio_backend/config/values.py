@@ -56,7 +56,9 @@ class Values:
                 return match[0]
             return self.environ.get(name, default or "")
 
-        return _VARIABLE.sub(fill, node.text)
+        # Behind the last brace nothing can end: each variable begun there would be looked through to the end.
+        within, brace, rest = node.text.rpartition("}")
+        return _VARIABLE.sub(fill, within + brace) + rest
 
 
 def as_written(node: Node) -> object:
