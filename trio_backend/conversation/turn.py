@@ -26,7 +26,7 @@ from ..protocol import (
     Outgoing,
     UserInputTranscription,
 )
-from ..text.lines import Line, LineReader, joined
+from ..text.lines import Line, LineReader, joined, slices
 from .character import Character
 from .memory import Memory
 from .record import Record, stored
@@ -203,12 +203,19 @@ class Turn:
                 async with self.character.llm.reply(prompt) as tokens:
                     async for token in tokens:
                         self.timeline.token()
-                        for line in reader.feed(token):
-                            await self._send_line(lines, line)
+                        await self._read_token(reader, token, lines)
         except EngineError as error:
             await self.audience.tell(Error(str(error), "engine-error"))
         for line in reader.flush():
             await self._send_line(lines, line)
+
+    async def _read_token(self, reader: LineReader, token: str, lines: trio.MemorySendChannel[Line]) -> None:
+        """A model may send megabytes at once: others have their turn in between."""
+        for number, piece in enumerate(slices(token)):
+            if number:
+                await trio.lowlevel.checkpoint()
+            for line in reader.feed(piece):
+                await self._send_line(lines, line)
 
     def _reader(self) -> LineReader:
         config = self.character.config

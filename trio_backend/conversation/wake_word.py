@@ -9,7 +9,7 @@ import attrs
 
 from ..config.wake_words import Phrases, WakeWordConfig
 from ..protocol import WakeWordCounts, WakeWordState
-from ..text.phrases import find, is_all, plain, words
+from ..text.phrases import LONGEST_HEARD, find, is_all, plain, words
 
 Action: TypeAlias = Literal["wake_up", "sleep", "ignored"]
 
@@ -97,23 +97,25 @@ class WakeWord:
         return Heard("sleep")
 
     def _hear_asleep(self, text: str) -> Heard:
-        said = words(plain(text))
+        head = plain(text)
+        said = words(head)
         # The model is to read what was written, unless that had letters of another length.
-        whole = text if len(text) == len(plain(text)) else plain(text)
+        whole = text if len(head) == len(text[:LONGEST_HEARD]) else head + text[LONGEST_HEARD:]
         for language, phrase in _longest_first(self._config.wake_words):
             wanted = words(plain(phrase))
             first = find(wanted, said)
             if first is not None:
                 self.awake = True
                 rest = said[first + len(wanted) :]
-                request = whole[rest[0].start :].strip() if rest else None
+                request = whole[rest[0].start if rest else LONGEST_HEARD :].strip() or None
                 return Heard("wake_up", self._config.greeting, request, phrase, language)
         return Heard("ignored")
 
     def _hear_awake(self, text: str) -> Heard:
         said = words(plain(text))
+        whole = len(text) <= LONGEST_HEARD and len(plain(text)) <= LONGEST_HEARD
         for language, phrase in _longest_first(self._config.end_words):
-            if is_all(words(plain(phrase)), said):
+            if whole and is_all(words(plain(phrase)), said):
                 self.awake = False
                 return Heard("sleep", self._config.farewell, None, phrase, language)
         return Heard(request=text)

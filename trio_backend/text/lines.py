@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 import attrs
 
 from .markup import SpeechFilters as SpeechFilters
 from .markup import spoken, take_keywords
-from .sentences import Piece, SentenceSplitter
+from .sentences import LONGEST_SENTENCE, Piece, SentenceSplitter
 from .thoughts import Part, ThoughtReader
 
 # Chinese and Japanese put no space between sentences.
@@ -51,12 +51,23 @@ def _needs_space(before: str, text: str) -> bool:
     return not (_ENDS_UNSPACED.search(before) or _BEGINS_UNSPACED.match(text))
 
 
+# Characters that a `LineReader` reads in less than 10 ms, whatever they are.
+SLICE = 256
+
+
+def slices(token: str) -> Iterator[str]:
+    """``token`` in pieces of `SLICE`, between which others may have their turn; nothing of an empty one."""
+    return (token[start : start + SLICE] for start in range(0, len(token), SLICE))
+
+
 class LineReader:
     """Reads a reply that comes in tokens, wherever they are torn.
 
     ``emotions`` are the keywords that the character's face knows, in any case. With ``first_early`` the
     first sentence may end at a comma, so that sound starts sooner. A line that holds nothing but
-    keywords is put in front of the next one; if none comes, it is a line without text.
+    keywords is put in front of the next one; if none comes, or they get long, it is a line without text.
+
+    A token costs time in proportion to its length: feed it in `slices`, where somebody else may have made it.
     """
 
     def __init__(self, emotions: Collection[str], filters: SpeechFilters, *, first_early: bool) -> None:
@@ -108,7 +119,7 @@ class LineReader:
             _, emotions = take_keywords(source[: -len(piece.text)], self._emotions)
             return Line(source, piece.text.strip(), "", emotions)
         display, emotions = take_keywords(source, self._emotions)
-        if not display.strip():
+        if not display.strip() and len(source) < LONGEST_SENTENCE:
             self._keywords = source
             return None
         return Line(source, display.strip(), spoken(display, self._filters), emotions)

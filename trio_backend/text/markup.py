@@ -21,14 +21,16 @@ class SpeechFilters:
     ignore_angle_brackets: bool = True
 
 
-_KEYWORD = re.compile(r"[^\S\n]*\[\s*([^\[\]\n]+?)\s*\]")
+# A model may write anything, and what it writes is read in the event loop: none of these patterns looks at a
+# place more than a few times. So a run of what may repeat ends where another match could begin.
+_KEYWORD = re.compile(r"\[([^\[\]]*)\]")
 
-_IMAGE = re.compile(r"!\[[^\]\n]*\]\([^()\s]*\)")
+_IMAGE = re.compile(r"!\[(?:[^\[\]\n]|(?<!!)\[)*\]\([^()\s]*\)")
 _LINK = re.compile(r"\[([^\[\]\n]+)\]\([^()\s]*\)")
 _ADDRESS = re.compile(
     r"(?<![A-Za-z0-9])https?://(?:www\.)?([A-Za-z0-9.:-]+)(?:[/?#][^\s<>()，。！？、）]*)?(?<![.,!?;:'\"])"
 )
-_LINE_HEAD = re.compile(r"^\s*(?:(?:(?:#{1,6}|[-*+>])(?=\s)|[•·])\s*)+", re.MULTILINE)
+_LINE_HEAD = re.compile(r"^[^\S\n]*(?:(?:(?:#{1,6}|[-*+>])(?=\s)|[•·])\s*)+", re.MULTILINE)
 _UNDERSCORES = re.compile(r"(?<!\w)_{1,3}(?=\S)([^_\n]+)(?<=\S)_{1,3}(?!\w)")
 _SMILEY = re.compile(r"(?<![\w])(?:[:;]['’^-]?[()DP]+|<3+)(?!\w)")
 
@@ -38,6 +40,13 @@ _STARRED = re.compile(r"(?<![0-9A-Za-z*])(\*+)(?![\s*])[^*\n]*?(?<!\s)\*+")
 _TAG = re.compile(r"<[^\W\d_/!?][^<>\n]*>|</[^<>\n]*>|<[!?][^<>\n]*>")
 
 _TIMES = re.compile(r"(?<=\d) *\* *(?=\d)")
+
+# Of a line of some 400 characters: one of them may be short for eighteen, in forms of which few make a text.
+_LONGEST_SPOKEN = 1_000
+# Groups in groups that are looked for: each level takes a look at the whole.
+_DEEPEST = 10
+# Marks on one letter; 30 is what Unicode's stream-safe text has (UAX 15). To sort more takes quadratic time.
+_MOST_MARKS = 30
 
 _SYMBOLS_READ_ALOUD = frozenset("+=<>×÷±−°℃℉№")
 # Punctuation by its category, which voices spell out.
@@ -53,16 +62,22 @@ def take_keywords(text: str, emotions: Collection[str]) -> tuple[str, tuple[str,
     A keyword is one of ``emotions`` (lower case) in square brackets, in any case; it goes with the
     white space before it. Other brackets stay.
     """
-    found = []
+    kept, found, at = [], [], 0
+    for match in _KEYWORD.finditer(text):
+        keyword = match[1].strip().lower()
+        if keyword in emotions:
+            kept.append(_without_gap(text[at : match.start()]))
+            found.append(keyword)
+            at = match.end()
+    return "".join([*kept, text[at:]]), tuple(found)
 
-    def take(match: re.Match[str]) -> str:
-        keyword = match.group(1).lower()
-        if keyword not in emotions:
-            return match.group()
-        found.append(keyword)
-        return ""
 
-    return _KEYWORD.sub(take, text), tuple(found)
+def _without_gap(text: str) -> str:
+    """``text`` without the white space at its end, as far as that is in one line."""
+    end = len(text)
+    while end and text[end - 1] != "\n" and text[end - 1].isspace():
+        end -= 1
+    return text[:end]
 
 
 def spoken(text: str, filters: SpeechFilters) -> str:
@@ -80,6 +95,7 @@ def spoken(text: str, filters: SpeechFilters) -> str:
         text = _without_groups(text, "(（", ")）")
     text = _without_symbols(text) if filters.remove_special_char else text.replace("*", " ")
     text = _SPACE_BEFORE_MARK.sub("", _SPACES.sub(" ", text)).strip().lstrip(_LEADING_MARKS)
+    text = text[:_LONGEST_SPOKEN]
     return text if any(character.isalnum() for character in text) else ""
 
 
@@ -93,9 +109,10 @@ def _without_markdown(text: str) -> str:
 
 def _without(group: re.Pattern[str], text: str) -> str:
     """``text`` without what ``group`` matches, and without what it then matches: nested groups."""
-    count = 1
-    while count:
+    for _ in range(_DEEPEST):
         text, count = group.subn(" ", text)
+        if not count:
+            break
     return text
 
 
@@ -122,8 +139,11 @@ def _without_groups(text: str, openers: str, closers: str) -> str:
 def _without_symbols(text: str) -> str:
     """``text`` with letters of any script, digits, punctuation, and the signs that voices know."""
     kept = []
-    before = " "
+    before, marks = " ", 0
     for character in text:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks > _MOST_MARKS:
+            continue
         if character in "\u200c\u200d":  # they shape letters in Persian and Indic scripts, and join emoji
             kept.append(character if before.isalpha() or unicodedata.combining(before) else "")
         else:

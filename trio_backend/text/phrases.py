@@ -38,13 +38,22 @@ class Word:
     glued: bool = False
 
 
+# Of a message. Compatible forms of one character may be eighteen, marks on a letter are sorted in quadratic
+# time, and words are looked for in the event loop: this much takes a few milliseconds at worst.
+LONGEST_HEARD = 1_000
+
+
 def plain(text: str) -> str:
-    """``text`` with one width for each letter, as `words` wants it."""
-    return unicodedata.normalize("NFKC", text)
+    """``text``, of a long one the first `LONGEST_HEARD` characters, with one width for each letter."""
+    return unicodedata.normalize("NFKC", text[:LONGEST_HEARD])
 
 
 def words(text: str) -> Sequence[Word]:
-    """The words of ``text``, which is `plain`; of a script without spaces, its letters."""
+    """The words of ``text``, which is `plain`; of a script without spaces, its letters.
+
+    Of a long text those in the first `LONGEST_HEARD` characters.
+    """
+    text = text[:LONGEST_HEARD]
     found: list[Word] = []
     for start, end, katakana in _runs(text):
         letters = "".join(letter for letter in text[start:end] if letter not in _APOSTROPHES)
