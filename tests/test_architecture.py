@@ -22,6 +22,7 @@ FLOORS = [
     {"backend", "server", "chat", "garbage", "allocation"},
     {"observe"},
     {"serve", "check", "importing", "audition", "prove"},
+    {"ending"},
     {"cli", "__init__"},
     {"__main__"},
 ]

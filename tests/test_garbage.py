@@ -71,6 +71,19 @@ async def test_where_nothing_happens_nothing_is_collected(
     assert full_collections == []
 
 
+async def test_who_leaves_takes_along_what_they_held(
+    autojump_clock: MockClock, nursery: trio.Nursery, full_collections: list[float]
+) -> None:
+    """Nothing else happens: one look soon after somebody has left, and no more."""
+    gone = 0
+    nursery.start_soon(collect_when_quiet, lambda: True, lambda: gone)
+    await trio.sleep(2 * LOOK_EVERY + 1)
+    assert full_collections == []
+    gone = 3
+    await trio.sleep(AT_LEAST_EVERY)
+    assert full_collections == [3 * LOOK_EVERY]
+
+
 @pytest.mark.parametrize("enabled", [True, False])
 async def test_afterwards_everything_is_as_before(
     autojump_clock: MockClock, nursery: trio.Nursery, *, enabled: bool

@@ -71,8 +71,8 @@ def serve(
     import attrs
 
     from .allocation import give_back_large_blocks
+    from .ending import serve_until_signal
     from .observe.log import open_log, start_logging
-    from .serve import serve_until_signal
 
     give_back_large_blocks()
     with open_log():

@@ -20,22 +20,30 @@ AT_LEAST_EVERY = 600.0
 """Seconds after which a full collection is made though somebody speaks."""
 
 
-async def collect_when_quiet(is_quiet: Callable[[], bool]) -> None:
+def nobody() -> int:
+    """For programs in which nobody comes and goes."""
+    return 0
+
+
+async def collect_when_quiet(is_quiet: Callable[[], bool], gone: Callable[[], int] = nobody) -> None:
     """Make full collections only while ``is_quiet()``, or every ten minutes if it never is.
 
-    What exists when it begins is never looked at again. Runs until it is cancelled; then everything is
-    as it was before.
+    One is due when the interpreter would consider it, and when somebody has left: ``gone()`` says how many
+    have. A session ends as a circle of references, perhaps with megabytes of pictures in it, and where
+    nothing else happens nothing would ever look. What exists when it begins is never looked at again.
+    Runs until it is cancelled; then everything is as it was before.
     """
     before, enabled = gc.get_threshold(), gc.isenabled()
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, NEVER)
     gc.enable()
     try:
-        collected = trio.current_time()
+        collected, seen = trio.current_time(), gone()
         while True:
             await trio.sleep(LOOK_EVERY)
             overdue = trio.current_time() - collected >= AT_LEAST_EVERY
-            if gc.get_count()[2] >= DUE and (is_quiet() or overdue):
+            if (gc.get_count()[2] >= DUE or gone() != seen) and (is_quiet() or overdue):
+                seen = gone()
                 logger.debug("full garbage collection: {} objects were unreachable", gc.collect())
                 collected = trio.current_time()
     finally:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import attrs
-import psutil
 import trio
 from loguru import logger
 
@@ -28,7 +23,7 @@ from .garbage import collect_when_quiet
 from .history.sqlite import open_sqlite_history
 from .history.store import History
 from .observe.inspection import Inspection
-from .observe.log import flush_log, log_statistics
+from .observe.log import log_statistics
 from .observe.memory import memory_of_machine
 from .observe.metrics import CONTENT_TYPE, Metrics, Reading
 from .observe.stock import difference, take_stock
@@ -41,7 +36,7 @@ from .server.access import serves_only_here
 from .server.fair_queue import FairQueue
 from .server.http import Folders, Pages, http_app, is_public
 from .server.insight import Insight
-from .server.listener import Server
+from .server.listener import Server, WebSocketHandler
 from .server.options import ServerOptions
 from .server.request import UpgradeRequest
 from .server.sockets import open_listeners, port_of
@@ -50,84 +45,10 @@ from .server.speech import Speech, SpeechLimits, serve_speech
 from .server.transcription import Transcription
 from .wire import Wire
 
-# Seconds beyond `drain_timeout` that an orderly end may take, and seconds that an end at once may: for last
-# words, goodbyes and child processes. A disk or a library that holds the process longer is left behind.
-ORDERLY_END = 15.0
-END_AT_ONCE = 2.0
 # Looking at all the objects of so many sessions takes less than 10 ms, which nobody notices.
 SMALL_HOUSE = 50
 # Seconds after which garbage is looked for even if the base character is still being loaded.
 LONGEST_START = 60.0
-
-
-def _signals() -> list[signal.Signals]:
-    """Those that end the server, on this system."""
-    names = ["SIGINT", "SIGBREAK"] if sys.platform == "win32" else ["SIGINT", "SIGTERM"]
-    # Under nohup the user has said that the end of the terminal is not to be the server's.
-    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        names.append("SIGHUP")
-    return [signal.Signals[name] for name in names]
-
-
-async def serve_until_signal(config: Config) -> None:
-    """`serve` until Ctrl-C, SIGTERM, or SIGHUP (the terminal is closed).
-
-    A second Ctrl-C or SIGTERM cuts the turns and ends within `END_AT_ONCE` seconds: last words are stored and
-    child processes killed, or left behind if that takes longer. From then on these signals do what they do
-    to any program: a third ends the process where it stands.
-    """
-    shutdown = trio.Event()
-    with trio.open_signal_receiver(*_signals()) as signals, ExitStack() as limits:
-        async with trio.open_nursery() as nursery:
-
-            async def listen() -> None:
-                async for number in signals:
-                    name = signal.Signals(number).name
-                    if not shutdown.is_set():
-                        logger.info("{}: shutting down; once more ends at once", name)
-                        limits.enter_context(limited_end(config.system.drain_timeout + ORDERLY_END))
-                        shutdown.set()
-                    elif name != "SIGHUP":  # the kernel and the shell send one each: that is not impatience
-                        logger.warning("{} again: ending at once", name)
-                        limits.enter_context(limited_end(END_AT_ONCE))
-                        _leave_signals_to_the_system()
-                        nursery.cancel_scope.cancel("a second signal")
-                        return
-
-            nursery.start_soon(listen, name="signals")
-            await serve(config, shutdown=shutdown)
-            nursery.cancel_scope.cancel("served")
-
-
-def _leave_signals_to_the_system() -> None:
-    for number in _signals():
-        signal.signal(number, signal.SIG_IGN if number.name == "SIGHUP" else signal.SIG_DFL)
-
-
-@contextmanager
-def limited_end(seconds: float) -> Iterator[None]:
-    """If the block is not left within ``seconds``, kill our child processes and end the process with code 1.
-
-    A thread sees to it: what holds up an end may be the event loop itself, or a thread that it waits for.
-    """
-    left = threading.Event()
-    ends = threading.Thread(target=_end_unless, args=(left, seconds), name="limited end", daemon=True)
-    ends.start()
-    try:
-        yield
-    finally:
-        left.set()
-
-
-def _end_unless(left: threading.Event, seconds: float) -> None:
-    if left.wait(seconds):
-        return
-    logger.error("the end takes longer than {:g} s: ending without what is still going on", seconds)
-    for child in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):
-            child.kill()
-    flush_log()
-    os._exit(1)
 
 
 async def serve(
@@ -142,7 +63,7 @@ async def serve(
     what is left of tasks, child processes and sockets is logged. Raises `ConfigError` where the port
     or the certificate cannot be used, `HistoryError` where the conversations cannot.
     """
-    before, metrics = take_stock(), Metrics()
+    before, metrics, departures = take_stock(), Metrics(), _Departures()
     async with (
         open_watch(closely=config.system.debug) as watch,
         open_listeners(config.system.host, config.system.port) as listeners,
@@ -163,9 +84,9 @@ async def serve(
         server = Server(
             _options(config),
             {
-                "/client-ws": partial(_serve_client, backend),
-                "/proxy-ws": partial(_serve_in_room, backend),
-                "/tts-ws": partial(_serve_speech, _speech(config, backend, cache)),
+                "/client-ws": departures.counted(partial(_serve_client, backend)),
+                "/proxy-ws": departures.counted(partial(_serve_in_room, backend)),
+                "/tts-ws": departures.counted(partial(_serve_speech, _speech(config, backend, cache))),
             },
             app,
             drain=partial(_drain, backend),
@@ -174,7 +95,7 @@ async def serve(
         )
         address = _address(config, port_of(listeners[0]))
         nursery.start_soon(_say_when_ready, backend, address, name="ready")
-        nursery.start_soon(_sweep_when_quiet, backend, name="garbage")
+        nursery.start_soon(_sweep_when_quiet, backend, departures, name="garbage")
         nursery.start_soon(_say_what_is_near, config, name="neighbours")
         task_status.started(address)
         remains = await server.serve(listeners, shutdown=shutdown)
@@ -235,7 +156,25 @@ async def _say_when_ready(backend: Backend, address: str) -> None:
         logger.info("{} is at {}", backend.house.cast.base.character_name, address)
 
 
-async def _sweep_when_quiet(backend: Backend) -> None:
+@attrs.define(eq=False)
+class _Departures:
+    """How many WebSockets have ended so far."""
+
+    count: int = 0
+
+    def counted(self, handle: WebSocketHandler) -> WebSocketHandler:
+        """``handle``, whose ends are counted."""
+
+        async def counting(wire: Wire, request: UpgradeRequest) -> None:
+            try:
+                await handle(wire, request)
+            finally:
+                self.count += 1
+
+        return counting
+
+
+async def _sweep_when_quiet(backend: Backend, departures: _Departures) -> None:
     with trio.move_on_after(LONGEST_START):
         await backend.preloaded.wait()
     sessions = backend.house.sessions
@@ -243,7 +182,7 @@ async def _sweep_when_quiet(backend: Backend) -> None:
     def is_quiet() -> bool:
         return len(sessions) <= SMALL_HOUSE or not any(session.speaking for session in sessions)
 
-    await collect_when_quiet(is_quiet)
+    await collect_when_quiet(is_quiet, lambda: departures.count)
 
 
 async def _say_what_is_near(config: Config) -> None:

@@ -200,7 +200,7 @@ async def test_a_third_signal_ends_where_it_stands(tmp_path: Path, monkeypatch: 
 STUCK = """
 import subprocess, sys, time
 from trio_backend.observe.log import open_log, start_logging
-from trio_backend.serve import limited_end
+from trio_backend.ending import limited_end
 with open_log():
     start_logging("INFO")
     child = subprocess.Popen(["sleep", "60"])

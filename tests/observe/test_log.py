@@ -16,7 +16,8 @@ import pytest
 from loguru import logger
 
 from trio_backend.observe import log
-from trio_backend.observe.log import LogWriter, escaped, log_statistics, open_log, start_logging
+from trio_backend.observe.log import escaped, log_statistics, open_log, start_logging
+from trio_backend.observe.log_writer import LogWriter
 
 GAP = re.compile(r"^\((\d+) lines of the log were dropped here: nobody took them\)$", re.MULTILINE)
 
