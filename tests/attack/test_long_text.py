@@ -247,7 +247,7 @@ async def test_a_long_token_is_read_in_small_steps(
     monkeypatch.setattr(LineReader, "feed", counted)
     trio.lowlevel.add_instrument(steps)
     client = await connect()
-    await client.say("text-input", text="<think>" + "x" * 100_000)
+    await client.say("text-input", text="```" + "x" * 100_000)
     await client.until("control", text="conversation-chain-end")
     trio.lowlevel.remove_instrument(steps)
     assert steps.total > 100_000
