@@ -14,7 +14,7 @@ IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
 
 # Rooms from the ground up. A floor may use any floor below it; the rooms of one floor do not know each other.
 FLOORS = [
-    {"errors", "identity", "concurrency", "quota", "wire", "protocol", "text", "audio"},
+    {"errors", "identity", "boundary", "concurrency", "quota", "wire", "protocol", "text", "audio"},
     {"config", "assets", "history", "client"},
     {"engines", "client"},
     {"conversation"},
@@ -29,7 +29,7 @@ FLOORS = [
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
 # Neighbours on the ground floor that build on each other, lower first.
-GROUND = ["errors", "identity", "concurrency", "quota", "text", "audio", "protocol", "wire"]
+GROUND = ["errors", "identity", "boundary", "concurrency", "quota", "text", "audio", "protocol", "wire"]
 
 # What touches the world, and so has no place in these rooms. They are fed, and they answer.
 PURE = {"protocol", "text", "audio"}
@@ -130,15 +130,15 @@ def broad(handler: ast.ExceptHandler) -> bool:
     )
 
 
-def test_only_the_session_fence_catches_broadly() -> None:
-    """A bug ends one session; nothing else hides it."""
+def test_only_the_boundary_catches_broadly() -> None:
+    """A bug ends one connection or one side job; nothing else hides it."""
     found = [
         f"{path.relative_to(PACKAGE)}"
         for path in MODULES
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.ExceptHandler) and broad(node)
     ]
-    assert found == ["backend.py"]
+    assert found == ["boundary.py"]
 
 
 def test_no_channel_is_unbounded() -> None:

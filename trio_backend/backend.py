@@ -10,6 +10,7 @@ import attrs
 import trio
 from loguru import logger
 
+from .boundary import Boundary
 from .config.cast import Cast
 from .config.system import SystemConfig
 from .conversation.character import lease_engine, open_character
@@ -42,20 +43,11 @@ class Premises:
     observer: Observer = attrs.field(factory=Nobody)
 
 
-async def _fenced(async_fn: Callable[[], Awaitable[None]]) -> bool:
-    """The session fence: what dies of a bug here takes nothing else with it. Whether it lived."""
-    try:
-        await async_fn()
-    except Exception:
-        logger.exception("this died of a bug; its clients are disconnected")
-        return False
-    return True
-
-
 async def _serve_session(wire: Wire, house: House) -> None:
     client_uid = ClientUid(str(new_id()))
+    boundary = Boundary(house.observer.bug_found)
     with logger.contextualize(session=client_uid[:4]):
-        if not await _fenced(partial(run_session, wire, house, client_uid)):
+        if not await boundary.run("session", partial(run_session, wire, house, client_uid)):
             await wire.close(1011, "internal error")
 
 
@@ -83,6 +75,7 @@ class Backend:
     rooms: Rooms
     ears: Ears
     """Those of the base character, for whoever has no session."""
+    boundary: Boundary
     _lease: LeaseEngine
     not_ready: str = "the base character is being loaded"
     preloaded: trio.Event = attrs.field(factory=trio.Event)
@@ -94,7 +87,7 @@ class Backend:
 
     async def serve_in_room(self, wire: Wire, room: str) -> None:
         """Let a client into ``room``, until it leaves."""
-        if not await _fenced(partial(self.rooms.serve, wire, room)):
+        if not await self.boundary.run("room client", partial(self.rooms.serve, wire, room)):
             await wire.close(1011, "internal error")
 
     def open_voice(self) -> AbstractAsyncContextManager[Tts]:
@@ -111,7 +104,15 @@ class Backend:
         return sum(session.speaking for session in self.house.sessions)
 
     async def keep_base_character(self) -> None:
-        """Hold the base character's engines, so that the first client need not wait for them."""
+        """Hold the base character's engines, so that the first client need not wait for them.
+
+        Where they cannot be had, be it for a bug, `not_ready` says so, and each session tries anew.
+        """
+        if not await self.boundary.run("base character", self._keep_base_character):
+            self.not_ready = "the base character cannot be loaded: a bug; the log says where"
+            self.preloaded.set()
+
+    async def _keep_base_character(self) -> None:
         try:
             async with self.house.open_character(self.house.cast.base):
                 if self.house.cast.base.asr is not None:
@@ -146,11 +147,12 @@ async def open_backend(premises: Premises) -> AsyncIterator[Backend]:
             observer=premises.observer,
         )
         lease = partial(lease_engine, leases=leases, surroundings=premises.surroundings)
+        boundary = Boundary(premises.observer.bug_found)
         async with (
-            open_rooms(house.system, _behind_rooms(house), _fenced) as rooms,
+            open_rooms(house.system, _behind_rooms(house), partial(boundary.run, "room")) as rooms,
             open_ears(house.cast.base, lease) as ears,
         ):
-            backend = Backend(house, leases, rooms, ears, lease)
+            backend = Backend(house, leases, rooms, ears, boundary, lease)
             if premises.system.preload:
                 nursery.start_soon(backend.keep_base_character, name="base character")
             else:

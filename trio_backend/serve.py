@@ -13,6 +13,7 @@ from loguru import logger
 
 from .assets import find_backgrounds, live2d_info
 from .backend import Backend, Premises, open_backend
+from .boundary import Boundary
 from .config.cast import DiskCast
 from .config.schema import Config
 from .conversation.observer import Observer
@@ -64,6 +65,7 @@ async def serve(
     or the certificate cannot be used, `HistoryError` where the conversations cannot.
     """
     before, metrics, departures = take_stock(), Metrics(), _Departures()
+    boundary = Boundary(metrics.bug_found)
     async with (
         open_watch(closely=config.system.debug) as watch,
         open_listeners(config.system.host, config.system.port) as listeners,
@@ -90,13 +92,17 @@ async def serve(
             },
             app,
             drain=partial(_drain, backend),
+            boundary=boundary,
             public=is_public(app),
             quota=MemoryQuota(round(config.system.max_memory_share * memory_of_machine())),
         )
         address = _address(config, port_of(listeners[0]))
-        nursery.start_soon(_say_when_ready, backend, address, name="ready")
-        nursery.start_soon(_sweep_when_quiet, backend, departures, name="garbage")
-        nursery.start_soon(_say_what_is_near, config, name="neighbours")
+        for name, job in {
+            "ready": partial(_say_when_ready, backend, address),
+            "garbage": partial(_sweep_when_quiet, backend, departures),
+            "neighbours": partial(_say_what_is_near, config),
+        }.items():
+            nursery.start_soon(boundary.run, name, job, name=name)
         task_status.started(address)
         remains = await server.serve(listeners, shutdown=shutdown)
         nursery.cancel_scope.cancel("shutting down")

@@ -49,6 +49,7 @@ class Metrics:
     _sessions: Counter = attrs.field(init=False)
     _turns: Counter = attrs.field(init=False)
     _errors: Counter = attrs.field(init=False)
+    _bugs: Counter = attrs.field(init=False)
     _first_token: Histogram = attrs.field(init=False)
     _first_audio: Histogram = attrs.field(init=False)
     _last_audio: Histogram = attrs.field(init=False)
@@ -59,6 +60,7 @@ class Metrics:
         self._sessions = self._counter("sessions", "Clients that have connected.")
         self._turns = self._counter("turns", "Turns that ended, by how.", "end")
         self._errors = self._counter("errors", "Errors told to clients, by code.", "code")
+        self._bugs = self._counter("bugs", "What died of a bug, by the part of the server it was in.", "part")
         self._first_token = self._histogram("first_token", "From a turn's input to the first token.", _SOON)
         self._first_audio = self._histogram("first_audio", "From a turn's input to the first sound.", _SOON)
         self._last_audio = self._histogram("last_audio", "From a turn's input to the last sound.", _SOON)
@@ -90,6 +92,10 @@ class Metrics:
     def error_told(self, code: str) -> None:
         """See `Observer`."""
         self._errors.labels(code).inc()
+
+    def bug_found(self, part: str) -> None:
+        """See `Observer`."""
+        self._bugs.labels(part).inc()
 
     # What is read.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import TypeAlias
 
@@ -12,6 +13,7 @@ import attrs
 import trio
 from loguru import logger
 
+from ..boundary import Boundary
 from .network import NETWORK_ERRORS
 from .options import ServerOptions
 from .prefix import SocketOrTls
@@ -41,6 +43,7 @@ class Doors:
 
     options: ServerOptions
     paths: Collection[str]
+    boundary: Boundary
     inside: int = attrs.field(default=0, init=False)
     _shut_out: set[str] = attrs.field(factory=set, init=False)
     _refusals: int = attrs.field(default=0, init=False)
@@ -62,10 +65,12 @@ class Doors:
             async def admit(socket: trio.SocketStream) -> None:
                 if self.inside < self.options.max_connections:
                     self.inside += 1
-                    entrance.start_soon(self._greet, socket, host, guests, name="greeting")
+                    greet = partial(self._greet, socket, host, guests)
+                    entrance.start_soon(self.boundary.run, "greeting", greet, name="greeting")
                 elif self._refusals < MAX_REFUSALS:
                     self._refusals += 1
-                    entrance.start_soon(self._refuse, socket, name="refusal")
+                    refuse = partial(self._refuse, socket)
+                    entrance.start_soon(self.boundary.run, "refusal", refuse, name="refusal")
                 else:
                     await trio.aclose_forcefully(socket)
 
@@ -79,9 +84,10 @@ class Doors:
             await self._empty.wait()
 
     async def _greet(self, socket: trio.SocketStream, host: Host, guests: trio.Nursery) -> None:
-        stream = self._secured(socket)
+        stream: SocketOrTls = socket
         wish: Upgrade | bytes | None = None
         try:
+            stream = self._secured(socket)
             answer = await self._hear(stream, socket)
             if isinstance(answer, Refusal):
                 await turn_away(stream, answer)
@@ -110,6 +116,7 @@ class Doors:
             await turn_away(self._secured(socket), FULL)
         finally:
             self._refusals -= 1
+            await trio.aclose_forcefully(socket)
 
     def _secured(self, socket: trio.SocketStream) -> SocketOrTls:
         if self._tls is None:

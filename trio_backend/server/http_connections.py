@@ -16,8 +16,11 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState, H11SendableEvent
 from hypercorn.utils import wrap_app
 from loguru import logger
-from starlette.types import ASGIApp
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..boundary import Boundary
 from ..errors import first_leaf
 from .network import NETWORK_ERRORS
 from .prefix import PrefixStream, SocketOrTls
@@ -36,6 +39,41 @@ def _config() -> Config:
     # Also the time that the head of a next request may take.
     config.keep_alive_timeout = KEEP_ALIVE
     return config
+
+
+@attrs.define(eq=False)
+class BoundedRequests:
+    """An ASGI application in front of another: a bug there is answered 500, or ends this connection."""
+
+    _app: ASGIApp
+    _boundary: Boundary
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            try:
+                await send(message)
+            except (*NETWORK_ERRORS, h11.ProtocolError) as error:
+                raise ClientDisconnect from error
+
+        async def answer() -> None:
+            try:
+                await self._app(scope, receive, watched_send)
+            except* ClientDisconnect:
+                # The client left in the middle of its request, or of our answer.
+                pass
+
+        if not await self._boundary.run("http", answer) and not started:
+            # Where an answer was begun, Hypercorn closes the connection in the middle of it.
+            failure = PlainTextResponse(
+                "something went wrong here; the server's log says where\n",
+                500,
+                headers={"Connection": "close"},
+            )
+            await failure(scope, receive, send)
 
 
 @attrs.define(eq=False)

@@ -11,12 +11,13 @@ import attrs
 import trio
 from starlette.types import ASGIApp, Scope
 
+from ..boundary import UNCOUNTED, Boundary
 from ..errors import WireClosed
 from ..quota import MemoryQuota
 from ..wire import Wire
 from .access import TokenGate
 from .doors import Doors
-from .http_connections import HttpConnections
+from .http_connections import BoundedRequests, HttpConnections
 from .liveness import drop_the_dead
 from .network import NETWORK_ERRORS
 from .options import ServerOptions
@@ -59,10 +60,11 @@ class Server:
     """Whoever connects: a WebSocket goes to the handler of its path, all else to ``http_app``.
 
     A handler gets a `Wire` and the request, and closes the wire by returning (1000). `WireClosed` is
-    an ordinary way out of it; any other exception closes the wire with 1011 and goes up to whoever
-    runs `serve`. ``drain`` is awaited at the shutdown, before anything is closed; it is to have a deadline.
-    ``quota`` is what the data of all clients may take. ``public`` tells which HTTP requests need no access
-    token. Raises `ConfigError` for a certificate that cannot be used.
+    an ordinary way out of it; any other exception is a bug, closes the wire with 1011, and stays in
+    ``boundary``, as does whatever else goes wrong with one connection. ``drain`` is awaited at the
+    shutdown, before anything is closed; it is to have a deadline. ``quota`` is what the data of all clients
+    may take. ``public`` tells which HTTP requests need no access token. Raises `ConfigError` for a
+    certificate that cannot be used.
     """
 
     options: ServerOptions
@@ -71,13 +73,15 @@ class Server:
     drain: Callable[[], Awaitable[object]] = nothing_to_drain
     public: Callable[[Scope], bool] = nothing_is_public
     quota: MemoryQuota = attrs.field(factory=MemoryQuota)
+    boundary: Boundary = UNCOUNTED
     _doors: Doors = attrs.field(init=False)
     _http: HttpConnections = attrs.field(init=False)
     _wires: set[WebSocketWire] = attrs.field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._doors = Doors(self.options, self.websocket_routes)
-        app = TokenGate(self.http_app, self.options.access_token, public=self.public)
+        self._doors = Doors(self.options, self.websocket_routes, self.boundary)
+        gate = TokenGate(self.http_app, self.options.access_token, public=self.public)
+        app = BoundedRequests(gate, self.boundary)
         self._http = HttpConnections(app, self.options.send_timeout, framing(self.options.allowed_origins))
 
     @property
@@ -98,7 +102,7 @@ class Server:
         it once. Cancelling it closes WebSockets with 1001, and cuts the rest.
         """
         async with trio.open_nursery() as house:
-            house.start_soon(drop_the_dead, self._wires, self.options, name="liveness")
+            house.start_soon(drop_the_dead, self._wires, self.options, self.boundary, name="liveness")
             house.start_soon(self._http.cut_at_the_end, name="http cutter")
             async with trio.open_nursery() as guests:
                 async with trio.open_nursery() as entrance:
@@ -126,9 +130,10 @@ class Server:
 
     async def _host(self, stream: SocketOrTls, wish: Upgrade | bytes) -> None:
         if isinstance(wish, Upgrade):
-            await self._serve_websocket(stream, wish)
-            return
-        await self._http.serve(stream, wish)
+            part = wish.request.path.strip("/")
+            await self.boundary.run(part, partial(self._serve_websocket, stream, wish))
+        else:
+            await self.boundary.run("http", partial(self._http.serve, stream, wish))
 
     async def _serve_websocket(self, stream: SocketOrTls, upgrade: Upgrade) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from http import HTTPStatus
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 import attrs
 from websockets.http11 import Request
@@ -15,6 +15,7 @@ from .options import ServerOptions
 from .request import HEAD_END, TOO_LARGE, Refusal, UpgradeRequest
 
 _SECRETS = ("authorization", "cookie")
+_SCHEMES = ("http", "https", "ws", "wss")
 
 
 @attrs.frozen
@@ -70,11 +71,12 @@ def _unreadable(handshake: ServerProtocol) -> Refusal:
 
 
 def _refuse(request: Request, paths: Collection[str], options: ServerOptions) -> Refusal | None:
-    url, headers = urlsplit(request.path), request.headers
-    hosts, origins = headers.get_all("Host"), headers.get_all("Origin")
+    headers = request.headers
+    path, query = _split(request.path)
+    hosts, origins, authorization = (_texts(request, name) for name in ("Host", "Origin", "Authorization"))
     if len(hosts) != 1 or len(origins) > 1:
         return Refusal(HTTPStatus.BAD_REQUEST, "one Host header is needed, and at most one Origin header")
-    if unquote(url.path) not in paths:
+    if path not in paths:
         return Refusal(HTTPStatus.NOT_FOUND, "there is no WebSocket here; try " + ", ".join(sorted(paths)))
     origin = origins[0] if origins else None
     if not origin_allowed(origin, hosts[0], options.allowed_origins):
@@ -83,7 +85,7 @@ def _refuse(request: Request, paths: Collection[str], options: ServerOptions) ->
             f"pages of {origin!s:.100} may not connect: to let them, add {entry_for(origin or '')!r:.100} to "
             "system_config.allowed_origins",
         )
-    if not token_allowed(options.access_token, ", ".join(headers.get_all("Authorization")), url.query):
+    if not token_allowed(options.access_token, ", ".join(authorization), query):
         return Refusal(
             HTTPStatus.UNAUTHORIZED,
             "an access token is needed: add ?token=… or an Authorization header",
@@ -99,10 +101,36 @@ def _refuse(request: Request, paths: Collection[str], options: ServerOptions) ->
 
 
 def _read(request: Request, client: str) -> UpgradeRequest:
-    url = urlsplit(request.path)
-    query = dict(parse_qsl(url.query, keep_blank_values=True))
+    path, asked = _split(request.path)
+    query = dict(parse_qsl(asked, keep_blank_values=True))
     query.pop("token", None)
-    headers = {name.lower(): value for name, value in request.headers.raw_items()}
+    headers = {name.lower(): _text(value) for name, value in request.headers.raw_items()}
     for name in _SECRETS:
         headers.pop(name, None)
-    return UpgradeRequest(path=unquote(url.path), query=query, headers=headers, client=client)
+    return UpgradeRequest(path=path, query=query, headers=headers, client=client)
+
+
+def _split(target: str) -> tuple[str, str]:
+    """The decoded path and the query of a request's target, in origin-form or absolute-form (RFC 9112, 3.2).
+
+    By hand: `urllib.parse.urlsplit` takes ``//[`` for a host, and raises for those that it does not like.
+    """
+    path, _, query = target.partition("?")
+    scheme, mark, rest = path.partition("://")
+    if mark and scheme.lower() in _SCHEMES:
+        _, slash, rest = rest.partition("/")
+        path = slash + rest
+    return unquote(path), query
+
+
+def _texts(request: Request, name: str) -> list[str]:
+    return [_text(value) for value in request.headers.get_all(name)]
+
+
+def _text(value: str) -> str:
+    """A header's value as Latin-1.
+
+    Some versions of the library pass bytes above 127 on as lone surrogates, which cannot be encoded
+    again: a log, an answer or a comparison in bytes would raise.
+    """
+    return value.encode("latin-1", "surrogateescape").decode("latin-1")
