@@ -27,6 +27,8 @@ from .prefix import PrefixStream, SocketOrTls
 from .request import MAX_HEAD_SIZE
 from .safe_headers import framing, safe_headers
 
+# How long the end of one request may take before the connection can serve the next one.
+RECYCLE_TIME = 1.0
 # A page's next request mostly follows within seconds, and a held connection counts against the limit.
 KEEP_ALIVE = 15
 
@@ -140,18 +142,24 @@ class _Connection(TCPServer):
         super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
         self._prefixed = stream
         self._frames = frames
+        # Not the task group's own scope: it lets a cancellation of that out, and up to the whole server.
+        self._whole = trio.CancelScope()
 
     async def run(self) -> None:
         try:
-            async with TaskGroup() as task_group:
-                self._task_group = task_group
-                self.protocol = self._http1(task_group)  # type: ignore[assignment]
-                await self.idle_task.restart(task_group, self._idle_timeout)
-                await self._read_data()
-                # The original keeps a connection whose client has left until its idle time is over.
-                await self.idle_task.stop()
+            with self._whole:
+                await self._converse()
         finally:
             await self._close()
+
+    async def _converse(self) -> None:
+        async with TaskGroup() as task_group:
+            self._task_group = task_group
+            self.protocol = self._http1(task_group)  # type: ignore[assignment]
+            await self.idle_task.restart(task_group, self._idle_timeout)
+            await self._read_data()
+            # The original keeps a connection whose client has left until its idle time is over.
+            await self.idle_task.stop()
 
     def _http1(self, task_group: TaskGroup) -> H11Protocol:
         socket = self._prefixed.socket
@@ -162,6 +170,7 @@ class _Connection(TCPServer):
             self.app, self.config, self.context, task_group, state, tls, client, server, self.protocol_send
         )
         protocol.frames = self._frames
+        protocol.cut = self._whole
         return protocol
 
 
@@ -172,6 +181,7 @@ class _Http1(H11Protocol):
     """
 
     frames = framing(())
+    cut: trio.CancelScope
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
         if isinstance(event, h11.Response):
@@ -189,3 +199,16 @@ class _Http1(H11Protocol):
             method=request.method, headers=fields, target=request.target, http_version=request.http_version
         )
         await super()._create_stream(plain)
+
+    async def _maybe_recycle(self) -> None:
+        """Make ready for the next request, or close the connection, whatever the application does.
+
+        Hypercorn does this in the application's task, and tells the application first that the client has
+        gone. Starlette's file responses then cancel the task: without a shield the connection would
+        neither be read, nor closed, nor given up when it is idle. The deadline is for an application
+        that reads nothing: it cannot be told, and nor can the task that reads the request's body for it.
+        """
+        with trio.move_on_after(RECYCLE_TIME, shield=True) as scope:
+            await super()._maybe_recycle()
+        if scope.cancelled_caught:
+            self.cut.cancel("a request does not end")
