@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Any
 
 import attrs
@@ -24,6 +25,14 @@ def _check_origins(_instance: object, _attribute: attrs.Attribute[Any], value: t
             raise ValueError(
                 f"{origin!r} must be one of {', '.join(ORIGIN_WORDS)}, or an origin such as https://example.org:8443"
             )
+
+
+def _check_proxies(_instance: object, _attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
+    for proxy in value:
+        try:
+            ip_network(proxy, strict=False)
+        except ValueError:
+            raise ValueError(f"{proxy!r} must be an IP address, or a network such as 10.0.0.0/8") from None
 
 
 def _check_cache(_instance: object, _attribute: attrs.Attribute[Any], value: str) -> None:
@@ -74,6 +83,11 @@ class SystemConfig:
     allowed_origins: tuple[str, ...] = plain(
         ("same-host", "localhost", "file"), "which web pages may connect", validator=_check_origins
     )
+    trusted_proxies: tuple[str, ...] = plain(
+        (),
+        "proxies whose X-Forwarded-For is believed: addresses, or networks such as 10.0.0.0/8",
+        validator=_check_proxies,
+    )
     access_token: str = plain("", "what clients must present to connect; empty: nothing", repr=False)
     tls_certificate: str = plain("", "PEM file with the certificate chain; with tls_key: serve TLS")
     tls_key: str = plain("", "PEM file with the certificate's key")
@@ -94,6 +108,12 @@ class SystemConfig:
 
     max_connections: int = bound(
         2_000, Within(1, 100_000, "connections"), "clients at once", when_full="refuse: HTTP 503"
+    )
+    max_connections_per_address: int = bound(
+        200,
+        Within(1, 100_000, "connections"),
+        "clients at once of one address (of IPv6: of one /64); this machine may have nine tenths of all",
+        when_full="refuse: HTTP 503",
     )
     request_head_timeout: float = bound(
         10, Within(0.1, 300, "s"), "time for a request's head to arrive", when_full="close the connection"

@@ -14,10 +14,12 @@ import trio
 from loguru import logger
 
 from ..boundary import Boundary
+from .client_address import TrustedProxies, is_loopback, one_client
+from .connection_limits import ConnectionLimits, Place
 from .network import NETWORK_ERRORS
 from .options import ServerOptions
 from .prefix import SocketOrTls
-from .request import FULL, Refusal, read_head
+from .request import FULL, TOO_MANY, Refusal, read_head
 from .tls import open_tls
 from .upgrade import Upgrade, answer_upgrade, asks_for_websocket
 
@@ -34,9 +36,34 @@ MOST_NOTED = 20
 Host: TypeAlias = Callable[[SocketOrTls, Upgrade | bytes], Awaitable[None]]
 
 
+@attrs.frozen
+class Peer:
+    """The other end of a socket."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, socket: trio.SocketStream) -> Peer:
+        """Raises `OSError` if it has left."""
+        return cls(*socket.socket.getpeername()[:2])
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@attrs.frozen(eq=False)
+class Guest:
+    """A connection whose client is being listened to; cancelling ``patience`` ends that."""
+
+    peer: Peer
+    place: Place
+    patience: trio.CancelScope
+
+
 @attrs.define(eq=False)
 class Doors:
-    """How connections come in. ``inside`` counts all from accept to close, but not those over the limit.
+    """How connections come in: as many as `ConnectionLimits` has places for.
 
     ``paths`` are those of WebSockets. Raises `ConfigError` for a certificate that cannot be used.
     """
@@ -44,7 +71,8 @@ class Doors:
     options: ServerOptions
     paths: Collection[str]
     boundary: Boundary
-    inside: int = attrs.field(default=0, init=False)
+    limits: ConnectionLimits = attrs.field(init=False)
+    _proxies: TrustedProxies = attrs.field(init=False)
     _shut_out: set[str] = attrs.field(factory=set, init=False)
     _refusals: int = attrs.field(default=0, init=False)
     _tls: ssl.SSLContext | None = attrs.field(init=False)
@@ -52,6 +80,13 @@ class Doors:
 
     def __attrs_post_init__(self) -> None:
         self._tls = open_tls(self.options)
+        self.limits = ConnectionLimits(self.options.max_connections)
+        self._proxies = TrustedProxies.of(self.options.trusted_proxies)
+
+    @property
+    def inside(self) -> int:
+        """How many connections are open, but for those over the limit."""
+        return self.limits.open
 
     async def stand_open(
         self, listeners: Collection[trio.SocketListener], host: Host, *, guests: trio.Nursery
@@ -63,15 +98,9 @@ class Doors:
         async with trio.open_nursery() as entrance:
 
             async def admit(socket: trio.SocketStream) -> None:
-                if self.inside < self.options.max_connections:
-                    self.inside += 1
-                    greet = partial(self._greet, socket, host, guests)
-                    entrance.start_soon(self.boundary.run, "greeting", greet, name="greeting")
-                elif self._refusals < MAX_REFUSALS:
-                    self._refusals += 1
-                    refuse = partial(self._refuse, socket)
-                    entrance.start_soon(self.boundary.run, "refusal", refuse, name="refusal")
-                else:
+                if not await self.boundary.run(
+                    "greeting", partial(self._admit, socket, host, entrance, guests)
+                ):
                     await trio.aclose_forcefully(socket)
 
             for listener in listeners:
@@ -83,37 +112,75 @@ class Doors:
             self._empty = trio.Event()
             await self._empty.wait()
 
-    async def _greet(self, socket: trio.SocketStream, host: Host, guests: trio.Nursery) -> None:
+    async def _admit(
+        self, socket: trio.SocketStream, host: Host, entrance: trio.Nursery, guests: trio.Nursery
+    ) -> None:
+        try:
+            peer = Peer.of(socket)
+        except OSError:
+            # It has left already.
+            await trio.aclose_forcefully(socket)
+            return
+        patience = trio.CancelScope()
+        place = self.limits.enter(
+            one_client(peer.host),
+            self._share(peer.host),
+            partial(patience.cancel, "its place is needed, and it has not said what it wants"),
+        )
+        if place is not None:
+            greet = partial(self._greet, socket, Guest(peer, place, patience), host, guests)
+            entrance.start_soon(self.boundary.run, "greeting", greet, name="greeting")
+        elif self._refusals < MAX_REFUSALS:
+            self._refusals += 1
+            refuse = partial(self._refuse, socket, FULL if self.inside >= self.limits.most else TOO_MANY)
+            entrance.start_soon(self.boundary.run, "refusal", refuse, name="refusal")
+        else:
+            await trio.aclose_forcefully(socket)
+
+    def _share(self, host: str) -> int:
+        """How many connections ``host`` may have: a proxy's are those of many, and so are this machine's.
+
+        Programs of this machine, a proxy that nobody told us of among them, are to leave some to the others.
+        """
+        most = self.limits.most
+        if self._proxies.include(host):
+            return most
+        return most - most // 10 if is_loopback(host) else self.options.max_connections_per_address
+
+    async def _greet(self, socket: trio.SocketStream, guest: Guest, host: Host, guests: trio.Nursery) -> None:
         stream: SocketOrTls = socket
         wish: Upgrade | bytes | None = None
         try:
             stream = self._secured(socket)
-            answer = await self._hear(stream, socket)
-            if isinstance(answer, Refusal):
-                await turn_away(stream, answer)
-            else:
-                wish = answer
+            with guest.patience:
+                answer = await self._hear(stream, guest)
+                # From here on it is not given up for another.
+                guest.place.heard()
+                if isinstance(answer, Refusal):
+                    await turn_away(stream, answer)
+                elif not guest.patience.cancel_called:
+                    wish = answer
         finally:
             if wish is None:
-                await self._see_off(stream)
+                await self._see_off(stream, guest.place)
         if wish is not None:
-            guests.start_soon(self._keep, stream, wish, host, name="connection")
+            guests.start_soon(self._keep, stream, wish, guest.place, host, name="connection")
 
-    async def _keep(self, stream: SocketOrTls, wish: Upgrade | bytes, host: Host) -> None:
+    async def _keep(self, stream: SocketOrTls, wish: Upgrade | bytes, place: Place, host: Host) -> None:
         try:
             await host(stream, wish)
         finally:
-            await self._see_off(stream)
+            await self._see_off(stream, place)
 
-    async def _see_off(self, stream: SocketOrTls) -> None:
-        self.inside -= 1
+    async def _see_off(self, stream: SocketOrTls, place: Place) -> None:
+        place.leave()
         if not self.inside:
             self._empty.set()
         await trio.aclose_forcefully(stream)
 
-    async def _refuse(self, socket: trio.SocketStream) -> None:
+    async def _refuse(self, socket: trio.SocketStream, refusal: Refusal) -> None:
         try:
-            await turn_away(self._secured(socket), FULL)
+            await turn_away(self._secured(socket), refusal)
         finally:
             self._refusals -= 1
             await trio.aclose_forcefully(socket)
@@ -123,19 +190,30 @@ class Doors:
             return socket
         return trio.SSLStream(socket, self._tls, server_side=True, https_compatible=True)
 
-    async def _hear(self, stream: SocketOrTls, socket: trio.SocketStream) -> Upgrade | Refusal | bytes | None:
+    async def _hear(self, stream: SocketOrTls, guest: Guest) -> Upgrade | Refusal | bytes | None:
         """What they want; None if they have left."""
         try:
             received = await read_head(stream, within=self.options.request_head_timeout)
             if not isinstance(received, bytes) or not asks_for_websocket(received):
                 return received
-            client = "{}:{}".format(*socket.socket.getpeername()[:2])
-            answer = answer_upgrade(received, paths=self.paths, options=self.options, client=client)
-            if isinstance(answer, Refusal):
-                self._note(answer)
-            return answer
         except NETWORK_ERRORS:
             return None
+        answer = answer_upgrade(received, paths=self.paths, options=self.options, client=str(guest.peer))
+        if isinstance(answer, Refusal):
+            self._note(answer)
+            return answer
+        return answer if self._counts(answer, guest) else TOO_MANY
+
+    def _counts(self, upgrade: Upgrade, guest: Guest) -> bool:
+        """Count a WebSocket that came through a proxy as its client's; False if that has enough.
+
+        Not so plain HTTP: proxies send the requests of many clients over one connection.
+        """
+        if not self._proxies.include(guest.peer.host):
+            return True
+        forwarded = upgrade.request.headers.get("x-forwarded-for", "")
+        client = self._proxies.client_of(guest.peer.host, [forwarded])
+        return client is None or guest.place.pass_to(one_client(client), self._share(client))
 
     def _note(self, refusal: Refusal) -> None:
         """Tell the operator why a page cannot connect: browsers do not tell the page."""

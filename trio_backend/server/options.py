@@ -15,12 +15,15 @@ class ServerOptions:
     """How much the server takes, and how long it waits. Times are in seconds, sizes in bytes, all above 0.
 
     ``allowed_origins`` says which web pages may connect: see `origin_allowed`. ``access_token`` is asked
-    for where it is not empty. The server speaks TLS where both ``tls_certificate`` and ``tls_key`` are given.
+    for where it is not empty. ``trusted_proxies`` are believed whom they connect for: see `TrustedProxies`.
+    The server speaks TLS where both ``tls_certificate`` and ``tls_key`` are given.
     A client is pinged every ``ping_interval``, and dropped when nothing came from it for ``pong_timeout``.
     Raises `ConfigError` where that leaves no time to answer a ping.
     """
 
     max_connections: int = 2_000
+    max_connections_per_address: int = 200
+    trusted_proxies: Sequence[str] = ()
     max_message_size: int = 8 * 2**20
     max_memory_per_client: int = 32 * 2**20
     send_timeout: float = 20.0

@@ -19,8 +19,8 @@ HEAD_END = b"\r\n\r\n"
 class UpgradeRequest:
     """Who wants a WebSocket, and where. Secrets (token, Authorization) have been taken out.
 
-    ``path`` is decoded and without the query; ``headers`` have lower-case names; ``client`` is
-    ``host:port``.
+    ``path`` is decoded and without the query; ``headers`` have lower-case names, and those of one name are
+    joined by commas; ``client`` is ``host:port``.
     """
 
     path: str
@@ -62,6 +62,11 @@ TOO_LARGE = Refusal(
 TOO_SLOW = Refusal(HTTPStatus.REQUEST_TIMEOUT, "the request's head did not come in time")
 FULL = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE, "too many connections: try again in a moment", {"Retry-After": "5"}
+)
+TOO_MANY = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "too many connections from your address (max_connections_per_address): close some, and try again",
+    {"Retry-After": "5"},
 )
 
 

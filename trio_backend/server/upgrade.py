@@ -104,7 +104,10 @@ def _read(request: Request, client: str) -> UpgradeRequest:
     path, asked = _split(request.path)
     query = dict(parse_qsl(asked, keep_blank_values=True))
     query.pop("token", None)
-    headers = {name.lower(): _text(value) for name, value in request.headers.raw_items()}
+    headers: dict[str, str] = {}
+    for name, value in request.headers.raw_items():
+        before = headers.get(name.lower())
+        headers[name.lower()] = _text(value) if before is None else f"{before}, {_text(value)}"
     for name in _SECRETS:
         headers.pop(name, None)
     return UpgradeRequest(path=path, query=query, headers=headers, client=client)

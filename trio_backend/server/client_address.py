@@ -1,0 +1,83 @@
+"""Whose connection it is: the client's address, behind proxies too, and what counts as one client. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TypeAlias
+
+import attrs
+
+Address: TypeAlias = IPv4Address | IPv6Address
+Network: TypeAlias = IPv4Network | IPv6Network
+
+# Proxies behind each other. A client may write any number of addresses into the header.
+MOST_PROXIES = 16
+
+
+@attrs.frozen
+class TrustedProxies:
+    """The proxies that are believed whom they connect for: addresses, and networks such as ``10.0.0.0/8``."""
+
+    networks: tuple[Network, ...] = ()
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> TrustedProxies:
+        """Raises `ValueError` for what is neither an address nor a network."""
+        return cls(tuple(ip_network(text, strict=False) for text in texts))
+
+    def include(self, host: str) -> bool:
+        """Whether ``host`` is one of them."""
+        address = parse_address(host)
+        return address is not None and any(address in network for network in self.networks)
+
+    def client_of(self, peer: str, forwarded_for: Sequence[str]) -> str | None:
+        """The address of the client on whose behalf ``peer`` connects; None if a proxy does not say.
+
+        ``forwarded_for`` are the values of all ``X-Forwarded-For`` headers, in their order. Each proxy adds
+        on the right whom it has heard from, so the last one that is no trusted proxy is the client; all
+        to its left may be invented. Who is no trusted proxy speaks for nobody but itself.
+        """
+        if not self.include(peer):
+            return peer
+        hops = [hop for field in forwarded_for for hop in field.split(",")]
+        for hop in hops[: -MOST_PROXIES - 1 : -1]:
+            address = parse_address(hop)
+            if address is None:
+                return None
+            if not self.include(str(address)):
+                return str(address)
+        return None
+
+
+def parse_address(text: str) -> Address | None:
+    """The IP address that ``text`` is, with or without a port; None if it is none.
+
+    An IPv4 address that is written as an IPv6 one is the IPv4 address.
+    """
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address):
+        return address.ipv4_mapped or IPv6Address(int(address))  # without the zone
+    return address
+
+
+def one_client(host: str) -> str:
+    """What all addresses have in common that one client can choose from: of IPv6, its network of 64 bits."""
+    address = parse_address(host)
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((int(address), 64), strict=False))
+    return host if address is None else str(address)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine."""
+    address = parse_address(host)
+    return address is not None and address.is_loopback
