@@ -150,7 +150,7 @@ async def open_backend(premises: Premises) -> AsyncIterator[Backend]:
         boundary = Boundary(premises.observer.bug_found)
         async with (
             open_rooms(house.system, _behind_rooms(house), partial(boundary.run, "room")) as rooms,
-            open_ears(house.cast.base, lease) as ears,
+            open_ears(house.cast.base, lease, boundary) as ears,
         ):
             backend = Backend(house, leases, rooms, ears, boundary, lease)
             if premises.system.preload:

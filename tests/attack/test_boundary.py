@@ -13,7 +13,9 @@ import trio
 from trio.testing import MockClock, memory_stream_pair
 
 from tests.attack.innocent import Attacked, errors_logged, open_attacked
+from tests.conftest import Connect
 from tests.server.raw_client import PING, RawClient, close_frame, frame, handshake
+from trio_backend.backend import Backend
 from trio_backend.boundary import Boundary
 from trio_backend.errors import EngineError
 from trio_backend.server import ServerOptions
@@ -174,6 +176,18 @@ async def test_a_bug_in_a_side_job_ends_that_job(
             await attacked.check_innocent()
             assert await attacked.bugs() == {part: 1}
     assert len(errors) == 1
+
+
+async def test_a_bug_in_holding_an_engine_of_the_server_ends_no_session(
+    autojump_clock: MockClock, backend: Backend, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What POST /asr listens with is nobody's session, so no session's boundary is around it."""
+    client = await connect()
+    monkeypatch.setattr("trio_backend.conversation.ears._Standby._hold", die_in_a_nursery)
+    with errors_logged() as errors:
+        backend.ears.prepare()
+        assert (await client.turn("Are you there?"))[-1]["text"] == "conversation-chain-end"
+    assert [error.partition(":")[0] for error in errors] == ["ears"]
 
 
 async def test_a_bug_in_loading_the_base_character_is_told_by_readyz(

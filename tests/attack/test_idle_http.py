@@ -96,6 +96,45 @@ async def test_a_connection_closes_when_the_client_asks_for_that(site: Starlette
         await running.wait_connections(0)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Content-Length: 1000\r\n\r\nx",
+        "Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+        "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n",
+        "Transfer-Encoding: chunked\r\nTrailer: X\r\n\r\n0\r\nX: ",
+    ],
+)
+@pytest.mark.parametrize("first", ["GET /healthz", "POST /healthz", "GET /bg/sea.jpg", "HEAD /bg/none.jpg"])
+async def test_a_body_that_never_ends_holds_no_connection(site: Starlette, first: str, body: str) -> None:
+    """Nobody reads it, so nobody waits for it: the answer comes, and then the end."""
+    async with run_server(app=site) as running, connect(running.port) as client:
+        await client.send(f"{first} HTTP/1.1\r\nHost: x\r\n{body}".encode())
+        await client.lost()
+        await running.wait_connections(0)
+
+
+@pytest.mark.parametrize("begun", [b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\nX: "])
+async def test_the_next_head_has_the_idle_time_to_arrive(
+    site: Starlette, begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte now and then does not buy more of it."""
+    monkeypatch.setattr(http_connections, "KEEP_ALIVE", 0.3)
+
+    async def trickle(client: RawClient) -> None:
+        while True:
+            await client.stream.send_all(b"x")
+            await trio.sleep(0.05)
+
+    async with run_server(app=site) as running, connect(running.port) as client:
+        await client.send(FETCHES["file"].encode(), begun)
+        await FETCHES["file"].answered(client)
+        with pytest.raises(trio.BrokenResourceError), trio.fail_after(5):
+            await trickle(client)
+        await running.wait_connections(0)
+
+
 @pytest.mark.parametrize("fetch", FETCHES.values(), ids=FETCHES)
 async def test_a_connection_serves_on_after_every_answer(site: Starlette, fetch: Fetch) -> None:
     """Requests that are sent at once, and one that comes later, all on one connection."""

@@ -12,6 +12,7 @@ from loguru import logger
 
 from ..audio.endpointing import Rules
 from ..audio.pcm import Pcm
+from ..boundary import UNCOUNTED, Boundary
 from ..config.character import CharacterConfig, EngineChoice
 from ..engines.base import Asr, Detector, Vad
 from ..engines.registry import DEFAULTS
@@ -46,7 +47,9 @@ class Ears:
 
 
 @asynccontextmanager
-async def open_ears(config: CharacterConfig, lease: LeaseEngine) -> AsyncIterator[Ears]:
+async def open_ears(
+    config: CharacterConfig, lease: LeaseEngine, boundary: Boundary = UNCOUNTED
+) -> AsyncIterator[Ears]:
     """The ears of a character; the embedded ones, where it has chosen none.
 
     Leaving the block gives back what was leased.
@@ -54,7 +57,7 @@ async def open_ears(config: CharacterConfig, lease: LeaseEngine) -> AsyncIterato
     asr = config.asr or EngineChoice("asr", DEFAULTS["asr"])
     vad = config.vad or EngineChoice("vad", DEFAULTS["vad"])
     async with trio.open_nursery() as nursery:
-        yield Ears(_Standby(asr, lease, nursery), _Standby(vad, lease, nursery))
+        yield Ears(_Standby(asr, lease, nursery, boundary), _Standby(vad, lease, nursery, boundary))
         nursery.cancel_scope.cancel("nobody listens any more")
 
 
@@ -65,12 +68,15 @@ class _Standby(Generic[E]):
     _choice: EngineChoice
     _lease: LeaseEngine
     _nursery: trio.Nursery
+    _boundary: Boundary
     _held: bool = attrs.field(default=False, init=False)
 
     def prepare(self) -> None:
         if not self._held:
             self._held = True
-            self._nursery.start_soon(self._hold, name=f"ears/{self._choice.name}")
+            # Who needs the engine has a lease of its own: if this one dies of a bug, no more is lost.
+            name = f"ears/{self._choice.name}"
+            self._nursery.start_soon(self._boundary.run, "ears", self._hold, name=name)
 
     @asynccontextmanager
     async def engine(self) -> AsyncIterator[E]:
