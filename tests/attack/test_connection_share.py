@@ -111,6 +111,7 @@ async def test_behind_a_trusted_proxy_each_client_has_its_share() -> None:
         assert [await come("203.0.113.7", "127.0.0.1") for _ in range(5)] == [101] * 5
         await stack.aclose()
         await running.wait_connections(0)
+        assert not running.server._doors.limits._held
         assert await come("203.0.113.7") == 101
 
 
