@@ -54,7 +54,7 @@ def requesting(request: str, *, body: bytes = b"") -> Visit:
     """A plain request: it is answered 500, or its connection ends."""
 
     async def visit(attacked: Attacked) -> None:
-        fields = f"Host: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
+        fields = "Host: 127.0.0.1\r\n" + (f"Content-Length: {len(body)}\r\n" if body else "")
         async with attacked.stranger() as stranger:
             await stranger.send(f"{request} HTTP/1.1\r\n{fields}\r\n".encode(), body)
             with trio.fail_after(5):

@@ -8,7 +8,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from trio_backend.server.fair_queue import FairQueue, QueueFull, share_of
+from trio_backend.server.client_address import share_of
+from trio_backend.server.fair_queue import FairQueue, QueueFull
 
 
 async def test_addresses_take_turns(autojump_clock: MockClock) -> None:

@@ -50,6 +50,10 @@ class TrustedProxies:
         return None
 
 
+NO_PROXIES = TrustedProxies()
+"""Nobody speaks for anybody else."""
+
+
 def parse_address(text: str) -> Address | None:
     """The IP address that ``text`` is, with or without a port; None if it is none.
 
@@ -69,15 +73,14 @@ def parse_address(text: str) -> Address | None:
     return address
 
 
-def one_client(host: str) -> str:
-    """What all addresses have in common that one client can choose from: of IPv6, its network of 64 bits."""
-    address = parse_address(host)
-    if isinstance(address, IPv6Address):
-        return str(IPv6Network((int(address), 64), strict=False))
-    return host if address is None else str(address)
+def share_of(host: str) -> str:
+    """Which addresses have one share together: an IPv4 address alone, of IPv6 the first 64 bits.
 
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine."""
+    One subscriber has a whole /64, and may send from each address of it (RFC 6177, section 2).
+    """
     address = parse_address(host)
-    return address is not None and address.is_loopback
+    if address is None:
+        return host
+    if isinstance(address, IPv4Address) or address.is_loopback:
+        return str(address)
+    return str(IPv6Address(int(address) >> 64 << 64))

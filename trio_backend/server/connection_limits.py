@@ -13,7 +13,7 @@ SPARE = 8
 
 
 @attrs.define(eq=False)
-class Place:
+class Admission:
     """The right to one connection. ``client`` is whose share it is part of; its ``share`` is so large."""
 
     limits: ConnectionLimits
@@ -58,15 +58,15 @@ class ConnectionLimits:
     open: int = attrs.field(default=0, init=False)
     _held: Counter[str] = attrs.field(factory=Counter, init=False)
     # Of each client, in the order in which they came.
-    _unheard: dict[str, dict[Place, None]] = attrs.field(factory=dict, init=False)
+    _unheard: dict[str, dict[Admission, None]] = attrs.field(factory=dict, init=False)
     _unheard_count: int = attrs.field(default=0, init=False)
 
     def held_by(self, client: str) -> int:
         """How many connections ``client`` has."""
         return self._held[client]
 
-    def enter(self, client: str, share: int, give_up: Callable[[], None]) -> Place | None:
-        """A place for a connection of ``client``, who may have ``share`` of them; None if there is none.
+    def enter(self, client: str, share: int, give_up: Callable[[], None]) -> Admission | None:
+        """An admission for a connection of ``client``, who may have ``share`` of them; None if there is none.
 
         ``give_up`` is called, at most once, to end it in favour of another while it is unheard.
         """
@@ -76,12 +76,12 @@ class ConnectionLimits:
             self._give_up_one_of(self._most_unheard(), but=0)
         if self.open >= self.most and not self._give_up_one_of(self._most_unheard(), but=SPARE):
             return None
-        place = Place(self, client, share, give_up)
+        admission = Admission(self, client, share, give_up)
         self.open += 1
         self._held[client] += 1
-        self._unheard.setdefault(client, {})[place] = None
+        self._unheard.setdefault(client, {})[admission] = None
         self._unheard_count += 1
-        return place
+        return admission
 
     def _most_unheard(self) -> str:
         # Only looked for when it is full; there are at most as many clients as half the connections.
@@ -96,17 +96,17 @@ class ConnectionLimits:
         oldest.leave()
         return True
 
-    def _forget_unheard(self, place: Place) -> None:
-        unheard = self._unheard.get(place.client, {})
-        if place in unheard:
-            del unheard[place]
+    def _forget_unheard(self, admission: Admission) -> None:
+        unheard = self._unheard.get(admission.client, {})
+        if admission in unheard:
+            del unheard[admission]
             self._unheard_count -= 1
             if not unheard:
-                del self._unheard[place.client]
+                del self._unheard[admission.client]
 
-    def _remove(self, place: Place) -> None:
+    def _remove(self, admission: Admission) -> None:
         self.open -= 1
-        self._release(place.client)
+        self._release(admission.client)
 
     def _release(self, client: str) -> None:
         self._held[client] -= 1

@@ -14,8 +14,9 @@ import trio
 from loguru import logger
 
 from ..boundary import Boundary
-from .client_address import TrustedProxies, is_loopback, one_client
-from .connection_limits import ConnectionLimits, Place
+from .access import is_loopback
+from .client_address import TrustedProxies, share_of
+from .connection_limits import Admission, ConnectionLimits
 from .network import NETWORK_ERRORS
 from .options import ServerOptions
 from .prefix import SocketOrTls
@@ -57,7 +58,7 @@ class Guest:
     """A connection whose client is being listened to; cancelling ``patience`` ends that."""
 
     peer: Peer
-    place: Place
+    admission: Admission
     patience: trio.CancelScope
 
 
@@ -122,13 +123,13 @@ class Doors:
             await trio.aclose_forcefully(socket)
             return
         patience = trio.CancelScope()
-        place = self.limits.enter(
-            one_client(peer.host),
+        admission = self.limits.enter(
+            share_of(peer.host),
             self._share(peer.host),
             partial(patience.cancel, "its place is needed, and it has not said what it wants"),
         )
-        if place is not None:
-            greet = partial(self._greet, socket, Guest(peer, place, patience), host, guests)
+        if admission is not None:
+            greet = partial(self._greet, socket, Guest(peer, admission, patience), host, guests)
             entrance.start_soon(self.boundary.run, "greeting", greet, name="greeting")
         elif self._refusals < MAX_REFUSALS:
             self._refusals += 1
@@ -155,25 +156,27 @@ class Doors:
             with guest.patience:
                 answer = await self._hear(stream, guest)
                 # From here on it is not given up for another.
-                guest.place.heard()
+                guest.admission.heard()
                 if isinstance(answer, Refusal):
                     await turn_away(stream, answer)
                 elif not guest.patience.cancel_called:
                     wish = answer
         finally:
             if wish is None:
-                await self._see_off(stream, guest.place)
+                await self._see_off(stream, guest.admission)
         if wish is not None:
-            guests.start_soon(self._keep, stream, wish, guest.place, host, name="connection")
+            guests.start_soon(self._keep, stream, wish, guest.admission, host, name="connection")
 
-    async def _keep(self, stream: SocketOrTls, wish: Upgrade | bytes, place: Place, host: Host) -> None:
+    async def _keep(
+        self, stream: SocketOrTls, wish: Upgrade | bytes, admission: Admission, host: Host
+    ) -> None:
         try:
             await host(stream, wish)
         finally:
-            await self._see_off(stream, place)
+            await self._see_off(stream, admission)
 
-    async def _see_off(self, stream: SocketOrTls, place: Place) -> None:
-        place.leave()
+    async def _see_off(self, stream: SocketOrTls, admission: Admission) -> None:
+        admission.leave()
         if not self.inside:
             self._empty.set()
         await trio.aclose_forcefully(stream)
@@ -202,18 +205,22 @@ class Doors:
         if isinstance(answer, Refusal):
             self._note(answer)
             return answer
-        return answer if self._counts(answer, guest) else TOO_MANY
+        return self._whose(answer, guest)
 
-    def _counts(self, upgrade: Upgrade, guest: Guest) -> bool:
-        """Count a WebSocket that came through a proxy as its client's; False if that has enough.
+    def _whose(self, upgrade: Upgrade, guest: Guest) -> Upgrade | Refusal:
+        """``upgrade`` as its client's who is behind a proxy, and counted so; refused if that has enough.
 
         Not so plain HTTP: proxies send the requests of many clients over one connection.
         """
-        if not self._proxies.include(guest.peer.host):
-            return True
         forwarded = upgrade.request.headers.get("x-forwarded-for", "")
         client = self._proxies.client_of(guest.peer.host, [forwarded])
-        return client is None or guest.place.pass_to(one_client(client), self._share(client))
+        if client is None or client == guest.peer.host:
+            return upgrade
+        if not guest.admission.pass_to(share_of(client), self._share(client)):
+            return TOO_MANY
+        # The port is the proxy's.
+        request = attrs.evolve(upgrade.request, client=str(Peer(client, guest.peer.port)))
+        return attrs.evolve(upgrade, request=request)
 
     def _note(self, refusal: Refusal) -> None:
         """Tell the operator why a page cannot connect: browsers do not tell the page."""

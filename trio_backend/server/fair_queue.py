@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from ipaddress import IPv6Address, ip_address
 
 import attrs
 import trio
@@ -17,23 +16,6 @@ class QueueFull(Exception):
     def __init__(self, *, yours: bool) -> None:
         super().__init__("the share of this address is used up" if yours else "the queue is full")
         self.yours = yours
-
-
-def share_of(host: str) -> str:
-    """Which addresses have one share together: an IPv4 address alone, of IPv6 the first 64 bits.
-
-    One subscriber has a whole /64, and may send from each address of it (RFC 6177, section 2).
-    """
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if not isinstance(address, IPv6Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    # All of this machine is one address.
-    return str(address) if address.is_loopback else str(IPv6Address(int(address) >> 64 << 64))
 
 
 @attrs.define(eq=False)

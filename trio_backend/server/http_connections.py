@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..boundary import Boundary
 from ..errors import first_leaf
+from .client_address import NO_PROXIES, TrustedProxies
 from .network import NETWORK_ERRORS
 from .prefix import PrefixStream, SocketOrTls
 from .request import MAX_HEAD_SIZE
@@ -85,6 +86,7 @@ class HttpConnections:
     _app: ASGIApp
     _send_timeout: float
     _frames: str = framing(())
+    _proxies: TrustedProxies = NO_PROXIES
     _config: Config = attrs.field(factory=_config, init=False)
     _worker: WorkerContext = attrs.field(factory=partial(WorkerContext, None), init=False)
     _streams: set[PrefixStream] = attrs.field(factory=set, init=False)
@@ -98,7 +100,9 @@ class HttpConnections:
         app: AppWrapper = wrap_app(self._app, 0, "asgi")  # type: ignore[arg-type]
         self._streams.add(prefixed)
         try:
-            await _Connection(app, self._config, self._worker, prefixed, self._frames).run()
+            connection = _Connection(app, self._config, self._worker, prefixed)
+            connection.frames, connection.proxies = self._frames, self._proxies
+            await connection.run()
         except* NETWORK_ERRORS:
             # The client left in the middle of something.
             pass
@@ -136,12 +140,12 @@ class _Connection(TCPServer):
     clear text, and there a malformed request ends in an exception, that is to say in the end of the server.
     """
 
-    def __init__(
-        self, app: AppWrapper, config: Config, context: WorkerContext, stream: PrefixStream, frames: str
-    ) -> None:
+    frames = framing(())
+    proxies = NO_PROXIES
+
+    def __init__(self, app: AppWrapper, config: Config, context: WorkerContext, stream: PrefixStream) -> None:
         super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
         self._prefixed = stream
-        self._frames = frames
         # Not the task group's own scope: it lets a cancellation of that out, and up to the whole server.
         self._whole = trio.CancelScope()
 
@@ -169,7 +173,7 @@ class _Connection(TCPServer):
         protocol = _Http1(
             self.app, self.config, self.context, task_group, state, tls, client, server, self.protocol_send
         )
-        protocol.frames = self._frames
+        protocol.frames, protocol.proxies, protocol.peer = self.frames, self.proxies, client
         protocol.cut = self._whole
         return protocol
 
@@ -181,6 +185,8 @@ class _Http1(H11Protocol):
     """
 
     frames = framing(())
+    proxies = NO_PROXIES
+    peer: tuple[str, int]
     cut: trio.CancelScope
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
@@ -194,6 +200,10 @@ class _Http1(H11Protocol):
         """Do not turn to HTTP/2."""
 
     async def _create_stream(self, request: h11.Request) -> None:
+        # Each request anew: a proxy sends those of many clients over one connection.
+        forwarded = [value.decode("latin-1") for name, value in request.headers if name == b"x-forwarded-for"]
+        host, port = self.peer
+        self.client = self.proxies.client_of(host, forwarded) or host, port
         fields = [(name, value) for name, value in request.headers if name != b"upgrade"]
         plain = h11.Request(
             method=request.method, headers=fields, target=request.target, http_version=request.http_version

@@ -16,6 +16,7 @@ from ..errors import WireClosed
 from ..quota import MemoryQuota
 from ..wire import Wire
 from .access import TokenGate
+from .client_address import TrustedProxies
 from .doors import Doors
 from .http_connections import BoundedRequests, HttpConnections
 from .liveness import drop_the_dead
@@ -82,7 +83,10 @@ class Server:
         self._doors = Doors(self.options, self.websocket_routes, self.boundary)
         gate = TokenGate(self.http_app, self.options.access_token, public=self.public)
         app = BoundedRequests(gate, self.boundary)
-        self._http = HttpConnections(app, self.options.send_timeout, framing(self.options.allowed_origins))
+        proxies = TrustedProxies.of(self.options.trusted_proxies)
+        self._http = HttpConnections(
+            app, self.options.send_timeout, framing(self.options.allowed_origins), proxies
+        )
 
     @property
     def connections(self) -> int:

@@ -18,7 +18,8 @@ from ..protocol.outgoing import Error
 from ..protocol.rate import RateLimit
 from ..text.lines import Line, LineReader, SpeechFilters
 from ..wire import Wire, receive_within
-from .fair_queue import FairQueue, share_of
+from .client_address import share_of
+from .fair_queue import FairQueue
 from .sound_cache import CacheFull, SoundCache
 
 # What a request may hold besides its text: the JSON around it, and fields that mean nothing here.

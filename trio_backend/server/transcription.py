@@ -20,7 +20,8 @@ from ..audio.pcm import Pcm
 from ..audio.utterance import RATE
 from ..errors import EngineError
 from .access import origin_allowed
-from .fair_queue import FairQueue, Place, QueueFull, share_of
+from .client_address import share_of
+from .fair_queue import FairQueue, Place, QueueFull
 
 # Fields beside the file are read into memory, and none has a meaning.
 MAX_FIELDS = 8
