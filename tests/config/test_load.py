@@ -267,6 +267,23 @@ def test_origins_are_words_or_what_browsers_send(write: Write, origins: str, goo
     assert (lines(path) == []) is good
 
 
+@pytest.mark.parametrize(
+    ("proxies", "good"),
+    [
+        ("[10.0.0.0/8, 192.168.1.20, '::1', 'fd00::/8']", True),
+        ("[10.0.0.1/8]", True),
+        ("[localhost]", False),
+        ("[10.0.0.0/99]", False),
+        ("['']", False),
+    ],
+)
+def test_trusted_proxies_are_addresses_or_networks(write: Write, proxies: str, good: bool) -> None:
+    """A name could come to mean another machine, which would then be believed."""
+    path = write({"conf.yaml": f"system_config: {{trusted_proxies: {proxies}}}\n{BASE}"})
+
+    assert (lines(path) == []) is good
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """Loading what is not there says so, like any other mistake."""
     with pytest.raises(ConfigError, match=r"^conf\.yaml: there is no such file$"):

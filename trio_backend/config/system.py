@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from ipaddress import ip_network
 from typing import Any
 
 import attrs
 
+from .addresses import check_origins, check_proxies, check_upstream
 from .bounds import OneOf, Within, bound, plain
 
 MIB = 2**20
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
-ORIGIN_WORDS = ("same-host", "localhost", "file", "null", "*")
-
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s@?#;,'\"]+", re.IGNORECASE)
-_UPSTREAM = re.compile(r"(ws|http)s?://[^/\s]+(/\S*)?", re.IGNORECASE)
-
-
-def _check_origins(_instance: object, _attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
-    for origin in value:
-        if origin not in ORIGIN_WORDS and not _ORIGIN.fullmatch(origin):
-            raise ValueError(
-                f"{origin!r} must be one of {', '.join(ORIGIN_WORDS)}, or an origin such as https://example.org:8443"
-            )
-
-
-def _check_proxies(_instance: object, _attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
-    for proxy in value:
-        try:
-            ip_network(proxy, strict=False)
-        except ValueError:
-            raise ValueError(f"{proxy!r} must be an IP address, or a network such as 10.0.0.0/8") from None
 
 
 def _check_cache(_instance: object, _attribute: attrs.Attribute[Any], value: str) -> None:
     if not value.strip():
         raise ValueError("must name a folder")
-
-
-def _check_upstream(_instance: object, _attribute: attrs.Attribute[Any], value: str) -> None:
-    if value and not _UPSTREAM.fullmatch(value):
-        raise ValueError("must be empty, or a URL such as ws://192.168.1.20:12393/client-ws")
 
 
 @attrs.frozen
@@ -75,18 +49,18 @@ class SystemConfig:
     upstream_url: str = plain(
         "",
         "WebSocket of another server where the rooms' sessions are; empty: in this process",
-        validator=_check_upstream,
+        validator=check_upstream,
         repr=False,
     )
 
     frontend_dir: str = plain("", "folder with a build of a front end to serve at /; empty: ours")
     allowed_origins: tuple[str, ...] = plain(
-        ("same-host", "localhost", "file"), "which web pages may connect", validator=_check_origins
+        ("same-host", "localhost", "file"), "which web pages may connect", validator=check_origins
     )
     trusted_proxies: tuple[str, ...] = plain(
         (),
         "proxies whose X-Forwarded-For is believed: addresses, or networks such as 10.0.0.0/8",
-        validator=_check_proxies,
+        validator=check_proxies,
     )
     access_token: str = plain("", "what clients must present to connect; empty: nothing", repr=False)
     tls_certificate: str = plain("", "PEM file with the certificate chain; with tls_key: serve TLS")
