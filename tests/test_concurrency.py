@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import pytest
 import trio
@@ -145,3 +145,56 @@ async def test_tasks_are_named_however_deep_they_are() -> None:
         await wait_all_tasks_blocked()
         assert names_of_tasks(nursery) == ["outer", "inner"]
         nursery.cancel_scope.cancel()
+
+
+async def test_a_result_that_comes_in_the_pass_in_which_the_block_is_cancelled_is_dropped() -> None:
+    """The scheduler may run the cancelled receiver first, and then the work that is done."""
+    for attempt in range(200):
+        release = trio.Event()
+
+        async def work(item: int, release: trio.Event = release) -> int:
+            await release.wait()
+            return item
+
+        put, get = trio.open_memory_channel[int](0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(feed, [attempt], put)
+            with trio.CancelScope() as scope:
+                async with trio.open_nursery() as inner:
+                    inner.start_soon(take_all, work, get)
+                    await wait_all_tasks_blocked()
+                    release.set()
+                    scope.cancel("in the same pass")
+
+
+async def take_all(work: Callable[[int], Awaitable[int]], get: trio.MemoryReceiveChannel[int]) -> None:
+    """Map and receive, until there is no more."""
+    async with map_in_order(work, get, ahead=2) as results:
+        async for _ in results:
+            pass
+
+
+async def test_who_wants_no_more_results_closes_them(nursery: trio.Nursery) -> None:
+    """Closing is no error for those who still work."""
+    put, get = trio.open_memory_channel[int](0)
+    nursery.start_soon(feed, range(3), put)
+
+    async def work(item: int) -> int:
+        await trio.lowlevel.checkpoint()
+        return item
+
+    async with map_in_order(work, get, ahead=1) as results:
+        assert await results.receive() == 0
+        await results.aclose()
+        await wait_all_tasks_blocked()
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_closed_slot_lets_nobody_in() -> None:
+    """Its nursery may be gone: that is no error, and nothing is started."""
+    async with trio.open_nursery() as nursery:
+        slot = Slot(nursery)
+        assert await slot.fill(trio.sleep, 0)
+        slot.close()
+    assert not await slot.fill(trio.sleep_forever)
+    assert not slot.occupied

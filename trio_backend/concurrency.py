@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Generic, TypeVar
 
 import attrs
@@ -18,10 +18,12 @@ class Slot:
     """Room for one task: a newcomer first evicts whoever is inside.
 
     A slot has one owner, and only the owner calls `fill` and `evict`. The task runs in the nursery
-    that the slot was made with, so it cannot outlive it.
+    that the slot was made with, so it cannot outlive it. Where that is another task's nursery, that task
+    calls `close` before it leaves it.
     """
 
     _nursery: trio.Nursery
+    _closed: bool = attrs.field(default=False, init=False)
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _left: trio.Event = attrs.field(init=False)
 
@@ -35,11 +37,23 @@ class Slot:
 
     async def fill(
         self, async_fn: Callable[..., Awaitable[object]], *args: object, name: object = None
-    ) -> None:
-        """Evict the occupant, wait until it is gone, then start ``async_fn(*args)``."""
+    ) -> bool:
+        """Evict the occupant, wait until it is gone, then start ``async_fn(*args)``.
+
+        False, and nothing is started, if the slot was closed. What is started takes its first step, even if
+        it is evicted at once.
+        """
         await self.evict("superseded")
+        if self._closed:
+            return False
         self._scope, self._left = trio.CancelScope(), trio.Event()
         self._nursery.start_soon(self._occupy, self._scope, self._left, async_fn, args, name=name or async_fn)
+        return True
+
+    def close(self) -> None:
+        """Let nobody in any more; who is inside may stay."""
+        # A nursery that is about to be left cannot be asked whether it still takes tasks: it raises.
+        self._closed = True
 
     async def evict(self, reason: str) -> bool:
         """Cancel the occupant and wait until it is gone; True if there was one.
@@ -102,13 +116,19 @@ async def map_in_order(
 
     async def work(item: A, answer: trio.MemorySendChannel[B]) -> None:
         with answer:
-            answer.send_nowait(await async_fn(item))
+            result = await async_fn(item)
+            # Whoever waited for it may have been cancelled in the scheduler pass in which it came.
+            with suppress(trio.BrokenResourceError):
+                answer.send_nowait(result)
 
     async def hand_out() -> None:
         with queue:
             async for item in source:
                 put, get = trio.open_memory_channel[B](1)
-                await queue.send(get)
+                try:
+                    await queue.send(get)
+                except trio.BrokenResourceError:
+                    return  # nobody wants any results any more
                 nursery.start_soon(work, item, put, name=async_fn)
 
     async with trio.open_nursery() as nursery:

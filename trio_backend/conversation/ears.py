@@ -57,8 +57,17 @@ async def open_ears(
     asr = config.asr or EngineChoice("asr", DEFAULTS["asr"])
     vad = config.vad or EngineChoice("vad", DEFAULTS["vad"])
     async with trio.open_nursery() as nursery:
-        yield Ears(_Standby(asr, lease, nursery, boundary), _Standby(vad, lease, nursery, boundary))
-        nursery.cancel_scope.cancel("nobody listens any more")
+        standbys = (
+            _Standby[Asr](asr, lease, nursery, boundary),
+            _Standby[Vad](vad, lease, nursery, boundary),
+        )
+        try:
+            yield Ears(*standbys)
+        finally:
+            # The session's loop is another task, and may be just about to hand us sound.
+            for standby in standbys:
+                standby.close()
+            nursery.cancel_scope.cancel("nobody listens any more")
 
 
 @attrs.define(eq=False)
@@ -70,9 +79,14 @@ class _Standby(Generic[E]):
     _nursery: trio.Nursery
     _boundary: Boundary
     _held: bool = attrs.field(default=False, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+
+    def close(self) -> None:
+        """Hold nothing from now on: the nursery is about to be left."""
+        self._closed = True
 
     def prepare(self) -> None:
-        if not self._held:
+        if not self._held and not self._closed:
             self._held = True
             # Who needs the engine has a lease of its own: if this one dies of a bug, no more is lost.
             name = f"ears/{self._choice.name}"

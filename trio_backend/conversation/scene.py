@@ -46,7 +46,9 @@ class Scene:
                         await self._inbox.send(SceneReady(self))
                         await trio.sleep_forever()
                     finally:
+                        # At once: the session's loop may be just about to begin a turn here.
                         self.present = False
+                        self.turn.close()
             except* (EngineError, ConfigError) as group:
                 await self._inbox.send(SceneFailed(self, str(first_leaf(group))))
 

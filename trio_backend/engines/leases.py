@@ -84,6 +84,11 @@ class Leases:
     _open: Callable[[Any], AbstractAsyncContextManager[Any]] = open_engine
     _shared: dict[Hashable, _Holder] = attrs.field(factory=dict, init=False)
     _holders: list[_Holder] = attrs.field(factory=list, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+
+    def close(self) -> None:
+        """Open nothing from now on: the nursery is about to be left. `lease` raises `EngineError`."""
+        self._closed = True
 
     @asynccontextmanager
     async def lease(self, config: Hashable) -> AsyncIterator[Any]:
@@ -96,6 +101,8 @@ class Leases:
         never share a port or a file. An engine that breaks down while it is leased is logged and
         forgotten: its own calls raise `EngineError` from then on, and the next lease opens a new one.
         """
+        if self._closed:
+            raise EngineError("the server is closing: no engine is opened any more")
         holder = self._shared.get(config) or self._start(config)
         lessee = trio.lowlevel.current_task()
         holder.lessees.append(lessee)
