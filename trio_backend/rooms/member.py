@@ -65,3 +65,11 @@ class Member:
         """Close the wire, if it was we who ended it."""
         if self._goodbye is not None:
             await self.wire.close(*self._goodbye)
+
+
+@attrs.frozen
+class Sender:
+    """Who said something: a client, or one of the many for whom it speaks."""
+
+    member: Member
+    name: str

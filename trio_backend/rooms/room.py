@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from ..config.system import SystemConfig
-from ..errors import ProtocolError, WireClosed
+from ..errors import ProtocolError, QuotaExceeded, WireClosed
 from ..protocol import (
     Control,
     Error,
@@ -26,39 +26,18 @@ from ..protocol import (
     encode,
 )
 from ..protocol.peek import glimpse
+from ..quota import MemoryQuota, counted
 from .floor import Floor, Outcome, RoomTurn
 from .link import Link, OpenWire
-from .member import Member
+from .member import Member, Sender
 from .members import Members
 from .queue import Refused, RoomQueue, Waiting
+from .told import EXPIRED, TOLD
 
 HEARTBEAT = b'{"type":"heartbeat"}'
 INTERRUPT = b'{"type":"interrupt-signal","text":""}'
 # The session has the same deadlines, and ends a turn more gracefully: ours are for one that does not.
 LEEWAY = 2.0
-
-_TOLD = {
-    Outcome.REFUSED: Error(
-        "your message could not be answered: see the error before this one", "turn-failed"
-    ),
-    Outcome.LOST: Error(
-        "the room lost its session while your message was being answered; it is not asked again",
-        "upstream-lost",
-    ),
-    Outcome.INTERRUPTED: Error("somebody interrupted before your message was answered", "turn-interrupted"),
-    Outcome.LATE: Error(
-        "the answer to your message took longer than turn_deadline, and was ended", "turn-failed"
-    ),
-}
-_EXPIRED = Error("your message has waited longer than max_age, and was dropped", "message-expired")
-
-
-@attrs.frozen
-class Sender:
-    """Who said something: a client, or one of the many for whom it speaks."""
-
-    member: Member
-    name: str
 
 
 @attrs.define(eq=False)
@@ -73,15 +52,18 @@ class Room:
     _floor: Floor[Waiting[Sender]] = attrs.field(factory=Floor, init=False)
     _changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
     _carried: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set when a forwarder has done with this room."""
+    _playing: RoomTurn[Waiting[Sender]] | None = attrs.field(default=None, init=False)
+    """A turn whose sound a forwarder saw through, and whose playback the room itself waits for."""
     _life: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
 
     @classmethod
-    def behind(cls, open_wire: OpenWire, name: str, system: SystemConfig) -> Room:
-        """A room whose session is at the other end of what ``open_wire`` opens."""
+    def behind(cls, open_wire: OpenWire, name: str, system: SystemConfig, quota: MemoryQuota) -> Room:
+        """A room whose session is at the other end of what ``open_wire`` opens; ``quota`` is all clients'."""
         room = cls(name, system)
         room._link = Link(open_wire, room)
         room._queue = RoomQueue(
-            system.room_queue, system.room_queue_size, system.max_per_sender, system.max_age
+            system.room_queue, system.room_queue_size, system.max_per_sender, system.max_age, quota
         )
         return room
 
@@ -112,7 +94,7 @@ class Room:
                     nursery.start_soon(self._link.keep, name=f"{self}/link")
                     nursery.start_soon(self._preside, line, name=f"{self}/chair")
             finally:
-                self._queue.drop_all()
+                self._queue.close()
                 self._floor.leave(Outcome.CLOSED)
 
     def close(self, reason: str) -> None:
@@ -130,13 +112,20 @@ class Room:
                 self._carried = trio.Event()
                 await line.send(self)
                 await self._carried.wait()
+                turn, self._playing = self._playing, None
+                if turn is not None:
+                    await self._await_playback(turn)
+                    await self._conclude(turn)
             else:
                 await self._changed.park()
 
     # Turns.
 
     async def carry_next(self) -> None:
-        """Carry the next message through its whole turn. For forwarders; one at a time."""
+        """Carry the next message until all its sound was sent. For forwarders; one at a time.
+
+        While clients play it, which they may take as long about as they like, only the room is busy.
+        """
         try:
             self._drop_expired()
             # Much may have changed while the room waited in line.
@@ -151,26 +140,47 @@ class Room:
         turn = self._floor.take(message)
         if not await self._send(HEARTBEAT, message.frame.encode()):
             turn.finish(Outcome.LOST)
-        await self._see_through(turn)
-        told = _TOLD.get(turn.outcome or Outcome.ENDED)
+        await self._await_sound(turn)
+        if turn.over.is_set():
+            await self._conclude(turn)
+        else:
+            self._playing = turn
+
+    async def _conclude(self, turn: RoomTurn[Waiting[Sender]]) -> None:
+        """Tell who asked for ``turn``, if anybody did, what became of it, where that is not to be seen."""
+        if turn.message is None:
+            return
+        told = TOLD.get(turn.outcome or Outcome.ENDED)
         # Once it has begun, all have seen what was interrupted.
         if told is not None and not (turn.started and turn.outcome is Outcome.INTERRUPTED):
-            self.members.tell(message.sender.member, told)
+            self.members.tell(turn.message.sender.member, told)
         if turn.outcome is Outcome.REFUSED:
             # What the error was about we cannot know: nothing may be answered that was reported as failed.
             await self._send(INTERRUPT, HEARTBEAT)
 
     async def _see_through(self, turn: RoomTurn[Waiting[Sender]]) -> None:
         """Wait until ``turn`` is over, and end it where it takes too long."""
+        await self._await_sound(turn)
+        await self._await_playback(turn)
+
+    async def _await_sound(self, turn: RoomTurn[Waiting[Sender]]) -> None:
+        """Wait until the last sound of ``turn`` was sent, if it has any; end it where it takes too long."""
         with trio.move_on_after(self._system.turn_deadline + LEEWAY):
             await turn.spoken.wait()
-        if turn.spoken.is_set():
-            with trio.move_on_after(turn.longest_playback + self._system.playback_grace + LEEWAY):
-                await turn.over.wait()
+        if not turn.spoken.is_set():
+            await self._end_late(turn)
+
+    async def _await_playback(self, turn: RoomTurn[Waiting[Sender]]) -> None:
+        """Wait until clients have played ``turn``; end it where they take longer than its sound lasts."""
+        with trio.move_on_after(turn.longest_playback + self._system.playback_grace + LEEWAY):
+            await turn.over.wait()
         if not turn.over.is_set():
-            self._floor.leave(Outcome.LATE)
-            self._end_for_all(turn)
-            await self._send(INTERRUPT, HEARTBEAT)
+            await self._end_late(turn)
+
+    async def _end_late(self, turn: RoomTurn[Waiting[Sender]]) -> None:
+        self._floor.leave(Outcome.LATE)
+        self._end_for_all(turn)
+        await self._send(INTERRUPT, HEARTBEAT)
 
     def _end_for_all(self, turn: RoomTurn[Waiting[Sender]]) -> None:
         """Say that a turn is over when the session does not."""
@@ -194,7 +204,7 @@ class Room:
 
     def _drop_expired(self) -> None:
         for message in self._queue.drop_expired(trio.current_time()):
-            self.members.tell(message.sender.member, _EXPIRED)
+            self.members.tell(message.sender.member, EXPIRED)
 
     # What the session says.
 
@@ -236,9 +246,13 @@ class Room:
             while True:
                 frame = await member.receive()
                 try:
-                    await self._hear(member, decode(frame), frame)
+                    # It may have to wait here until there is a session.
+                    with member.wire.quota.claim(counted(len(frame))):
+                        await self._hear(member, decode(frame), frame)
                 except ProtocolError as error:
                     await member.reply(Error(str(error), error.code))
+                except QuotaExceeded as error:
+                    await member.reply(Error(f"{error}: this message is dropped", "too-much-data"))
                 del frame
         except WireClosed as closed:
             member.gone.cancel(f"client left: {closed}")
@@ -264,7 +278,7 @@ class Room:
         sender = Sender(member, " ".join((message.name or "").split()))
         place = self._queue.put(Waiting(sender, message.text, frame, trio.current_time()))
         if isinstance(place, Refused):
-            raise ProtocolError("queue-full", place.why)
+            raise ProtocolError(place.code, place.why)
         self._changed.unpark_all()
         if message.notify:
             await member.reply(QueuePosition(place.position, place.length))
