@@ -23,6 +23,7 @@ from .errors import ConfigError, EngineError, first_leaf
 from .history.backlog import open_backlog
 from .history.store import History
 from .identity import new_id
+from .quota import MemoryQuota
 from .rooms import OpenWire, Rooms, open_in_memory, open_rooms, open_upstream
 from .session import ClientUid, House, run_session
 from .wire import Wire
@@ -32,7 +33,8 @@ from .wire import Wire
 class Premises:
     """What a backend is opened with: its configuration, its characters, its history, its surroundings.
 
-    ``observer`` is told what all sessions do.
+    ``observer`` is told what all sessions do. ``quota`` is what the data of all clients may take; a client's
+    wire has a part of it.
     """
 
     system: SystemConfig
@@ -41,6 +43,7 @@ class Premises:
     surroundings: Surroundings
     backgrounds: Callable[[], Awaitable[Sequence[str]]]
     observer: Observer = attrs.field(factory=Nobody)
+    quota: MemoryQuota = attrs.field(factory=MemoryQuota)
 
 
 async def _serve_session(wire: Wire, house: House) -> None:
@@ -51,7 +54,7 @@ async def _serve_session(wire: Wire, house: House) -> None:
             await wire.close(1011, "internal error")
 
 
-def _behind_rooms(house: House) -> OpenWire:
+def _behind_rooms(house: House, quota: MemoryQuota) -> OpenWire:
     """How a room comes to its session: over the network where there is an ``upstream_url``, or in memory."""
     system = house.system
     if system.upstream_url:
@@ -63,7 +66,9 @@ def _behind_rooms(house: House) -> OpenWire:
         )
     # Each of a room's clients was counted at its door; what they say together is not one flood.
     unlimited = attrs.evolve(system, messages_per_second=100_000, message_burst=1_000_000)
-    return partial(open_in_memory, partial(_serve_session, house=attrs.evolve(house, system=unlimited)))
+    serve = partial(_serve_session, house=attrs.evolve(house, system=unlimited))
+    # The session keeps what any of them sent: as much as one client's may.
+    return partial(open_in_memory, serve, partial(MemoryQuota, system.max_memory_per_client, quota))
 
 
 @attrs.define(eq=False)
@@ -149,7 +154,12 @@ async def open_backend(premises: Premises) -> AsyncIterator[Backend]:
         lease = partial(lease_engine, leases=leases, surroundings=premises.surroundings)
         boundary = Boundary(premises.observer.bug_found)
         async with (
-            open_rooms(house.system, _behind_rooms(house), partial(boundary.run, "room")) as rooms,
+            open_rooms(
+                house.system,
+                _behind_rooms(house, premises.quota),
+                partial(boundary.run, "room"),
+                premises.quota,
+            ) as rooms,
             open_ears(house.cast.base, lease, boundary) as ears,
         ):
             backend = Backend(house, leases, rooms, ears, boundary, lease)
@@ -158,5 +168,8 @@ async def open_backend(premises: Premises) -> AsyncIterator[Backend]:
             else:
                 backend.not_ready = ""
                 backend.preloaded.set()
-            yield backend
+            try:
+                yield backend
+            finally:
+                leases.close()
         nursery.cancel_scope.cancel("the backend closes")

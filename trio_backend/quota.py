@@ -9,6 +9,14 @@ import attrs
 from .errors import QuotaExceeded
 
 UNLIMITED = 2**63
+# What is smaller need not be counted where something else bounds how much of it there is. So whoever has
+# filled the memory of all clients keeps nobody from saying a few words.
+UNCOUNTED = 4_096  # bytes
+
+
+def counted(size: int) -> int:
+    """``size`` as it is claimed: nothing for what is small."""
+    return size if size >= UNCOUNTED else 0
 
 
 @attrs.define(eq=False)

@@ -65,6 +65,7 @@ async def serve(
     or the certificate cannot be used, `HistoryError` where the conversations cannot.
     """
     before, metrics, departures = take_stock(), Metrics(), _Departures()
+    quota = MemoryQuota(round(config.system.max_memory_share * memory_of_machine()))
     boundary = Boundary(metrics.bug_found)
     async with (
         open_watch(closely=config.system.debug) as watch,
@@ -76,7 +77,7 @@ async def serve(
             max_size=config.system.cache_size,
             max_share=config.system.cache_size_per_address,
         ) as cache,
-        open_backend(_premises(config, history=history, observer=metrics)) as backend,
+        open_backend(_premises(config, history=history, observer=metrics, quota=quota)) as backend,
         trio.open_nursery() as nursery,
     ):
         inspection = Inspection(backend, watch, lambda: server.connections, metrics.first_audio)
@@ -94,7 +95,7 @@ async def serve(
             drain=partial(_drain, backend),
             boundary=boundary,
             public=is_public(app),
-            quota=MemoryQuota(round(config.system.max_memory_share * memory_of_machine())),
+            quota=quota,
         )
         address = _address(config, port_of(listeners[0]))
         for name, job in {
@@ -226,7 +227,7 @@ def _log_readings() -> Iterator[Reading]:
     yield Reading("log_waiting_characters", "Characters of the log that wait for its reader.", log.waiting)
 
 
-def _premises(config: Config, *, history: History, observer: Observer) -> Premises:
+def _premises(config: Config, *, history: History, observer: Observer, quota: MemoryQuota) -> Premises:
     return Premises(
         config.system,
         DiskCast.of(config, os.environ),
@@ -234,6 +235,7 @@ def _premises(config: Config, *, history: History, observer: Observer) -> Premis
         Surroundings(config.folders.root, os.environ, config.system.max_sentence_sound),
         partial(trio.to_thread.run_sync, find_backgrounds, config.folders.backgrounds),
         observer,
+        quota,
     )
 
 

@@ -30,6 +30,11 @@ class Utterance:
         """How long it is so far."""
         return self._sound.tell() / 2 / RATE
 
+    @property
+    def size(self) -> int:
+        """Bytes that it takes so far."""
+        return self._sound.tell()
+
     def append(self, samples: bytes) -> bool:
         """Add ``samples``. False for those that made it too long; what comes after them is ignored."""
         if self.too_long:

@@ -116,6 +116,12 @@ class SystemConfig:
         "the same of all clients together",
         when_full="refuse what is new: `error` too-much-data, or close 1013",
     )
+    max_pictures: int = bound(
+        8,
+        Within(0, 1_000, "pictures"),
+        "pictures of one message",
+        when_full="refuse it: `error` too-much-data",
+    )
     messages_per_second: float = bound(
         100,
         Within(0.1, 100_000, "messages/s"),
@@ -227,7 +233,7 @@ class SystemConfig:
     forwarders: int = bound(
         5,
         Within(1, 1_000, "turns"),
-        "turns at once in all rooms together",
+        "turns in synthesis at once in all rooms",
         when_full="the rooms wait in line",
     )
     room_queue: int = bound(

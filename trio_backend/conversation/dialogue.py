@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import attrs
+from loguru import logger
 
 from ..config.system import SystemConfig
 from ..engines.base import Message
+from ..errors import HistoryError, NoSuchHistory
 from ..history.backlog import Backlog
 from ..history.store import ConfUid, HistoryUid, StoredMessage
-from ..protocol import Control, ForceNewMessage
+from ..protocol import Control
+from ..quota import MemoryQuota
 from .memory import Memory
 from .record import Pages, Record
 from .scene import Scene
@@ -35,14 +38,18 @@ class Dialogue:
     _running: tuple[Scene, Turn] | None = attrs.field(default=None, init=False)
     _hushed: Turn | None = attrs.field(default=None, init=False)
     """A turn that was ended by somebody's voice; how much of it was heard is not known yet."""
+    _unsettled: list[Turn] = attrs.field(factory=list, init=False)
+    """Those whose words may not all be kept yet, oldest first: what a session that is cancelled has left."""
 
     @classmethod
-    def begin(cls, conf_uid: str, *, history: Backlog, audience: Audience, system: SystemConfig) -> Dialogue:
-        """A new conversation with the character ``conf_uid``."""
+    def begin(
+        cls, conf_uid: str, audience: Audience, *, history: Backlog, system: SystemConfig, quota: MemoryQuota
+    ) -> Dialogue:
+        """A new conversation with the character ``conf_uid``; what it keeps is claimed of ``quota``."""
         limits = TurnLimits(system.synthesis_ahead, system.turn_deadline, system.playback_grace)
         pages = Pages(system.history_list, system.history_messages, system.history_size)
         record = Record(history, ConfUid(conf_uid), pages)
-        return cls(audience, limits, Memory(system.memory_budget), record)
+        return cls(audience, limits, Memory(system.memory_budget, quota), record)
 
     @property
     def speaking(self) -> bool:
@@ -56,12 +63,15 @@ class Dialogue:
 
     async def answer(self, scene: Scene, ask: Ask) -> None:
         """Begin a turn; one that is running is superseded."""
-        await self.end_turn("superseded")
         turn = Turn(
             scene.character, ask, self.memory, self.record, self._audience, self._limits, door=self.door
         )
+        # From here on what was typed is kept, whatever happens: if not by the turn, by `farewell`.
+        self._unsettled.append(turn)
+        await self.end_turn("superseded")
         await self._audience.tell(Control("conversation-chain-start"))
         self._running = scene, turn
+        # If the character is just leaving, it is said soon that it has, which ends the turn.
         await scene.turn.fill(turn.take, name=f"{scene.config.conf_name}/turn")
 
     async def barge_in(self, heard: str) -> bool:
@@ -69,7 +79,7 @@ class Dialogue:
         turn = await self._evict("barge-in")
         turn, self._hushed = turn or self._hushed, None
         if turn is not None:
-            await turn.cut(heard)
+            await self._settle(turn, heard)
         return turn is not None
 
     async def hush(self) -> None:
@@ -84,21 +94,29 @@ class Dialogue:
 
     async def end_turn(self, reason: str) -> None:
         """End the running turn, if any, and tell the client so; what was sent counts as said."""
-        await self._settle()
+        hushed, self._hushed = self._hushed, None
+        if hushed is not None:
+            await self._settle(hushed, None)
         turn = await self._evict(reason)
         if turn is not None:
-            await turn.cut(None)
-            await self._audience.tell(ForceNewMessage())
-            await self._audience.tell(Control("conversation-chain-end"))
+            await self._settle(turn, None)
+            await turn.tell_end()
 
     async def farewell(self) -> bool:
-        """After the session's tasks have ended: keep what the last turn said. True if it was cut."""
-        await self._settle()
-        running, self._running = self._running, None
-        if running is None or running[1].over:
-            return False
-        await running[1].cut(None)
-        return True
+        """After the session's tasks have ended: keep what the last turns said. True if one was cut.
+
+        All of it is handed over to the store before anything is awaited; a cancel takes nothing back.
+        """
+        cut = [turn for turn in self._unsettled if not turn.over]
+        words = [message for turn in cut for message in turn.last_words()]
+        self._running = self._hushed = None
+        self._unsettled.clear()
+        try:
+            await self.record.add(*words)
+        except (HistoryError, NoSuchHistory) as error:
+            # There is nobody to be told; what is lost is logged where it is lost.
+            logger.debug("conversation {}: {}", self.record.uid, error)
+        return bool(cut)
 
     async def meet(self, conf_uid: str) -> None:
         """Turn to another character, with a new conversation."""
@@ -134,10 +152,9 @@ class Dialogue:
         if uid == self.record.uid:
             await self.begin_new()
 
-    async def _settle(self) -> None:
-        turn, self._hushed = self._hushed, None
-        if turn is not None:
-            await turn.cut(None)
+    async def _settle(self, turn: Turn, heard: str | None) -> None:
+        await turn.cut(heard)
+        self._unsettled.remove(turn)
 
     async def _evict(self, reason: str) -> Turn | None:
         """Stop the running turn; the turn, if its end had not been told yet."""
@@ -147,7 +164,10 @@ class Dialogue:
         turn.timeline.mark_cut(reason)
         await scene.turn.evict(reason)
         self._running = None
-        return None if turn.over else turn
+        if turn.over:
+            self._unsettled.remove(turn)
+            return None
+        return turn
 
 
 def _remembered(messages: Sequence[StoredMessage]) -> Iterator[Message]:

@@ -66,6 +66,10 @@ class Hearing:
         """The utterance that is now complete; None if there was none, or if it is being answered already."""
         return self._microphone.end(trio.current_time())
 
+    def close(self) -> None:
+        """Keep nothing any more: the session is over."""
+        self._microphone.clear()
+
     async def _hear_bytes(self, data: bytes, ears: Ears | None) -> None:
         if not self._carries:
             raise ProtocolError("bad-message", "binary frames are understood after a mic-format only")
@@ -99,6 +103,7 @@ class Hearing:
             elif edge is Edge.ENDED:
                 await self._tell(Control("mic-audio-end"))
             await trio.lowlevel.checkpoint()
+        self._microphone.count()
 
     async def _begin_stream(self, ears: Ears) -> None:
         """Another character listens, by its own rules. What it lacks is told once."""

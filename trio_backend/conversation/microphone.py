@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import attrs
 
 from ..audio.endpointing import WINDOW_SECONDS, Edge, Endpointer, Rules, Windows, power
 from ..audio.pcm import Pcm
 from ..audio.utterance import Utterance
-from ..errors import ProtocolError
+from ..errors import ProtocolError, QuotaExceeded
 
 
 @attrs.define(eq=False)
@@ -48,6 +48,11 @@ class Stream:
         if edge is Edge.ENDED:
             return self._finish(now)
         return edge
+
+    @property
+    def size(self) -> int:
+        """Bytes of sound that it keeps."""
+        return self._utterance.size + (len(self._finished.samples) if self._finished is not None else 0)
 
     def take(self, now: float) -> Pcm | None:
         """The utterance that was found last, or what was said so far of the one that goes on."""
@@ -89,6 +94,8 @@ class Microphone:
     """
 
     limit: float
+    _hold: Callable[[int], None] = attrs.field(default=lambda _size: None)
+    """Told how many bytes are kept. Raises `QuotaExceeded` where that is too much."""
     _spoken: Utterance = attrs.field(init=False)
     stream: Stream | None = attrs.field(default=None, init=False)
 
@@ -98,9 +105,32 @@ class Microphone:
     def add(self, samples: bytes) -> None:
         """More of an utterance that the client found. Raises `ProtocolError` when it has become too long."""
         _append(self._spoken, samples)
+        self.count()
+
+    def count(self) -> None:
+        """See that what is kept may be kept; where not, raise `ProtocolError` and drop all of it."""
+        try:
+            self._hold(self._spoken.size + (self.stream.size if self.stream else 0))
+        except QuotaExceeded as error:
+            self.clear()
+            # The rest of a sentence whose beginning is lost would be misunderstood.
+            self._spoken.too_long = True
+            raise ProtocolError("too-much-data", f"{error}: this utterance is dropped") from error
+
+    def clear(self) -> None:
+        """Keep nothing of what was heard so far."""
+        self._spoken.clear()
+        if self.stream:
+            self.stream.forget()
+        self._hold(0)
 
     def end(self, now: float) -> Pcm | None:
         """An utterance is complete; None if nothing was said, or if it was given already."""
+        sound = self._take(now)
+        self.count()
+        return sound
+
+    def _take(self, now: float) -> Pcm | None:
         spoken = self._spoken.take()
         if not spoken.samples:
             return self.stream.take(now) if self.stream else None

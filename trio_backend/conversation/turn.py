@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
-
 import attrs
 import trio
 
-from ..audio.encoding import encode_sound
 from ..audio.pcm import Pcm
 from ..concurrency import map_in_order
 from ..engines.base import Message, Prompt
@@ -23,69 +19,21 @@ from ..protocol import (
     ForceNewMessage,
     FullText,
     NewHistoryCreated,
-    Outgoing,
     UserInputTranscription,
 )
 from ..text.lines import Line, LineReader, joined, slices
+from .ask import Ask as Ask
+from .audience import Audience as Audience
 from .character import Character
+from .limits import TurnLimits as TurnLimits
 from .memory import Memory
+from .performed import Performed, encode
 from .record import Record, stored
 from .timeline import Timeline
 from .wake_word import Heard, WakeWord
 
-# Sound up to this size is encoded where we stand: handing it to a thread would cost more than the work.
-ENCODE_INLINE = 64 * 1024  # bytes of samples
-
-
-@attrs.frozen
-class Ask:
-    """What a turn answers: something said, or a nudge, whose text neither memory nor history keep.
-
-    ``name`` is who said it, where that is not the one user whom the character knows. ``sound`` is what was
-    said, where it is not written: then there is no ``text`` yet.
-    """
-
-    text: str
-    images: tuple[str, ...] = ()
-    nudge: bool = False
-    name: str = ""
-    sound: Pcm | None = None
-
-
-class Audience(Protocol):
-    """Who the turn is for."""
-
-    async def tell(self, message: Outgoing) -> None:
-        """Send ``message``; returns when it is on its way. A cancelled tell has sent nothing."""
-        ...
-
-    def expect_playback(self) -> trio.Event:
-        """An event that is set when the client says that it has played everything."""
-        ...
-
-    def turn_over(self, timeline: Timeline) -> None:
-        """Told once for each turn, when it has ended."""
-        ...
-
-
-@attrs.frozen
-class TurnLimits:
-    """``ahead`` sentences in synthesis at once; the last audio comes within ``deadline`` seconds of the
-    input; the end of playback is awaited ``playback_grace`` seconds longer than the sound lasts."""
-
-    ahead: int
-    deadline: float
-    playback_grace: float
-
-
-@attrs.frozen
-class Performed:
-    """A line made audible: ``wav`` in base64 and its ``volumes``, or None and ``()`` without sound."""
-
-    line: Line
-    wav: bytes | None = attrs.field(default=None, repr=False)
-    volumes: tuple[float, ...] = attrs.field(default=(), repr=False)
-    seconds: float = 0.0
+# Who plays a reply knows at most what was sent of it, give or take how it joins the sentences.
+HEARD_LEEWAY = 1_000  # characters
 
 
 @attrs.define(eq=False)
@@ -94,6 +42,10 @@ class Turn:
 
     `take` runs in a slot of the session. Whoever evicts it calls `cut` afterwards, so that memory and
     history hold what was heard. ``over`` is True once the client has been told that the turn ended.
+
+    The reply is kept once: by `take`, when playback was reported, or is waited for no longer; or by the
+    first `cut` before that. From then on it counts as heard as it was kept, whoever cuts in while it is
+    being stored.
     """
 
     character: Character
@@ -105,17 +57,24 @@ class Turn:
     door: WakeWord = attrs.field(factory=WakeWord.always_open, kw_only=True)
     timeline: Timeline = attrs.field(factory=Timeline, init=False)
     over: bool = attrs.field(default=False, init=False)
+    _heard: Heard | None = attrs.field(default=None, init=False)
+    """What was written or spoken means this; None before that is known."""
     _said: list[Line] = attrs.field(factory=list, init=False)
+    _kept: bool = attrs.field(default=False, init=False)
+    """Whether memory has the reply; if history has not, it is among ``_unsaved``."""
     _unsaved: list[StoredMessage] = attrs.field(factory=list, init=False)
     _voice_failed: bool = attrs.field(default=False, init=False)
+    _parted: bool = attrs.field(default=False, init=False)
+    """Whether `force-new-message` was sent."""
+    _reported: bool = attrs.field(default=False, init=False)
 
     async def take(self) -> None:
         """Run the turn to its end. Cancel the scope around it to barge in: nothing of it stays."""
         # What was typed is kept, however soon the turn is cut.
-        typed = self._take_in(self.ask.text) if self.ask.sound is None else None
+        self._take_in_typed()
         await self.audience.tell(FullText("Thinking..."))
         with trio.move_on_after(self.limits.deadline) as patience:
-            heard = typed or await self._listen(self.ask.sound)
+            heard = self._heard or await self._listen(self.ask.sound)
             if heard.action is not None:
                 await self.audience.tell(self.door.state(heard))
             if heard.answer or heard.request is not None:
@@ -125,18 +84,52 @@ class Turn:
             await self.audience.tell(Error(message, "turn-deadline"))
         if self.timeline.sound:
             await self._wait_played()
-        await self._keep_reply(heard=None)
+        await self._keep(heard=None)
         self.door.keep_awake(trio.current_time())
-        await self.audience.tell(ForceNewMessage())
-        await self.audience.tell(Control("conversation-chain-end"))
-        self.over = True
+        await self.tell_end()
         self.timeline.end = self.timeline.now()
-        self.audience.turn_over(self.timeline)
+        self._finish()
 
     async def cut(self, heard: str | None) -> None:
-        """After an eviction: keep ``heard`` as what was said; None for all that was sent."""
-        await self._keep_reply(heard)
-        self.audience.turn_over(self.timeline)
+        """After an eviction: keep ``heard`` as what was said; None for all that was sent.
+
+        Cutting what was kept already changes nothing: it waits until that is stored.
+        """
+        self._take_in_typed()
+        await self._keep(heard)
+        self._finish()
+
+    async def tell_end(self) -> None:
+        """Tell the client that the turn is over: what it was not told yet."""
+        if not self._parted:
+            await self.audience.tell(ForceNewMessage())
+            self._parted = True
+        await self.audience.tell(Control("conversation-chain-end"))
+        self.over = True
+
+    def last_words(self) -> list[StoredMessage]:
+        """As `cut`, without a wait: what is to be stored then, and was not handed over yet."""
+        self._take_in_typed()
+        self._note_reply(None)
+        self._finish()
+        words, self._unsaved = self._unsaved, []
+        return words
+
+    def drop(self) -> None:
+        """Hold no more of what was asked; what memory has taken over stays there."""
+        self.ask.release()
+        self._heard = self._heard or Heard()
+        self.ask = attrs.evolve(self.ask, images=(), sound=None, claim=None)
+
+    def _finish(self) -> None:
+        self.drop()
+        if not self._reported:
+            self._reported = True
+            self.audience.turn_over(self.timeline)
+
+    def _take_in_typed(self) -> None:
+        if self._heard is None and self.ask.sound is None:
+            self._heard = self._take_in(self.ask.text)
 
     async def _listen(self, sound: Pcm | None) -> Heard:
         """What is said in ``sound``, and what that means; nothing, if nothing can be made out."""
@@ -151,7 +144,8 @@ class Turn:
         if not text.strip():
             return Heard()
         await self.audience.tell(UserInputTranscription(text))
-        return self._take_in(text)
+        self._heard = self._take_in(text)
+        return self._heard
 
     def _take_in(self, text: str) -> Heard:
         """What ``text`` means; it is remembered, if it was meant for the character."""
@@ -163,7 +157,11 @@ class Turn:
             called = name or self.character.config.human_name
             # Where several speak, the model knows them by what stands before their words.
             words = f"{name}: {said}" if name else said
-            self.memory.hear(Message("user", words, called, self.ask.images))
+            claim, size = self.ask.claim, attrs.evolve(self.ask, text=words, sound=None).size
+            if claim is not None:
+                claim.resize(min(claim.size, size))
+            self.memory.hear(Message("user", words, called, self.ask.images), claim)
+            self.ask = attrs.evolve(self.ask, images=(), sound=None, claim=None)
             self._unsaved.append(stored("human", text, name=called))
         return heard
 
@@ -238,7 +236,7 @@ class Turn:
             return Performed(line)
         if not pcm.samples:
             return Performed(line)
-        wav, volumes = await _encode(pcm)
+        wav, volumes = await encode(pcm)
         return Performed(line, wav, volumes, pcm.seconds)
 
     async def _deliver(self, performed: Performed) -> None:
@@ -250,8 +248,8 @@ class Turn:
             DisplayText(line.display, config.character_name, config.avatar),
             {"expressions": expressions} if expressions else {},
         )
-        await self.audience.tell(message)
-        self._said.append(line)
+        if await self.audience.deliver(message):
+            self._said.append(line)
         if performed.wav is not None:
             self.timeline.audio(performed.seconds)
 
@@ -266,15 +264,24 @@ class Turn:
         if self._unsaved:
             await self._store()
 
-    async def _keep_reply(self, heard: str | None) -> None:
-        """Keep what was said in memory, as the model wrote it, and on disk, as it was shown."""
+    async def _keep(self, heard: str | None) -> None:
+        """Keep what was said in memory, as the model wrote it, and on disk, as it was shown; once."""
+        # No await in the first: whoever cuts in finds the reply kept, or not begun to be kept.
+        self._note_reply(heard)
+        await self._store()
+
+    def _note_reply(self, heard: str | None) -> None:
+        if self._kept:
+            return
+        self._kept = True
         config = self.character.config
-        shown = joined(line.display for line in self._said) if heard is None else heard
-        thought = joined(line.source for line in self._said if not line.thought) if heard is None else heard
+        shown = joined(line.display for line in self._said)
+        thought = joined(line.source for line in self._said if not line.thought)
+        if heard is not None:
+            shown = thought = heard[: len(shown) + HEARD_LEEWAY]
         self.memory.say(thought)
         if shown:
             self._unsaved.append(stored("ai", shown, name=config.character_name, avatar=config.avatar))
-        await self._store()
 
     async def _store(self) -> None:
         """Store what is not stored yet. When this returns it is on disk, what a cancelled call began too."""
@@ -284,21 +291,8 @@ class Turn:
             await self.record.add(*messages)
         except NoSuchHistory as error:
             # What was deleted is not known any more, either.
-            self.memory.recall(_last_exchange(self.memory.so_far()))
+            self.memory.forget_all_but_last()
             await self.audience.tell(Error(str(error), "no-such-history"))
             await self.audience.tell(NewHistoryCreated(self.record.uid))
         except HistoryError as error:
             await self.audience.tell(Error(str(error), "history-error"))
-
-
-def _last_exchange(messages: Sequence[Message]) -> Sequence[Message]:
-    """What the user said last, and what follows."""
-    said = [number for number, message in enumerate(messages) if message.role == "user"]
-    return messages[said[-1] :] if said else ()
-
-
-async def _encode(pcm: Pcm) -> tuple[bytes, tuple[float, ...]]:
-    """WAV in base64 and volumes; long sound in a thread, since the loop has no 10 ms to spare."""
-    if len(pcm.samples) <= ENCODE_INLINE:
-        return encode_sound(pcm)
-    return await trio.to_thread.run_sync(encode_sound, pcm, abandon_on_cancel=True)

@@ -67,12 +67,15 @@ def memory_wire_pair() -> tuple[MemoryWire, MemoryWire]:
 
 
 @asynccontextmanager
-async def open_in_memory(serve: Callable[[Wire], Awaitable[None]]) -> AsyncIterator[Wire]:
+async def open_in_memory(
+    serve: Callable[[Wire], Awaitable[None]], new_quota: Callable[[], MemoryQuota] = MemoryQuota
+) -> AsyncIterator[Wire]:
     """A wire whose other end ``serve`` has, for as long as the block lasts; then ``serve`` is cancelled.
 
-    If ``serve`` returns before that, the wire is closed.
+    If ``serve`` returns before that, the wire is closed. What ``serve`` keeps, it claims of a ``new_quota``.
     """
     ours, theirs = memory_wire_pair()
+    theirs.quota = new_quota()
 
     async def run() -> None:
         try:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 import attrs
+
+from ..errors import QuotaExceeded
+from ..quota import Claim, MemoryQuota, counted
 
 S = TypeVar("S", bound=Hashable)
 
@@ -35,25 +39,37 @@ class Refused:
     """Why a message was not taken, said so that its sender knows what to do."""
 
     why: str
+    code: str = "queue-full"
 
 
 @attrs.define(eq=False)
 class RoomQueue(Generic[S]):
-    """First in, first out; bounded in messages, in bytes, and for each sender; ``max_age`` 0 is none."""
+    """First in, first out; bounded in messages, in bytes, and for each sender; ``max_age`` 0 is none.
+
+    What waits is claimed of ``quota``, too.
+    """
 
     max_length: int
     max_size: int
     max_per_sender: int
     max_age: float = 0.0
+    quota: MemoryQuota = attrs.field(factory=MemoryQuota)
+    _claim: Claim = attrs.field(init=False)
+    _closed: bool = attrs.field(default=False, init=False)
     _waiting: deque[Waiting[S]] = attrs.field(factory=deque, init=False)
     _of_sender: Counter[S] = attrs.field(factory=Counter, init=False)
     _size: int = attrs.field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._claim = self.quota.claim()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def put(self, message: Waiting[S]) -> Place | Refused:
         """Take ``message`` in, if there is room for it."""
+        if self._closed:
+            return Refused("this room is being closed: join it again")
         if len(self._waiting) >= self.max_length:
             return Refused(f"{self.max_length} messages wait in this room already: try again in a moment")
         if self._of_sender[message.sender] >= self.max_per_sender:
@@ -62,6 +78,10 @@ class RoomQueue(Generic[S]):
             )
         if self._size + len(message.frame) > self.max_size:
             return Refused("the messages that wait in this room are too large for one more of this size")
+        try:
+            self._claim.resize(self._claim.size + _memory_of(message))
+        except QuotaExceeded as error:
+            return Refused(f"{error}: try again in a moment", "too-much-data")
         self._waiting.append(message)
         self._of_sender[message.sender] += 1
         self._size += len(message.frame)
@@ -84,12 +104,24 @@ class RoomQueue(Generic[S]):
         self._waiting.clear()
         self._of_sender.clear()
         self._size = 0
+        self._claim.release()
         return count
+
+    def close(self) -> None:
+        """Empty it, and take nothing any more."""
+        self._closed = True
+        self.drop_all()
 
     def _pop(self) -> Waiting[S]:
         message = self._waiting.popleft()
         self._size -= len(message.frame)
+        self._claim.resize(self._claim.size - _memory_of(message))
         self._of_sender[message.sender] -= 1
         if not self._of_sender[message.sender]:
             del self._of_sender[message.sender]
         return message
+
+
+def _memory_of(message: Waiting[S]) -> int:
+    """Bytes: where one letter is not Latin, all take two or four times as many."""
+    return counted(sys.getsizeof(message.frame) + sys.getsizeof(message.text))

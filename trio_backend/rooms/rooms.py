@@ -14,6 +14,7 @@ from ..config.system import SystemConfig
 from ..errors import WireClosed
 from ..protocol import Error, encode
 from ..protocol.rate import RateLimit
+from ..quota import MemoryQuota
 from ..wire import Wire
 from .forwarders import Fence, forward
 from .link import OpenWire
@@ -54,7 +55,14 @@ class Rooms:
     _fence: Fence
     _nursery: trio.Nursery
     _line: trio.MemorySendChannel[Room]
+    _quota: MemoryQuota = attrs.field(factory=MemoryQuota, kw_only=True)
+    """What all clients' data may take."""
     _rooms: dict[str, Room] = attrs.field(factory=dict, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+
+    def close(self) -> None:
+        """Let nobody in from now on: the nursery is about to be left."""
+        self._closed = True
 
     def statistics(self) -> RoomsStatistics:
         """How full the rooms are."""
@@ -82,6 +90,8 @@ class Rooms:
         elif not _NAME.fullmatch(name):
             message = "a room's name has 1 to 64 letters, digits, dots, hyphens and underscores"
             await _refuse(wire, Error(message, "bad-room"), 1008)
+        elif self._closed:
+            await _refuse(wire, Error("the server is shutting down", "shutting-down"), 1001)
         elif name not in self._rooms and len(self._rooms) >= self._system.max_rooms:
             message = f"there are {len(self._rooms)} rooms already: join one of them, or come back later"
             await _refuse(wire, Error(message, "too-many-rooms"), 1013)
@@ -105,7 +115,7 @@ class Rooms:
         await member.say_goodbye()
 
     def _open(self, name: str) -> Room:
-        room = self._rooms[name] = Room.behind(self._open_wire, name, self._system)
+        room = self._rooms[name] = Room.behind(self._open_wire, name, self._system, self._quota)
         self._nursery.start_soon(self._keep, room, name=str(room))
         return room
 
@@ -133,11 +143,20 @@ async def _refuse(wire: Wire, error: Error, code: int) -> None:
 
 
 @asynccontextmanager
-async def open_rooms(system: SystemConfig, open_wire: OpenWire, fence: Fence) -> AsyncIterator[Rooms]:
-    """Rooms whose sessions are at the other end of what ``open_wire`` opens; leaving the block closes all."""
+async def open_rooms(
+    system: SystemConfig, open_wire: OpenWire, fence: Fence, quota: MemoryQuota | None = None
+) -> AsyncIterator[Rooms]:
+    """Rooms whose sessions are at the other end of what ``open_wire`` opens; leaving the block closes all.
+
+    What waits in them is claimed of ``quota``, that of all clients.
+    """
     line, rooms_in_line = trio.open_memory_channel[Room](0)
     async with trio.open_nursery() as nursery:
         for number in range(system.forwarders if system.enable_proxy else 0):
             nursery.start_soon(forward, rooms_in_line, fence, name=f"forwarder {number + 1}")
-        yield Rooms(system, open_wire, fence, nursery, line)
-        nursery.cancel_scope.cancel("the rooms close")
+        rooms = Rooms(system, open_wire, fence, nursery, line, quota=quota or MemoryQuota())
+        try:
+            yield rooms
+        finally:
+            rooms.close()
+            nursery.cancel_scope.cancel("the rooms close")

@@ -11,34 +11,43 @@ from ..protocol import Outgoing, encode
 from ..protocol.rate import RateLimit
 from ..wire import Wire, receive_within
 from .house import House
+from .listener import Listener
 from .loop import ClientUid, Happening, Session
 
-# How long a session may take to clean up before the log names what holds it, and to store its last words.
-CLEAN_UP_EXPECTED = 1.0
+# How long a session may take to clean up, whatever the store does: what is not on disk by then is the store's
+# to keep, and whatever task is still there then is named in the log.
+CLEAN_UP_TIME = 1.0
 
 
 async def run_session(wire: Wire, house: House, client_uid: ClientUid) -> None:
-    """Serve ``wire`` until the client leaves; all that the session started has ended when this returns."""
+    """Serve ``wire`` until the client leaves; all that the session started has ended when this returns.
+
+    However it ends, by a cancel too, what was said in its last turn is stored, within `CLEAN_UP_TIME`.
+    """
     inbox_send, inbox = trio.open_memory_channel[Happening](0)
     outbox, to_wire = trio.open_memory_channel[Outgoing](0)
+    listener = Listener(outbox, house.observer)
     async with trio.open_nursery() as watch:
-        async with trio.open_nursery() as nursery:
-            session = Session(client_uid, house, nursery, inbox_send, outbox)
-            nursery.start_soon(_write, wire, to_wire, name=f"{session}/writer")
-            nursery.start_soon(_read, wire, session, name=f"{session}/reader")
-            house.sessions.add(session)
-            house.observer.session_began()
-            try:
-                await session.live(inbox)
-            finally:
-                house.sessions.discard(session)
-                logger.info("clean-up begins; to end: {}", names_of_tasks(nursery))
-                began = trio.current_time()
-                watch.start_soon(_name_the_slow, nursery, name=f"{session}/watch")
-        with trio.move_on_after(CLEAN_UP_EXPECTED, shield=True):
-            await session.farewell()
-        logger.info("clean-up took {:.0f} ms", 1000 * (trio.current_time() - began))
-        watch.cancel_scope.cancel("clean-up is over")
+        began = trio.current_time()
+        try:
+            async with trio.open_nursery() as nursery:
+                session = Session(client_uid, house, nursery, inbox_send, listener, quota=wire.quota)
+                nursery.start_soon(_write, wire, to_wire, name=f"{session}/writer")
+                nursery.start_soon(_read, wire, session, name=f"{session}/reader")
+                house.sessions.add(session)
+                house.observer.session_began()
+                try:
+                    await session.live(inbox)
+                finally:
+                    began = trio.current_time()
+                    house.sessions.discard(session)
+                    logger.info("clean-up begins; to end: {}", names_of_tasks(nursery))
+                    watch.start_soon(_name_the_slow, nursery, name=f"{session}/watch")
+        finally:
+            with trio.CancelScope(deadline=began + CLEAN_UP_TIME, shield=True):
+                await session.farewell()
+            logger.info("clean-up took {:.0f} ms", 1000 * (trio.current_time() - began))
+            watch.cancel_scope.cancel("clean-up is over")
 
 
 async def _read(wire: Wire, session: Session) -> None:
@@ -66,7 +75,5 @@ async def _write(wire: Wire, messages: trio.MemoryReceiveChannel[Outgoing]) -> N
 
 async def _name_the_slow(nursery: trio.Nursery) -> None:
     """Say which tasks still live when a clean-up takes longer than it should. Cancelled when it is over."""
-    await trio.sleep(CLEAN_UP_EXPECTED)
-    logger.warning(
-        "clean-up takes longer than {} s; still there: {}", CLEAN_UP_EXPECTED, names_of_tasks(nursery)
-    )
+    await trio.sleep(CLEAN_UP_TIME)
+    logger.warning("clean-up takes longer than {} s; still there: {}", CLEAN_UP_TIME, names_of_tasks(nursery))

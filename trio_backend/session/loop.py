@@ -15,18 +15,19 @@ from ..conversation.archive import tend_conversations
 from ..conversation.dialogue import Dialogue
 from ..conversation.ears import Ears
 from ..conversation.hearing import Hearing, Samples
-from ..conversation.microphone import Microphone
 from ..conversation.scene import Scene, SceneFailed, SceneReady
-from ..conversation.timeline import Timeline
 from ..conversation.turn import Ask
 from ..conversation.wake_word import WakeWord
 from ..errors import ConfigError, ProtocolError
-from ..protocol import Incoming, Outgoing, decode
+from ..protocol import Incoming, Outgoing
+from ..quota import MemoryQuota
 from .drowsiness import Idle, doze
+from .holdings import Holdings, Received
 from .house import House
+from .listener import Listener
 
 ClientUid = NewType("ClientUid", str)
-Happening: TypeAlias = Incoming | Samples | Idle | SceneReady | SceneFailed
+Happening: TypeAlias = Received | Idle | SceneReady | SceneFailed
 
 
 @attrs.define(eq=False)
@@ -37,23 +38,23 @@ class Session:
     house: House
     _nursery: trio.Nursery
     _inbox: trio.MemorySendChannel[Happening]
-    _outbox: trio.MemorySendChannel[Outgoing]
+    _client: Listener
+    _quota: MemoryQuota = attrs.field(kw_only=True)
+    _holdings: Holdings = attrs.field(init=False)
     _dialogue: Dialogue = attrs.field(init=False)
     _config: CharacterConfig = attrs.field(init=False)
     _scene: Scene | None = attrs.field(default=None, init=False)
     _next_scene: Scene | None = attrs.field(default=None, init=False)
-    _waiting: Ask | None = attrs.field(default=None, init=False)
-    """What was asked before there was anybody to answer."""
-    _played: trio.Event = attrs.field(factory=trio.Event, init=False)
     _hearing: Hearing = attrs.field(init=False)
     _drowsiness: Slot = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._config = self.house.cast.base
+        self._config, system = self.house.cast.base, self.house.system
         self._dialogue = Dialogue.begin(
-            self._config.conf_uid, history=self.house.history, audience=self, system=self.house.system
+            self._config.conf_uid, self._client, history=self.house.history, system=system, quota=self._quota
         )
-        microphone = Microphone(self.house.system.max_utterance)
+        self._holdings = Holdings(self._quota, self._dialogue.memory, system.max_pictures)
+        microphone = self._holdings.microphone(system.max_utterance)
         self._hearing = Hearing(self.tell, self._dialogue.hush, microphone)
         self._drowsiness = Slot(self._nursery)
 
@@ -72,31 +73,21 @@ class Session:
 
     async def tell(self, message: Outgoing) -> None:
         """Hand ``message`` to the writer. Returns at once when the client is gone: the reader ends us."""
-        if isinstance(message, say.Error):
-            self.house.observer.error_told(message.code)
-        try:
-            await self._outbox.send(message)
-        except trio.BrokenResourceError:
-            await trio.lowlevel.checkpoint()
+        await self._client.tell(message)
 
     async def hear(self, frame: str | bytes) -> None:
-        """Decode a frame and hand it to the loop; answer one that cannot be read."""
+        """Decode a frame and hand it to the loop; answer one that cannot be read, or not be kept."""
         try:
-            message = Samples(frame) if isinstance(frame, bytes) else decode(frame)
+            received = self._holdings.understand(frame)
         except ProtocolError as error:
             await self.tell(say.Error(str(error), error.code))
-        else:
-            await self._inbox.send(message)
-
-    def expect_playback(self) -> trio.Event:
-        """An event that is set when the client says that it has played everything."""
-        self._played = trio.Event()
-        return self._played
-
-    def turn_over(self, timeline: Timeline) -> None:
-        """A turn has ended: one line in the log, and one more in the statistics."""
-        logger.info("turn: {}", timeline)
-        self.house.observer.turn_over(timeline)
+            return
+        del frame
+        try:
+            await self._inbox.send(received)
+        except trio.Cancelled:
+            received.claim.release()
+            raise
 
     def end(self, reason: str) -> None:
         """Cancel everything that the session has started."""
@@ -112,9 +103,13 @@ class Session:
         await self._dialogue.wait_quiet()
 
     async def farewell(self) -> None:
-        """Store what was said in a turn that the end of the session cut."""
-        if await self._dialogue.farewell():
-            logger.info("the running turn was cut")
+        """Store what was said in a turn that the end of the session cut; then let go of all that was sent."""
+        try:
+            if await self._dialogue.farewell():
+                logger.info("the running turn was cut")
+        finally:
+            self._hearing.close()
+            self._holdings.close()
 
     # The loop.
 
@@ -127,10 +122,15 @@ class Session:
         await self.tell(say.GroupUpdate((), is_owner=False))
         await self.tell(say.Control("start-mic"))
         async for happening in inbox:
-            await self._handle(happening)
+            if isinstance(happening, Received):
+                self._holdings.take(happening.claim)
+                await self._handle(happening.message)
+                self._holdings.put_down()
+            else:
+                await self._handle(happening)
             del happening
 
-    async def _handle(self, happening: Happening) -> None:
+    async def _handle(self, happening: Incoming | Samples | Idle | SceneReady | SceneFailed) -> None:
         match happening:
             case say.TextInput(text, images, name):
                 shown = tuple(image.data for image in images or ())
@@ -139,10 +139,10 @@ class Session:
             case say.AiSpeakSignal(images=images):
                 await self._nudge(tuple(image.data for image in images or ()))
             case say.InterruptSignal(text):
-                self._waiting = None
+                self._holdings.wait(None)
                 await self._dialogue.barge_in(text[: self.house.system.max_text])
             case say.FrontendPlaybackComplete():
-                self._played.set()
+                self._client.played.set()
             case say.AudioPlayStart():
                 pass  # for the other members of a group, and there are none
             case say.FetchConfigs():
@@ -155,9 +155,9 @@ class Session:
             case say.FetchBackgrounds():
                 await self.tell(say.BackgroundFiles(await self.house.backgrounds()))
             case say.FetchHistoryList() | say.FetchAndSetHistory():
-                await tend_conversations(happening, self._dialogue, self)
+                await tend_conversations(happening, self._dialogue, self._client)
             case say.CreateNewHistory() | say.DeleteHistory():
-                await tend_conversations(happening, self._dialogue, self)
+                await tend_conversations(happening, self._dialogue, self._client)
             case say.RequestGroupInfo():
                 await self.tell(say.GroupUpdate((), is_owner=False))
             case say.Heartbeat():
@@ -180,18 +180,27 @@ class Session:
     # Turns.
 
     async def _ask(self, ask: Ask) -> None:
-        if not ask.text.strip() and not ask.images and ask.sound is None:
-            await self.tell(say.Error("text-input: 'text' is empty, and there is no image", "bad-message"))
-        elif len(ask.text) > self.house.system.max_text:
+        try:
+            if not ask.text.strip() and not ask.images and ask.sound is None:
+                raise ProtocolError("bad-message", "text-input: 'text' is empty, and there is no image")
             most = self.house.system.max_text
-            await self.tell(say.Error(f"text-input: 'text' may have {most} characters", "text-too-long"))
-        elif self.house.closing.is_set():
-            await self.tell(say.Error("the server is shutting down", "shutting-down"))
-        elif self._scene is not None and self._scene.present:
+            if len(ask.text) > most:
+                raise ProtocolError("text-too-long", f"text-input: 'text' may have {most} characters")
+            if self.house.closing.is_set():
+                raise ProtocolError("shutting-down", "the server is shutting down")
+            ask = self._holdings.keep(ask)
+        except ProtocolError as error:
+            ask.release()
+            await self.tell(say.Error(str(error), error.code))
+        else:
+            await self._answer(ask)
+
+    async def _answer(self, ask: Ask) -> None:
+        if self._scene is not None and self._scene.present:
             await self._dialogue.answer(self._scene, ask)
             await self._stay_awake()
         else:
-            self._waiting = ask
+            self._holdings.wait(ask)
             if self._next_scene is None:
                 # It could not be loaded before; perhaps that was mended meanwhile.
                 self._change_scene(self._config, asked_for=False)
@@ -201,7 +210,7 @@ class Session:
         """Speak unasked, unless somebody is being answered: a nudge is no reason to interrupt oneself."""
         door = self._dialogue.door
         asleep = door.enabled and not door.awake
-        if not self._dialogue.speaking and self._waiting is None and not asleep:
+        if not self._dialogue.speaking and self._holdings.waiting is None and not asleep:
             await self._ask(Ask(self._config.nudge_prompt, images, nudge=True))
 
     # Sound.
@@ -216,7 +225,7 @@ class Session:
         sound = self._hearing.end()
         if sound is not None:
             await self._ask(Ask("", images, sound=sound))
-        elif not self._dialogue.speaking and self._waiting is None:
+        elif not self._dialogue.speaking and self._holdings.waiting is None:
             # Nothing was said, but the client expects an answer.
             await self.tell(say.Control("conversation-chain-start"))
             await self.tell(say.Control("conversation-chain-end"))
@@ -272,14 +281,15 @@ class Session:
             await self.tell(say.ConfigSwitched(f"Switched to {scene.config.conf_name}"))
         if previous is not None:
             previous.close("another character took its place")
-        waiting, self._waiting = self._waiting, None
+        waiting, self._holdings.waiting = self._holdings.waiting, None
         if waiting is not None:
             await self._ask(waiting)
 
     async def _lose(self, scene: Scene, why: str) -> None:
         """A character could not come, or an engine of the one who is here has died."""
         if scene is self._next_scene:
-            self._next_scene = self._waiting = None
+            self._next_scene = None
+            self._holdings.wait(None)
             await self.tell(say.Error(f"{scene.config.conf_name} could not be loaded: {why}", "bad-config"))
         elif scene is self._scene:
             self._scene = None

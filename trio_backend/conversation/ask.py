@@ -1,0 +1,43 @@
+"""`Ask`: what a turn answers, and how much memory it takes."""
+
+from __future__ import annotations
+
+import sys
+
+import attrs
+
+from ..audio.pcm import Pcm
+from ..quota import Claim
+
+
+def size_of_text(text: str) -> int:
+    """Bytes that ``text`` takes: one letter that is not Latin makes all of them two or four times as big."""
+    return sys.getsizeof(text) if text else 0
+
+
+@attrs.frozen
+class Ask:
+    """What a turn answers: something said, or a nudge, whose text neither memory nor history keep.
+
+    ``name`` is who said it, where that is not the one user whom the character knows. ``sound`` is what was
+    said, where it is not written: then there is no ``text`` yet. ``claim`` is what it holds of the client's
+    quota; whoever keeps the ask releases it.
+    """
+
+    text: str
+    images: tuple[str, ...] = ()
+    nudge: bool = False
+    name: str = ""
+    sound: Pcm | None = None
+    claim: Claim | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes."""
+        sound = len(self.sound.samples) if self.sound is not None else 0
+        return size_of_text(self.text) + sum(map(size_of_text, self.images)) + sound
+
+    def release(self) -> None:
+        """It is kept no longer."""
+        if self.claim is not None:
+            self.claim.release()

@@ -1,0 +1,105 @@
+"""`Holdings`: what a session keeps of what its client sent, within the client's quota."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import attrs
+
+from ..conversation.ask import Ask, size_of_text
+from ..conversation.hearing import Samples
+from ..conversation.memory import Memory
+from ..conversation.microphone import Microphone
+from ..errors import ProtocolError, QuotaExceeded
+from ..protocol import Incoming, MicAudioData, RawAudioData, TextInput, decode
+from ..quota import Claim, MemoryQuota
+
+# A list of floats: a pointer and an object each.
+BYTES_PER_SAMPLE = 32
+
+
+@attrs.frozen
+class Received:
+    """A message, and what it holds of the client's quota until it has been handled."""
+
+    message: Incoming | Samples
+    claim: Claim
+
+
+@attrs.define(eq=False)
+class Holdings:
+    """The message that is being handled, and what was asked before there was anybody to answer.
+
+    ``memory`` forgets old pictures where there is no room for something new.
+    """
+
+    _quota: MemoryQuota
+    _memory: Memory
+    _max_pictures: int
+    waiting: Ask | None = attrs.field(default=None, init=False)
+    _in_hand: Claim = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._in_hand = self._quota.claim()
+
+    def microphone(self, max_utterance: float) -> Microphone:
+        """One that keeps its sound within the quota."""
+        return Microphone(max_utterance, partial(self._memory.hold, self._quota.claim()))
+
+    def understand(self, frame: str | bytes) -> Received:
+        """``frame`` as a message; whoever has it releases its claim.
+
+        Raises `ProtocolError` if it cannot be read, or there is no room for it.
+        """
+        message = Samples(frame) if isinstance(frame, bytes) else decode(frame)
+        claim = self._quota.claim()
+        self._hold(claim, _size(message, frame))
+        return Received(message, claim)
+
+    def take(self, claim: Claim) -> None:
+        """The message that has ``claim`` is handled now."""
+        self._in_hand = claim
+
+    def put_down(self) -> None:
+        """The message was handled; what was kept of it has a claim of its own."""
+        self._in_hand.release()
+
+    def keep(self, ask: Ask) -> Ask:
+        """``ask`` with a claim for what it takes. Raises `ProtocolError` where that is too much."""
+        if len(ask.images) > self._max_pictures:
+            message = f"a message may have {self._max_pictures} pictures at most (max_pictures)"
+            raise ProtocolError("too-much-data", message)
+        if ask.claim is not None:
+            return ask
+        # What the message in hand holds goes over to what is kept of it, lest it count twice.
+        self._hold(self._in_hand, ask.size)
+        kept, self._in_hand = attrs.evolve(ask, claim=self._in_hand), self._quota.claim()
+        return kept
+
+    def wait(self, ask: Ask | None) -> None:
+        """Keep ``ask`` until somebody can answer; what waited before is dropped."""
+        dropped, self.waiting = self.waiting, ask
+        if dropped is not None:
+            dropped.release()
+
+    def close(self) -> None:
+        """Let go of everything, memory too: the session itself lives until the next garbage collection."""
+        self.wait(None)
+        self.put_down()
+        self._memory.recall(())
+
+    def _hold(self, claim: Claim, size: int) -> None:
+        try:
+            self._memory.hold(claim, size)
+        except QuotaExceeded as error:
+            raise ProtocolError("too-much-data", f"{error}: this message is dropped") from error
+
+
+def _size(message: Incoming | Samples, frame: str | bytes) -> int:
+    match message:
+        case TextInput(text, images):
+            return size_of_text(text) + sum(size_of_text(image.data) for image in images or ())
+        case MicAudioData(audio) | RawAudioData(audio):
+            return BYTES_PER_SAMPLE * len(audio)
+        case _:
+            return len(frame)
