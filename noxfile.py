@@ -71,6 +71,16 @@ def bench(session: nox.Session) -> None:
         session.run("trio-backend", "prove", "--json", "benchmarks/latest.json", *session.posargs)
 
 
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Random input against running servers, far more than in the tests; see docs/fuzzing.md.
+
+    ``-- --cases N --seed S --target NAME`` says how much; ``-- --full`` is what a release is tried with.
+    """
+    session.install("-e", ".[voice,dev]")
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
+
+
 def _install_programs(session: nox.Session) -> None:
     """Install missing programs where that is allowed; elsewhere say which tests will be skipped."""
     missing = {name: package for name, package in PROGRAMS.items() if shutil.which(name) is None}
