@@ -32,6 +32,8 @@ ENDING = 10.0
 """Seconds in which the server must answer, or close, once a client has said that this was all."""
 TURN = 45.0
 """Seconds that a turn may take whose engines misbehave: they are asked again."""
+PATHS = ("/client-ws", "/client-ws", "/client-ws", "/proxy-ws?room=fuzz")
+"""Where messages go, by the case."""
 SYNC = b"fuzz-sync"
 _LINGER = struct.pack("ii", 1, 0)
 _WENT = (trio.BrokenResourceError, ConnectionError)
@@ -110,7 +112,7 @@ async def say_messages(subject: Subject, data: bytes) -> None:
 
         async def say() -> None:
             with suppress(*_WENT):
-                await stream.send_all(handshake("/client-ws"))
+                await stream.send_all(handshake(PATHS[crc32(data) % len(PATHS)]))
                 for line in data.split(b"\n"):
                     await stream.send_all(frame(TEXT, line))
                 await stream.send_all(frame(PING, SYNC))

@@ -22,10 +22,12 @@ START = 60.0
 """Seconds that a server and the innocent client's first turn may take on a busy machine."""
 SETTLE = 25.0
 """Seconds after the last case by which memory, files and children are as before; a keep-alive is 15."""
-GROWTH = 24 * 2**20
+GROWTH = 32 * 2**20
 """Bytes by which memory may have grown: the allocator's reserve, Python's caches, a SQLite cache; besides
 a tenth of what it was."""
 TRACEBACK = "Traceback (most recent call last)"
+SHOWN = 6000
+"""Letters of the log that a fault shows."""
 
 
 class Fault(Exception):
@@ -78,7 +80,9 @@ class Subject:
         if self._wrong:
             # The rest of a traceback comes behind its first line.
             await trio.sleep(0.3)
-            raise Fault(f"{self._wrong}\n{''.join(self.log)[-2500:]}")
+            log = "".join(self.log)
+            begin = log.find(TRACEBACK) if TRACEBACK in log else len(log) - SHOWN
+            raise Fault(f"{self._wrong}\n{log[max(0, begin) :][:SHOWN]}")
         await trio.lowlevel.checkpoint()
 
     async def settle(self, before: Inventory) -> Inventory:
