@@ -14,6 +14,8 @@ from pathlib import Path
 import attrs
 import trio
 
+from trio_backend.errors import first_leaf
+
 from .attacks import Attack
 from .case import Case, random_of
 from .subject import Fault, Inventory, Subject, open_innocent, open_subject
@@ -153,8 +155,9 @@ async def _attack(subject: Subject, attack: Attack, case: Numbered, result: Resu
         if subject.trouble.is_set():
             return
         result.culprit = case
-        if isinstance(error, Fault):
-            raise
+        leaf = first_leaf(error) if isinstance(error, ExceptionGroup) else error
+        if isinstance(leaf, Fault):
+            raise leaf from None
         raise Fault("".join(traceback.format_exception(error))) from None
 
 
