@@ -18,7 +18,12 @@ def read_file(path: Path, limit: int) -> bytes:
     is no ordinary file: a pipe would keep its reader waiting for ever.
     """
     # A pipe that nobody writes to would hold up the opening already, unless told not to wait.
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        handle = os.open(path, flags)
+    except ValueError as error:
+        # A NUL in the name: no file has one.
+        raise OSError(None, "no file can have this name") from error
     with open(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(None, "it is no ordinary file")

@@ -101,7 +101,8 @@ async def serve_speech(wire: Wire, speech: Speech, *, client: str = "") -> None:
         try:
             while True:
                 await put.send(await receive_within(limit, wire, refuse))
-        except WireClosed:
+        except (WireClosed, trio.BrokenResourceError):
+            # The client has left, as this task or the voice's has learned.
             nursery.cancel_scope.cancel("the client has left")
 
 
@@ -109,15 +110,21 @@ async def _speak_all(
     wire: Wire, speech: Speech, maker: str, frames: trio.MemoryReceiveChannel[str | bytes]
 ) -> None:
     try:
-        async for frame in frames:
-            try:
-                lines = await speech.lines(_text(frame, speech.limits.longest))
-                await _speak_in_turn(wire, speech, maker, lines)
-                await wire.send(msgspec.json.encode(_Status("complete")))
-            except* (EngineError, ConfigError, CacheFull, ValueError, trio.TooSlowError) as group:
-                await _fail(wire, str(first_leaf(group)))
+        # Closed when nobody speaks any more, or the reader would wait here for ever with its next frame.
+        with frames:
+            async for frame in frames:
+                await _answer(wire, speech, maker, frame)
     except* WireClosed:
         pass  # the reader notices too, and ends this
+
+
+async def _answer(wire: Wire, speech: Speech, maker: str, frame: str | bytes) -> None:
+    try:
+        lines = await speech.lines(_text(frame, speech.limits.longest))
+        await _speak_in_turn(wire, speech, maker, lines)
+        await wire.send(msgspec.json.encode(_Status("complete")))
+    except* (EngineError, ConfigError, CacheFull, ValueError, trio.TooSlowError) as group:
+        await _fail(wire, str(first_leaf(group)))
 
 
 async def _speak_in_turn(wire: Wire, speech: Speech, maker: str, lines: Sequence[Line]) -> None:

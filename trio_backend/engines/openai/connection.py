@@ -6,7 +6,7 @@ import json
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import attrs
@@ -119,10 +119,10 @@ async def read_body(response: httpx2.Response, *, most: int) -> bytes:
 
 
 async def read_answer(response: httpx2.Response) -> Answer:
-    """The beginning of an answer that will not be used; closes it."""
+    """The beginning of an answer that will not be used; closes it. An answer that breaks off is short."""
     body = bytearray()
     try:
-        with trio.move_on_after(5) as scope:
+        with trio.move_on_after(5) as scope, suppress(httpx2.RequestError):
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) >= _BODY:
