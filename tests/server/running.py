@@ -11,6 +11,7 @@ import trio
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from trio_backend.quota import MemoryQuota
 from trio_backend.server import (
     Remains,
     Server,
@@ -89,12 +90,13 @@ async def run_server(
     *,
     app: ASGIApp | None = None,
     routes: Mapping[str, WebSocketHandler] | None = None,
+    quota: MemoryQuota | None = None,
 ) -> AsyncIterator[Running]:
     """A server on 127.0.0.1, shut down when the block is left."""
     handlers = {"/echo": echo, "/goodbye": say_goodbye, "/pour": pour, **(routes or {})}
     app = app or http_app(pages())
     public = is_public(app) if isinstance(app, Starlette) else nothing_is_public
-    server = Server(options or ServerOptions(), handlers, app, public=public)
+    server = Server(options or ServerOptions(), handlers, app, public=public, quota=quota or MemoryQuota())
     async with open_listeners("127.0.0.1", 0) as listeners, trio.open_nursery() as nursery:
         running = Running(server, port_of(listeners[0]))
 

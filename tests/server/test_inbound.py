@@ -6,8 +6,6 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from websockets.protocol import OPEN
-from websockets.server import ServerProtocol
 
 from tests.server.raw_client import BINARY, CONT, PING, TEXT, frame
 from trio_backend.server.inbound import Inbound
@@ -35,14 +33,19 @@ def conversations(draw: st.DrawFn) -> tuple[list[str | bytes], bytes]:
 
 def understand(sent: bytes, cuts: list[int]) -> list[str | bytes]:
     """What the server understands of these bytes, cut at these places."""
-    inbound = Inbound(ServerProtocol(state=OPEN))
+    inbound = Inbound(2**20)
+    messages = []
     edges = [0, *sorted(cut % (len(sent) + 1) for cut in cuts), len(sent)]
     for begin, end in pairwise(edges):
         inbound.feed(sent[begin:end])
         while inbound.unparsed:
-            inbound.parse_piece()
+            inbound.parse()
+            if inbound.message is not None:
+                messages.append(inbound.take())
     assert inbound.end is None
-    return list(inbound.messages)
+    assert not inbound.unfinished
+    assert inbound.held == 0
+    return messages
 
 
 @given(conversations(), st.lists(st.integers(0, 10_000), max_size=10))
@@ -57,9 +60,11 @@ def test_cutting_the_bytes_anywhere_gives_the_same_messages(
 @given(st.binary(max_size=300))
 def test_no_bytes_make_it_fail(garbage: bytes) -> None:
     """Whatever a client sends, it gives messages or an end with a code, and never an exception."""
-    inbound = Inbound(ServerProtocol(state=OPEN, max_size=100))
+    inbound = Inbound(100)
     inbound.feed(garbage)
     while inbound.unparsed:
-        inbound.parse_piece()
+        inbound.parse()
+        if inbound.message is not None:
+            inbound.take()
     if inbound.end is not None:
         assert 1000 <= inbound.end[0] < 5000

@@ -162,16 +162,16 @@ async def test_nothing_behind_a_close_is_read() -> None:
     """Section 5.5.1: what follows a close frame is ignored."""
     async with run_server() as running, connect_websocket(running.port) as client:
         await client.send(frame(TEXT, b"last"), close_frame(1000), frame(TEXT, b"ghost"))
-        # The close is answered as soon as it is seen; the message before it still reaches the handler.
-        assert await client.frame() == (0x80 | CLOSE, b"\x03\xe8")
-        await client.lost()
+        # What was sent first is answered first.
+        assert await client.message() == "last"
+        assert await client.closed() == 1000
 
 
 async def test_a_close_in_the_middle_of_a_message_ends_the_connection() -> None:
     """Section 5.4 lets a control frame come there, but then the message never ends."""
     async with run_server() as running, connect_websocket(running.port) as client:
         await client.send(frame(TEXT, b"hel", fin=False), close_frame(1000))
-        assert await client.closed() in (1000, 1002)
+        assert await client.closed() == 1000
 
 
 async def test_our_close_comes_first_when_the_handler_returns() -> None:
@@ -223,9 +223,9 @@ async def test_frames_in_the_segment_of_the_handshake_are_not_lost() -> None:
     async with run_server() as running, connect(running.port) as client:
         await client.send(handshake(), frame(TEXT, b"first"), frame(TEXT, b"second"), frame(PING, b"third"))
         assert (await client.answer()).status == 101
-        assert (await client.frame())[1] == b"third"
         assert await client.message() == "first"
         assert await client.message() == "second"
+        assert await client.frame() == (0x80 | PONG, b"third")
 
 
 async def test_everything_may_come_byte_by_byte() -> None:

@@ -103,6 +103,11 @@ class SystemConfig:
         Within(100, 10_000_000, "characters"),
         "one typed text, and what was heard of a reply",
         when_full="`error` text-too-long; cut what was heard",
+    message_timeout: float = bound(
+        60,
+        Within(0.1, 3_600, "s"),
+        "time from the first byte of a client's message to its last",
+        when_full="close 1008",
     )
     max_memory_per_client: int = bound(
         32 * MIB,

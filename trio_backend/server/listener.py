@@ -149,6 +149,7 @@ class Server:
             stream,
             send_timeout=self.options.send_timeout,
             max_message_size=self.options.max_message_size,
+            message_timeout=self.options.message_timeout,
             quota=MemoryQuota(self.options.max_memory_per_client, parent=self.quota),
             received=upgrade.behind,
         )

@@ -25,6 +25,7 @@ class ServerOptions:
     max_connections_per_address: int = 200
     trusted_proxies: Sequence[str] = ()
     max_message_size: int = 8 * 2**20
+    message_timeout: float = 60.0
     max_memory_per_client: int = 32 * 2**20
     send_timeout: float = 20.0
     ping_interval: float = 20.0

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import math
 from collections import deque
 from contextlib import suppress
 
 import attrs
 import trio
-from websockets.frames import Frame, Opcode
-from websockets.protocol import OPEN, SEND_EOF
-from websockets.server import ServerProtocol
 
-from ..errors import WireClosed
-from ..quota import MemoryQuota
-from .inbound import Inbound
+from ..errors import QuotaExceeded, WireClosed
+from ..quota import Claim, MemoryQuota
+from . import frames
+from .inbound import Inbound, size_of
+from .writing import end_sending, write_at_once
 
 READ_SIZE = 64 * 1024
+# Bytes that are not worth counting: a claim for every small message would be a tenth of what it costs.
+SMALL = 16 * 1024
 # How long `close` waits for the peer to answer it.
 CLOSE_WAIT = 1.0
 # Pongs that may wait for a sender to finish. RFC 6455, 5.5.3: only the newest ping needs an answer.
@@ -25,7 +25,7 @@ CONTROL_FRAMES = 64
 # After so many frames, or sends, without having had to wait, let the other tasks run.
 FAIR_SHARE = 256
 _LOST = (1006, "connection lost")
-_PING = Frame(Opcode.PING, b"").serialize(mask=False)
+_PING = frames.control(frames.PING)
 
 
 @attrs.define(eq=False)
@@ -35,18 +35,27 @@ class WebSocketWire:
     One task receives, and reads the socket itself. Any task may send. A send that is cancelled half
     way, or takes longer than ``send_timeout`` seconds, aborts the connection. Whoever opened the wire
     calls `close` in the end, whatever happened.
+
+    What is on its way is claimed of ``quota``: the message that comes in, until the next one is asked for,
+    and the one that goes out. Too much closes 1009, or 1013 where it is all clients together. A message that
+    is not complete ``message_timeout`` seconds after its first byte closes 1008; the time in which nobody
+    receives does not count.
     """
 
     _stream: trio.abc.Stream
     _send_timeout: float = attrs.field(default=20.0, kw_only=True)
     max_message_size: int = attrs.field(default=8 * 2**20, kw_only=True)
+    message_timeout: float = attrs.field(default=60.0, kw_only=True)
     quota: MemoryQuota = attrs.field(factory=MemoryQuota, kw_only=True)
     # Bytes that came along behind the handshake.
     _received: bytes = attrs.field(default=b"", kw_only=True, repr=False)
     # When bytes last came, or somebody began to wait for them.
     heard_at: float = attrs.field(factory=trio.current_time, init=False)
-    _protocol: ServerProtocol = attrs.field(init=False)
     _inbound: Inbound = attrs.field(init=False)
+    _claim: Claim = attrs.field(init=False)
+    # What the message that was taken last takes, and how long the one that comes may still take.
+    _given: int = attrs.field(default=0, init=False)
+    _patience: float = attrs.field(default=math.inf, init=False)
     _end: tuple[int, str] | None = attrs.field(default=None, init=False)
     _at_eof: bool = attrs.field(default=False, init=False)
     # Held by the task whose bytes are going out; and by the one that waits for bytes.
@@ -57,8 +66,8 @@ class WebSocketWire:
     _unrested: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._protocol = ServerProtocol(state=OPEN, max_size=self.max_message_size)
-        self._inbound = Inbound(self._protocol)
+        self._inbound = Inbound(self.max_message_size)
+        self._claim = self.quota.claim()
         if self._received:
             self._inbound.feed(self._received)
             self._received = b""
@@ -74,38 +83,75 @@ class WebSocketWire:
         """See `Wire.receive`. Answers pings and the peer's close on the way."""
         await trio.lowlevel.checkpoint_if_cancelled()
         await self._rest(1)
-        while not self._inbound.messages:
+        if self._given:
+            self._given = 0
+            self._count()
+        while self._inbound.message is None:
             if self._end is not None:
                 raise WireClosed(*self._end)
             if self._inbound.unparsed:
                 await self._parse()
             else:
                 await self._listen()
-        return self._inbound.messages.popleft()
+        message = self._inbound.take()
+        self._patience = self.message_timeout
+        if self._claim.size:
+            self._given = size_of(message)
+        return message
 
     async def _parse(self) -> None:
-        frames = self._inbound.parse_piece()
+        count = self._inbound.parse()
+        try:
+            self._count()
+        except QuotaExceeded as error:
+            self._inbound.fail(1013 if error.of_all else 1009, str(error))
+            self._inbound.discard()
+            self._count()
         self._end = self._end or self._inbound.end
-        self._control.extend(self._protocol.data_to_send())
+        await self._answer()
+        await self._rest(count)
+
+    def _count(self) -> None:
+        """Claim what messages take here. Raises `QuotaExceeded`."""
+        held = self._inbound.held + self._given
+        if not -SMALL < held - self._claim.size < SMALL or (self._claim.size and not held):
+            self._claim.resize(held)
+
+    async def _answer(self) -> None:
+        self._control.extend(self._inbound.replies)
+        self._inbound.replies.clear()
         await self._flush()
-        await self._rest(frames)
 
     async def _listen(self) -> None:
         self._ear.acquire_nowait()
         self.heard_at = trio.current_time()
+        deadline = self.heard_at + self._patience if self._inbound.unfinished else math.inf
         data: bytes | bytearray | None = None
         try:
-            with trio.CancelScope() as self._listening:
-                data = await self._stream.receive_some(READ_SIZE)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            data = b""
+            with trio.CancelScope(deadline=deadline) as self._listening:
+                data = await self._read()
         finally:
             self._ear.release()
         if data:
             self.heard_at, self._unrested = trio.current_time(), 0
+            # What came behind the deadline came in time, and this process was paused.
+            in_time = self.heard_at < deadline < math.inf
+            self._patience = deadline - self.heard_at if in_time else self.message_timeout
             self._inbound.feed(data)
         elif data is not None:
             self._at_eof, self._end = True, self._end or _LOST
+        elif self._end is None and trio.current_time() >= deadline:
+            limit = f"{self.message_timeout:g} s (message_timeout)"
+            self._inbound.fail(1008, f"a message must be complete within {limit}")
+            self._end = self._inbound.end
+            await self._answer()
+
+    async def _read(self) -> bytes | bytearray:
+        """What comes next; nothing at the end, whatever kind of end it is."""
+        try:
+            return await self._stream.receive_some(READ_SIZE)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return b""
 
     async def _rest(self, steps: int) -> None:
         self._unrested += steps
@@ -122,18 +168,31 @@ class WebSocketWire:
         try:
             if self._end is not None:
                 raise WireClosed(*self._end)
-            self._protocol.send_text(message)
-            for frame in self._protocol.data_to_send():
-                await self._put(frame)
+            if len(message) < SMALL:
+                await self._put(frames.head(frames.TEXT, len(message)) + message)
+            else:
+                await self._send_large(message)
             await self._put_control()
         finally:
             self._line.release()
 
+    async def _send_large(self, message: bytes) -> None:
+        try:
+            claim = self.quota.claim(len(message))
+        except QuotaExceeded as error:
+            self._inbound.fail(1013 if error.of_all else 1008, str(error))
+            self._end = self._end or self._inbound.end or _LOST
+            self._listening.cancel("too much is on its way to the client")
+            raise WireClosed(*self._end) from error
+        with claim:
+            # Two pieces, since to join them would copy the message.
+            await self._put(frames.head(frames.TEXT, len(message)))
+            await self._put(message)
+
     async def ping(self) -> None:
         """Ask for a sign of life, unless bytes are on their way anyway. Raises `WireClosed`."""
         if self._end is None and not self._line.locked():
-            self._protocol.send_ping(b"")
-            self._control.extend(self._protocol.data_to_send())
+            self._control.append(_PING)
             await self._flush()
 
     def ping_nowait(self) -> bool:
@@ -165,18 +224,14 @@ class WebSocketWire:
 
     async def _put_control(self) -> None:
         while self._control:
-            frames = list(self._control)
+            waiting = list(self._control)
             self._control.clear()
-            data = b"".join(frames)
+            data = b"".join(waiting)
             if data:
                 await self._put(data)
-            if frames[-1] == SEND_EOF:
-                await self._put_eof()
-
-    async def _put_eof(self) -> None:
-        if isinstance(self._stream, trio.abc.HalfCloseableStream):
-            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                await self._stream.send_eof()
+            if not waiting[-1]:
+                # Behind a close frame: the end of what we send.
+                await end_sending(self._stream)
 
     async def _put(self, data: bytes) -> None:
         sent = self._put_at_once(data)
@@ -187,16 +242,7 @@ class WebSocketWire:
 
     def _put_at_once(self, data: bytes) -> int:
         """How much of ``data`` the kernel took without any wait."""
-        # Mostly all of it: that saves a deadline and a turn of the scheduler, half of what a send costs.
-        if not isinstance(self._stream, trio.SocketStream) or sys.platform == "win32":
-            return 0
-        try:
-            return os.write(self._stream.socket.fileno(), data)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            # The slow way finds the same, and knows what to do.
-            return 0
+        return write_at_once(self._stream, data)
 
     async def _put_in_time(self, data: memoryview) -> None:
         whole = False
@@ -223,6 +269,7 @@ class WebSocketWire:
                 await self._hear_goodbye()
                 await self._stream.aclose()
         finally:
+            self._claim.release()
             await self.abort()
 
     async def abort(self) -> None:
@@ -232,31 +279,22 @@ class WebSocketWire:
 
     async def _say_goodbye(self, code: int, reason: str) -> None:
         first, self._end = self._end is None, self._end or (code, reason)
+        self._inbound.discard()
         if first:
-            self._inbound.messages.clear()
             self._listening.cancel("the wire is being closed")
         async with self._line:
-            if first and self._protocol.state is OPEN:
-                # A control frame carries 125 bytes, two of them for the code.
-                self._protocol.send_close(code, reason.encode()[:123].decode(errors="ignore"))
-                self._control.extend(self._protocol.data_to_send())
+            if first and self._inbound.end is None:
+                self._control.append(frames.close(code, reason))
             await self._put_control()
 
     async def _hear_goodbye(self) -> None:
         # Bytes left unread would make the kernel reset the connection, and the peer lose our reason.
         async with self._ear:
-            while self._protocol.close_rcvd is None and not self._at_eof:
+            while not self._inbound.close_received and not self._at_eof:
                 if self._inbound.unparsed:
-                    await self._rest(self._inbound.parse_piece())
-                    self._inbound.messages.clear()
-                    self._protocol.data_to_send()
+                    await self._rest(self._inbound.parse())
+                    self._inbound.replies.clear()
                 else:
-                    await self._listen_on()
-
-    async def _listen_on(self) -> None:
-        try:
-            data = await self._stream.receive_some(READ_SIZE)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            data = b""
-        self._at_eof = not data
-        self._inbound.feed(data)
+                    data = await self._read()
+                    self._at_eof = not data
+                    self._inbound.feed(data)

@@ -1,0 +1,38 @@
+"""WebSocket frames as bytes: what RFC 6455, section 5, lays down of them."""
+
+from __future__ import annotations
+
+import struct
+
+CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+FIN, RESERVED, MASKED = 0x80, 0x70, 0x80
+# Section 5.5: control frames carry no more, and are not fragmented.
+CONTROL_SIZE = 125
+# Lengths above these take 16 and 64 bits.
+SHORT, MEDIUM = 125, 2**16 - 1
+
+
+def head(opcode: int, size: int) -> bytes:
+    """The head of a server's frame that is a whole message of ``size`` bytes."""
+    if size <= SHORT:
+        return bytes((FIN | opcode, size))
+    if size <= MEDIUM:
+        return struct.pack("!BBH", FIN | opcode, 126, size)
+    return struct.pack("!BBQ", FIN | opcode, 127, size)
+
+
+def control(opcode: int, payload: bytes = b"") -> bytes:
+    """A server's control frame; ``payload`` has at most `CONTROL_SIZE` bytes."""
+    return bytes((FIN | opcode, len(payload))) + payload
+
+
+def close(code: int, reason: str = "") -> bytes:
+    """A close frame; of ``reason`` it holds as many characters as there is room for."""
+    payload = struct.pack("!H", code) + reason.encode()[: CONTROL_SIZE - 2]
+    # A character that was cut would make the reason invalid.
+    return control(CLOSE, payload[:2] + payload[2:].decode(errors="ignore").encode())
+
+
+def may_be_sent(code: int) -> bool:
+    """Whether a close frame may hold ``code``: section 7.4, and the codes registered since."""
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
