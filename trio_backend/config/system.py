@@ -103,6 +103,7 @@ class SystemConfig:
         Within(100, 10_000_000, "characters"),
         "one typed text, and what was heard of a reply",
         when_full="`error` text-too-long; cut what was heard",
+    )
     message_timeout: float = bound(
         60,
         Within(0.1, 3_600, "s"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from contextlib import suppress
 
@@ -13,6 +12,7 @@ from ..errors import QuotaExceeded, WireClosed
 from ..quota import Claim, MemoryQuota
 from . import frames
 from .inbound import Inbound, size_of
+from .patience import Patience
 from .writing import end_sending, write_at_once
 
 READ_SIZE = 64 * 1024
@@ -55,7 +55,7 @@ class WebSocketWire:
     _claim: Claim = attrs.field(init=False)
     # What the message that was taken last takes, and how long the one that comes may still take.
     _given: int = attrs.field(default=0, init=False)
-    _patience: float = attrs.field(default=math.inf, init=False)
+    _patience: Patience = attrs.field(init=False)
     _end: tuple[int, str] | None = attrs.field(default=None, init=False)
     _at_eof: bool = attrs.field(default=False, init=False)
     # Held by the task whose bytes are going out; and by the one that waits for bytes.
@@ -67,7 +67,7 @@ class WebSocketWire:
 
     def __attrs_post_init__(self) -> None:
         self._inbound = Inbound(self.max_message_size)
-        self._claim = self.quota.claim()
+        self._claim, self._patience = self.quota.claim(), Patience(self.message_timeout)
         if self._received:
             self._inbound.feed(self._received)
             self._received = b""
@@ -94,7 +94,7 @@ class WebSocketWire:
             else:
                 await self._listen()
         message = self._inbound.take()
-        self._patience = self.message_timeout
+        self._patience.renew()
         if self._claim.size:
             self._given = size_of(message)
         return message
@@ -125,22 +125,20 @@ class WebSocketWire:
     async def _listen(self) -> None:
         self._ear.acquire_nowait()
         self.heard_at = trio.current_time()
-        deadline = self.heard_at + self._patience if self._inbound.unfinished else math.inf
+        deadline = self._patience.deadline(begun=self._inbound.unfinished)
         data: bytes | bytearray | None = None
         try:
             with trio.CancelScope(deadline=deadline) as self._listening:
                 data = await self._read()
         finally:
             self._ear.release()
+        overdue = self._patience.ended(deadline)
         if data:
             self.heard_at, self._unrested = trio.current_time(), 0
-            # What came behind the deadline came in time, and this process was paused.
-            in_time = self.heard_at < deadline < math.inf
-            self._patience = deadline - self.heard_at if in_time else self.message_timeout
             self._inbound.feed(data)
         elif data is not None:
             self._at_eof, self._end = True, self._end or _LOST
-        elif self._end is None and trio.current_time() >= deadline:
+        elif self._end is None and overdue:
             limit = f"{self.message_timeout:g} s (message_timeout)"
             self._inbound.fail(1008, f"a message must be complete within {limit}")
             self._end = self._inbound.end
