@@ -65,7 +65,7 @@ def _behind_rooms(house: House, quota: MemoryQuota) -> OpenWire:
             pong_timeout=system.pong_timeout,
         )
     # Each of a room's clients was counted at its door; what they say together is not one flood.
-    unlimited = attrs.evolve(system, messages_per_second=100_000, message_burst=1_000_000)
+    unlimited = attrs.evolve(system, messages_per_second=100_000, message_burst=1_000_000, byte_burst=2**40)
     serve = partial(_serve_session, house=attrs.evolve(house, system=unlimited))
     # The session keeps what any of them sent: as much as one client's may.
     return partial(open_in_memory, serve, partial(MemoryQuota, system.max_memory_per_client, quota))

@@ -133,7 +133,13 @@ def _speech(config: Config, backend: Backend, cache: SoundCache) -> Speech:
             system.max_speech_text,
             system.synthesis_ahead,
             system.speech_timeout,
-            partial(RateLimit, system.messages_per_second, system.message_burst),
+            partial(
+                RateLimit,
+                system.messages_per_second,
+                system.message_burst,
+                system.bytes_per_second,
+                system.byte_burst,
+            ),
         ),
         # Each waits on a connection of its own, and these are counted where they are accepted.
         FairQueue(system.max_speeches, system.max_connections, system.max_connections),

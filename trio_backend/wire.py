@@ -21,7 +21,7 @@ class Wire(Protocol):
         ...
 
     async def receive(self) -> str | bytes:
-        """The next message: `str` for a text frame, `bytes` for a binary one.
+        """The next message: `str` for a text frame, or `Utf8` for a large one; `bytes` for a binary frame.
 
         Raises `WireClosed` once the peer is gone. Cancelling it loses no message.
         """
@@ -45,10 +45,15 @@ async def receive_within(
 ) -> str | bytes:
     """The next message that ``limit`` lets through; ``refuse`` gets what the client is to be told of others.
 
-    A client that floods on is sent away. Raises `WireClosed`. Cancelling it loses no message.
+    A client that floods on is sent away; one that sends too many bytes has to wait. Raises `WireClosed`.
+    Cancelling it loses no message.
     """
     while True:
+        pause = limit.wait(trio.current_time())
+        if pause > 0:
+            await trio.sleep(pause)
         frame = await wire.receive()
+        limit.weigh(len(frame), trio.current_time())
         match limit.judge(trio.current_time()):
             case Verdict.TAKE:
                 return frame

@@ -11,6 +11,7 @@ import trio
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from trio_backend.protocol import Utf8
 from trio_backend.quota import MemoryQuota
 from trio_backend.server import (
     Remains,
@@ -32,6 +33,9 @@ async def echo(wire: Wire, _request: UpgradeRequest) -> None:
     """Say everything again; of bytes, only that they were bytes."""
     while True:
         message = await wire.receive()
+        if isinstance(message, Utf8):
+            await wire.send(message)
+            continue
         await wire.send(message.encode() if isinstance(message, str) else b"%d bytes" % len(message))
 
 

@@ -140,6 +140,18 @@ class SystemConfig:
         "what one client may send at once; a minute of speech is 235",
         when_full="`error` rate-limited, then close 1008",
     )
+    bytes_per_second: int = bound(
+        4 * MIB,
+        Within(1_024, 1_024 * MIB, "bytes"),
+        "what one client may send each second on average; a microphone in JSON sends 0.3 MiB",
+        when_full="read on later: the client waits",
+    )
+    byte_burst: int = bound(
+        32 * MIB,
+        Within(1_024, 1_024 * 1_024 * MIB, "bytes"),
+        "what one client may send at once",
+        when_full="read on later: the client waits",
+    )
     max_utterance: float = bound(
         60, Within(1, 3_600, "s"), "one utterance's sound", when_full="`error` utterance-too-long, drop it"
     )

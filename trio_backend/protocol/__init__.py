@@ -1,6 +1,8 @@
 """The wire format: everything that may cross the WebSocket, and nothing else. No I/O."""
 
+from .codec import Utf8 as Utf8
 from .codec import decode as decode
+from .codec import decode_steps as decode_steps
 from .codec import encode as encode
 from .incoming import AddClientToGroup as AddClientToGroup
 from .incoming import AiSpeakSignal as AiSpeakSignal

@@ -99,7 +99,10 @@ class Rooms:
             await self._admit(wire, self._rooms.get(name) or self._open(name))
 
     async def _admit(self, wire: Wire, room: Room) -> None:
-        limit = RateLimit(self._system.messages_per_second, self._system.message_burst)
+        system = self._system
+        limit = RateLimit(
+            system.messages_per_second, system.message_burst, system.bytes_per_second, system.byte_burst
+        )
         member = Member.of(wire, outbox=self._system.client_outbox, limit=limit)
         room.members.enter(member)
         try:

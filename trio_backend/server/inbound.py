@@ -13,6 +13,7 @@ try:
 except ImportError:  # pragma: no cover
     from websockets.utils import apply_mask
 
+from ..protocol.codec import LARGE, Utf8
 from . import frames
 from .frames import CLOSE, CONT, CONTROL_SIZE, FIN, MASKED, PING, PONG, RESERVED, TEXT
 
@@ -201,7 +202,7 @@ class Inbound:
         if self._first & 0x0F:
             # Of the first frame only; each piece of it says so again, which changes nothing.
             self._opcode = self._first & 0x0F
-        if last and not self._buffer:
+        if last and not self._buffer and len(payload) <= LARGE:
             self._deliver(payload)
         elif not self._discarding:
             if self._opcode == TEXT and not self._is_text_so_far(payload, last=bool(last)):
@@ -233,8 +234,11 @@ class Inbound:
         if self._opcode != TEXT:
             self.message = bytes(data)
             return
+        if len(data) > LARGE:
+            # It was judged as it came.
+            self.message = Utf8(data)
+            return
         try:
-            # 8 MiB of ASCII take 0.6 ms, of anything else up to 7 ms.
             self.message = str(data, "utf-8")
         except UnicodeDecodeError as error:
             self.fail(1007, f"not UTF-8 at position {error.start}")
@@ -266,5 +270,5 @@ class Inbound:
 
 
 def size_of(message: str | bytes) -> int:
-    """The bytes of memory that ``message`` takes; a text with one emoji takes four for each character."""
+    """The bytes of memory that ``message`` takes."""
     return sys.getsizeof(message)

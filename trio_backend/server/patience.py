@@ -13,7 +13,7 @@ PAUSE = 1.0
 
 @attrs.define(eq=False)
 class Patience:
-    """``limit`` seconds of waiting in all; the time in which we did not wait, or could not, does not count."""
+    """``limit`` seconds of waiting in all; time in which we did not wait, or could not, does not count."""
 
     limit: float
     _left: float = attrs.field(init=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import attrs
@@ -11,7 +12,7 @@ from ..conversation.hearing import Samples
 from ..conversation.memory import Memory
 from ..conversation.microphone import Microphone
 from ..errors import ProtocolError, QuotaExceeded
-from ..protocol import Incoming, MicAudioData, RawAudioData, TextInput, decode
+from ..protocol import Incoming, MicAudioData, RawAudioData, TextInput, Utf8, decode_steps
 from ..quota import Claim, MemoryQuota
 
 # A list of floats: a pointer and an object each.
@@ -46,15 +47,18 @@ class Holdings:
         """One that keeps its sound within the quota."""
         return Microphone(max_utterance, partial(self._memory.hold, self._quota.claim()))
 
-    def understand(self, frame: str | bytes) -> Received:
-        """``frame`` as a message; whoever has it releases its claim.
+    def understand(self, frame: str | bytes) -> Iterator[Received | None]:
+        """The messages in ``frame``, as of `decode_steps`; whoever has one releases its claim.
 
-        Raises `ProtocolError` if it cannot be read, or there is no room for it.
+        Raises `ProtocolError` if one cannot be read, or there is no room for it.
         """
-        message = Samples(frame) if isinstance(frame, bytes) else decode(frame)
-        claim = self._quota.claim()
-        self._hold(claim, _size(message, frame))
-        return Received(message, claim)
+        for message in _messages(frame):
+            if message is None:
+                yield None
+                continue
+            claim = self._quota.claim()
+            self._hold(claim, _size(message, frame))
+            yield Received(message, claim)
 
     def take(self, claim: Claim) -> None:
         """The message that has ``claim`` is handled now."""
@@ -93,6 +97,13 @@ class Holdings:
             self._memory.hold(claim, size)
         except QuotaExceeded as error:
             raise ProtocolError("too-much-data", f"{error}: this message is dropped") from error
+
+
+def _messages(frame: str | bytes) -> Iterator[Incoming | Samples | None]:
+    if isinstance(frame, bytes) and not isinstance(frame, Utf8):
+        yield Samples(frame)
+    else:
+        yield from decode_steps(frame)
 
 
 def _size(message: Incoming | Samples, frame: str | bytes) -> int:

@@ -52,7 +52,10 @@ async def run_session(wire: Wire, house: House, client_uid: ClientUid) -> None:
 
 async def _read(wire: Wire, session: Session) -> None:
     """The wire's messages, decoded and in order, to the loop. Ends the session with the wire."""
-    limit = RateLimit(session.house.system.messages_per_second, session.house.system.message_burst)
+    system = session.house.system
+    limit = RateLimit(
+        system.messages_per_second, system.message_burst, system.bytes_per_second, system.byte_burst
+    )
     try:
         while True:
             frame = await receive_within(limit, wire, session.tell)

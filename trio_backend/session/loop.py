@@ -78,11 +78,15 @@ class Session:
     async def hear(self, frame: str | bytes) -> None:
         """Decode a frame and hand it to the loop; answer one that cannot be read, or not be kept."""
         try:
-            received = self._holdings.understand(frame)
+            for received in self._holdings.understand(frame):
+                if received is None:
+                    await trio.lowlevel.checkpoint()
+                else:
+                    await self._hand_over(received)
         except ProtocolError as error:
             await self.tell(say.Error(str(error), error.code))
-            return
-        del frame
+
+    async def _hand_over(self, received: Received) -> None:
         try:
             await self._inbox.send(received)
         except trio.Cancelled:
