@@ -18,7 +18,7 @@ from . import frames
 from .frames import CLOSE, CONT, CONTROL_SIZE, FIN, MASKED, PING, PONG, RESERVED, TEXT
 
 # Frames in one go, about 2 µs each: the others have their turn, and pongs leave, before more are read.
-FRAMES = 64
+FRAMES = 32
 
 _OPCODES = (CONT, TEXT, frames.BINARY, CLOSE, PING, PONG)
 # Bytes of a head, mask included, by the 7 bits that are the length or say where it is.
