@@ -113,8 +113,9 @@ class SystemConfig:
     max_memory_per_client: int = bound(
         32 * MIB,
         Within(1_024, 1_024 * MIB, "bytes"),
-        "all that one client sent and that is still held: messages, pictures, sound, uploads",
-        when_full="forget old pictures; refuse what is new: `error` too-much-data, or close 1009",
+        "all that one client sent and that is still held (messages, pictures, sound, uploads), "
+        "and what it is being sent",
+        when_full="forget old pictures; refuse what is new: `error` too-much-data, or close 1009, 1008, 1013",
     )
     max_memory_share: float = bound(
         0.25,

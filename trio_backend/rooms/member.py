@@ -5,9 +5,10 @@ from __future__ import annotations
 import attrs
 import trio
 
-from ..errors import WireClosed
+from ..errors import QuotaExceeded, WireClosed
 from ..protocol import Outgoing, encode
 from ..protocol.rate import RateLimit
+from ..quota import Claim
 from ..wire import Wire, receive_within
 
 # RFC 6455's registry: try again later. The client may come back; it has lost what was on its way.
@@ -22,9 +23,14 @@ class Member:
     _outbox: trio.MemorySendChannel[bytes]
     _mail: trio.MemoryReceiveChannel[bytes]
     _limit: RateLimit
+    _claim: Claim = attrs.field(init=False)
+    """What the outbox takes, of the wire's quota."""
     gone: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     """Around all that is done for this client."""
     _goodbye: tuple[int, str] | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._claim = self.wire.quota.claim()
 
     @classmethod
     def of(cls, wire: Wire, *, outbox: int, limit: RateLimit) -> Member:
@@ -34,10 +40,15 @@ class Member:
 
     def post(self, message: bytes) -> None:
         """Send ``message`` sometime soon. A client whose outbox is full is sent away; nobody waits for it."""
+        if self.gone.cancel_called:
+            return
         try:
+            self._claim.resize(self._claim.size + len(message))
             self._outbox.send_nowait(message)
         except trio.WouldBlock:
             self.dismiss(TOO_SLOW, "you do not keep up with this room")
+        except QuotaExceeded as error:
+            self.dismiss(TOO_SLOW, str(error))
 
     def dismiss(self, code: int, reason: str) -> None:
         """Let the client go, with a close code and a reason."""
@@ -56,10 +67,16 @@ class Member:
         """Carry the outbox to the wire, until the client is gone."""
         try:
             async for message in self._mail:
+                # While it is sent, the wire counts it.
+                self._claim.resize(self._claim.size - len(message))
                 await self.wire.send(message)
                 del message
         except WireClosed as closed:
             self.gone.cancel(f"client left: {closed}")
+        finally:
+            # Nobody takes what still waits, and no more of it is to come.
+            self.gone.cancel("nobody writes to this client any more")
+            self._claim.release()
 
     async def say_goodbye(self) -> None:
         """Close the wire, if it was we who ended it."""

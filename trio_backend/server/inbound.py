@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from codecs import utf_8_decode
+from collections import deque
 
 import attrs
 
@@ -37,10 +38,10 @@ class Inbound:
 
     max_size: int
     """Bytes of the largest message."""
+    replies: deque[bytes] = attrs.field(factory=deque)
     message: str | bytes | None = attrs.field(default=None, init=False)
     end: tuple[int, str] | None = attrs.field(default=None, init=False)
     close_received: bool = attrs.field(default=False, init=False)
-    replies: list[bytes] = attrs.field(factory=list, init=False)
     _discarding: bool = attrs.field(default=False, init=False)
 
     _data: bytes | bytearray = attrs.field(default=b"", init=False)

@@ -66,7 +66,7 @@ class WebSocketWire:
     _unrested: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._inbound = Inbound(self.max_message_size)
+        self._inbound = Inbound(self.max_message_size, self._control)
         self._claim, self._patience = self.quota.claim(), Patience(self.message_timeout)
         if self._received:
             self._inbound.feed(self._received)
@@ -108,7 +108,7 @@ class WebSocketWire:
             self._inbound.discard()
             self._count()
         self._end = self._end or self._inbound.end
-        await self._answer()
+        await self._flush()
         await self._rest(count)
 
     def _count(self) -> None:
@@ -116,11 +116,6 @@ class WebSocketWire:
         held = self._inbound.held + self._given
         if not -SMALL < held - self._claim.size < SMALL or (self._claim.size and not held):
             self._claim.resize(held)
-
-    async def _answer(self) -> None:
-        self._control.extend(self._inbound.replies)
-        self._inbound.replies.clear()
-        await self._flush()
 
     async def _listen(self) -> None:
         self._ear.acquire_nowait()
@@ -142,7 +137,7 @@ class WebSocketWire:
             limit = f"{self.message_timeout:g} s (message_timeout)"
             self._inbound.fail(1008, f"a message must be complete within {limit}")
             self._end = self._inbound.end
-            await self._answer()
+            await self._flush()
 
     async def _read(self) -> bytes | bytearray:
         """What comes next; nothing at the end, whatever kind of end it is."""
@@ -181,6 +176,7 @@ class WebSocketWire:
             self._inbound.fail(1013 if error.of_all else 1008, str(error))
             self._end = self._end or self._inbound.end or _LOST
             self._listening.cancel("too much is on its way to the client")
+            await self._put_control()
             raise WireClosed(*self._end) from error
         with claim:
             # Two pieces, since to join them would copy the message.
@@ -291,7 +287,7 @@ class WebSocketWire:
             while not self._inbound.close_received and not self._at_eof:
                 if self._inbound.unparsed:
                     await self._rest(self._inbound.parse())
-                    self._inbound.replies.clear()
+                    self._control.clear()
                 else:
                     data = await self._read()
                     self._at_eof = not data
