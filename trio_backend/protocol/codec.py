@@ -63,7 +63,7 @@ def decode(frame: str | bytes) -> Incoming:
         raise ProtocolError("bad-message", f"not a JSON object with a string 'type': {error}") from error
     decoder = _decoders.get(name)
     if decoder is None:
-        raise ProtocolError("unknown-type", f"there is no message type {name[:40]!r}")
+        raise _unknown(name)
     try:
         return decoder.decode(frame)
     except _WRONG as error:
@@ -95,9 +95,13 @@ def decode_steps(frame: str | bytes) -> Iterator[Incoming | None]:
         yield from _decode_sound(name, data, head.end() + sound.end())
         return
     if name not in _decoders:
-        raise ProtocolError("unknown-type", f"there is no message type {name[:40]!r}")
+        raise _unknown(name)
     yield from _weigh(name, data)
     yield _decode_as(name, data)
+
+
+def _unknown(name: str) -> ProtocolError:
+    return ProtocolError("unknown-type", f"there is no message type {name[:40]!r}")
 
 
 def _decode_as(name: str, data: bytes) -> Incoming:
