@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,3 +69,20 @@ def test_no_bytes_make_it_fail(garbage: bytes) -> None:
             inbound.take()
     if inbound.end is not None:
         assert 1000 <= inbound.end[0] < 5000
+
+
+def test_bytes_are_parsed_before_more_are_fed() -> None:
+    """Or some would be lost."""
+    inbound = Inbound(100)
+    inbound.feed(frame(TEXT, b"one"))
+    with pytest.raises(AssertionError):
+        inbound.feed(frame(TEXT, b"two"))
+
+
+def test_the_first_end_counts() -> None:
+    """A connection fails once, and has one close frame."""
+    inbound = Inbound(100)
+    inbound.fail(1008, "first")
+    inbound.fail(1009, "second")
+    assert inbound.end == (1008, "first")
+    assert len(inbound.replies) == 2
