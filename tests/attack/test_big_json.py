@@ -16,7 +16,7 @@ from tests.memory_wire import memory_wire_pair
 from trio_backend.config.character import EngineChoice
 from trio_backend.errors import ProtocolError
 from trio_backend.protocol import Incoming, MicAudioData, RawAudioData, TextInput, decode_steps
-from trio_backend.protocol.codec import LARGE
+from trio_backend.protocol.codec import PLAIN
 from trio_backend.protocol.outgoing import Error
 from trio_backend.protocol.rate import RateLimit
 from trio_backend.wire import receive_within
@@ -160,14 +160,23 @@ def test_nothing_else_makes_a_message_large(refused: str) -> None:
     """It is refused unread, with a reason."""
     messages, _, wrong = steps_of(SHAPES[refused])
     assert messages == []
-    assert "128 kB" in wrong
+    assert " kB" in wrong
+
+
+@pytest.mark.parametrize("letter", ["日", "x", r"\u65e5"])
+def test_the_longest_text_is_none_too_large(letter: str) -> None:
+    """100 000 characters (max_text), however they are written."""
+    (found,), _, wrong = steps_of('{"type":"text-input","text":"' + letter * 100_000 + '"}')
+    assert wrong == ""
+    assert isinstance(found, TextInput)
+    assert len(found.text) == 100_000
 
 
 def test_text_in_disguise_is_no_picture() -> None:
     """Escapes and other alphabets are costly to decode, and no base64."""
-    for disguised in (r"\n" * LARGE, "é" * LARGE):
+    for disguised in (r"\n" * PLAIN, "é" * PLAIN):
         *_, wrong = steps_of(TEXT + '"images":[{"data":"' + PICTURE + disguised + '"}]}')
-        assert "128 kB" in wrong
+        assert "1024 kB" in wrong
 
 
 def rate() -> RateLimit:

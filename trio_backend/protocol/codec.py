@@ -16,10 +16,13 @@ from .outgoing import Audio, Outgoing
 LARGE = 128 * 1024
 """Characters of a message that is decoded in steps. Below, the costliest takes 5 ms; a chunk of 4096 samples
 has 80 000."""
+PLAIN = 2**20
+"""Bytes of a large message that are no pictures: ``max_text`` letters in any writing, escapes too; 4 ms."""
 # Steps of about a millisecond, whatever is in them.
 _SLICE = 64 * 1024
 _LARGE_HEAD = re.compile(rb'\s*\{\s*"type"\s*:\s*"([a-z-]*)"\s*,\s*')
 _SOUND = re.compile(rb'"audio"\s*:\s*\[')
+_SOUNDS = ("mic-audio-data", "raw-audio-data")
 _PICTURE = b'"data:image/'
 
 
@@ -75,8 +78,8 @@ def decode_steps(frame: str | bytes) -> Iterator[Incoming | None]:
 
     Gives None where other tasks may have their turn. A large piece of sound comes as several messages, which
     mean the same. Of large messages two more things are asked: that the type comes first, and that only sound
-    and pictures make them large. That is: 8 MiB of numbers would take 130 ms to decode, of small objects 340,
-    of one picture 4; and a thread would not help, since the decoder holds the interpreter's lock.
+    and pictures make them larger than `PLAIN`. Otherwise 8 MiB of numbers would take 130 ms to decode, of
+    small objects 340, of one picture 4. A thread would not help: the decoder holds the interpreter's lock.
     """
     if isinstance(frame, Utf8):
         data: bytes = frame
@@ -91,12 +94,13 @@ def decode_steps(frame: str | bytes) -> Iterator[Incoming | None]:
         raise ProtocolError("bad-message", f"{limit} must be a JSON object that begins with its 'type'")
     name = head[1].decode()
     sound = _SOUND.match(data[head.end() : 1024])
-    if sound is not None and name in ("mic-audio-data", "raw-audio-data"):
+    if sound is not None and name in _SOUNDS:
         yield from _decode_sound(name, data, head.end() + sound.end())
         return
     if name not in _decoders:
         raise _unknown(name)
-    yield from _weigh(name, data)
+    # Numbers that are taken are eight times as costly as what is skipped.
+    yield from _weigh(name, data, LARGE if name in _SOUNDS else PLAIN)
     yield _decode_as(name, data)
 
 
@@ -134,24 +138,24 @@ def _decode_sound(name: str, data: bytes, at: int) -> Iterator[Incoming]:
     yield _decode_as(name, head + data[at:])
 
 
-def _weigh(name: str, data: bytes) -> Iterator[None]:
-    """Raise `ProtocolError` if more than `LARGE` bytes of ``data`` are no pictures."""
+def _weigh(name: str, data: bytes, most: int) -> Iterator[None]:
+    """Raise `ProtocolError` if more than ``most`` bytes of ``data`` are no pictures."""
     plain = at = 0
-    while plain <= LARGE and at < len(data):
+    while plain <= most and at < len(data):
         begin = data.find(_PICTURE, at)
         end = data.find(b'"', begin + 1) if begin >= 0 else -1
         if end < 0:
             begin = end = len(data)
         # Each picture is an object to be made, however short it is.
-        plain += begin - at + 100
+        plain += begin - at + 200
         at = end
         picture = data[begin:end]
         # Base64 has no escapes and no other letters: with them it would be costly to decode.
         if not picture.isascii() or b"\\" in picture:
             plain += len(picture)
         yield
-    if plain > LARGE:
-        limit = f"more than {LARGE // 1024} kB that are no pictures"
+    if plain > most:
+        limit = f"more than {most // 1024} kB that are no pictures"
         raise ProtocolError("bad-message", f"{name}: this message has {limit}: send less at once")
 
 
