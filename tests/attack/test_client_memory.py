@@ -99,7 +99,7 @@ async def test_what_is_too_much_is_refused_and_dropped(
 ) -> None:
     """In words; nothing of it is stored, and the client is served on."""
     client = await enter()
-    await client.say("text-input", text="x" * 5 * MIB)
+    await client.say("text-input", text="Look.", images=[picture(5 * MIB)])
     assert "4 MiB (max_memory_per_client)" in await refused(client)
     assert everybody.used == 0
     await show(client, text="Hello.")
@@ -136,6 +136,7 @@ async def test_when_all_clients_have_filled_the_memory_a_few_words_are_still_ans
     """But no sound and no pictures; when they leave, those too."""
     for _ in range(5):
         await show(await enter(), picture(3 * MIB))
+    await show(await enter(), picture(900 * KIB))
     crowd = await enter()
     await show(crowd, text="Hello.")
     await crowd.say("mic-audio-data", audio=[0.5] * 40_000)
@@ -194,4 +195,5 @@ async def test_what_waits_in_a_room_counts(
                 assert everybody.used <= OF_ALL
         await trio.sleep(60)
         nursery.cancel_scope.cancel("all was heard")
-    assert set(codes) <= {"", "too-much-data", "queue-full"}
+    # The room's session refuses, too, and then the room says whose message it was.
+    assert set(codes) <= {"", "too-much-data", "queue-full", "turn-failed"}

@@ -74,10 +74,7 @@ class SystemConfig:
     preload: bool = plain(True, "open the base character's engines at start, not with the first client")
     metrics: bool = plain(True, "serve /metrics, for Prometheus: to this machine, or with the token")
     metrics_for_all: bool = plain(False, "show /metrics to all who may connect")
-    debug: bool = plain(
-        False,
-        "show /debug/tasks and /metrics to all who may connect, and time every step",
-    )
+    debug: bool = plain(False, "show /debug/tasks and /metrics to all who may connect, and time every step")
     log_level: str = plain("INFO", "least severe message that is logged", validator=OneOf(LOG_LEVELS))
 
     max_connections: int = bound(
@@ -110,8 +107,7 @@ class SystemConfig:
     max_memory_per_client: int = bound(
         32 * MIB,
         Within(1_024, 1_024 * MIB, "bytes"),
-        "all that one client sent and that is still held (messages, pictures, sound, uploads), "
-        "and what it is being sent",
+        "what one client sent and is sent, while it is held: messages, pictures, sound, uploads",
         when_full="forget old pictures; refuse what is new: `error` too-much-data, or close 1009, 1008, 1013",
     )
     max_memory_share: float = bound(
@@ -121,10 +117,7 @@ class SystemConfig:
         when_full="refuse what is new: `error` too-much-data, or close 1013",
     )
     max_pictures: int = bound(
-        8,
-        Within(0, 1_000, "pictures"),
-        "pictures of one message",
-        when_full="refuse it: `error` too-much-data",
+        8, Within(0, 1_000, "pictures"), "of one message", when_full="refuse it: `error` too-much-data"
     )
     messages_per_second: float = bound(
         100,
@@ -295,10 +288,7 @@ class SystemConfig:
         when_full="send the newest",
     )
     history_size: int = bound(
-        MIB,
-        Within(1_024, 64 * MIB, "bytes"),
-        "their texts together",
-        when_full="send the newest",
+        MIB, Within(1_024, 64 * MIB, "bytes"), "their texts together", when_full="send the newest"
     )
     history_backlog: int = bound(
         16 * MIB,

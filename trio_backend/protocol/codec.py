@@ -156,7 +156,7 @@ def _weigh(name: str, data: bytes, most: int) -> Iterator[None]:
         yield
     if plain > most:
         limit = f"more than {most // 1024} kB that are no pictures"
-        raise ProtocolError("bad-message", f"{name}: this message has {limit}: send less at once")
+        raise ProtocolError("too-much-data", f"{name}: this message has {limit}: send less at once")
 
 
 def encode(message: Outgoing) -> bytes:

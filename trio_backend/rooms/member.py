@@ -6,9 +6,9 @@ import attrs
 import trio
 
 from ..errors import QuotaExceeded, WireClosed
-from ..protocol import Outgoing, encode
+from ..protocol import Incoming, Outgoing, Utf8, decode_steps, encode
 from ..protocol.rate import RateLimit
-from ..quota import Claim
+from ..quota import Claim, counted
 from ..wire import Wire, receive_within
 
 # RFC 6455's registry: try again later. The client may come back; it has lost what was on its way.
@@ -43,7 +43,7 @@ class Member:
         if self.gone.cancel_called:
             return
         try:
-            self._claim.resize(self._claim.size + len(message))
+            self._claim.resize(self._claim.size + counted(len(message)))
             self._outbox.send_nowait(message)
         except trio.WouldBlock:
             self.dismiss(TOO_SLOW, "you do not keep up with this room")
@@ -61,14 +61,28 @@ class Member:
 
     async def receive(self) -> str | bytes:
         """The next message of the client that its rate limit lets through. Raises `WireClosed`."""
-        return await receive_within(self._limit, self.wire, self.reply)
+        frame = await receive_within(self._limit, self.wire, self.reply)
+        return frame.decode() if isinstance(frame, Utf8) else frame
+
+    async def understand(self, frame: str | bytes) -> Incoming:
+        """The message in ``frame``; the last, where it is so large that it comes as several.
+
+        Raises `ProtocolError`.
+        """
+        message: Incoming | None = None
+        for number, step in enumerate(decode_steps(frame)):
+            message = step or message
+            if number:
+                await trio.lowlevel.checkpoint()
+        assert message is not None
+        return message
 
     async def write(self) -> None:
         """Carry the outbox to the wire, until the client is gone."""
         try:
             async for message in self._mail:
                 # While it is sent, the wire counts it.
-                self._claim.resize(self._claim.size - len(message))
+                self._claim.resize(self._claim.size - counted(len(message)))
                 await self.wire.send(message)
                 del message
         except WireClosed as closed:

@@ -22,8 +22,6 @@ from ..protocol import (
     QueuePosition,
     TextInput,
     UserInputTranscription,
-    Utf8,
-    decode_steps,
     encode,
 )
 from ..protocol.peek import glimpse
@@ -249,7 +247,7 @@ class Room:
                 try:
                     # It may have to wait here until there is a session.
                     with member.wire.quota.claim(counted(len(frame))):
-                        await self._hear(member, await _decode(frame), frame)
+                        await self._hear(member, await member.understand(frame), frame)
                 except ProtocolError as error:
                     await member.reply(Error(str(error), error.code))
                 except QuotaExceeded as error:
@@ -259,8 +257,6 @@ class Room:
             member.gone.cancel(f"client left: {closed}")
 
     async def _hear(self, member: Member, message: Incoming, frame: str | bytes) -> None:
-        if isinstance(frame, Utf8):
-            frame = frame.decode()
         assert isinstance(frame, str)  # or it could not have been decoded
         match message:
             case TextInput():
@@ -300,14 +296,3 @@ class Room:
         await self.members.settled.wait()
         with suppress(WireClosed):
             await self._link.send(frame.encode())
-
-
-async def _decode(frame: str | bytes) -> Incoming:
-    """The message in ``frame``; the last, where it is so large that it comes as several."""
-    message: Incoming | None = None
-    for number, step in enumerate(decode_steps(frame)):
-        message = step or message
-        if number:
-            await trio.lowlevel.checkpoint()
-    assert message is not None
-    return message

@@ -81,17 +81,14 @@ class Session:
             for received in self._holdings.understand(frame):
                 if received is None:
                     await trio.lowlevel.checkpoint()
-                else:
-                    await self._hand_over(received)
+                    continue
+                try:
+                    await self._inbox.send(received)
+                except trio.Cancelled:
+                    received.claim.release()
+                    raise
         except ProtocolError as error:
             await self.tell(say.Error(str(error), error.code))
-
-    async def _hand_over(self, received: Received) -> None:
-        try:
-            await self._inbox.send(received)
-        except trio.Cancelled:
-            received.claim.release()
-            raise
 
     def end(self, reason: str) -> None:
         """Cancel everything that the session has started."""
