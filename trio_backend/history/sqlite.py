@@ -163,9 +163,9 @@ async def open_sqlite_history(
         to_reader, reads = trio.open_memory_channel[Request[object]](CAPACITY)
         history = SqliteHistory(path, to_writer, to_reader, reserve)
         async with trio.open_nursery() as nursery, to_writer, to_reader:
-            nursery.start_soon(partial(history._serve, writer, writes, most=CAPACITY), name="history/writer")
+            nursery.start_soon(partial(history._serve, writer, writes, most=CAPACITY), name="history/writes")
             # One by one: each reader has the answer as soon as it is there.
-            nursery.start_soon(partial(history._serve, reader, reads, most=1), name="history/reader")
+            nursery.start_soon(partial(history._serve, reader, reads, most=1), name="history/reads")
             yield history
     finally:
         with trio.CancelScope(shield=True):
