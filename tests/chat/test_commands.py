@@ -20,7 +20,7 @@ from trio_backend.chat.commands import (
     Switch,
     parse,
 )
-from trio_backend.chat.messages import ConfigFile
+from trio_backend.client.messages import CharacterFile
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ def test_a_wrong_command_says_how_it_is_meant(line: str, word: str) -> None:
 
 
 CHARACTERS = [
-    ConfigFile("conf.yaml", "Iris"),
-    ConfigFile("barnaby.yaml", "Barnaby"),
-    ConfigFile("bart.yaml", "Bart"),
-    ConfigFile("twin.yaml", "Twin"),
-    ConfigFile("other.yaml", "Twin"),
-    ConfigFile("mia.yaml", "米娅"),
+    CharacterFile("conf.yaml", "Iris"),
+    CharacterFile("barnaby.yaml", "Barnaby"),
+    CharacterFile("bart.yaml", "Bart"),
+    CharacterFile("twin.yaml", "Twin"),
+    CharacterFile("other.yaml", "Twin"),
+    CharacterFile("mia.yaml", "米娅"),
 ]
 
 
@@ -100,7 +100,7 @@ CHARACTERS = [
 def test_a_character_is_found(wanted: str, file: str) -> None:
     """By number, file, name, or the beginning of a name that only one has; the strictest reading wins."""
     found = choose(CHARACTERS, wanted)
-    assert isinstance(found, ConfigFile)
+    assert isinstance(found, CharacterFile)
     assert found.filename == file
 
 

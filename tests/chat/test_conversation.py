@@ -313,7 +313,7 @@ async def test_reconnecting_stops_where_it_is_of_no_use(chat: Chat, peer: Peer) 
     await peer.websocket.aclose(1001)
     peer.gone.set()
     assert await chat.code() == 1
-    assert "wants an access token" in chat.user.seen
+    assert "requires an access token" in chat.user.seen
 
 
 async def test_lines_of_a_pipe_are_said_one_after_the_other(server: Server, nursery: trio.Nursery) -> None:

@@ -41,10 +41,10 @@ async def test_nothing_listens() -> None:
     ("status", "words"),
     [
         (401, "?token="),
-        (403, "does not let"),
+        (403, "refuses this client"),
         (404, "/client-ws"),
         (503, "later"),
-        (302, "elsewhere"),
+        (302, "redirects"),
         (500, "500"),
     ],
 )
@@ -78,7 +78,9 @@ async def test_a_server_that_hangs_up_in_the_handshake(answer: bytes) -> None:
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         nursery.start_soon(trio.serve_listeners, hang_up, [listener])
         began = trio.current_time()
-        assert "hung up at once" in await told(Address("127.0.0.1", listener.socket.getsockname()[1], "/"))
+        assert "closed the connection at once" in await told(
+            Address("127.0.0.1", listener.socket.getsockname()[1], "/")
+        )
         assert trio.current_time() - began < 5
         nursery.cancel_scope.cancel()
 

@@ -1,20 +1,21 @@
-"""What the server's messages mean to us, and ours to the server."""
+"""What the server's messages mean to a client, and the client's to the server."""
 
 from __future__ import annotations
 
+import base64
 from typing import get_args
 
 import pytest
 
 from trio_backend import protocol
-from trio_backend.chat.messages import (
-    Audio,
-    Control,
-    DisplayText,
-    Error,
+from trio_backend.client.messages import (
     ModelInfo,
+    ReceivedAudio,
+    ReceivedControl,
+    ReceivedDisplayText,
+    ReceivedError,
+    ReceivedModelAndConf,
     ServerMessage,
-    SetModelAndConf,
     decode,
     encode,
 )
@@ -22,9 +23,10 @@ from trio_backend.errors import ProtocolError
 
 
 def test_every_message_that_we_read_is_one_of_our_servers() -> None:
-    """What a terminal has no use for is passed over."""
-    assert {cls.type for cls in get_args(ServerMessage)} <= {cls.type for cls in get_args(protocol.Outgoing)}
-    assert decode(protocol.encode(protocol.HeartbeatAck())) is None
+    """What no client has a use for is passed over."""
+    read = {cls.__struct_config__.tag for cls in get_args(ServerMessage)}
+    assert read <= {cls.type for cls in get_args(protocol.Outgoing)}
+    assert decode(protocol.encode(protocol.GroupUpdate((), False))) is None
     assert decode('{"type": "of-another-time"}') is None
 
 
@@ -34,18 +36,29 @@ def test_our_servers_audio_is_read() -> None:
         b"UklG", (0.5, 1.0), protocol.DisplayText("Hi.", "Iris", "iris.svg"), {"expressions": [4]}
     )
     audio = decode(protocol.encode(sent))
-    assert isinstance(audio, Audio)
-    assert audio.display_text == DisplayText("Hi.", "Iris")
+    assert isinstance(audio, ReceivedAudio)
+    assert audio.display_text == ReceivedDisplayText("Hi.", "Iris")
     assert audio.seconds == pytest.approx(0.04)
+    assert audio.wav() == base64.b64decode(b"UklG")
 
 
-def test_what_other_servers_leave_out_is_not_missed() -> None:
+@pytest.mark.parametrize("audio", ["null", '""'])
+def test_what_other_servers_leave_out_is_not_missed(audio: str) -> None:
     """Null or absent, the message is still of use."""
-    assert decode('{"type": "audio", "audio": null, "volumes": null, "actions": null}') == Audio()
-    assert decode('{"type": "error", "message": "no"}') == Error("no")
-    assert decode('{"type": "control", "text": "something-new"}') == Control("something-new")
-    assert decode('{"type": "set-model-and-conf", "conf_name": "Mao"}') == SetModelAndConf("Mao")
-    assert Audio(audio=None, volumes=[1.0]).seconds == 0
+    silent = decode(f'{{"type": "audio", "audio": {audio}, "volumes": [1.0], "actions": null}}')
+    assert isinstance(silent, ReceivedAudio)
+    assert (silent.sounds, silent.seconds, silent.wav()) == (False, 0.0, None)
+    assert decode('{"type": "audio", "volumes": null}') == ReceivedAudio()
+    assert decode('{"type": "error", "message": "no"}') == ReceivedError("no")
+    assert decode('{"type": "control", "text": "something-new"}') == ReceivedControl("something-new")
+    assert decode('{"type": "set-model-and-conf", "conf_name": "Mao"}') == ReceivedModelAndConf("Mao")
+
+
+def test_sound_that_cannot_be_read_is_no_sound() -> None:
+    """Its sentence is shown all the same."""
+    broken = decode('{"type": "audio", "audio": "?", "volumes": [1.0]}')
+    assert isinstance(broken, ReceivedAudio)
+    assert broken.wav() is None
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import trio
 import trio_websocket
 
 from tests.client import Client
-from trio_backend.client.handshake import shake_hands
+from trio_backend.client.connection import shake_hands
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.load import load_config, packaged_conf
 from trio_backend.config.schema import Config

@@ -6,15 +6,22 @@ from collections.abc import Callable
 
 import attrs
 
+from ..client.messages import (
+    ReceivedConfigSwitched,
+    ReceivedError,
+    ReceivedHistoryData,
+    ReceivedHistoryList,
+    ReceivedNewHistory,
+    ServerMessage,
+)
 from ..protocol.incoming import Incoming
 from .errands import Errand, Refused
-from .messages import ConfigSwitched, Error, HistoryData, HistoryList, NewHistoryCreated, ServerMessage
 
 # Which answer an error takes the place of, for the errors whose code says so.
 _INSTEAD_OF: dict[str, tuple[type[ServerMessage], ...]] = {
-    "bad-config": (ConfigSwitched,),
-    "no-such-history": (HistoryData,),
-    "history-error": (HistoryData, HistoryList, NewHistoryCreated),
+    "bad-config": (ReceivedConfigSwitched,),
+    "no-such-history": (ReceivedHistoryData,),
+    "history-error": (ReceivedHistoryData, ReceivedHistoryList, ReceivedNewHistory),
 }
 
 
@@ -43,7 +50,7 @@ class Board:
                 return True
         return False
 
-    def refuse(self, error: Error, *, in_turn: bool) -> bool:
+    def refuse(self, error: ReceivedError, *, in_turn: bool) -> bool:
         """Give ``error`` to the errand that it answers, if any; True if that needs no telling.
 
         Errors whose code does not say so belong to the turn, if we are ``in_turn``.

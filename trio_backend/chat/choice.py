@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .messages import ConfigFile
+from ..client.messages import CharacterFile
 
 
-def choose(characters: Sequence[ConfigFile], wanted: str) -> ConfigFile | str:
+def choose(characters: Sequence[CharacterFile], wanted: str) -> CharacterFile | str:
     """The character that ``wanted`` means, or why it is not clear, for a person.
 
     A number counts from 1. Names are compared without case; a file name may lack its ending; the
@@ -26,7 +26,7 @@ def choose(characters: Sequence[ConfigFile], wanted: str) -> ConfigFile | str:
     return f"there is no character {wanted!r}: /characters lists them"
 
 
-def _readings(characters: Sequence[ConfigFile], wanted: str) -> list[list[ConfigFile]]:
+def _readings(characters: Sequence[CharacterFile], wanted: str) -> list[list[CharacterFile]]:
     """Who is meant, from the strictest reading to the loosest."""
     return [
         [one for one in characters if one.filename.casefold() == wanted],
@@ -35,5 +35,5 @@ def _readings(characters: Sequence[ConfigFile], wanted: str) -> list[list[Config
     ]
 
 
-def _stem(character: ConfigFile) -> str:
+def _stem(character: CharacterFile) -> str:
     return character.filename.rpartition(".")[0] or character.filename

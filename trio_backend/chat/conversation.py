@@ -7,8 +7,9 @@ from typing import TypeAlias
 import attrs
 import trio
 
+from ..client import messages
 from ..concurrency import Slot
-from . import commands, errands, messages
+from . import commands, errands
 from .board import Board
 from .commands import Command, parse
 from .company import Company
@@ -201,31 +202,31 @@ class Conversation:
         if self._board.answer(message):
             return
         match message:
-            case messages.SetModelAndConf(name, face):
+            case messages.ReceivedModelAndConf(name, face):
                 self._where.character = name
                 self._exchange.bubble.meet(name, face)
-            case messages.Control("conversation-chain-start"):
+            case messages.ReceivedControl("conversation-chain-start"):
                 await self._exchange.begin()
-            case messages.Control("conversation-chain-end"):
+            case messages.ReceivedControl("conversation-chain-end"):
                 self._exchange.end()
-            case messages.Audio():
+            case messages.ReceivedAudio():
                 self._exchange.take(message)
-            case messages.BackendSynthComplete():
+            case messages.ReceivedSynthComplete():
                 self._exchange.await_heard()
-            case messages.ForceNewMessage():
+            case messages.ReceivedForceNewMessage():
                 self._exchange.bubble.end()
-            case messages.FullText(text):
+            case messages.ReceivedFullText(text):
                 self._take_status(text)
-            case messages.UserInputTranscription(text, name):
+            case messages.ReceivedTranscription(text, name):
                 self._screen.show(self._screen.look.mine(f"{name}: {text}" if name else text))
-            case messages.QueuePosition(position, length):
+            case messages.ReceivedQueuePosition(position, length):
                 if position > 1:
                     self._screen.note(f"number {position} of {length} in the queue")
-            case messages.OthersInterrupted():
+            case messages.ReceivedInterrupt():
                 await self._exchange.drop()
-            case messages.ToolCallStatus(tool, status):
+            case messages.ReceivedToolCall(tool, status):
                 self._screen.note(f"{tool}: {status}")
-            case messages.Error():
+            case messages.ReceivedError():
                 self._take_error(message)
 
     def _take_status(self, text: str) -> None:
@@ -233,7 +234,7 @@ class Conversation:
         if self._ready and (self._exchange.going_on or text != "Thinking..."):
             self._screen.status(text)
 
-    def _take_error(self, error: messages.Error) -> None:
+    def _take_error(self, error: messages.ReceivedError) -> None:
         if not self._board.refuse(error, in_turn=self._exchange.going_on):
             self._screen.error(error.message)
             self._exchange.refuse()

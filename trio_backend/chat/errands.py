@@ -11,6 +11,14 @@ from typing import TypeAlias, TypeVar
 
 import attrs
 
+from ..client.messages import (
+    ReceivedConfigFiles,
+    ReceivedConfigSwitched,
+    ReceivedHistoryData,
+    ReceivedHistoryList,
+    ReceivedNewHistory,
+    ServerMessage,
+)
 from ..errors import TrioBackendError
 from ..protocol.incoming import (
     CreateNewHistory,
@@ -21,18 +29,17 @@ from ..protocol.incoming import (
     SwitchConfig,
 )
 from .choice import choose
-from .messages import (
-    ConfigFiles,
-    ConfigSwitched,
-    HistoryData,
-    HistoryList,
-    NewHistoryCreated,
-    ServerMessage,
-)
 from .screen import Screen
 from .whereabouts import Whereabouts
 
-T = TypeVar("T", ConfigFiles, ConfigSwitched, HistoryData, HistoryList, NewHistoryCreated)
+T = TypeVar(
+    "T",
+    ReceivedConfigFiles,
+    ReceivedConfigSwitched,
+    ReceivedHistoryData,
+    ReceivedHistoryList,
+    ReceivedNewHistory,
+)
 
 
 @attrs.frozen
@@ -59,7 +66,7 @@ def _ask(message: Incoming, answer: type[T]) -> Generator[Question, ServerMessag
 
 def begin(where: Whereabouts) -> Errand:
     """Begin a new conversation."""
-    created = yield from _ask(CreateNewHistory(), NewHistoryCreated)
+    created = yield from _ask(CreateNewHistory(), ReceivedNewHistory)
     where.enter(created.history_uid)
 
 
@@ -82,7 +89,7 @@ def resume(where: Whereabouts, screen: Screen) -> Errand:
         if where.file is not None:
             yield from _return(where, where.file)
         if where.history_uid is not None:
-            yield from _ask(FetchAndSetHistory(where.history_uid), HistoryData)
+            yield from _ask(FetchAndSetHistory(where.history_uid), ReceivedHistoryData)
             screen.note("connected again: the conversation goes on")
             return
     except Refused:
@@ -95,7 +102,7 @@ def resume(where: Whereabouts, screen: Screen) -> Errand:
 
 def _return(where: Whereabouts, file: str) -> Errand:
     try:
-        yield from _ask(SwitchConfig(file), ConfigSwitched)
+        yield from _ask(SwitchConfig(file), ReceivedConfigSwitched)
     except Refused:
         where.meet(None)
         raise
@@ -103,17 +110,17 @@ def _return(where: Whereabouts, file: str) -> Errand:
 
 def list_characters(where: Whereabouts, screen: Screen) -> Errand:
     """Show who there is."""
-    characters = (yield from _ask(FetchConfigs(), ConfigFiles)).configs
+    characters = (yield from _ask(FetchConfigs(), ReceivedConfigFiles)).configs
     screen.show(screen.look.characters(characters, where.current(characters)))
 
 
 def switch(where: Whereabouts, screen: Screen, wanted: str) -> Errand:
     """Change to the character that ``wanted`` means, in a new conversation."""
-    found = choose((yield from _ask(FetchConfigs(), ConfigFiles)).configs, wanted)
+    found = choose((yield from _ask(FetchConfigs(), ReceivedConfigFiles)).configs, wanted)
     if isinstance(found, str):
         screen.error(found)
         return
-    yield from _ask(SwitchConfig(found.filename), ConfigSwitched)
+    yield from _ask(SwitchConfig(found.filename), ReceivedConfigSwitched)
     where.meet(found.filename)
     screen.note(f"you talk with {found.name} now")
     yield from begin(where)
@@ -121,19 +128,19 @@ def switch(where: Whereabouts, screen: Screen, wanted: str) -> Errand:
 
 def list_conversations(where: Whereabouts, screen: Screen) -> Errand:
     """Show the conversations with this character."""
-    where.listed = (yield from _ask(FetchHistoryList(), HistoryList)).histories
+    where.listed = (yield from _ask(FetchHistoryList(), ReceivedHistoryList)).histories
     screen.show(screen.look.conversations(where.listed, where.history_uid))
 
 
 def open_conversation(where: Whereabouts, screen: Screen, number: int) -> Errand:
     """Go on with the conversation of that number in the list which the user saw last, and show it."""
     if not where.listed:
-        where.listed = (yield from _ask(FetchHistoryList(), HistoryList)).histories
+        where.listed = (yield from _ask(FetchHistoryList(), ReceivedHistoryList)).histories
     if number > len(where.listed):
         screen.error(f"there is no conversation {number}: /history lists {len(where.listed)}")
         return
     uid = where.listed[number - 1].uid
-    messages = (yield from _ask(FetchAndSetHistory(uid), HistoryData)).messages
+    messages = (yield from _ask(FetchAndSetHistory(uid), ReceivedHistoryData)).messages
     where.enter(uid, spoken=True)
     screen.show(screen.look.transcript(messages, where.character))
     screen.note("the conversation goes on here")

@@ -8,10 +8,10 @@ from typing import Literal
 import attrs
 import trio
 
+from ..client.messages import ReceivedAudio
 from ..concurrency import Slot
 from ..protocol.incoming import AiSpeakSignal, FrontendPlaybackComplete, Incoming, InterruptSignal
 from .company import Company
-from .messages import Audio
 from .reply import Bubble
 from .screen import Screen
 from .turn import Heard, Turn
@@ -83,7 +83,7 @@ class Exchange:
         self._turn = Turn(self._voice, self._inbox)
         await self._listener.fill(self._turn.listen, name="turn")
 
-    def take(self, audio: Audio) -> None:
+    def take(self, audio: ReceivedAudio) -> None:
         """A sentence has come: show it, and let it be heard."""
         # What comes when nobody is answering is the rest of a turn that was cut; what is forwarded, others
         # in the room are hearing.

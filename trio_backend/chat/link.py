@@ -10,10 +10,10 @@ import trio
 
 from ..client.address import Address
 from ..client.backoff import Backoff
+from ..client.connection import ServerConnection, open_wire
+from ..client.messages import ServerMessage
 from ..errors import NoConnection, ProtocolError, WireClosed, first_leaf
 from ..protocol.incoming import Heartbeat, Incoming
-from .connection import Connection, open_connection
-from .messages import ServerMessage
 
 # A server that says nothing for so long is asked whether it still lives, and given up when it does not
 # answer for as long again.
@@ -124,7 +124,8 @@ class Link:
 
     async def _stay(self) -> tuple[str, bool]:
         """One connection, to its end: why it ended, and whether it had been a good one."""
-        async with open_connection(self.address) as connection:
+        async with open_wire(self.address) as wire:
+            connection = ServerConnection(wire)
             began = trio.current_time()
             self._outbox, messages = trio.open_memory_channel[Incoming](OUTBOX)
             try:
@@ -135,7 +136,9 @@ class Link:
             good = trio.current_time() - began > GOOD
         return why, good
 
-    async def _converse(self, connection: Connection, messages: trio.MemoryReceiveChannel[Incoming]) -> str:
+    async def _converse(
+        self, connection: ServerConnection, messages: trio.MemoryReceiveChannel[Incoming]
+    ) -> str:
         """Read and write until one of both ends, and why it did."""
         why = f"it takes no more than {OUTBOX} messages"
 
@@ -157,7 +160,7 @@ class Link:
             nursery.cancel_scope.cancel("the writer has ended")
         return why
 
-    async def _read(self, connection: Connection) -> None:
+    async def _read(self, connection: ServerConnection) -> None:
         """Tell the loop all that comes. Raises `WireClosed` when nothing more will."""
         await self._inbox.send(Connected())
         asked = False
@@ -175,7 +178,7 @@ class Link:
                 self.send(Heartbeat())
 
 
-async def _next(connection: Connection) -> ServerMessage | Unreadable | None:
+async def _next(connection: ServerConnection) -> ServerMessage | Unreadable | None:
     try:
         return await connection.receive()
     except ProtocolError as error:

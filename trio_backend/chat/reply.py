@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-
 import attrs
 
+from ..client.messages import ModelInfo, ReceivedAudio
 from .heard import Sentence
-from .messages import Audio, ModelInfo
 from .screen import Screen
 
 
@@ -29,11 +26,11 @@ class Bubble:
         """The next sentence begins a new bubble."""
         self._speaker = None
 
-    def show(self, audio: Audio) -> Sentence:
+    def show(self, audio: ReceivedAudio) -> Sentence:
         """Show the sentence of ``audio``; the sentence as it is to be heard."""
         text = audio.display_text.text if audio.display_text else ""
         speaker = (audio.display_text.name if audio.display_text else None) or self._character
-        sentence = Sentence(text, _sound(audio), audio.seconds)
+        sentence = Sentence(text, audio.wav(), audio.seconds)
         if text.strip():
             name = "" if speaker == self._speaker else speaker
             self._speaker = speaker
@@ -44,15 +41,7 @@ class Bubble:
             )
         return sentence
 
-    def _emotion(self, audio: Audio) -> str:
+    def _emotion(self, audio: ReceivedAudio) -> str:
         expressions = (audio.actions.expressions if audio.actions else None) or []
         keywords = dict.fromkeys(self._face.keyword(expression) for expression in expressions)
         return ", ".join(keyword for keyword in keywords if keyword)
-
-
-def _sound(audio: Audio) -> bytes | None:
-    """The WAV file; None without one, or where it cannot be read: the sentence is still there to be shown."""
-    try:
-        return base64.b64decode(audio.audio, validate=True) if audio.audio else None
-    except binascii.Error:
-        return None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from .messages import ConfigFile, HistoryEntry
+from ..client.messages import CharacterFile, StoredConversation
 
 
 @attrs.define(eq=False)
@@ -20,7 +20,7 @@ class Whereabouts:
     history_uid: str | None = None
     spoken: bool = False
     """Whether anything was said in this conversation."""
-    listed: Sequence[HistoryEntry] = ()
+    listed: Sequence[StoredConversation] = ()
     """The conversations as the user saw them last: the numbers of ``/history N`` mean these."""
 
     def enter(self, history_uid: str | None, *, spoken: bool = False) -> None:
@@ -32,7 +32,7 @@ class Whereabouts:
         self.file, self.listed = file, ()
         self.enter(None)
 
-    def current(self, characters: Sequence[ConfigFile]) -> ConfigFile | None:
+    def current(self, characters: Sequence[CharacterFile]) -> CharacterFile | None:
         """Which of ``characters`` is here, as far as it can be told."""
         for one in characters:
             if one.filename == self.file if self.file is not None else one.name == self.character:

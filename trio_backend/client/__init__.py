@@ -1,1 +1,1 @@
-"""The other side of the wire: how to reach a server, and what to say when that cannot be done."""
+"""The client's side of the protocol: addresses, connections, and what the server's messages mean."""

@@ -17,12 +17,26 @@ _WITH_TLS = {"ws": False, "http": False, "wss": True, "https": True}
 
 @attrs.frozen
 class Address:
-    """A server's WebSocket. ``target`` is the path, with the query where there is one."""
+    """A server's WebSocket. ``target`` is the path, with the query where there is one.
+
+    ``token`` is sent in a header; a token may be in the query instead. Neither is ever shown.
+    """
 
     host: str
     port: int
     target: str = attrs.field(repr=lambda target: target.partition("?")[0])
     tls: bool = False
+    token: str = attrs.field(default="", repr=False)
+
+    @property
+    def url(self) -> str:
+        """The server's own address, for HTTP."""
+        return f"{'https' if self.tls else 'http'}://{self.authority}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes with each request."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     @property
     def authority(self) -> str:

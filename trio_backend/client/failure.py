@@ -1,4 +1,4 @@
-"""Why a server cannot be reached, said so that a person knows what to do. No I/O."""
+"""Why a server cannot be reached, and what a person can do about it. No I/O."""
 
 from __future__ import annotations
 
@@ -22,28 +22,29 @@ def unreachable(address: Address, error: BaseException) -> NoConnection:
             return NoConnection(f"nothing answers at {address}: start it with `trio-backend serve`")
         case ssl.SSLCertVerificationError():
             return NoConnection(
-                f"the certificate of {address} is not to be trusted: {cause.verify_message}", lasting=True
+                f"the certificate of {address} cannot be trusted: {cause.verify_message}", lasting=True
             )
         case ssl.SSLError():
             return NoConnection(f"{address} does not speak TLS as expected: try ws:// instead of wss://")
         case OSError() if cause.errno in _UNREACHABLE:
-            return NoConnection(f"there is no way to {address}: is the network up?")
+            return NoConnection(f"no network route leads to {address}: is the network up?")
     return NoConnection(f"connecting to {address} failed: {cause}")
 
 
 def too_slow(address: Address, seconds: float) -> NoConnection:
-    """The other side took longer than ``seconds`` to let us in."""
+    """The handshake with the other side took longer than ``seconds``."""
     other, this = ("ws", "wss") if address.tls else ("wss", "ws")
     return NoConnection(
         f"{address} gave no answer within {seconds:g} s: it may be busy, be no server of this kind, "
-        f"or want {other}:// instead of {this}://"
+        f"or expect {other}:// instead of {this}://"
     )
 
 
-def hung_up(address: Address) -> NoConnection:
-    """The other side closed the connection before it had let us in."""
+def closed_at_once(address: Address) -> NoConnection:
+    """The other side closed the connection before the handshake was over."""
     return NoConnection(
-        f"{address} hung up at once: it may be starting or shutting down, or be no server of this kind"
+        f"{address} closed the connection at once: it may be starting or shutting down, "
+        "or be no server of this kind"
     )
 
 
@@ -51,9 +52,9 @@ def rejected(address: Address, status: int) -> NoConnection:
     """The other side answered with an HTTP status instead of a WebSocket."""
     match status:
         case 401:
-            why = f"{address} wants an access token: add ?token=… to the address"
+            why = f"{address} requires an access token: add ?token=… to the address"
         case 403:
-            why = f"{address} does not let this client in (403)"
+            why = f"{address} refuses this client (403)"
         case 404:
             path = address.target.partition("?")[0]
             why = (
@@ -61,21 +62,21 @@ def rejected(address: Address, status: int) -> NoConnection:
                 f"the path is usually {DEFAULT_PATH}"
             )
         case 503:
-            return NoConnection(f"{address} takes no more clients at the moment (503): try again later")
+            return NoConnection(f"{address} accepts no more clients at the moment (503): try again later")
         case _ if 300 <= status < 400:
-            why = f"{address} sends its clients elsewhere ({status}): use that address"
+            why = f"{address} redirects its clients to another address ({status}): use that one"
         case _:
             return NoConnection(f"{address} answered with HTTP status {status} instead of a WebSocket")
     return NoConnection(why, lasting=True)
 
 
 def lost(code: int, reason: str | None) -> str:
-    """Why a connection that stood is gone; ``code`` is a close code of RFC 6455."""
+    """Why an established connection is gone; ``code`` is a close code of RFC 6455."""
     known = {
-        1000: "the server ended it",
+        1000: "the server closed the connection",
         1001: "the server is shutting down",
         1006: "the server is gone",
-        1008: "the server did not like how we behaved",
+        1008: "the server refused what this client sent",
         1009: "a message was too large",
         1011: "the server had an internal error",
         1012: "the server restarts",

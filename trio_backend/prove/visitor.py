@@ -15,7 +15,7 @@ import msgspec
 import trio
 import trio_websocket
 
-from ..client.handshake import SocketOrTls, shake_hands
+from ..client.connection import ClientStream, shake_hands
 from ..errors import NoConnection, WireClosed, first_leaf
 
 _SILENCE = (msgspec.Raw(), msgspec.Raw(b"null"))
@@ -227,7 +227,7 @@ async def _knock(
     return connection
 
 
-async def _secure(tcp: trio.SocketStream, target: Target) -> SocketOrTls:
+async def _secure(tcp: trio.SocketStream, target: Target) -> ClientStream:
     if not target.tls:
         return tcp
     import ssl

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import trio
 
 from ..client.address import parse_address
-from ..client.wire import ClientWire, open_wire
+from ..client.connection import ClientWire, open_wire
 from ..errors import WireClosed
 from ..wire import Wire
 
