@@ -90,4 +90,4 @@ def test_what_we_say_is_what_the_server_reads() -> None:
         protocol.SwitchConfig("mia.yaml"),
         protocol.Heartbeat(),
     ):
-        assert protocol.decode(encode(message)) == message
+        assert protocol.decode(encode(message).decode()) == message
