@@ -248,13 +248,13 @@ def prove(
     report
         File for a page that shows them.
     """
-    from .prove.command import Request
-    from .prove.command import prove as run
+    from .prove.runner import ProveOptions
+    from .prove.runner import prove as run
 
-    request = Request(
+    options = ProveOptions(
         scenarios, url, token, pid, full=full, scale=scale, minutes=minutes, json=json, report=report
     )
-    sys.exit(0 if _run(run, request) else 1)
+    sys.exit(0 if _run(run, options) else 1)
 
 
 def _load(path: Path | None, *, strict: bool = False) -> Config:

@@ -15,11 +15,10 @@ import trio_websocket
 
 from tests.prove.leaking_server import open_leaking_server, open_socket
 from trio_backend.errors import ConfigError, NoConnection
-from trio_backend.prove.command import Request, prove
-from trio_backend.prove.director import Audience, Order, direct
-from trio_backend.prove.outcome import Outcome
+from trio_backend.prove.client import server_address
+from trio_backend.prove.outcome import ScenarioOutcome
 from trio_backend.prove.plan import Plan
-from trio_backend.prove.visitor import Target
+from trio_backend.prove.runner import ProgressListener, ProofRun, ProveOptions, prove, run_scenarios
 
 # The voice takes 20 ms for a sentence; a visitor asks for ten and stays for 50 ms.
 SECONDS, SCALE = 0.02, "0.02"
@@ -97,7 +96,7 @@ async def test_what_a_server_does_not_have_is_skipped() -> None:
     async with open_leaking_server(SECONDS, leaks=False) as url:
         code, said = await run("start", "switch", "queue", "idle", "soak", "--url", url, "--scale", SCALE)
     assert code == 0
-    assert f"queue: skipped: no rooms here: {url}/proxy-ws?room=prove lets nobody in: HTTP 404" in said
+    assert "queue: skipped: the server has no rooms: there is a server at 127.0.0.1:" in said
     assert "soak: skipped: memory can only be seen with --pid" in said
     assert "switch: skipped: the server has fewer than three characters" in said
     assert said.count("skipped") == 5
@@ -117,16 +116,17 @@ async def test_a_server_of_another_kind_is_a_failure() -> None:
         code, said = await run("reload", "--url", url)
         nursery.cancel_scope.cancel()
     assert code == 1
-    assert "reload: failed: the server said what is no message of the protocol" in said
+    assert "reload: failed: the server sent what cannot be read" in said
     assert "Traceback" not in said
 
 
 async def test_a_server_that_is_not_there_is_a_failure() -> None:
-    """In words, without a traceback."""
-    code, said = await run("reload", "queue", "--url", "http://127.0.0.1:9")
+    """In words, without a traceback; for a scenario that would be skipped, too."""
+    scenarios = ("reload", "queue", "start", "soak")
+    code, said = await run(*scenarios, "--url", "http://127.0.0.1:9")
     assert code == 1
-    for scenario in ("reload", "queue"):
-        assert f"{scenario}: failed: http://127.0.0.1:9 cannot be reached" in said
+    for scenario in scenarios:
+        assert f"{scenario}: failed: nothing answers at ws://127.0.0.1:9/client-ws" in said
     assert "Traceback" not in said
 
 
@@ -135,20 +135,20 @@ async def test_a_process_that_is_not_there_is_a_failure() -> None:
     async with open_leaking_server(SECONDS, leaks=False) as url:
         code, said = await run("leave", "--url", url, "--pid", "999999999")
     assert code == 1
-    assert "leave: failed: the process cannot be looked at" in said
+    assert "leave: failed: the process cannot be read" in said
 
 
 @pytest.mark.parametrize(
     ("request_", "says"),
     [
-        (Request(["sock"]), r"no scenario 'sock'.*soak"),
-        (Request(minutes=0), "0 minutes"),
-        (Request(url="ftp://localhost"), "no address of a server"),
-        (Request(url="http://localhost:99999"), "no address of a server"),
-        (Request(url="http://localhost/elsewhere"), "no address of a server"),
+        (ProveOptions(["sock"]), r"no scenario 'sock'.*soak"),
+        (ProveOptions(minutes=0), "0 minutes"),
+        (ProveOptions(url="ftp://localhost"), "not the address of a server"),
+        (ProveOptions(url="http://localhost:99999"), "not the address of a server"),
+        (ProveOptions(url="http://localhost/elsewhere"), "give only the server's address"),
     ],
 )
-async def test_what_cannot_be_meant_is_an_error(request_: Request, says: str) -> None:
+async def test_what_cannot_be_meant_is_an_error(request_: ProveOptions, says: str) -> None:
     """It says what may be."""
     with pytest.raises((ConfigError, NoConnection), match=says):
         await prove(request_)
@@ -156,9 +156,9 @@ async def test_what_cannot_be_meant_is_an_error(request_: Request, says: str) ->
 
 def test_an_address_may_be_that_of_the_websocket() -> None:
     """Or just host and port; IPv6 too."""
-    for url in ("localhost:12393", "ws://localhost:12393/client-ws", "http://localhost:12393/"):
-        assert Target.of(url).url == "http://localhost:12393"
-    assert Target.of("wss://[::1]/client-ws").url == "https://[::1]:443"
+    for url in ("localhost:12393", "ws://localhost:12393/client-ws", "http://localhost:12393/", "localhost"):
+        assert server_address(url).url == "http://localhost:12393"
+    assert server_address("wss://[::1]/client-ws").url == "https://[::1]:443"
 
 
 TINY = Plan(
@@ -172,9 +172,11 @@ ALL = ("reload", "leave", "switch", "interrupt", "crowd", "queue", "long", "idle
 async def test_our_server_leaves_nothing_behind() -> None:
     """Every scenario in a tiny size: no task, thread, file, child process or engine more than before."""
     told: list[str] = []
-    outcomes: list[Outcome] = []
+    outcomes: list[ScenarioOutcome] = []
     with trio.fail_after(120):
-        found = await direct(Order(ALL, TINY), Audience(lambda name, _: told.append(name), outcomes.append))
+        found = await run_scenarios(
+            ProofRun(ALL, TINY), ProgressListener(lambda name, _: told.append(name), outcomes.append)
+        )
     assert list(found) == outcomes
     assert [outcome.scenario for outcome in found] == list(ALL)
     assert set(told) == set(ALL)

@@ -6,7 +6,7 @@ import socket
 
 import trio
 
-from trio_backend.prove.model import open_model
+from trio_backend.prove.stand_ins import open_model
 
 
 def free_port() -> int:

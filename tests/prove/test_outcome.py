@@ -8,32 +8,47 @@ import re
 
 import pytest
 
+from trio_backend.client.address import Address
 from trio_backend.prove.chart import draw
-from trio_backend.prove.job import Job, Line, only_known, read_job, read_line, write
-from trio_backend.prove.ledger import Ledger
-from trio_backend.prove.outcome import Check, Outcome, Series, Verdict, all_well, number, quantile, ratio
+from trio_backend.prove.load import LoadJob, LoadOutput, only_known, read_job, read_output, write
+from trio_backend.prove.outcome import (
+    Check,
+    ScenarioOutcome,
+    ScenarioVerdict,
+    Series,
+    all_well,
+    number,
+    quantile,
+    ratio,
+)
 from trio_backend.prove.plan import Plan, full, small
-from trio_backend.prove.report import render
-from trio_backend.prove.visitor import Target
+from trio_backend.prove.report import ProofReport, render
 
 GOOD = Check("first sound later by", 3.0, "%", 5.0)
 BAD = Check("silence after (p99)", 51.0, "ms", 50.0)
+ENDLESS = Check("memory", math.inf, "MB", 20)
 TOLD = Check("a turn at first", 4.2, "ms")
 
 
 @pytest.mark.parametrize(
     ("outcome", "verdict", "headline"),
     [
-        (Outcome("a", [GOOD, TOLD]), "passed", "first sound later by 3 % (at most 5 %)"),
-        (Outcome("a", [GOOD, BAD]), "missed", "silence after (p99) 51 ms (at most 50 ms)"),
-        (Outcome("a", [TOLD]), "passed", "a turn at first 4.2 ms"),
-        (Outcome("a", skipped="no rooms"), "skipped", "no rooms"),
-        (Outcome("a", [BAD], problem="it hung up"), "failed", "it hung up"),
-        (Outcome("a", [Check("memory", math.inf, "MB", 20)]), "missed", "memory inf MB (at most 20 MB)"),
-        (Outcome("a"), "passed", "nothing was measured"),
+        (ScenarioOutcome("a", [GOOD, TOLD]), "passed", "first sound later by 3 % (at most 5 %)"),
+        (ScenarioOutcome("a", [GOOD, BAD]), "missed", "silence after (p99) 51 ms (at most 50 ms)"),
+        (ScenarioOutcome("a", [TOLD]), "passed", "a turn at first 4.2 ms"),
+        (ScenarioOutcome("a", skipped="no rooms"), "skipped", "no rooms"),
+        (ScenarioOutcome("a", [BAD], problem="it hung up"), "failed", "it hung up"),
+        (
+            ScenarioOutcome("a", [Check("memory", math.inf, "MB", 20)]),
+            "missed",
+            "memory inf MB (at most 20 MB)",
+        ),
+        (ScenarioOutcome("a"), "passed", "nothing was measured"),
     ],
 )
-def test_the_verdict_and_its_number(outcome: Outcome, verdict: Verdict, headline: str) -> None:
+def test_the_verdict_and_its_number(
+    outcome: ScenarioOutcome, verdict: ScenarioVerdict, headline: str
+) -> None:
     """The headline is the first number that misses its bound, or the first of all."""
     assert outcome.verdict == verdict
     assert outcome.headline == headline
@@ -49,8 +64,8 @@ def test_a_bound_may_be_reached() -> None:
 
 def test_a_busy_load_generator_marks_its_numbers() -> None:
     """From 85 % of a core on, the numbers may be the client's own."""
-    assert Outcome("a", client_share=0.9).client_bound
-    assert not Outcome("a", client_share=0.8).client_bound
+    assert ScenarioOutcome("a", client_share=0.9).client_bound
+    assert not ScenarioOutcome("a", client_share=0.8).client_bound
 
 
 def test_quantiles_are_values_that_were_seen() -> None:
@@ -75,7 +90,9 @@ def test_numbers_are_short(value: float, shown: str) -> None:
 def test_what_is_unknown_is_left_out() -> None:
     """A server that shows no tasks has none too many, and none too few."""
     curve = Series("c", "x", "y", [(1.0, math.nan), (2.0, 3.0)])
-    unknown = Outcome("a", [GOOD, Check("tasks", math.nan, "", 0)], [curve, Series("d", "x", "y", [])])
+    unknown = ScenarioOutcome(
+        "a", [GOOD, Check("tasks", math.nan, "", 0)], [curve, Series("d", "x", "y", [])]
+    )
     known = only_known(unknown)
     assert list(known.checks) == [GOOD]
     assert [list(series.points) for series in known.series] == [[(2.0, 3.0)]]
@@ -83,31 +100,31 @@ def test_what_is_unknown_is_left_out() -> None:
 
 def test_jobs_and_lines_survive_the_pipe() -> None:
     """What the load generator is told, and what it answers, come out as they went in."""
-    job = Job("reload", Target("localhost", 1, token="secret"), full(), own=True, pid=7)
+    job = LoadJob("reload", Address("localhost", 1, "/client-ws", token="secret"), full(), own=True, pid=7)
     assert write(read_job(write(job))) == write(job)
-    outcome = Outcome("a", [GOOD], [Series("c", "x", "y", [(1.0, 2.0)])], 0.5, 3.0)
-    back = read_line(write(Line(outcome=outcome))).outcome
+    outcome = ScenarioOutcome("a", [GOOD], [Series("c", "x", "y", [(1.0, 2.0)])], 0.5, 3.0)
+    back = read_output(write(LoadOutput(outcome=outcome))).outcome
     assert back is not None
     assert back.headline == outcome.headline
     assert back.series[0].points[0] == (1.0, 2.0)
-    assert read_line(write(Line("visit 3"))) == Line("visit 3")
+    assert read_output(write(LoadOutput("visit 3"))) == LoadOutput("visit 3")
 
 
-def ledger() -> Ledger:
+def report() -> ProofReport:
     """One of each verdict, with a curve, and with text that means something in HTML."""
     curve = Series("first <sound>", "visits", "seconds", [(0.0, 1.6), (1.0, 5.1), (20.0, 42.3)])
     outcomes = [
-        Outcome("reload", [GOOD, TOLD], [curve], 0.9, 12.0),
-        Outcome("interrupt", [BAD]),
-        Outcome("queue", skipped="no rooms <here>"),
-        Outcome("soak", problem="it hung up"),
+        ScenarioOutcome("reload", [GOOD, TOLD], [curve], 0.9, 12.0),
+        ScenarioOutcome("interrupt", [BAD]),
+        ScenarioOutcome("queue", skipped="no rooms <here>"),
+        ScenarioOutcome("soak", problem="it hung up"),
     ]
-    return Ledger("2026-01-31T00:00:00+00:00", "http://a&b", {"python": "3.11"}, small(), outcomes)
+    return ProofReport("2026-01-31T00:00:00+00:00", "http://a&b", {"python": "3.11"}, small(), outcomes)
 
 
-def test_the_ledger_is_json_with_verdicts() -> None:
+def test_the_report_is_json_with_verdicts() -> None:
     """All numbers and bounds, the sizes, the machine, and what became of each scenario."""
-    found = json.loads(ledger().to_json())
+    found = json.loads(report().to_json())
     assert found["verdicts"] == {
         "reload": "passed",
         "interrupt": "missed",
@@ -123,7 +140,7 @@ def test_the_ledger_is_json_with_verdicts() -> None:
 
 def test_the_report_holds_everything_and_loads_nothing() -> None:
     """Charts inside, no script, no address that a browser would fetch, and all text escaped."""
-    page = render(ledger())
+    page = render(report())
     assert page.count("<svg") == 1
     assert "first &lt;sound&gt;" in page
     assert "no rooms &lt;here&gt;" in page

@@ -10,8 +10,8 @@ import trio
 
 from tests.house.serving import configured, open_server
 from trio_backend.config.character import EngineChoice
+from trio_backend.prove.client import server_address
 from trio_backend.prove.probe import Probe, open_probe
-from trio_backend.prove.visitor import Target
 
 ECHO, SILENT = EngineChoice("llm", "echo_llm", {}), EngineChoice("tts", "none_tts", {})
 
@@ -19,7 +19,7 @@ ECHO, SILENT = EngineChoice("llm", "echo_llm", {}), EngineChoice("tts", "none_tt
 async def wait_turns(probe: Probe, count: int) -> None:
     """Until so much works for turns."""
     with trio.fail_after(10):
-        while (await probe.look()).turns != count:
+        while (await probe.sample()).turns != count:
             await trio.sleep(0.01)
 
 
@@ -28,7 +28,7 @@ async def test_a_thread_that_works_is_seen(tmp_path: Path) -> None:
     gate = threading.Event()
     async with (
         open_server(configured(tmp_path, llm=ECHO, tts=SILENT)) as address,
-        open_probe(Target.of(address), None) as probe,
+        open_probe(server_address(address), None) as probe,
     ):
         await wait_turns(probe, 0)
         async with trio.open_nursery() as nursery:
@@ -46,12 +46,12 @@ async def test_a_thread_that_works_is_seen(tmp_path: Path) -> None:
 
 async def test_a_process_is_seen_by_its_number() -> None:
     """Memory, CPU, files, threads and children; what only the server itself could tell stays unknown."""
-    async with open_probe(Target.of("http://127.0.0.1:9"), os.getpid()) as probe:
-        before = await probe.look()
+    async with open_probe(server_address("http://127.0.0.1:9"), os.getpid()) as probe:
+        before = await probe.sample()
         assert before.memory > 1e6
         assert before.cpu > 0
         with open(os.devnull):
-            after = await probe.look()
+            after = await probe.sample()
         more = after.more_than(before)
         assert set(more) == {"threads", "children", "files"}
         assert more["files"] == 1

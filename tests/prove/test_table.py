@@ -7,14 +7,14 @@ import re
 
 from rich.console import Console
 
-from trio_backend.prove.outcome import Check, Outcome
-from trio_backend.prove.table import Board
+from trio_backend.prove.outcome import Check, ScenarioOutcome
+from trio_backend.prove.table import ProgressTable
 
 SCENARIOS = ["reload", "crowd", "soak"]
 LATER, TASKS = Check("first sound later by", 1.5, "%", 5), Check("tasks more than before", 0, "", 0)
-RELOAD = Outcome("reload", [LATER, Check("first sound before", 807, "ms"), TASKS])
+RELOAD = ScenarioOutcome("reload", [LATER, Check("first sound before", 807, "ms"), TASKS])
 ADDED = Check("added with 100 (p50)", 300.0, "ms", 250.0, client_bound=True)
-CROWD = Outcome("crowd", [ADDED], client_share=0.5)
+CROWD = ScenarioOutcome("crowd", [ADDED], client_share=0.5)
 
 
 def watched(*, terminal: bool) -> str:
@@ -22,7 +22,7 @@ def watched(*, terminal: bool) -> str:
     console = Console(
         file=io.StringIO(), force_terminal=terminal, width=120, no_color=True, legacy_windows=False
     )
-    with Board(console, SCENARIOS) as board:
+    with ProgressTable(console, SCENARIOS) as board:
         board.progress("reload", "visit 3 of 20")
         board.outcome(RELOAD)
         board.outcome(CROWD)

@@ -1,1 +1,1 @@
-"""The proof: that a server of the protocol answers after a thousand visits as it did after none."""
+"""The proof: a server of the protocol answers after a thousand visits as it did after none."""

@@ -1,10 +1,12 @@
 """The load generator: a process of its own, so that its work is not taken for the server's.
 
-``python -m trio_backend.prove.load`` reads a `Job` on standard input and writes `Line`s on standard output.
+``python -m trio_backend.prove.load`` reads a `LoadJob` on standard input and writes
+`LoadOutput`s on standard output, one JSON object a line.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from contextlib import suppress
 
@@ -14,67 +16,117 @@ import msgspec
 import psutil
 import trio
 
-from ..errors import NoConnection, WireClosed, first_leaf
-from .job import Job, Line, only_known, read_job, write
-from .outcome import Outcome
+from ..client.address import Address
+from ..errors import NoConnection, ProtocolError, WireClosed, first_leaf
+from .context import ScenarioContext
+from .outcome import ScenarioOutcome
+from .plan import Plan
 from .probe import open_probe
 from .scenarios import SCENARIOS
-from .stage import Stage
 
-# Whoever shows the progress needs no more.
-TELL_EVERY = 0.2
+# More often than a person can read it need not be.
+PROGRESS_INTERVAL = 0.2
 ENOUGH_FILES = 10_240
 
 _EXPECTED = (
-    NoConnection, WireClosed, httpx2.HTTPError, msgspec.MsgspecError, psutil.Error, trio.TooSlowError,
+    NoConnection, ProtocolError, WireClosed, httpx2.HTTPError, msgspec.MsgspecError, psutil.Error,
+    trio.TooSlowError,
 )  # fmt: skip
 
 
+@attrs.frozen
+class LoadJob:
+    """One scenario against one server. ``own``: prove has started it. ``pid`` as far as it is known."""
+
+    scenario: str
+    address: Address
+    plan: Plan
+    own: bool = False
+    pid: int | None = None
+
+
+@attrs.frozen
+class LoadOutput:
+    """How far it got, or in the end what came of it."""
+
+    progress: str = ""
+    outcome: ScenarioOutcome | None = None
+
+
+def write(message: LoadJob | LoadOutput) -> bytes:
+    """As one line of JSON."""
+    return msgspec.json.encode(message) + b"\n"
+
+
+def read_job(line: bytes) -> LoadJob:
+    """The job of a line. Raises `msgspec.DecodeError`."""
+    return msgspec.json.decode(line, type=LoadJob)
+
+
+def read_output(line: bytes) -> LoadOutput:
+    """The output of a line. Raises `msgspec.DecodeError`."""
+    return msgspec.json.decode(line, type=LoadOutput)
+
+
+def only_known(outcome: ScenarioOutcome) -> ScenarioOutcome:
+    """Without the numbers that could not be seen: JSON has no word for them."""
+    curves = [
+        attrs.evolve(curve, points=[point for point in curve.points if all(map(math.isfinite, point))])
+        for curve in outcome.series
+    ]
+    checks = [check for check in outcome.checks if not math.isnan(check.value)]
+    return attrs.evolve(outcome, checks=checks, series=[curve for curve in curves if curve.points])
+
+
 def main() -> None:
-    """Play the scenario that standard input asks for."""
+    """Run the scenario that standard input asks for."""
     raise_file_limit()
     trio.run(run, read_job(sys.stdin.buffer.readline()))
 
 
-async def run(job: Job) -> None:
-    """Play ``job``; a server that lets nobody in, or hangs up, is an outcome too."""
-    outcome = Outcome(job.scenario)
+async def run(job: LoadJob) -> None:
+    """Run ``job``; a server that cannot be reached, or closes the connection, is an outcome too."""
+    outcome = ScenarioOutcome(job.scenario)
     began = trio.current_time()
     try:
-        async with open_probe(job.target, job.pid) as probe:
-            stage = Stage(job.target, job.plan, probe, job.own, _Progress())
-            outcome = await SCENARIOS[job.scenario](stage)
+        async with open_probe(job.address, job.pid) as probe:
+            context = ScenarioContext(job.address, job.plan, probe, job.own, _ProgressWriter())
+            if not job.own:
+                # A scenario that has nothing to measure here is skipped; but is there a server at all?
+                async with context.connect():
+                    pass
+            outcome = await SCENARIOS[job.scenario](context)
     except* _EXPECTED as group:
-        outcome = attrs.evolve(outcome, problem=_in_words(first_leaf(group)))
+        outcome = attrs.evolve(outcome, problem=_explain(first_leaf(group)))
     outcome = attrs.evolve(only_known(outcome), seconds=trio.current_time() - began)
-    _say(Line(outcome=outcome))
+    _write(LoadOutput(outcome=outcome))
 
 
-def _in_words(error: BaseException) -> str:
+def _explain(error: BaseException) -> str:
     if isinstance(error, WireClosed):
-        return f"the server hung up ({error})"
+        return f"the server closed the connection ({error})"
     if isinstance(error, psutil.Error):
-        return f"the process cannot be looked at: {error}"
+        return f"the process cannot be read: {error}"
     if isinstance(error, msgspec.MsgspecError):
-        return f"the server said what is no message of the protocol: {error}"
+        return f"/debug/tasks of the server cannot be read: {error}"
     return str(error) or f"the server took too long ({type(error).__name__})"
 
 
 @attrs.define
-class _Progress:
-    """Tells how far it got, now and then."""
+class _ProgressWriter:
+    """Writes how far the scenario is, now and then."""
 
-    _told: float = 0.0
+    _written: float = -math.inf
 
     def __call__(self, text: str) -> None:
-        if trio.current_time() - self._told >= TELL_EVERY:
-            self._told = trio.current_time()
-            _say(Line(text))
+        if trio.current_time() - self._written >= PROGRESS_INTERVAL:
+            self._written = trio.current_time()
+            _write(LoadOutput(text))
 
 
-def _say(line: Line) -> None:
-    # A pipe takes 64 kB at once, and somebody reads it all the time.
-    sys.stdout.buffer.write(write(line))
+def _write(output: LoadOutput) -> None:
+    # A pipe takes 64 kB at once, and the runner reads it all the time.
+    sys.stdout.buffer.write(write(output))
     sys.stdout.buffer.flush()
 
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-Verdict: TypeAlias = Literal["passed", "missed", "skipped", "failed"]
+ScenarioVerdict: TypeAlias = Literal["passed", "missed", "skipped", "failed"]
 
 # With this share of a core the load generator itself begins to be what is measured.
 CLIENT_BOUND = 0.85
@@ -19,9 +19,9 @@ LEFT_OVER = " more than before"
 
 @attrs.frozen
 class Check:
-    """A number and the most that it may be; without a ``bound`` it is only told.
+    """A number and the most that it may be; without a ``bound`` it is only shown.
 
-    ``client_bound`` says that it may be the load generator's own: that had no time left meanwhile.
+    ``client_bound``: it may be the load generator's own, which had no time left meanwhile.
     """
 
     what: str
@@ -58,7 +58,7 @@ class Series:
 
 
 @attrs.frozen
-class Outcome:
+class ScenarioOutcome:
     """What came of a scenario.
 
     ``client_share`` is how much of one core the load generator used while the numbers were taken.
@@ -74,7 +74,7 @@ class Outcome:
     problem: str = ""
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ScenarioVerdict:
         if self.problem:
             return "failed"
         if self.skipped:
@@ -95,7 +95,7 @@ class Outcome:
         return str(next(iter([*missed, *self.checks]), "nothing was measured"))
 
 
-def all_well(outcomes: Iterable[Outcome]) -> bool:
+def all_well(outcomes: Iterable[ScenarioOutcome]) -> bool:
     """Whether no bound was missed, and nothing failed."""
     return all(outcome.verdict in ("passed", "skipped") for outcome in outcomes)
 

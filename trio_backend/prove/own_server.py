@@ -1,4 +1,4 @@
-"""A server of our own: a child process with stand-in engines, in a temporary folder."""
+"""The server that prove starts: a child process with stand-in engines, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from subprocess import DEVNULL, PIPE
 import attrs
 import trio
 
+from ..client.address import Address
 from ..errors import NoConnection
+from .client import server_address
 from .plan import Plan
 from .stand_ins import write_stand_ins
-from .visitor import Target
 
-START_TIME, STOP_TIME = 30.0, 15.0
-SAID = 40
-"""Lines of its log that are kept, in case it dies."""
+START_TIMEOUT, STOP_TIMEOUT = 30.0, 15.0
+KEPT_LINES = 40
+"""How many lines of its log are kept, in case it dies."""
 
 _ADDRESS = re.compile(r" is at (https?://\S+)")
 
 
 @attrs.frozen
 class OwnServer:
-    """Where it is, which process, and the plan with the port where it looks for a model."""
+    """Its address, its process, and the plan with the port on which it looks for a model."""
 
-    target: Target
+    address: Address
     pid: int
     plan: Plan
 
@@ -44,19 +45,17 @@ async def open_own_server(plan: Plan) -> AsyncIterator[OwnServer]:
         config = write_stand_ins(Path(folder), plan)
         async with trio.open_nursery() as nursery:
             process: trio.Process = await nursery.start(_serve, config)
-            log = _Log()
+            log = _ServerLog()
             nursery.start_soon(log.follow, process)
-            with trio.move_on_after(START_TIME):
+            with trio.move_on_after(START_TIMEOUT):
                 await log.ready.wait()
             if not log.address:
-                raise NoConnection(
-                    "the server that was to be measured did not start:\n" + "\n".join(log.said)
-                )
+                raise NoConnection("the server that prove measures did not start:\n" + "\n".join(log.lines))
             try:
-                yield OwnServer(Target.of(log.address), process.pid, plan)
+                yield OwnServer(server_address(log.address), process.pid, plan)
             finally:
-                # Its log is read up to the end: a server whose words nobody takes cannot go on.
-                with trio.move_on_after(STOP_TIME, shield=True):
+                # Its log is read to the end: a server whose log nobody reads would have to wait.
+                with trio.move_on_after(STOP_TIMEOUT, shield=True):
                     process.terminate()
                     await process.wait()
                 nursery.cancel_scope.cancel("measured")
@@ -78,25 +77,25 @@ async def _serve(config: Path, *, task_status: trio.TaskStatus[trio.Process]) ->
 
 
 @attrs.define(eq=False)
-class _Log:
-    """What it says on standard error: its address, and its last words."""
+class _ServerLog:
+    """What it writes on standard error: its address, and its last lines."""
 
     address: str = ""
-    said: deque[str] = attrs.field(factory=lambda: deque(maxlen=SAID))
+    lines: deque[str] = attrs.field(factory=lambda: deque(maxlen=KEPT_LINES))
     ready: trio.Event = attrs.field(factory=trio.Event)
-    """Set when it says where it is, or nothing any more."""
+    """Set when its address is known, or when its log has ended."""
 
     async def follow(self, process: trio.Process) -> None:
         assert process.stderr is not None
         rest = ""
         async for data in process.stderr:
-            *lines, rest = (rest + data.decode(errors="replace")).split("\n")
-            for line in lines:
+            *complete, rest = (rest + data.decode(errors="replace")).split("\n")
+            for line in complete:
                 self._take(line)
         self.ready.set()
 
     def _take(self, line: str) -> None:
-        self.said.append(line)
+        self.lines.append(line)
         found = _ADDRESS.search(line)
         if found and not self.address:
             self.address = found[1]

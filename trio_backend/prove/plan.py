@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
-# Idle connections come early: what a server has once taken for a crowd, it would take from for them.
+# Idle connections come early: memory that a server took for a crowd would serve them too.
 SCENARIOS = (
     "start", "idle", "reload", "leave", "switch", "interrupt", "crowd", "queue", "long", "soak",
 )  # fmt: skip
@@ -14,10 +14,10 @@ SCENARIOS = (
 
 @attrs.frozen
 class Plan:
-    """The sizes. ``scale`` multiplies the slowness of the stand-in engines and the patience of visitors.
+    """The sizes. ``scale`` multiplies the slowness of the stand-in engines and how long users stay.
 
-    At a scale of 1 the model streams a token each 30 ms, the voice does one sentence at a time and takes
-    1 s for each, and a visitor leaves 2.5 s after the question.
+    At a scale of 1 the model streams a token each 30 ms, the TTS does one sentence at a time and takes
+    1 s for each, and a user leaves 2.5 s after the question.
     """
 
     scale: float = 0.4
@@ -32,24 +32,24 @@ class Plan:
     crowd_turns: int = 3
     long_turns: int = 500
     idle: int = 300
-    """How many connect, and say nothing."""
+    """How many connect, and send nothing."""
     idle_settling: float = 15.0
     """Seconds from then on in which the server tidies up."""
     idle_seconds: float = 20.0
     room_messages: int = 200
-    """How many are said in an idle room, one after the other."""
+    """How many are sent to an idle room, one after the other."""
     room_flood: int = 1_000
-    """How many are thrown at a room at once."""
+    """How many are sent to a room at once."""
     soak_minutes: float = 0.4
     starts: int = 3
     model_port: int = 0
-    """Where a server of our own finds the model that the load generator plays."""
-    patience: float = 60.0
-    """Seconds after which nobody waits any longer for a sound."""
+    """The port on which our own server finds the model that the load generator runs."""
+    sound_timeout: float = 60.0
+    """Seconds that a page waits for a sound."""
 
     @property
     def stay(self) -> float:
-        """Seconds that a visitor stays after the question."""
+        """Seconds that a user stays after the question."""
         return 2.5 * self.scale
 
 

@@ -1,4 +1,4 @@
-"""`Probe`: a look at the server from outside, as far as it lets us."""
+"""`Probe`: what can be seen of a server from outside."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 import attrs
 import httpx2
@@ -13,17 +14,13 @@ import msgspec
 import psutil
 import trio
 
+from ..client.address import Address
 from ..observe.stock import open_files
-from .outcome import LEFT_OVER, Check
-from .visitor import Target
 
 # The kinds of task that do a turn's work.
 _TURN = re.compile(r"(^|/)turn(/|$)|\bTurn\.")
 # Threads of others: the history writes down what was said, and somebody looks at the process.
 _NO_TURN = ("run_group", "_read_process", "generate_latest")
-# Trio keeps a worker thread for 10 s after its last job, so a count of threads takes that long to settle.
-SETTLING = 13.0
-LOOK_AGAIN = 0.25
 
 
 class _Process(msgspec.Struct):
@@ -56,7 +53,7 @@ class _Snapshot(msgspec.Struct):
 
 
 @attrs.frozen
-class Sight:
+class Sample:
     """What was there at one moment; NaN for what cannot be seen. ``memory`` in bytes, ``cpu`` in seconds."""
 
     memory: float = math.nan
@@ -70,45 +67,84 @@ class Sight:
     """Tasks and threads that work on some turn."""
     longest_pass: float = math.nan
 
-    def more_than(self, before: Sight) -> Mapping[str, float]:
+    def more_than(self, before: Sample) -> Mapping[str, float]:
         """How much more there is than ``before``, of what must come back; what is unknown is left out."""
         names = ("tasks", "threads", "children", "files", "engines")
         more = {name: getattr(self, name) - getattr(before, name) for name in names}
         return {name: count for name, count in more.items() if not math.isnan(count)}
 
 
-@attrs.frozen
-class Probe:
-    """Looks at ``/debug/tasks`` if the server shows it, and at its process if we know which one it is."""
-
-    _http: httpx2.AsyncClient
-    pid: int | None
-    shows_tasks: bool
+class Probe(Protocol):
+    """A look at the server from outside."""
 
     @property
     def sees_process(self) -> bool:
-        return self.pid is not None or self.shows_tasks
+        """Whether memory and CPU can be seen."""
+        ...
 
-    async def look(self) -> Sight:
-        """Once, now."""
-        if self.shows_tasks:
-            return await self._ask()
-        if self.pid is not None:
-            return await trio.to_thread.run_sync(_read_process, self.pid)
-        await trio.lowlevel.checkpoint()
-        return Sight()
+    @property
+    def shows_tasks(self) -> bool:
+        """Whether the server's tasks and engines can be seen."""
+        ...
+
+    async def sample(self) -> Sample:
+        """What is there now."""
+        ...
 
     async def cpu(self) -> float:
-        """Seconds of CPU that the server has used; read without asking it, if that can be."""
-        if self.pid is None:
-            return (await self.look()).cpu
-        return (await trio.to_thread.run_sync(_read_process, self.pid)).cpu
+        """Seconds of CPU that the server has used, read without asking the server where possible."""
+        ...
 
-    async def _ask(self) -> Sight:
+
+@attrs.frozen
+class NoProbe:
+    """A server that shows nothing, in a process that we do not know."""
+
+    sees_process: bool = False
+    shows_tasks: bool = False
+
+    async def sample(self) -> Sample:
+        """See `Probe.sample`."""
+        await trio.lowlevel.checkpoint()
+        return Sample()
+
+    async def cpu(self) -> float:
+        """See `Probe.cpu`."""
+        return (await self.sample()).cpu
+
+
+@attrs.frozen
+class ProcessProbe:
+    """Reads the process ``pid`` of this machine. Its methods raise `psutil.Error`."""
+
+    pid: int
+    sees_process: bool = True
+    shows_tasks: bool = False
+
+    async def sample(self) -> Sample:
+        """See `Probe.sample`."""
+        return await trio.to_thread.run_sync(_read_process, self.pid)
+
+    async def cpu(self) -> float:
+        """See `Probe.cpu`."""
+        return (await self.sample()).cpu
+
+
+@attrs.frozen
+class DebugProbe:
+    """Reads ``/debug/tasks``; the CPU from the process where ``pid`` is known. Raises `httpx2.HTTPError`."""
+
+    _http: httpx2.AsyncClient
+    _pid: int | None
+    sees_process: bool = True
+    shows_tasks: bool = True
+
+    async def sample(self) -> Sample:
+        """See `Probe.sample`."""
         answer = await self._http.get("/debug/tasks", params={"limit": 0})
         found = msgspec.json.decode(answer.content, type=_Snapshot)
         process = found.process
-        return Sight(
+        return Sample(
             process.memory, process.cpu, process.files, len(process.threads), len(process.children),
             found.tree.tasks, len(found.engines),
             sum(count for kind, count in found.tree.kinds.items() if _TURN.search(kind))
@@ -116,14 +152,9 @@ class Probe:
             found.loop.longest_pass,
         )  # fmt: skip
 
-    async def left_over(self, before: Sight) -> Sequence[Check]:
-        """Wait until no more is there than ``before``, a bounded time, and what is there then."""
-        more = (await self.look()).more_than(before)
-        with trio.move_on_after(SETTLING):
-            while any(count > 0 for count in more.values()):
-                await trio.sleep(LOOK_AGAIN)  # a server has no way to tell us that it has cleaned up
-                more = (await self.look()).more_than(before)
-        return [Check(f"{name}{LEFT_OVER}", max(0, count), "", 0) for name, count in more.items()]
+    async def cpu(self) -> float:
+        """See `Probe.cpu`."""
+        return (await (self if self._pid is None else ProcessProbe(self._pid)).sample()).cpu
 
 
 def _works(thread: str) -> bool:
@@ -133,10 +164,13 @@ def _works(thread: str) -> bool:
 
 
 @asynccontextmanager
-async def open_probe(target: Target, pid: int | None) -> AsyncIterator[Probe]:
-    """Find out what can be seen, and be ready to see it."""
-    async with httpx2.AsyncClient(base_url=target.url, headers=target.headers, timeout=30) as http:
-        yield Probe(http, pid, await _shows_tasks(http))
+async def open_probe(address: Address, pid: int | None) -> AsyncIterator[Probe]:
+    """The probe that sees the most of the server at ``address``."""
+    async with httpx2.AsyncClient(base_url=address.url, headers=address.headers, timeout=30) as http:
+        if await _shows_tasks(http):
+            yield DebugProbe(http, pid)
+        else:
+            yield NoProbe() if pid is None else ProcessProbe(pid)
 
 
 async def _shows_tasks(http: httpx2.AsyncClient) -> bool:
@@ -148,10 +182,10 @@ async def _shows_tasks(http: httpx2.AsyncClient) -> bool:
     return True
 
 
-def _read_process(pid: int) -> Sight:
+def _read_process(pid: int) -> Sample:
     process = psutil.Process(pid)
     times = process.cpu_times()
-    return Sight(
+    return Sample(
         memory=process.memory_info().rss,
         cpu=times.user + times.system,
         files=open_files(process),

@@ -1,12 +1,21 @@
-"""The report: one page with everything in it, to be read in a browser. No I/O."""
+"""The report of a run: as JSON, and as one HTML page with everything in it. No I/O."""
 
 from __future__ import annotations
 
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from html import escape
+from importlib.metadata import version
+from typing import Any
+
+import attrs
+import msgspec
 
 from .chart import draw
-from .ledger import Ledger
-from .outcome import CLIENT_BOUND, LEFT_OVER, Check, Outcome, number
+from .outcome import CLIENT_BOUND, LEFT_OVER, Check, ScenarioOutcome, ScenarioVerdict, number
+from .plan import Plan
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2330; --paper: #fbfaf7; --line: #d8d4ca; --soft: #6b7280;
@@ -37,25 +46,61 @@ svg polyline { fill: none; stroke: var(--curve); stroke-width: 2; stroke-linejoi
 _CLIENT_BOUND = " <small>(bounded by the load generator, not by the server)</small>"
 
 
-def render(ledger: Ledger) -> str:
-    """``ledger`` as an HTML page that loads nothing from anywhere."""
-    machine = ", ".join(f"{name} {value}" for name, value in ledger.machine.items())
-    tested = escape(ledger.server) or "a server of its own, with stand-in engines"
+@attrs.frozen
+class ProofReport:
+    """All that one run found, and where; ``server`` is the address that was tested, "" for our own server."""
+
+    when: str
+    server: str
+    machine: Mapping[str, str]
+    plan: Plan
+    outcomes: Sequence[ScenarioOutcome]
+
+    @classmethod
+    def of(cls, plan: Plan, outcomes: Sequence[ScenarioOutcome], *, server: str = "") -> ProofReport:
+        """The report of this moment and machine."""
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(when, server, _machine(), plan, outcomes)
+
+    @property
+    def verdicts(self) -> Mapping[str, ScenarioVerdict]:
+        return {outcome.scenario: outcome.verdict for outcome in self.outcomes}
+
+    def to_json(self) -> bytes:
+        """Everything, indented, with the verdicts."""
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        found["verdicts"] = dict(self.verdicts)
+        return msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
+
+
+def _machine() -> Mapping[str, str]:
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": str(os.cpu_count()),
+        **{name: version(name) for name in ("trio-backend", "trio", "websockets")},
+    }
+
+
+def render(report: ProofReport) -> str:
+    """``report`` as an HTML page that loads nothing from anywhere."""
+    machine = ", ".join(f"{name} {value}" for name, value in report.machine.items())
+    tested = escape(report.server) or "a server with stand-in engines"
     return "\n".join(
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>trio-backend prove, {escape(ledger.when)}</title><style>{_STYLE}</style></head><body>",
+            f"<title>trio-backend prove, {escape(report.when)}</title><style>{_STYLE}</style></head><body>",
             "<h1>Does it stay as fast as it was?</h1>",
-            f"<p>{escape(ledger.when)} · {tested} · {escape(machine)}</p>",
-            *(_section(outcome) for outcome in ledger.outcomes),
+            f"<p>{escape(report.when)} · {tested} · {escape(machine)}</p>",
+            *(_section(outcome) for outcome in report.outcomes),
             "</body></html>",
             "",
         ]
     )
 
 
-def _section(outcome: Outcome) -> str:
+def _section(outcome: ScenarioOutcome) -> str:
     head = f'<h2>{escape(outcome.scenario)} <span class="{outcome.verdict}">{outcome.verdict}</span></h2>'
     if outcome.problem or outcome.skipped:
         return f"<section>{head}<p>{escape(outcome.headline)}</p></section>"
@@ -69,14 +114,14 @@ def _section(outcome: Outcome) -> str:
     )
 
 
-def _left_nothing(outcome: Outcome) -> str:
+def _left_nothing(outcome: ScenarioOutcome) -> str:
     nothing = [check.what.removesuffix(LEFT_OVER) for check in outcome.checks if check.nothing_left]
     if not nothing:
         return ""
     return f'<tr><td colspan="3" class="passed">nothing left over: {escape(", ".join(nothing))}</td></tr>'
 
 
-def _mark(outcome: Outcome) -> str:
+def _mark(outcome: ScenarioOutcome) -> str:
     if outcome.client_share > CLIENT_BOUND:
         return ": these numbers are bounded by the load generator, not by the server"
     return ""

@@ -10,27 +10,27 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from .outcome import Check, Outcome, number
+from .outcome import Check, ScenarioOutcome, number
 
 _MARK = " [client-bound: the load generator had no time left]"
 _COLOUR = {"passed": "green", "missed": "red", "failed": "red", "skipped": "yellow"}
 
 
 @attrs.define(eq=False)
-class Board:
-    """What is shown; `progress` and `outcome` are for the director. On no terminal, a few lines for each."""
+class ProgressTable:
+    """Shows how far each scenario is, and its outcome: on a terminal live, elsewhere as a few lines."""
 
     _console: Console
     _scenarios: Sequence[str]
     _live: Live = attrs.field(init=False)
     _progress: dict[str, str] = attrs.field(factory=dict, init=False)
-    _outcomes: dict[str, Outcome] = attrs.field(factory=dict, init=False)
+    _outcomes: dict[str, ScenarioOutcome] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         # Drawn when something happens: rich's own thread would be one that nobody owns.
         self._live = Live(self._table(), console=self._console, auto_refresh=False, transient=True)
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> ProgressTable:
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -45,7 +45,7 @@ class Board:
         self._progress[scenario] = text
         self._draw()
 
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, outcome: ScenarioOutcome) -> None:
         """Show what came of it."""
         self._outcomes[outcome.scenario] = outcome
         if not self._console.is_terminal:
@@ -72,7 +72,7 @@ class Board:
         return table
 
 
-def _lines(outcome: Outcome) -> Sequence[str]:
+def _lines(outcome: ScenarioOutcome) -> Sequence[str]:
     """The verdict with its number, and then the other numbers."""
     first = f"{outcome.scenario}: {outcome.verdict}: {outcome.headline}{_MARK * outcome.client_bound}"
     if outcome.problem or outcome.skipped:
@@ -83,12 +83,12 @@ def _lines(outcome: Outcome) -> Sequence[str]:
     return [first, *others, load + _MARK * outcome.client_bound]
 
 
-def _told(outcome: Outcome) -> Sequence[Check]:
+def _told(outcome: ScenarioOutcome) -> Sequence[Check]:
     """All numbers but those that say that nothing was left over."""
     return [check for check in outcome.checks if not check.nothing_left]
 
 
-def _seen(outcome: Outcome) -> str:
+def _seen(outcome: ScenarioOutcome) -> str:
     if outcome.problem or outcome.skipped:
         return escape(outcome.headline)
     return "\n".join(map(_row, _told(outcome)))

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
-from ..outcome import Outcome
-from ..stage import Stage
+from ..context import ScenarioContext
+from ..outcome import ScenarioOutcome
 from . import crowd, idle, interrupt, leave, long, queue, reload, soak, start, switch
 
-Scenario: TypeAlias = Callable[[Stage], Awaitable[Outcome]]
+Scenario: TypeAlias = Callable[[ScenarioContext], Awaitable[ScenarioOutcome]]
 
 SCENARIOS: Mapping[str, Scenario] = {
-    "start": start.play,
-    "reload": reload.play,
-    "leave": leave.play,
-    "switch": switch.play,
-    "interrupt": interrupt.play,
-    "crowd": crowd.play,
-    "queue": queue.play,
-    "long": long.play,
-    "idle": idle.play,
-    "soak": soak.play,
+    "start": start.run,
+    "reload": reload.run,
+    "leave": leave.run,
+    "switch": switch.run,
+    "interrupt": interrupt.run,
+    "crowd": crowd.run,
+    "queue": queue.run,
+    "long": long.run,
+    "idle": idle.run,
+    "soak": soak.run,
 }

@@ -1,4 +1,4 @@
-"""`leave`: five ways of going; none of them may stay with the server."""
+"""`leave`: five ways to leave; after each the server must have cleaned up."""
 
 from __future__ import annotations
 
@@ -7,88 +7,100 @@ from typing import TypeAlias
 
 import trio
 
-from ..outcome import Check, Outcome
-from ..stage import Stage, leave_quietly, steady
+from ...protocol.incoming import TextInput
+from ..context import ScenarioContext, receive_for, steady_checks
+from ..outcome import Check, ScenarioOutcome
 from ..stand_ins import LOUD, QUESTION, SENTENCE
 
-Way: TypeAlias = Callable[[Stage], Awaitable[None]]
+ClientVisit: TypeAlias = Callable[[ScenarioContext], Awaitable[None]]
+"""A client that connects, does something and leaves in one of the ways."""
 
-SMALL = 16 * 1024
-"""Bytes that the kernel keeps for who does not read."""
-
-
-async def play(stage: Stage) -> Outcome:
-    """What the next page waits for its first sound, after many have left in every way."""
-    before = await stage.probe.look()
-    with stage.share() as share:
-        sooner, later, cut = await stage.first_sounds(), list[float](), 0
-        for number in range(stage.plan.leave_rounds):
-            stage.tell(f"round {number + 1} of {stage.plan.leave_rounds}")
-            cut += await visit(stage, WAYS)
-            later.append(await stage.first_sound())
-    checks = [*steady(stage, sooner, later), *endless(cut), *await stage.probe.left_over(before)]
-    return Outcome("leave", checks, client_share=share.share)
+RECEIVE_BUFFER = 16 * 1024
+"""Bytes that the kernel keeps for a client that does not read."""
 
 
-async def visit(stage: Stage, ways: Sequence[Way]) -> int:
-    """Come and go in these ways at once; how many visits had to be cut since the server did not end them."""
+async def run(context: ScenarioContext) -> ScenarioOutcome:
+    """What the next page waits for its first sound, after many clients have left in every way."""
+    before = await context.probe.sample()
+    with context.share() as share:
+        sooner, later, cut = await context.first_sounds(), list[float](), 0
+        for number in range(context.plan.leave_rounds):
+            context.progress(f"round {number + 1} of {context.plan.leave_rounds}")
+            cut += await visit_at_once(context, VISITS)
+            later.append(await context.first_sound())
+    checks = [
+        *steady_checks(context, sooner, later),
+        *unended_checks(cut),
+        *await context.left_over(before),
+    ]
+    return ScenarioOutcome("leave", checks, client_share=share.share)
+
+
+async def visit_at_once(context: ScenarioContext, visits: Sequence[ClientVisit]) -> int:
+    """Run these visits at once; how many had to be cut, since the server did not let them end."""
     cut = 0
 
-    async def come_and_go(way: Way) -> None:
+    async def run_visit(visit: ClientVisit) -> None:
         nonlocal cut
-        with trio.move_on_after(2 * stage.plan.patience) as patience:
-            await way(stage)
-        cut += patience.cancelled_caught
+        with trio.move_on_after(2 * context.plan.sound_timeout) as timeout:
+            await visit(context)
+        cut += timeout.cancelled_caught
 
     async with trio.open_nursery() as nursery:
-        for way in ways:
-            nursery.start_soon(come_and_go, way)
+        for visit in visits:
+            nursery.start_soon(run_visit, visit)
     return cut
 
 
-def endless(cut: int) -> Sequence[Check]:
+def unended_checks(cut: int) -> Sequence[Check]:
     """That no visit had to be cut; nothing, if none had."""
     return [Check("visits that the server did not end", cut, "", 0)] if cut else []
 
 
-async def orderly(stage: Stage) -> None:
-    """Listen to the end, then say goodbye."""
-    async with stage.visit() as visitor:
-        await visitor.ask(SENTENCE)
-        await visitor.finish()
+async def leave_after_the_turn(context: ScenarioContext) -> None:
+    """Receive the reply to its end, then close the connection."""
+    async with context.connect() as client:
+        await client.ask(SENTENCE)
+        await client.finish_turn()
 
 
-async def in_mid_turn(stage: Stage) -> None:
-    """Say goodbye in the middle of a reply."""
-    async with stage.visit() as visitor:
-        await visitor.say("text-input", text=QUESTION)
-        await leave_quietly(visitor, stage.plan.stay)
+async def leave_in_the_turn(context: ScenarioContext) -> None:
+    """Close the connection in the middle of a reply."""
+    async with context.connect() as client:
+        await client.send(TextInput(QUESTION))
+        await receive_for(client, context.plan.stay)
 
 
-async def torn_away(stage: Stage) -> None:
-    """The connection is reset in the middle of a reply."""
-    async with stage.visit() as visitor:
-        visitor.reset()
-        await visitor.say("text-input", text=QUESTION)
-        await leave_quietly(visitor, stage.plan.stay / 2)
+async def reset_in_the_turn(context: ScenarioContext) -> None:
+    """Reset the connection in the middle of a reply."""
+    async with context.connect() as client:
+        await client.send(TextInput(QUESTION))
+        await receive_for(client, context.plan.stay / 2)
+        await client.reset()
 
 
-async def stopped_reading(stage: Stage) -> None:
-    """Ask, read nothing more, and be reset in the end.
+async def stop_reading(context: ScenarioContext) -> None:
+    """Ask, read nothing more, and reset the connection in the end.
 
-    On a server of our own the answer is larger than what the kernel takes, so that the server has to wait.
+    On our own server the answer is larger than what the kernel takes, so that the server has to wait.
     """
-    async with stage.visit(LOUD, receive_buffer=SMALL) as visitor:
-        visitor.reset()
-        await visitor.say("text-input", text=QUESTION)
-        await trio.sleep(stage.plan.stay)
+    async with context.connect(LOUD, receive_buffer=RECEIVE_BUFFER) as client:
+        await client.send(TextInput(QUESTION))
+        await trio.sleep(context.plan.stay)
+        await client.reset()
 
 
-async def never_played(stage: Stage) -> None:
-    """Get the whole reply, never say that it was played, and go."""
-    async with stage.visit() as visitor:
-        await visitor.ask(SENTENCE)
-        await leave_quietly(visitor, stage.plan.stay)
+async def leave_without_playback(context: ScenarioContext) -> None:
+    """Receive the whole reply, never say that it was played, and close the connection."""
+    async with context.connect() as client:
+        await client.ask(SENTENCE)
+        await receive_for(client, context.plan.stay)
 
 
-WAYS: Sequence[Way] = (orderly, in_mid_turn, torn_away, stopped_reading, never_played)
+VISITS: Sequence[ClientVisit] = (
+    leave_after_the_turn,
+    leave_in_the_turn,
+    reset_in_the_turn,
+    stop_reading,
+    leave_without_playback,
+)

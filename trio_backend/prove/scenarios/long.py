@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import trio
 
-from ..outcome import Check, Outcome, Series, quantile
-from ..stage import Stage
-from ..stand_ins import THREE
+from ..context import ScenarioContext
+from ..outcome import Check, ScenarioOutcome, Series, quantile
+from ..stand_ins import THREE_SENTENCES
 
 GROWTH = 1.5
 # Single turns are noise, and other programs make turns slower, never faster: the quicker ones of so many
@@ -15,27 +17,30 @@ COMPARED = 100
 QUICKER = 0.25
 
 
-async def play(stage: Stage) -> Outcome:
-    """On a server of our own with engines that cost no time, so that a turn is what the server adds."""
-    before = await stage.probe.look()
+async def run(context: ScenarioContext) -> ScenarioOutcome:
+    """On our own server with engines that cost no time, so that a turn is what the server adds."""
+    before = await context.probe.sample()
     turns: list[float] = []
-    with stage.share() as share:
-        async with stage.visit("instant.yaml") as visitor:
-            for number in range(stage.plan.long_turns):
-                stage.tell(f"turn {number + 1} of {stage.plan.long_turns}")
+    with context.share() as share:
+        async with context.connect("instant.yaml") as client:
+            for number in range(context.plan.long_turns):
+                context.progress(f"turn {number + 1} of {context.plan.long_turns}")
                 began = trio.current_time()
-                await visitor.ask(THREE)
-                await visitor.finish()
+                await client.ask(THREE_SENTENCES)
+                await client.finish_turn()
                 turns.append(trio.current_time() - began)
+    checks = [*growth_checks(turns), *await context.left_over(before)]
+    points = [(number + 1.0, 1000 * seconds) for number, seconds in enumerate(turns)]
+    curve = Series("each turn of one conversation", "turn", "ms", points)
+    return ScenarioOutcome("long", checks, [curve], share.share)
+
+
+def growth_checks(turns: Sequence[float]) -> Sequence[Check]:
+    """How the last of these ``turns``, in seconds, compare with the first."""
     compared = min(COMPARED, len(turns) // 2)
     first, last = quantile(turns[:compared], QUICKER), quantile(turns[-compared:], QUICKER)
-    checks = [
-        Check("the last turns take, of the first", last / first, "×", GROWTH),
+    return [
+        Check("the last turns relative to the first", last / first, "×", GROWTH),
         Check("a turn at first", 1000 * first, "ms"),
         Check("a turn at last", 1000 * last, "ms"),
-        *await stage.probe.left_over(before),
     ]
-    points = [(number + 1.0, 1000 * seconds) for number, seconds in enumerate(turns)]
-    return Outcome(
-        "long", checks, [Series("each turn of one conversation", "turn", "ms", points)], share.share
-    )

@@ -1,4 +1,4 @@
-"""`soak`: all of it, again and again; nothing may stay."""
+"""`soak`: all of it, again and again; nothing may be left over."""
 
 from __future__ import annotations
 
@@ -9,90 +9,94 @@ from itertools import cycle, islice
 
 import trio
 
-from ..outcome import Check, Outcome, Series
-from ..probe import Sight
-from ..stage import Stage, leave_quietly, own_choice
+from ...protocol.incoming import InterruptSignal, SwitchConfig, TextInput
+from ..context import ScenarioContext, receive_for, stand_in_file
+from ..outcome import Check, ScenarioOutcome, Series
+from ..probe import Sample
 from ..stand_ins import HEAVY, QUESTION, SENTENCE
-from ..visitor import open_visitor
 from . import crowd, leave, queue, reload, switch
 
 MEMORY_GROWTH = 2.0  # %
 # What a process takes in its first minute it takes once: caches, arenas, worker threads.
 WARM_UP = 60.0
-VISITORS = 5
+AT_ONCE = 5
 CROWD = 50
 
 
-async def play(stage: Stage) -> Outcome:
-    """Five visitors at a time, in all ways of coming and going, for as long as the plan says."""
-    if not stage.probe.sees_process:
-        return Outcome("soak", skipped="memory can only be seen with --pid, or in /debug/tasks")
-    before, ways = await stage.probe.look(), [*WAYS, *(OWN_WAYS if stage.own else [])]
-    cut = await _first_crowd(stage, ways)
-    began, length = trio.current_time(), 60 * stage.plan.soak_minutes
-    sights: list[tuple[float, Sight]] = []
-    turn_by_turn = cycle(ways)
-    with stage.share() as share:
+async def run(context: ScenarioContext) -> ScenarioOutcome:
+    """Five visits at a time, of all kinds, for as long as the plan says."""
+    if not context.probe.sees_process:
+        return ScenarioOutcome("soak", skipped="memory can only be seen with --pid, or in /debug/tasks")
+    before, visits = await context.probe.sample(), [*VISITS, *(OWN_VISITS if context.own else [])]
+    cut = await _first_crowd(context, visits)
+    began, length = trio.current_time(), 60 * context.plan.soak_minutes
+    samples: list[tuple[float, Sample]] = []
+    one_after_the_other = cycle(visits)
+    with context.share() as share:
         while (now := trio.current_time() - began) < length:
-            stage.tell(f"{now / 60:.1f} of {length / 60:.1f} minutes")
-            cut += await leave.visit(stage, list(islice(turn_by_turn, VISITORS)))
-            sights.append((trio.current_time() - began, await stage.probe.look()))
-    span = min(WARM_UP, length / 4)
-    sooner, later = _least(sights, span, 2 * span), _least(sights, length - span, math.inf)
+            context.progress(f"{now / 60:.1f} of {length / 60:.1f} minutes")
+            cut += await leave.visit_at_once(context, list(islice(one_after_the_other, AT_ONCE)))
+            samples.append((trio.current_time() - began, await context.probe.sample()))
     checks = [
-        Check("memory grows by", 100 * (later / sooner - 1), "%", MEMORY_GROWTH),
-        Check("memory at the last look, more than at the first after a minute", _last(sights, span), "%"),
-        Check("cycles", len(sights)),
-        *leave.endless(cut),
-        *await stage.probe.left_over(before),
+        *memory_checks(samples, length),
+        Check("cycles", len(samples)),
+        *leave.unended_checks(cut),
+        *await context.left_over(before),
     ]
-    memory = [(float(number), sight.memory / 1e6) for number, (_, sight) in enumerate(sights, 1)]
-    return Outcome("soak", checks, [Series("memory of the server", "cycles", "MB", memory)], share.share)
+    memory = [(float(number), sample.memory / 1e6) for number, (_, sample) in enumerate(samples, 1)]
+    curve = Series("memory of the server", "cycles", "MB", memory)
+    return ScenarioOutcome("soak", checks, [curve], share.share)
 
 
-async def _first_crowd(stage: Stage, ways: Sequence[leave.Way]) -> int:
-    """What a process takes at its first crowd it keeps: later ones, which are smaller, find it there."""
-    stage.tell("a crowd first")
-    if stage.own:
-        await crowd.ask_at_once(stage, CROWD)
-    return await leave.visit(stage, [way for way in ways for _ in range(VISITORS)])
+def memory_checks(samples: Sequence[tuple[float, Sample]], length: float) -> Sequence[Check]:
+    """How memory grew in a soak of ``length`` seconds, from samples with their moments."""
+    span = min(WARM_UP, length / 4)
+    sooner, later = _least(samples, span, 2 * span), _least(samples, length - span, math.inf)
+    first = next((sample for at, sample in samples if at >= span), samples[-1][1])
+    last = 100 * (samples[-1][1].memory / first.memory - 1)
+    return [
+        Check("memory grows by", 100 * (later / sooner - 1), "%", MEMORY_GROWTH),
+        Check("memory of the last sample, more than of the first after a minute", last, "%"),
+    ]
 
 
-def _least(sights: Sequence[tuple[float, Sight]], begin: float, end: float) -> float:
+def _least(samples: Sequence[tuple[float, Sample]], begin: float, end: float) -> float:
     """The least memory seen in [begin, end) seconds: what is no longer used is still there for a while."""
-    within = [sight.memory for at, sight in sights if begin <= at < end]
-    return min(within, default=sights[-1][1].memory)
+    within = [sample.memory for at, sample in samples if begin <= at < end]
+    return min(within, default=samples[-1][1].memory)
 
 
-def _last(sights: Sequence[tuple[float, Sight]], settled: float) -> float:
-    """By how many percent the last look saw more memory than the first one after ``settled`` seconds."""
-    first = next((sight for at, sight in sights if at >= settled), sights[-1][1])
-    return 100 * (sights[-1][1].memory / first.memory - 1)
+async def _first_crowd(context: ScenarioContext, visits: Sequence[leave.ClientVisit]) -> int:
+    """What a process takes at its first crowd it keeps: later ones, which are smaller, find it there."""
+    context.progress("a crowd first")
+    if context.own:
+        await crowd.ask_at_once(context, CROWD)
+    return await leave.visit_at_once(context, [visit for visit in visits for _ in range(AT_ONCE)])
 
 
-async def try_characters(stage: Stage) -> None:
-    """Change one's mind ten times, meet the last one, choose yet another, and go while that one loads."""
-    async with stage.visit() as visitor:
-        await switch.change_mind(visitor, [own_choice(file) for file in HEAVY])
-        await visitor.ask(SENTENCE)
-        await visitor.say("switch-config", file=HEAVY[0])
+async def try_characters(context: ScenarioContext) -> None:
+    """Switch ten times, ask the last character, switch again, and leave while that one loads."""
+    async with context.connect() as client:
+        await switch.switch_quickly(client, [stand_in_file(file) for file in HEAVY])
+        await client.ask(SENTENCE)
+        await client.send(SwitchConfig(HEAVY[0]))
 
 
-async def join_a_room(stage: Stage) -> None:
-    """Ask in a room that others may be in, and go before the answer is over."""
-    async with open_visitor(stage.target, queue.ROOM) as visitor:
-        await visitor.say("text-input", text=QUESTION)
-        await leave_quietly(visitor, stage.plan.stay)
+async def join_a_room(context: ScenarioContext) -> None:
+    """Ask in a room that others may be in, and leave before the answer is over."""
+    async with context.connect(path=queue.ROOM) as client:
+        await client.send(TextInput(QUESTION))
+        await receive_for(client, context.plan.stay)
 
 
-async def barge_in(stage: Stage) -> None:
-    """Cut in, ask for something else, and go."""
-    async with stage.visit() as visitor:
-        await visitor.say("text-input", text="Tell me everything you know. All of it.")
-        await trio.sleep(stage.plan.stay * random.random())
-        await visitor.say("interrupt-signal", text="")
+async def interrupt_and_leave(context: ScenarioContext) -> None:
+    """Ask, interrupt the answer, and leave."""
+    async with context.connect() as client:
+        await client.send(TextInput("Tell me everything you know. All of it."))
+        await trio.sleep(context.plan.stay * random.random())
+        await client.send(InterruptSignal(""))
 
 
-WAYS = (*leave.WAYS, reload.pay_a_visit, barge_in)
-OWN_WAYS = (try_characters, join_a_room)
-"""Those in which somebody else's server would have to be known."""
+VISITS = (*leave.VISITS, reload.ask_and_leave, interrupt_and_leave)
+OWN_VISITS = (try_characters, join_a_room)
+"""Those for which a server must have the stand-in characters and rooms."""

@@ -1,4 +1,4 @@
-"""`switch`: somebody tries one slow character after the other."""
+"""`switch`: a user who tries one slow character after the other."""
 
 from __future__ import annotations
 
@@ -7,67 +7,58 @@ from statistics import median
 
 import trio
 
-from ..outcome import Check, Outcome, ratio
-from ..stage import Stage, own_choice, steady
+from ...client.messages import CharacterFile, ReceivedConfigFiles
+from ...protocol.incoming import FetchConfigs, SwitchConfig
+from ..client import TimedClient
+from ..context import ScenarioContext, stand_in_file, steady_checks
+from ..outcome import Check, ScenarioOutcome, ratio
 from ..stand_ins import HEAVY
-from ..visitor import Choice, Heard, Visitor
 
 QUICK_SWITCHES = 10
 # As fast as a hand clicks through a list.
 BETWEEN = 0.03
+LONGER = 5.0  # %
 
 
-async def play(stage: Stage) -> Outcome:
+async def run(context: ScenarioContext) -> ScenarioOutcome:
     """How long the last of ten quick switches takes, compared with a single one."""
-    choices = [own_choice(file) for file in HEAVY] if stage.own else await _characters(stage)
-    if len(choices) < 3:
-        return Outcome("switch", skipped="the server has fewer than three characters")
-    before = await stage.probe.look()
+    characters = [stand_in_file(file) for file in HEAVY] if context.own else await _characters(context)
+    if len(characters) < 3:
+        return ScenarioOutcome("switch", skipped="the server has fewer than three characters")
+    before = await context.probe.sample()
     single, last, later = [], [], []
-    with stage.share() as share:
-        sooner = await stage.first_sounds()
-        for number in range(stage.plan.switch_rounds):
-            stage.tell(f"round {number + 1} of {stage.plan.switch_rounds}")
-            async with stage.visit() as visitor:
-                with trio.fail_after(2 * stage.plan.patience):
-                    single.append(await visitor.become(choices[0]))
-                    last.append(await change_mind(visitor, choices))
-            later.append(await stage.first_sound())
+    with context.share() as share:
+        sooner = await context.first_sounds()
+        for number in range(context.plan.switch_rounds):
+            context.progress(f"round {number + 1} of {context.plan.switch_rounds}")
+            async with context.connect() as client:
+                with trio.fail_after(2 * context.plan.sound_timeout):
+                    single.append(await client.switch_to(characters[0]))
+                    last.append(await switch_quickly(client, characters))
+            later.append(await context.first_sound())
+    longer = max(0.0, 100 * (ratio(last, single) - 1))
     checks = [
-        Check("the last of ten quick switches takes longer by", _percent(last, single), "%", 5),
+        Check("the last of ten quick switches takes longer by", longer, "%", LONGER),
         Check("a single switch", 1000 * median(single), "ms"),
-        *steady(stage, sooner, later),
-        *await stage.probe.left_over(before),
+        *steady_checks(context, sooner, later),
+        *await context.left_over(before),
     ]
-    return Outcome("switch", checks, client_share=share.share)
+    return ScenarioOutcome("switch", checks, client_share=share.share)
 
 
-def _percent(after: Sequence[float], before: Sequence[float]) -> float:
-    return max(0.0, 100 * (ratio(after, before) - 1))
-
-
-async def change_mind(visitor: Visitor, choices: Sequence[Choice]) -> float:
+async def switch_quickly(client: TimedClient, characters: Sequence[CharacterFile]) -> float:
     """Switch quickly, and wait for the character that was chosen last; how long that one took."""
     for number in range(QUICK_SWITCHES - 1):
-        await visitor.say("switch-config", file=choices[1 - number % 2].file)
+        await client.send(SwitchConfig(characters[1 - number % 2].filename))
         await trio.sleep(BETWEEN)
-    return await visitor.become(choices[2])
+    return await client.switch_to(characters[2])
 
 
-async def _characters(stage: Stage) -> list[Choice]:
-    """Those that the server has; none if it does not say."""
-    heard = Heard("")
-    with trio.move_on_after(stage.plan.patience / 10):
-        async with stage.visit() as visitor:
-            await visitor.say("fetch-configs")
-            heard = await visitor.until("config-files")
-    return [choice for choice in _choices(heard) if choice.file != "conf.yaml"]
-
-
-def _choices(heard: Heard) -> list[Choice]:
-    configs = heard.configs if isinstance(heard.configs, list) else []
-    return [
-        Choice(str(config["filename"]), str(config["name"]))
-        for config in configs
-        if isinstance(config, dict) and {"filename", "name"} <= config.keys()
-    ]
+async def _characters(context: ScenarioContext) -> Sequence[CharacterFile]:
+    """Those of the server, without the one that it starts with; none if it does not list them."""
+    files = ReceivedConfigFiles([])
+    with trio.move_on_after(context.plan.sound_timeout / 10):
+        async with context.connect() as client:
+            await client.send(FetchConfigs())
+            files = await client.wait_for(ReceivedConfigFiles)
+    return [character for character in files.configs if character.filename != "conf.yaml"]

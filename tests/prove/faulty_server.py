@@ -1,0 +1,309 @@
+"""A server in memory, on the virtual clock, that keeps every promise; each of its fields can break one."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import attrs
+import trio
+
+from tests.memory_wire import MemoryWire, memory_wire_pair
+from trio_backend.client.address import Address
+from trio_backend.errors import WireClosed
+from trio_backend.prove.context import ScenarioContext
+from trio_backend.prove.plan import Plan
+from trio_backend.prove.probe import Sample
+from trio_backend.prove.scenarios.queue import ROOM
+from trio_backend.prove.stand_ins import REAL
+from trio_backend.quota import MemoryQuota
+
+MB = 1_000_000
+
+
+def always(value: float) -> Callable[[int], float]:
+    """The same for every turn, switch or message."""
+    return lambda _number: value
+
+
+@attrs.define(eq=False)
+class FaultyServer:
+    """Times are in seconds. Turns, switches and messages are counted from 1, over all clients."""
+
+    plan: Plan
+    dispatch: Callable[[int], float] = attrs.field(default=always(0.0))
+    """From a message to the start of its turn."""
+    speech: Callable[[int], float] = attrs.field(default=always(0.2))
+    """From the start of a turn to its first sentence, which has sound as all have."""
+    sentences: int = 1
+    """Of each turn, one each 10 ms."""
+    silent_after: float = 0.0
+    """From an interrupt to the last sentence of the turn."""
+    only_real: bool = False
+    """This and what follows is the fault of the character with a real model only."""
+    model_kept: float = 0.0
+    """From an interrupt to the end of the connection to the model, which the real character has."""
+    working_after: float = 0.0
+    """From an interrupt to the end of the turn's last task."""
+    child_after: float = 0.0
+    """From an interrupt to the end of the turn's child process."""
+    ends_turns: bool = True
+    loses: Callable[[int], float] = attrs.field(default=always(0.0))
+    """Whether the message of that number in the busy room is not answered."""
+    capacity: int = 50
+    """Of a room's queue; what is more is refused."""
+    load: Callable[[int], float] = attrs.field(default=always(1.0))
+    """From a switch to its character."""
+    finishes_loads: bool = False
+    """A switch waits for those before it."""
+    slower_by_leaver: float = 0.0
+    """Each client that leaves while its turn is being spoken delays the speech of all later turns."""
+    cpu_of_turn: float = 0.0
+    cpu_of_connection: float = 0.0
+    cpu_of_idling: float = 0.0
+    """Cores."""
+    memory_of_connection: float = 0.0
+    memory_of_message: float = 0.0
+    """Bytes of each message to the busy room, for good."""
+    tasks_left: int = 0
+    """Tasks that each connection leaves behind."""
+
+    turns: int = attrs.field(default=0, init=False)
+    switches: int = attrs.field(default=0, init=False)
+    connections: int = attrs.field(default=0, init=False)
+    gone: int = attrs.field(default=0, init=False)
+    leavers: int = attrs.field(default=0, init=False)
+    working: int = attrs.field(default=0, init=False)
+    children: int = attrs.field(default=0, init=False)
+    messages: int = attrs.field(default=0, init=False)
+    read: Counter[str] = attrs.field(factory=Counter, init=False)
+    """How many sentences the clients of each character have read."""
+    began: float = attrs.field(factory=trio.current_time, init=False)
+    _nursery: trio.Nursery = attrs.field(init=False)
+    _loading: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+
+    # As the probe of a scenario.
+
+    sees_process: bool = attrs.field(default=True, init=False)
+    shows_tasks: bool = attrs.field(default=True, init=False)
+
+    async def sample(self) -> Sample:
+        """See `Probe.sample`."""
+        await trio.lowlevel.checkpoint()
+        connected = self.connections + self.gone
+        held = self.connections * self.memory_of_connection + self.messages * self.memory_of_message
+        return Sample(
+            memory=50 * MB + held,
+            cpu=self.turns * self.cpu_of_turn
+            + connected * self.cpu_of_connection
+            + (trio.current_time() - self.began) * self.cpu_of_idling,
+            files=10, threads=1, engines=1, longest_pass=0.0,
+            children=self.children,
+            tasks=20 + self.working + self.gone * self.tasks_left,
+            turns=self.working,
+        )  # fmt: skip
+
+    async def cpu(self) -> float:
+        """See `Probe.cpu`."""
+        return (await self.sample()).cpu
+
+    # As the server of a scenario.
+
+    @asynccontextmanager
+    async def open_wire(
+        self, address: Address, *, receive_buffer: int | None = None
+    ) -> AsyncIterator[ResettableMemoryWire]:
+        """See `prove.client.OpenWire`."""
+        del receive_buffer
+        ours, theirs = memory_wire_pair()
+        session = _FaultySession(self, theirs, in_room=address.target == ROOM)
+        self._nursery.start_soon(session.serve)
+        wire = ResettableMemoryWire(ours)
+        try:
+            yield wire
+        finally:
+            with trio.CancelScope(shield=True):
+                await wire.close()
+                await session.over.wait()
+
+
+@attrs.frozen
+class ResettableMemoryWire:
+    """A memory wire whose reset is a close."""
+
+    _wire: MemoryWire
+
+    @property
+    def quota(self) -> MemoryQuota:
+        """See `Wire.quota`."""
+        return self._wire.quota
+
+    async def receive(self) -> str | bytes:
+        """See `Wire.receive`."""
+        return await self._wire.receive()
+
+    async def send(self, message: bytes) -> None:
+        """See `Wire.send`."""
+        await self._wire.send(message)
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """See `Wire.close`."""
+        await self._wire.close(code, reason)
+
+    async def reset(self) -> None:
+        """See `ResettableWire.reset`."""
+        await self._wire.close(1006)
+
+
+@attrs.define(eq=False)
+class _FaultySession:
+    server: FaultyServer
+    wire: MemoryWire
+    in_room: bool
+    file: str = "conf.yaml"
+    over: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _session: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    _turn: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    _load: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    _speaking: bool = attrs.field(default=False, init=False)
+    _played: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _interrupted: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    async def serve(self) -> None:
+        """Until the client leaves."""
+        self.server.connections += 1
+        queue, waiting = trio.open_memory_channel[int](self.server.capacity)
+        try:
+            async with trio.open_nursery() as nursery:
+                self._session = nursery.cancel_scope
+                nursery.start_soon(self._run_turns, waiting)
+                await self._say("set-model-and-conf", conf_name="conf")
+                with suppress(WireClosed):
+                    while True:
+                        await self._handle(json.loads(await self.wire.receive()), nursery, queue)
+                nursery.cancel_scope.cancel()
+        finally:
+            self.server.leavers += self._speaking
+            self.server.connections -= 1
+            self.server.gone += 1
+            self._interrupted.set()
+            with trio.CancelScope(shield=True):
+                await self.wire.close()
+            self.over.set()
+
+    async def _handle(
+        self, message: object, nursery: trio.Nursery, queue: trio.MemorySendChannel[int]
+    ) -> None:
+        match message:
+            case {"type": "text-input"}:
+                if self.in_room:
+                    self.server.messages += 1
+                    if self.server.loses(self.server.messages):
+                        return
+                try:
+                    queue.send_nowait(0)
+                except trio.WouldBlock:
+                    nursery.start_soon(self._say_code, "error", "queue-full")
+            case {"type": "interrupt-signal"}:
+                self._interrupted.set()
+                self._turn.deadline = trio.current_time() + self._fault(self.server.silent_after)
+            case {"type": "heartbeat"}:
+                nursery.start_soon(self._say_code, "heartbeat-ack", "")
+            case {"type": "frontend-playback-complete"}:
+                self._played.set()
+            case {"type": "fetch-configs"}:
+                names = [{"filename": f"{name}.yaml", "name": name} for name in "abc"]
+                await self._say("config-files", configs=names)
+            case {"type": "switch-config", "file": str(file)}:
+                self.file = file
+                if not self.server.finishes_loads:
+                    self._load.cancel()
+                self._load = trio.CancelScope()
+                nursery.start_soon(self._switch, file, self._load)
+
+    def _fault(self, seconds: float) -> float:
+        return 0.0 if self.server.only_real and self.file != REAL else seconds
+
+    async def _switch(self, file: str, load: trio.CancelScope) -> None:
+        with load:
+            self.server.switches += 1
+            number = self.server.switches
+            if self.server.finishes_loads:
+                async with self.server._loading:
+                    await trio.sleep(self.server.load(number))
+            else:
+                await trio.sleep(self.server.load(number))
+            name = file.removesuffix(".yaml")
+            await self._say("set-model-and-conf", conf_name=name)
+            await self._say("config-switched")
+
+    async def _run_turns(self, waiting: trio.MemoryReceiveChannel[int]) -> None:
+        async for _ in waiting:
+            self._turn, self._played, self._interrupted = trio.CancelScope(), trio.Event(), trio.Event()
+            if self.file == REAL:
+                self.server._nursery.start_soon(self._hold_model, self._interrupted)
+            self.server._nursery.start_soon(self._work, self._interrupted)
+            with self._turn:
+                await self._run_turn()
+            self._speaking = False
+            self._interrupted.set()
+
+    async def _run_turn(self) -> None:
+        server = self.server
+        server.turns += 1
+        number = server.turns
+        await trio.sleep(server.dispatch(number))
+        await self._say("control", text="conversation-chain-start")
+        delay = server.leavers * server.slower_by_leaver
+        await trio.sleep(server.speech(number) + delay)
+        self._speaking = True
+        for _ in range(server.sentences):
+            await self._say("audio", audio="UklGRg==", volumes=[1.0])
+            server.read[self.file] += 1
+            await trio.sleep(0.01)
+        await self._say("backend-synth-complete")
+        await self._played.wait()
+        if not server.ends_turns:
+            await trio.sleep_forever()
+        await self._say("control", text="conversation-chain-end")
+
+    async def _work(self, interrupted: trio.Event) -> None:
+        """The turn's task and child process, as the probe sees them."""
+        self.server.working += 1
+        self.server.children += 1
+
+        async def end_child() -> None:
+            await trio.sleep(self._fault(self.server.child_after))
+            self.server.children -= 1
+
+        await interrupted.wait()
+        self.server._nursery.start_soon(end_child)
+        await trio.sleep(self._fault(self.server.working_after))
+        self.server.working -= 1
+
+    async def _hold_model(self, interrupted: trio.Event) -> None:
+        async with await trio.open_tcp_stream("127.0.0.1", self.server.plan.model_port):
+            await interrupted.wait()
+            await trio.sleep(self.server.model_kept)
+
+    async def _say_code(self, type: str, code: str) -> None:
+        await self._say(type, code=code)
+
+    async def _say(self, type: str, **fields: object) -> None:
+        try:
+            await self.wire.send(json.dumps({"type": type, **fields}).encode())
+        except WireClosed:
+            self._session.cancel()
+            await trio.lowlevel.checkpoint()
+
+
+@asynccontextmanager
+async def open_faulty_server(server: FaultyServer, *, own: bool = True) -> AsyncIterator[ScenarioContext]:
+    """A scenario's context whose server is ``server``."""
+    async with trio.open_nursery() as nursery:
+        server._nursery = nursery
+        address = Address("server.test", 1, "/client-ws")
+        yield ScenarioContext(address, server.plan, server, own, lambda _: None, server.open_wire)
+        nursery.cancel_scope.cancel()

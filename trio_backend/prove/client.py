@@ -1,0 +1,133 @@
+"""`TimedClient`: a client of the protocol that measures; it stands for a page that somebody has opened."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol, TypeVar
+
+import attrs
+import trio
+
+from ..client.address import DEFAULT_PATH, Address, parse_address
+from ..client.connection import ServerConnection
+from ..client.messages import (
+    CharacterFile,
+    ReceivedAudio,
+    ReceivedConfigSwitched,
+    ReceivedControl,
+    ReceivedModelAndConf,
+    ReceivedSynthComplete,
+    ServerMessage,
+)
+from ..errors import NoConnection
+from ..protocol.incoming import FrontendPlaybackComplete, Incoming, SwitchConfig, TextInput
+from ..wire import Wire
+
+T = TypeVar("T")
+
+GREETING_TIMEOUT = 30.0
+
+
+class ResettableWire(Wire, Protocol):
+    """A wire that can be dropped without a close frame."""
+
+    async def reset(self) -> None:
+        """Drop the connection with a TCP reset, as if a cable were cut."""
+        ...
+
+
+class OpenWire(Protocol):
+    """Connects to a server; `client.connection.open_wire` is one."""
+
+    def __call__(
+        self, address: Address, *, receive_buffer: int | None = None
+    ) -> AbstractAsyncContextManager[ResettableWire]:
+        """A wire to ``address``; the kernel keeps about ``receive_buffer`` bytes that were not read yet."""
+        ...
+
+
+@attrs.define(eq=False)
+class TimedClient:
+    """One connection. Durations are in seconds on Trio's clock. Its methods raise `WireClosed`."""
+
+    _connection: ServerConnection
+    _wire: ResettableWire
+
+    async def send(self, message: Incoming) -> None:
+        """Send one message."""
+        await self._connection.send(message)
+
+    async def receive(self) -> ServerMessage:
+        """The next message of a type that is known here. Raises `ProtocolError` too."""
+        while (message := await self._connection.receive()) is None:
+            pass
+        return message
+
+    async def wait_for(self, type: type[T]) -> T:
+        """The next message of that type; those before it are skipped."""
+        while not isinstance(message := await self.receive(), type):
+            pass
+        return message
+
+    async def ask(self, text: str) -> float:
+        """Ask, and receive up to the first sound; how long that took."""
+        began = trio.current_time()
+        await self.send(TextInput(text))
+        while True:
+            message = await self.receive()
+            if isinstance(message, ReceivedAudio) and message.sounds:
+                return trio.current_time() - began
+
+    async def finish_turn(self) -> float:
+        """Receive to the end of the turn, as a page does that plays at once; when all its sound was there."""
+        complete = trio.current_time()
+        while True:
+            match await self.receive():
+                case ReceivedAudio(sounds=True):
+                    complete = trio.current_time()
+                case ReceivedSynthComplete():
+                    await self.send(FrontendPlaybackComplete())
+                case ReceivedControl(ends_turn=True):
+                    return complete
+
+    async def switch_to(self, character: CharacterFile) -> float:
+        """Switch to ``character``, and wait until that very one is active; how long that took."""
+        began = trio.current_time()
+        await self.send(SwitchConfig(character.filename))
+        while (await self.wait_for(ReceivedModelAndConf)).conf_name != character.name:
+            pass  # one that was chosen before
+        await self.wait_for(ReceivedConfigSwitched)
+        return trio.current_time() - began
+
+    async def reset(self) -> None:
+        """Drop the connection without a close frame."""
+        await self._wire.reset()
+
+
+@asynccontextmanager
+async def open_client(
+    open_wire: OpenWire, address: Address, *, receive_buffer: int | None = None
+) -> AsyncIterator[TimedClient]:
+    """A client that the server at ``address`` has greeted; it leaves with the block.
+
+    Raises `NoConnection` where it cannot connect or is not greeted, `WireClosed` where the server closes.
+    """
+    async with open_wire(address, receive_buffer=receive_buffer) as wire:
+        client = TimedClient(ServerConnection(wire), wire)
+        with trio.move_on_after(GREETING_TIMEOUT) as timeout:
+            await client.wait_for(ReceivedModelAndConf)
+        if timeout.cancelled_caught:
+            raise NoConnection(f"{address} sent no greeting within {GREETING_TIMEOUT:g} s")
+        yield client
+
+
+def server_address(url: str, token: str = "") -> Address:
+    """The server at ``url``; its path, if any, is that of the WebSocket. Raises `NoConnection`."""
+    address = parse_address(url)
+    if address.target != DEFAULT_PATH:
+        raise NoConnection(
+            f"{url!r} has a path or a query: give only the server's address, such as http://localhost:12393",
+            lasting=True,
+        )
+    return attrs.evolve(address, token=token)

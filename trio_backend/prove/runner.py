@@ -1,0 +1,142 @@
+"""`prove`: from the command line's options to the verdict; each scenario has its own load generator."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from subprocess import PIPE
+
+import attrs
+import trio
+from rich.console import Console
+
+from ..client.address import Address
+from ..errors import ConfigError
+from .client import server_address
+from .load import LoadJob, raise_file_limit, read_output, write
+from .outcome import ScenarioOutcome, all_well
+from .own_server import open_own_server
+from .plan import SCENARIOS, Plan, full, small
+from .report import ProofReport, render
+from .table import ProgressTable
+
+# A load generator that writes nothing for so long is stuck: its longest wait is a fraction of this.
+SILENCE_TIMEOUT = 300.0
+
+
+@attrs.frozen
+class ProveOptions:
+    """What was asked for on the command line. ``url`` "" stands for a server that prove starts."""
+
+    scenarios: Sequence[str] = ()
+    url: str = ""
+    token: str = attrs.field(default="", repr=False)
+    pid: int | None = None
+    full: bool = False
+    scale: float | None = None
+    minutes: float | None = None
+    json: Path | None = None
+    report: Path | None = None
+
+
+@attrs.frozen
+class ProofRun:
+    """The scenarios to run, in ``plan``'s sizes: against ``address``, or a server that prove starts."""
+
+    scenarios: Sequence[str]
+    plan: Plan
+    address: Address | None = None
+    pid: int | None = None
+
+
+@attrs.frozen
+class ProgressListener:
+    """``progress`` gets a scenario and how far it is, ``outcome`` what came of one."""
+
+    progress: Callable[[str, str], None]
+    outcome: Callable[[ScenarioOutcome], None]
+
+
+async def prove(options: ProveOptions) -> bool:
+    """Run the scenarios, show and keep what was found; whether all bounds were met.
+
+    Raises `ConfigError` for a scenario that does not exist, `NoConnection` for what is no address.
+    """
+    run = _proof_run(options)
+    raise_file_limit()  # the server that we start inherits it
+    with ProgressTable(Console(stderr=False), run.scenarios) as table:
+        outcomes = await run_scenarios(run, ProgressListener(table.progress, table.outcome))
+    report = ProofReport.of(run.plan, outcomes, server=options.url)
+    for path, text in ((options.json, report.to_json()), (options.report, render(report).encode())):
+        if path is not None:
+            await trio.Path(path).parent.mkdir(parents=True, exist_ok=True)
+            await trio.Path(path).write_bytes(text)
+    return all_well(outcomes)
+
+
+def _proof_run(options: ProveOptions) -> ProofRun:
+    unknown = [name for name in options.scenarios if name not in SCENARIOS]
+    if unknown:
+        raise ConfigError(f"there is no scenario {unknown[0]!r}: there are {', '.join(SCENARIOS)}")
+    address = server_address(options.url, options.token) if options.url else None
+    # The engines of a server that is not ours have the speed that they have.
+    scale = 1.0 if options.scale is None and address is not None else options.scale
+    plan = full(scale) if options.full else small(scale)
+    if options.minutes is not None:
+        if options.minutes <= 0:
+            raise ConfigError(f"a soak of {options.minutes:g} minutes shows nothing: give more than 0")
+        plan = attrs.evolve(plan, soak_minutes=options.minutes)
+    return ProofRun(options.scenarios or SCENARIOS, plan, address, options.pid)
+
+
+async def run_scenarios(run: ProofRun, listener: ProgressListener) -> Sequence[ScenarioOutcome]:
+    """Run all scenarios of ``run``. Raises `NoConnection` if our own server does not start."""
+    outcomes = []
+    async with _open_template(run) as template:
+        for scenario in run.scenarios:
+            listener.progress(scenario, "starts")
+            outcome = await _run_scenario(attrs.evolve(template, scenario=scenario), listener)
+            listener.outcome(outcome)
+            outcomes.append(outcome)
+    return outcomes
+
+
+@asynccontextmanager
+async def _open_template(run: ProofRun) -> AsyncIterator[LoadJob]:
+    """The job without its scenario; it holds as long as the block does."""
+    if run.address is not None:
+        yield LoadJob("", run.address, run.plan, pid=run.pid)
+        return
+    async with open_own_server(run.plan) as server:
+        yield LoadJob("", server.address, server.plan, own=True, pid=server.pid)
+
+
+async def _run_scenario(job: LoadJob, listener: ProgressListener) -> ScenarioOutcome:
+    outcome: ScenarioOutcome | None = None
+    async with trio.open_nursery() as nursery:
+        load: trio.Process = await nursery.start(_generate_load, job)
+        assert load.stdout is not None
+        with trio.move_on_after(SILENCE_TIMEOUT) as timeout:
+            rest = b""
+            async for data in load.stdout:
+                timeout.deadline = trio.current_time() + SILENCE_TIMEOUT
+                *lines, rest = (rest + data).split(b"\n")
+                for output in map(read_output, lines):
+                    outcome = output.outcome or outcome
+                    if output.progress:
+                        listener.progress(job.scenario, output.progress)
+        nursery.cancel_scope.cancel("the scenario is over")
+    if timeout.cancelled_caught:
+        return ScenarioOutcome(job.scenario, problem=f"nothing happened for {SILENCE_TIMEOUT:.0f} s")
+    return outcome or ScenarioOutcome(
+        job.scenario, problem="the load generator has died; its error message is above"
+    )
+
+
+async def _generate_load(job: LoadJob, *, task_status: trio.TaskStatus[trio.Process]) -> None:
+    await trio.run_process(
+        [sys.executable, "-m", "trio_backend.prove.load"],
+        stdin=write(job), stdout=PIPE, capture_stdout=False, check=False, task_status=task_status,
+    )  # fmt: skip
