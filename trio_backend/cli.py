@@ -122,10 +122,10 @@ def chat(
     room: str = "",
     name: str = "",
 ) -> None:
-    """Talk with the character of a running server; /help says how.
+    """Talk with the character of a running server; /help lists the commands.
 
-    What you type while it speaks interrupts it. Exits with 1 if there is no server to talk with, or if it
-    was lost.
+    What you type while it speaks interrupts it. Exits with 1 if the server cannot be reached,
+    or the connection is lost for good.
 
     Parameters
     ----------
@@ -134,16 +134,16 @@ def chat(
     voice
         Play what the character says, if the machine has a player.
     once
-        Leave when the connection is lost, instead of waiting for the server's return.
+        Leave when the connection is lost, instead of reconnecting.
     room
         Join others in this room, where what you type waits for its turn instead of interrupting.
     name
-        Who you are: the character is told, and so are the others.
+        Your name, which the character and the others in the room are told.
     """
-    from .chat import ChatOptions, Company
+    from .chat import ChatOptions, RoomOptions
     from .chat import chat as talk
 
-    sys.exit(_run(talk, ChatOptions(url, voice, once, Company(room, name))))
+    sys.exit(_run(talk, ChatOptions(url, voice, once, RoomOptions(room, name))))
 
 
 @app.command
@@ -222,10 +222,10 @@ def prove(
     json: Path | None = None,
     report: Path | None = None,
 ) -> None:
-    """Show that the last reply of a server comes as fast as its first, whatever visitors do.
+    """Measure whether a server stays as fast as it was at first, whatever its clients do.
 
-    Without --url it starts a server of its own, with engines whose slowness is known, and takes about
-    four minutes. Exits with 1 if a bound is missed.
+    Without --url it starts a server with engines whose slowness is known, and takes about four minutes.
+    Exits with 1 if a bound is missed or a scenario fails.
 
     Parameters
     ----------
@@ -238,9 +238,9 @@ def prove(
     pid
         Its process, where it runs on this machine: to read its threads, files, memory and CPU.
     full
-        The sizes by which the project is measured, in 45 minutes.
+        Run in the sizes by which the project is measured: 45 minutes.
     scale
-        Slowness of the stand-in engines, and patience of the visitors; 1 for those of the full sizes.
+        Slowness of the stand-in engines, and how long users stay; 1 for those of the full sizes.
     minutes
         Length of the soak.
     json

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from trio_backend.chat.choice import choose
 from trio_backend.chat.commands import (
     Command,
     Help,
+    InvalidCommand,
+    LetSpeak,
     ListCharacters,
     ListConversations,
-    Misunderstood,
     NewConversation,
-    Nudge,
     OpenConversation,
     Quit,
     Say,
     SetVoice,
     Switch,
+    choose,
     parse,
 )
-from trio_backend.client.messages import CharacterFile
+from trio_backend.client.messages import ListedCharacter
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ from trio_backend.client.messages import CharacterFile
         ("/history", ListConversations()),
         ("/history 12", OpenConversation(12)),
         ("/new", NewConversation()),
-        ("/say", Nudge()),
+        ("/say", LetSpeak()),
         ("/voice on", SetVoice(True)),
         ("/voice off", SetVoice(False)),
         ("/help", Help()),
@@ -62,24 +62,24 @@ def test_a_line_is_a_command_or_something_to_say(line: str, command: Command | N
         ("/history 99999999999", "number"),
         ("/voice", "on or off"),
         ("/voice loud", "on or off"),
-        ("/quit now", "alone"),
-        ("/say hello", "alone"),
+        ("/quit now", "no argument"),
+        ("/say hello", "no argument"),
     ],
 )
 def test_a_wrong_command_says_how_it_is_meant(line: str, word: str) -> None:
     """Nothing that begins with a slash is said to the character by mistake."""
     command = parse(line)
-    assert isinstance(command, Misunderstood)
+    assert isinstance(command, InvalidCommand)
     assert word in command.why
 
 
 CHARACTERS = [
-    CharacterFile("conf.yaml", "Iris"),
-    CharacterFile("barnaby.yaml", "Barnaby"),
-    CharacterFile("bart.yaml", "Bart"),
-    CharacterFile("twin.yaml", "Twin"),
-    CharacterFile("other.yaml", "Twin"),
-    CharacterFile("mia.yaml", "米娅"),
+    ListedCharacter("conf.yaml", "Iris"),
+    ListedCharacter("barnaby.yaml", "Barnaby"),
+    ListedCharacter("bart.yaml", "Bart"),
+    ListedCharacter("twin.yaml", "Twin"),
+    ListedCharacter("other.yaml", "Twin"),
+    ListedCharacter("mia.yaml", "米娅"),
 ]
 
 
@@ -100,7 +100,7 @@ CHARACTERS = [
 def test_a_character_is_found(wanted: str, file: str) -> None:
     """By number, file, name, or the beginning of a name that only one has; the strictest reading wins."""
     found = choose(CHARACTERS, wanted)
-    assert isinstance(found, CharacterFile)
+    assert isinstance(found, ListedCharacter)
     assert found.filename == file
 
 

@@ -9,8 +9,8 @@ import pytest
 import trio
 
 from tests.chat.scripted import Peer, Server, closed
-from tests.chat.seats import User
-from trio_backend.chat.chat import Seat, converse
+from tests.chat.users import User
+from trio_backend.chat.chat import Terminal, converse
 
 
 @attrs.define(eq=False)
@@ -24,8 +24,8 @@ class Chat:
 
     async def run(self, *, piped: bool = False) -> None:
         """The client's whole life."""
-        seat = Seat(self.user, self.user.screen, self.user.voice, piped)
-        self._code.append(await converse(self.server.address, seat, once=piped))
+        terminal = Terminal(self.user, self.user.screen, self.user.player, piped)
+        self._code.append(await converse(self.server.address, terminal, once=piped))
         self._left.set()
 
     async def code(self) -> int:
@@ -67,7 +67,7 @@ async def test_a_reply_is_shown_sentence_by_sentence(chat: Chat, peer: Peer) -> 
 
     assert await chat.code() == 0
     assert chat.user.seen.splitlines() == [
-        "· Iris is here. Just type; /help lists what else there is",
+        "· Iris is here. Type a message; /help lists the commands",
         "› Hello?",
         "· Thinking...",
         "Iris ☺ joy: Hello!",
@@ -234,16 +234,16 @@ async def test_conversations_are_listed_opened_and_begun(chat: Chat, peer: Peer)
 
 
 async def test_a_nudge_and_what_needs_no_server(chat: Chat, peer: Peer) -> None:
-    """/say lets the character begin; help, the voice and mistakes are answered here."""
+    """/say lets the character speak; help, /voice and mistakes are answered here."""
     await chat.user.type("/help", "/voice on", "/dance", "/say")
     await peer.expect("ai-speak-signal")
     await peer.say("control", text="conversation-chain-start")
     await peer.speak("Since you ask nothing.")
     await chat.user.until("ask nothing")
     await chat.user.type("/say")
-    await chat.user.until("Iris is speaking already")
+    await chat.user.until("Iris is already speaking")
     assert "/switch NAME" in chat.user.seen
-    assert "no sound, you can only read" in chat.user.seen
+    assert "replies are only shown" in chat.user.seen
     assert "there is no command /dance" in chat.user.seen
 
 
@@ -302,7 +302,7 @@ async def test_a_conversation_that_is_gone_is_followed_by_a_new_one(chat: Chat, 
     await peer.say("error", message="no such conversation", code="no-such-history")
     await peer.expect("create-new-history")
     await peer.say("new-history-created", history_uid="uid-2")
-    await chat.user.until("connected again")
+    await chat.user.until("reconnected")
     assert "cannot be continued" in chat.user.seen
     assert "no such conversation" not in chat.user.seen
 
@@ -375,4 +375,4 @@ async def test_a_server_that_falls_silent_is_asked_and_then_left(
         await peer.expect("heartbeat")
         await peer.say("heartbeat-ack")
     await peer.expect("heartbeat")
-    await chat.user.until("the connection is lost: it has said nothing for")
+    await chat.user.until("the connection is lost: the server sent nothing for")

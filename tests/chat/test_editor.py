@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from trio_backend.chat.editor import LONGEST, Editor, Ended, Entered
-from trio_backend.chat.keys import KeyReader
-from trio_backend.chat.linebuffer import LONGEST_LINE, LineBuffer
-from trio_backend.chat.prompt import lay_out
+from trio_backend.chat.editor import LONGEST, Editor, EndOfInput, KeyReader, LineDone
+from trio_backend.chat.keyboard import LONGEST_LINE, LineBuffer
+from trio_backend.chat.screen import lay_out
 
 
 def typed(data: bytes, *, cut: int = 10**6) -> tuple[list[str], Editor]:
@@ -19,9 +18,9 @@ def typed(data: bytes, *, cut: int = 10**6) -> tuple[list[str], Editor]:
     for at in range(0, len(data), cut):
         for key in reader.feed(data[at : at + cut]):
             match editor.press(key):
-                case Entered(text):
+                case LineDone(text):
                     lines.append(text)
-                case Ended():
+                case EndOfInput():
                     lines.append("<end>")
     return lines, editor
 

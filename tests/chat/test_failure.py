@@ -11,8 +11,8 @@ import pytest
 import trio
 
 from tests.chat.scripted import Server
-from tests.chat.seats import User
-from trio_backend.chat.chat import Seat, converse
+from tests.chat.users import User
+from trio_backend.chat.chat import Terminal, converse
 from trio_backend.client.address import Address
 from trio_backend.client.backoff import Backoff
 from trio_backend.client.failure import lost, rejected, unreachable
@@ -24,7 +24,7 @@ async def told(address: Address) -> str:
     """What a user sees of a conversation that cannot be had; the exit code is 1."""
     user = User.without_sound()
     with trio.fail_after(30):
-        assert await converse(address, Seat(user, user.screen, user.voice)) == 1
+        assert await converse(address, Terminal(user, user.screen, user.player)) == 1
     return user.seen
 
 

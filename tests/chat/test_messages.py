@@ -31,7 +31,7 @@ def test_every_message_that_we_read_is_one_of_our_servers() -> None:
 
 
 def test_our_servers_audio_is_read() -> None:
-    """Sentence, speaker, sound and its length."""
+    """SpokenSentence, speaker, sound and its length."""
     sent = protocol.Audio(
         b"UklG", (0.5, 1.0), protocol.DisplayText("Hi.", "Iris", "iris.svg"), {"expressions": [4]}
     )

@@ -15,11 +15,10 @@ import pytest
 import trio
 
 from tests.chat.scripted import Peer, Server, wav
-from tests.chat.seats import User, wait_for
-from trio_backend.chat.chat import Seat, converse
-from trio_backend.chat.heard import Sentence
-from trio_backend.chat.player import Player, PlayerFailed, find_players
-from trio_backend.chat.voice import Voice
+from tests.chat.users import User, wait_for
+from trio_backend.chat.chat import Terminal, converse
+from trio_backend.chat.player import Player, PlayerFailed, SpeechPlayer, find_players
+from trio_backend.chat.sentence import SpokenSentence
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for a player is a script")
 
@@ -103,7 +102,7 @@ async def open_chat(server: Server, nursery: trio.Nursery) -> Callable[[User], A
     """Lets a user begin a chat; the client as the server has it, greeted."""
 
     async def open_chat(user: User) -> Peer:
-        nursery.start_soon(converse, server.address, Seat(user, user.screen, user.voice))
+        nursery.start_soon(converse, server.address, Terminal(user, user.screen, user.player))
         peer = await server.accept()
         await peer.greet()
         await user.until("Iris is here")
@@ -208,30 +207,30 @@ async def test_a_player_that_fails_is_followed_by_the_next(diary: Diary, tmp_pat
     """The user learns why, once; without any player left the conversation goes on to be read."""
     install(tmp_path, "paplay", BROKEN.format(python=sys.executable))
     told: list[str] = []
-    voice = Voice(only_from(tmp_path), told.append)
+    player = SpeechPlayer(only_from(tmp_path), told.append)
     for _ in range(2):
-        await voice.perform(Sentence("Hi.", wav(0.1), 0.1))
+        await player.play(SpokenSentence("Hi.", wav(0.1), 0.1))
     assert told == ["paplay: no sound card"]
     assert diary.lengths("end") == [0.1, 0.1]
 
     install(tmp_path, "aplay", BROKEN.format(python=sys.executable))
     for _ in range(2):
-        await voice.perform(Sentence("Hi.", wav(0.1), 0.1))
+        await player.play(SpokenSentence("Hi.", wav(0.1), 0.1))
     assert told[1] == "aplay: no sound card"
-    assert "you can only read" in told[2]
+    assert "replies are only shown" in told[2]
     assert len(told) == 3
-    assert not voice.able
+    assert not player.able
 
 
 async def test_a_player_that_hangs_is_given_up(
     diary: Diary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its time is that of the sound and a grace."""
-    monkeypatch.setattr("trio_backend.chat.voice.PLAYER_GRACE", 0.3)
+    monkeypatch.setattr("trio_backend.chat.player.PLAYER_GRACE", 0.3)
     told: list[str] = []
-    voice = Voice(only_from(tmp_path), told.append)
-    await voice.perform(Sentence("Hi.", wav(60), 0.1))
-    assert told[0] == "aplay does not come to an end"
+    player = SpeechPlayer(only_from(tmp_path), told.append)
+    await player.play(SpokenSentence("Hi.", wav(60), 0.1))
+    assert told[0] == "aplay did not finish"
     assert diary.lengths("end") == []
 
 

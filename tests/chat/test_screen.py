@@ -7,10 +7,10 @@ import io
 import pytest
 from rich.console import Console
 
-from tests.chat.seats import plain_screen
+from tests.chat.users import plain_screen
 from trio_backend.chat.look import Look, harmless
 from trio_backend.chat.screen import Screen, make_screen
-from trio_backend.client.messages import CharacterFile
+from trio_backend.client.messages import ListedCharacter
 
 
 def terminal(width: int = 40) -> tuple[Screen, io.StringIO]:
@@ -76,7 +76,7 @@ def test_nothing_that_is_shown_commands_the_terminal() -> None:
         screen.show(look.mine(evil))
         screen.show(look.note(evil))
         screen.show(look.error(evil))
-        screen.show(look.characters([CharacterFile(evil, evil)], None))
+        screen.show(look.characters([ListedCharacter(evil, evil)], None))
     assert not set("\x1b\x07\x9b\r\u202e") & set(paper.getvalue())
 
 

@@ -15,7 +15,7 @@ import pytest
 import trio
 
 from tests.chat.scripted import Peer, Server, closed
-from tests.chat.seats import wait_for
+from tests.chat.users import wait_for
 
 if sys.platform == "win32":
     pytest.skip("Windows has no pseudo-terminals of this kind", allow_module_level=True)

@@ -9,10 +9,10 @@ from typing import Literal
 import pytest
 import trio
 
-from tests.chat.seats import User
 from tests.chat.test_player import Diary, alive, diary, only_from
+from tests.chat.users import User
 from tests.house.serving import configured, open_server
-from trio_backend.chat.chat import Seat, converse
+from trio_backend.chat.chat import Terminal, converse
 from trio_backend.client.address import parse_address
 from trio_backend.config.character import EngineChoice
 
@@ -85,7 +85,7 @@ async def test_the_server_keeps_what_was_heard(
     voice = engine("tts", "tone_tts", seconds_per_character=0.1)
     user = User.with_players(only_from(tmp_path))
     async with open_server(configured(tmp_path, llm=engine("llm", "echo_llm"), tts=voice)) as address:
-        nursery.start_soon(converse, parse_address(address), Seat(user, user.screen, user.voice))
+        nursery.start_soon(converse, parse_address(address), Terminal(user, user.screen, user.player))
         await user.type("Yes. One two three four five six seven eight nine ten.")
         await diary.until(3)
         await trio.sleep(1.5)

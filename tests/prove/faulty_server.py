@@ -115,7 +115,7 @@ class FaultyServer:
     async def open_wire(
         self, address: Address, *, receive_buffer: int | None = None
     ) -> AsyncIterator[ResettableMemoryWire]:
-        """See `prove.client.OpenWire`."""
+        """See `prove.client.ConnectWire`."""
         del receive_buffer
         ours, theirs = memory_wire_pair()
         session = _FaultySession(self, theirs, in_room=address.target == ROOM)

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from .chat import ChatOptions as ChatOptions
 from .chat import chat as chat
-from .company import Company as Company
+from .link import RoomOptions as RoomOptions

@@ -1,4 +1,4 @@
-"""The terminal client as a whole: who reads, who hears, who ends it."""
+"""The terminal client as a whole: its tasks, its signals, its exit code."""
 
 from __future__ import annotations
 
@@ -13,19 +13,16 @@ import trio
 from ..client.address import DEFAULT_ADDRESS, Address, parse_address
 from ..concurrency import Slot
 from ..errors import NoConnection
-from .company import Company
-from .conversation import Conversation
-from .happening import Happening, InputEnded, Interrupted, LineEntered
-from .keyboard import Lines, open_lines
-from .link import Link
-from .player import find_players
+from .keyboard import LineSource, open_lines
+from .link import RoomOptions, ServerLink
+from .loop import ChatEvent, ChatLoop, InputEnded, InterruptPressed, LineEntered
+from .player import SpeechPlayer, find_players
 from .screen import Screen, make_screen
-from .voice import Voice
 
-# How long saying goodbye may take.
-FAREWELL = 2.0
-# How long a line of a pipe waits for the end of all that the one before it has set off.
-PATIENCE = 600.0
+# How long closing the connection may take.
+CLOSE_TIMEOUT = 2.0
+# How long a line of a pipe waits for the end of all that the one before it has caused.
+LINE_TIMEOUT = 600.0
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -37,84 +34,82 @@ class ChatOptions:
     url: str = DEFAULT_ADDRESS
     voice: bool = True
     once: bool = False
-    company: Company = attrs.field(factory=Company)
+    room: RoomOptions = attrs.field(factory=RoomOptions)
 
 
 @attrs.frozen
-class Seat:
-    """Where the user sits. With ``one_by_one`` each line waits until all that came of the last is over."""
+class Terminal:
+    """The user's side. With ``one_by_one`` each line waits until all that the last one has caused is over."""
 
-    lines: Lines
+    lines: LineSource
     screen: Screen
-    voice: Voice
+    player: SpeechPlayer
     one_by_one: bool = False
-    company: Company = attrs.field(factory=Company)
+    room: RoomOptions = attrs.field(factory=RoomOptions)
 
 
 async def chat(options: ChatOptions) -> int:
     """Talk with the character at ``options.url`` until the user leaves; the program's exit code.
 
-    0 is a conversation that ended as the user wanted, 1 one that could not be had or was lost.
+    It is 0 when the user ended the conversation, 1 when there was no connection or it was lost.
     """
     screen = make_screen(sys.stdin, sys.stdout, sys.stderr)
     try:
-        address = options.company.address(parse_address(options.url))
+        address = options.room.address(parse_address(options.url))
     except NoConnection as error:
         screen.error(str(error))
         return 1
-    voice = Voice(find_players(), screen.note, options.voice)
-    voice.turn(options.voice)
+    player = SpeechPlayer(find_players(), screen.note, options.voice)
+    player.switch(options.voice)
     piped = sys.stdin is None or not sys.stdin.isatty()
     code = 1
     try:
         with open_lines(sys.stdin, screen) as lines, screen.user_row():
-            seat = Seat(lines, screen, voice, piped, options.company)
-            code = await converse(address, seat, once=options.once or piped)
+            terminal = Terminal(lines, screen, player, piped, options.room)
+            code = await converse(address, terminal, once=options.once or piped)
     except* BrokenPipeError:
         # Nobody reads any more. What is left in the buffer must not fail once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 
-async def converse(address: Address, seat: Seat, *, once: bool = False) -> int:
-    """The conversation at ``seat``, to its end; its exit code. Needs the main thread, for Ctrl-C."""
-    inbox_send, inbox = trio.open_memory_channel[Happening](0)
-    link = Link(address, inbox_send, once)
+async def converse(address: Address, terminal: Terminal, *, once: bool = False) -> int:
+    """Run the client until the user leaves; the exit code. Needs the main thread, for Ctrl-C."""
+    inbox_send, inbox = trio.open_memory_channel[ChatEvent](0)
+    link = ServerLink(address, inbox_send, once)
     with trio.open_signal_receiver(*_SIGNALS) as signals:
-        async with trio.open_nursery() as around:
-            around.start_soon(link.run, name="link")
+        async with trio.open_nursery() as outer:
+            outer.start_soon(link.run, name="link")
             async with trio.open_nursery() as nursery:
                 slot = Slot(nursery)
-                conversation = Conversation(
-                    seat.screen, seat.voice, link, slot, inbox_send, company=seat.company
-                )
+                loop = ChatLoop(terminal.screen, terminal.player, link, slot, inbox_send, room=terminal.room)
                 nursery.start_soon(_watch_signals, signals, inbox_send, name="signals")
-                nursery.start_soon(_read_lines, seat, inbox_send, name="keyboard")
-                if seat.screen.edits:
+                nursery.start_soon(_read_lines, terminal, inbox_send, name="keyboard")
+                if terminal.screen.edits:
                     from .terminal import watch_resume  # which Windows cannot import
 
-                    nursery.start_soon(watch_resume, sys.stdin.fileno(), seat.screen, name="resume")
-                code = await conversation.live(inbox)
+                    nursery.start_soon(watch_resume, sys.stdin.fileno(), terminal.screen, name="resume")
+                code = await loop.run(inbox)
                 nursery.cancel_scope.cancel("the user has left")
-            around.cancel_scope.deadline = trio.current_time() + FAREWELL
+            outer.cancel_scope.deadline = trio.current_time() + CLOSE_TIMEOUT
     return code
 
 
-async def _watch_signals(signals: AsyncIterator[int], inbox: trio.MemorySendChannel[Happening]) -> None:
+async def _watch_signals(signals: AsyncIterator[int], inbox: trio.MemorySendChannel[ChatEvent]) -> None:
     async for number in signals:
-        await inbox.send(Interrupted() if number == signal.SIGINT else InputEnded())
+        await inbox.send(InterruptPressed() if number == signal.SIGINT else InputEnded())
 
 
-async def _read_lines(seat: Seat, inbox: trio.MemorySendChannel[Happening]) -> None:
-    line: str | None = ""  # nothing is said by it, and it is settled once the conversation can begin
+async def _read_lines(terminal: Terminal, inbox: trio.MemorySendChannel[ChatEvent]) -> None:
+    line: str | None = ""  # it sends nothing, and is settled once the conversation is open
     while line is not None:
         settled = trio.Event()
         await inbox.send(LineEntered(line, settled))
-        if seat.one_by_one:
-            with trio.move_on_after(PATIENCE) as patience:
+        if terminal.one_by_one:
+            with trio.move_on_after(LINE_TIMEOUT) as timeout:
                 await settled.wait()
-            if patience.cancelled_caught:
-                seat.screen.error(f"no end of the answer came within {PATIENCE:.0f} s")
+            if timeout.cancelled_caught:
+                terminal.screen.error(f"the answer did not end within {LINE_TIMEOUT:.0f} s")
                 await inbox.send(InputEnded(1))
-        line = await seat.lines.next_line()
+        line = await terminal.lines.next_line()
     await inbox.send(InputEnded())

@@ -1,10 +1,13 @@
-"""What the user typed: something to say, or one of the commands. No I/O."""
+"""What the user typed: a message, or one of the commands. No I/O."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import attrs
+
+from ..client.messages import ListedCharacter
 
 
 @attrs.frozen
@@ -44,8 +47,8 @@ class NewConversation:
 
 
 @attrs.frozen
-class Nudge:
-    """``/say``: let the character speak of its own accord."""
+class LetSpeak:
+    """``/say``: let the character speak unprompted."""
 
 
 @attrs.frozen
@@ -66,8 +69,8 @@ class Quit:
 
 
 @attrs.frozen
-class Misunderstood:
-    """A command that does not exist, or is used wrongly; ``why`` tells the user how it is meant."""
+class InvalidCommand:
+    """A command that does not exist, or is used wrongly; ``why`` says how to use it."""
 
     why: str
 
@@ -79,28 +82,28 @@ Command: TypeAlias = (
     | ListConversations
     | OpenConversation
     | NewConversation
-    | Nudge
+    | LetSpeak
     | SetVoice
     | Help
     | Quit
-    | Misunderstood
+    | InvalidCommand
 )
 
 HELP = (
-    ("/characters", "who there is to talk with"),
-    ("/switch NAME", "talk with another character: its name, file or number"),
-    ("/history", "conversations with this character"),
+    ("/characters", "list the characters"),
+    ("/switch NAME", "switch to another character: its name, file or number"),
+    ("/history", "list the conversations with this character"),
     ("/history N", "go on with one of them"),
-    ("/new", "begin a new conversation"),
-    ("/say", "let the character speak of its own accord"),
-    ("/voice on|off", "hear the character, or just read"),
+    ("/new", "start a new conversation"),
+    ("/say", "let the character speak unprompted"),
+    ("/voice on|off", "play speech, or only show the text"),
     ("/quit", "leave; so does Ctrl-D. Ctrl-C interrupts the character, or leaves"),
 )
 
 _PLAIN: dict[str, Command] = {
     "characters": ListCharacters(),
     "new": NewConversation(),
-    "say": Nudge(),
+    "say": LetSpeak(),
     "help": Help(),
     "quit": Quit(),
     "exit": Quit(),
@@ -121,7 +124,7 @@ def parse(line: str) -> Command | None:
 def _command(word: str, rest: str) -> Command:
     match word, rest:
         case "switch", "":
-            return Misunderstood("/switch wants a name or a number: /characters lists them")
+            return InvalidCommand("/switch needs a name or a number: /characters lists them")
         case "switch", name:
             return Switch(name)
         case "history", "":
@@ -131,15 +134,47 @@ def _command(word: str, rest: str) -> Command:
         case "voice", ("on" | "off"):
             return SetVoice(rest == "on")
         case "voice", _:
-            return Misunderstood("/voice wants on or off")
+            return InvalidCommand("/voice needs on or off")
         case _ if word in _PLAIN and not rest:
             return _PLAIN[word]
         case _ if word in _PLAIN:
-            return Misunderstood(f"/{word} stands alone")
-    return Misunderstood(f"there is no command /{word}: /help lists them, and // says a slash")
+            return InvalidCommand(f"/{word} takes no argument")
+    return InvalidCommand(f"there is no command /{word}: /help lists them; start with // to say a slash")
 
 
 def _open(number: str) -> Command:
     if number.isdecimal() and len(number) < 9 and int(number) > 0:
         return OpenConversation(int(number))
-    return Misunderstood("/history wants a number of the list that it shows")
+    return InvalidCommand("/history needs a number of the list that it shows")
+
+
+def choose(characters: Sequence[ListedCharacter], wanted: str) -> ListedCharacter | str:
+    """The character that ``wanted`` means, or why it is not clear, for a person.
+
+    A number counts from 1. Names are compared without case; a file name may lack its ending; the
+    beginning of a name will do if only one has it.
+    """
+    if wanted.isdecimal() and len(wanted) < 9:
+        if 1 <= int(wanted) <= len(characters):
+            return characters[int(wanted) - 1]
+        return f"there is no number {wanted}: /characters lists {len(characters)}"
+    for found in _readings(characters, wanted.casefold()):
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(f"{one.name} ({one.filename})" for one in found)
+            return f"{wanted!r} may be {names}: use the file name or the number"
+    return f"there is no character {wanted!r}: /characters lists them"
+
+
+def _readings(characters: Sequence[ListedCharacter], wanted: str) -> list[list[ListedCharacter]]:
+    """Who is meant, from the strictest reading to the loosest."""
+    return [
+        [one for one in characters if one.filename.casefold() == wanted],
+        [one for one in characters if wanted in (one.name.casefold(), _stem(one).casefold())],
+        [one for one in characters if one.name.casefold().startswith(wanted)],
+    ]
+
+
+def _stem(character: ListedCharacter) -> str:
+    return character.filename.rpartition(".")[0] or character.filename

@@ -1,7 +1,8 @@
-"""Where the user's lines come from: a terminal that is read key by key, or anything that has lines."""
+"""The user's lines: from a terminal that is read key by key, or from anything that has lines."""
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import stat
@@ -14,15 +15,39 @@ from typing import Protocol, TextIO
 import attrs
 import trio
 
-from .editor import Editor, Ended, Entered
-from .keys import Key, KeyReader
-from .linebuffer import LineBuffer
+from .editor import Editor, EndOfInput, Key, KeyReader, LineDone
 from .screen import Screen
 
 READ = 65536
+# Characters; a longer line is cut, since a message of the protocol has a bound of its own.
+LONGEST_LINE = 2**20
 
 
-class Lines(Protocol):
+@attrs.define(eq=False)
+class LineBuffer:
+    """Splits UTF-8 into lines, wherever the bytes are split; what is no UTF-8 becomes U+FFFD."""
+
+    _decoder: codecs.IncrementalDecoder = attrs.field(
+        factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"), init=False
+    )
+    _rest: str = attrs.field(default="", init=False)
+
+    def feed(self, data: bytes) -> list[str]:
+        """The lines that ``data`` completes, without their ends."""
+        *lines, self._rest = (self._rest + self._decoder.decode(data)).split("\n")
+        if len(self._rest) > LONGEST_LINE:
+            lines.append(self._rest)
+            self._rest = ""
+        return [line.removesuffix("\r") for line in lines]
+
+    def flush(self) -> list[str]:
+        """What is left at the end of the input, if it is anything."""
+        rest = self._rest + self._decoder.decode(b"", final=True)
+        self._rest = ""
+        return [rest] if rest else []
+
+
+class LineSource(Protocol):
     """The user's lines, one after the other."""
 
     async def next_line(self) -> str | None:
@@ -52,7 +77,7 @@ class PlainLines:
 
 @attrs.define(eq=False)
 class EditedLines:
-    """Lines that are typed into the last row of the screen, with keys to edit them."""
+    """LineSource that are typed into the last row of the screen, with keys to edit them."""
 
     _read: Callable[[], Awaitable[bytes]]
     _screen: Screen
@@ -65,10 +90,10 @@ class EditedLines:
             while self._pressed:
                 key = self._pressed.popleft()
                 match self._editor.press(key):
-                    case Entered(text):
+                    case LineDone(text):
                         self._screen.edit("", 0)
                         return text
-                    case Ended():
+                    case EndOfInput():
                         return None
                 if key == "clear":
                     self._screen.clear()
@@ -80,7 +105,7 @@ class EditedLines:
 
 
 @contextmanager
-def open_lines(stdin: TextIO | None, screen: Screen) -> Iterator[Lines]:
+def open_lines(stdin: TextIO | None, screen: Screen) -> Iterator[LineSource]:
     """The lines of ``stdin``. Where the screen edits, the terminal gives us each key inside the block."""
     if stdin is None:
         yield PlainLines(_nothing)

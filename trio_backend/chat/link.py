@@ -1,9 +1,10 @@
-"""The link to the server: one connection after the other, for as long as the conversation lasts."""
+"""`ServerLink`: a connection to the server, reconnected whenever it is lost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TypeAlias
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import attrs
 import trio
@@ -13,20 +14,42 @@ from ..client.backoff import Backoff
 from ..client.connection import ServerConnection, open_wire
 from ..client.messages import ServerMessage
 from ..errors import NoConnection, ProtocolError, WireClosed, first_leaf
-from ..protocol.incoming import Heartbeat, Incoming
+from ..protocol.incoming import Heartbeat, Incoming, TextInput
 
-# A server that says nothing for so long is asked whether it still lives, and given up when it does not
-# answer for as long again.
+ROOM_PATH = "/proxy-ws"
+# After so many seconds without a message a heartbeat is sent; after as many more the connection is lost.
 SILENCE = 20.0
-# A person's lines and the answers to the server's questions; when so many wait, nobody reads them.
-OUTBOX = 64
-# A connection that held so long was a good one: the next attempt after it need not wait long.
-GOOD = 30.0
+# A person's lines and the answers to the server; when so many wait, the server has stopped reading.
+MAX_QUEUED = 64
+# After a connection that lasted so long, in seconds, the waits start again with the shortest.
+LASTING = 30.0
+
+
+@attrs.frozen
+class RoomOptions:
+    """The ``room`` to join, "" for none, and the user's ``name`` in it.
+
+    In a room a message waits for its turn, and interrupts nobody.
+    """
+
+    room: str = ""
+    name: str = ""
+
+    def message(self, text: str) -> TextInput:
+        """``text`` as it is sent."""
+        return TextInput(text, name=self.name or None, notify=bool(self.room))
+
+    def address(self, server: Address) -> Address:
+        """The room's address at ``server``. The rest of the query, such as a token, stays."""
+        if not self.room:
+            return server
+        asked = [pair for pair in parse_qsl(urlsplit(server.target).query) if pair[0] != "room"]
+        return attrs.evolve(server, target=f"{ROOM_PATH}?{urlencode([*asked, ('room', self.room)])}")
 
 
 @attrs.frozen
 class Connected:
-    """A connection stands, the first or a new one."""
+    """There is a connection, the first or a new one."""
 
 
 @attrs.frozen
@@ -38,31 +61,31 @@ class Unreadable:
 
 @attrs.frozen
 class Lost:
-    """The connection is gone; the link tries to make a new one."""
+    """The connection is gone; the link reconnects."""
 
     why: str
 
 
 @attrs.frozen
 class GaveUp:
-    """There is no connection, and there will be none."""
+    """There is no connection, and the link has stopped trying."""
 
     why: str
 
 
-LinkNews: TypeAlias = Connected | ServerMessage | Unreadable | Lost | GaveUp
+LinkEvent: TypeAlias = Connected | ServerMessage | Unreadable | Lost | GaveUp
 
 
 @attrs.define(eq=False)
-class Link:
-    """`run` keeps the connection and tells the loop what comes, through ``inbox``; `send` is for the loop.
+class ServerLink:
+    """`run` stays connected and sends all that happens to ``inbox``; `send` and `hang_up` are for the loop.
 
-    A first connection that fails is not tried again, since the address is most likely wrong. One that
-    is lost is made anew with ``backoff``, unless ``once``.
+    If the first connection fails there is no second attempt, since the address is most likely wrong. After a
+    lost one the link reconnects with ``backoff``, unless ``once``.
     """
 
     address: Address
-    _inbox: trio.MemorySendChannel[LinkNews]
+    _inbox: trio.MemorySendChannel[LinkEvent]
     once: bool = False
     backoff: Backoff = attrs.field(factory=Backoff)
     _outbox: trio.MemorySendChannel[Incoming] | None = attrs.field(default=None, init=False)
@@ -70,7 +93,7 @@ class Link:
     _life: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
 
     def send(self, message: Incoming) -> None:
-        """Put ``message`` on its way. Without a connection it is dropped: `Lost` has been or will be told.
+        """Queue ``message``. Without a connection it is dropped: `Lost` was or will be in the inbox.
 
         When the server has not read for so long that the outbox is full, the connection counts as lost.
         """
@@ -83,7 +106,7 @@ class Link:
             self._outbox = None
 
     def hang_up(self) -> None:
-        """Send what is on its way, say goodbye, and let `run` return."""
+        """Send what is queued, close the connection, and let `run` return."""
         self._hung_up = True
         if self._outbox is None:
             self._life.cancel("hung up")
@@ -92,55 +115,55 @@ class Link:
             self._outbox = None
 
     async def run(self) -> None:
-        """Stay connected until `hang_up`; the last news is `GaveUp` where that is not possible."""
+        """Stay connected until `hang_up`; the last event is `GaveUp` where that is not possible."""
         with self._life:
             try:
-                await self._keep()
+                await self._stay_connected()
             except* NoConnection as group:
                 await self._inbox.send(GaveUp(str(first_leaf(group))))
 
-    async def _keep(self) -> None:
-        why, good = await self._stay()
+    async def _stay_connected(self) -> None:
+        why, lasting = await self._hold()
         waits = self.backoff.waits()
         while not self._hung_up:
             if self.once:
                 raise NoConnection(f"the connection to {self.address} was lost: {why}")
             await self._inbox.send(Lost(why))
-            if good:
+            if lasting:
                 waits = self.backoff.waits()
-            why, good = await self._stay_again(waits)
+            why, lasting = await self._reconnect(waits)
 
-    async def _stay_again(self, waits: Iterator[float]) -> tuple[str, bool]:
-        failure = NoConnection(f"{self.address} did not come back")
+    async def _reconnect(self, waits: Iterator[float]) -> tuple[str, bool]:
+        failure = NoConnection(f"{self.address} could not be reached again")
         for wait in waits:
             await trio.sleep(wait)
             try:
-                return await self._stay()
+                return await self._hold()
             except NoConnection as error:
                 if error.lasting:
                     raise
                 failure = error
         raise failure
 
-    async def _stay(self) -> tuple[str, bool]:
-        """One connection, to its end: why it ended, and whether it had been a good one."""
+    async def _hold(self) -> tuple[str, bool]:
+        """One connection, to its end: why it ended, and whether it had lasted."""
         async with open_wire(self.address) as wire:
             connection = ServerConnection(wire)
             began = trio.current_time()
-            self._outbox, messages = trio.open_memory_channel[Incoming](OUTBOX)
+            self._outbox, messages = trio.open_memory_channel[Incoming](MAX_QUEUED)
             try:
-                why = await self._converse(connection, messages)
+                why = await self._exchange(connection, messages)
             finally:
                 messages.close()
                 self._outbox = None
-            good = trio.current_time() - began > GOOD
-        return why, good
+            lasting = trio.current_time() - began > LASTING
+        return why, lasting
 
-    async def _converse(
+    async def _exchange(
         self, connection: ServerConnection, messages: trio.MemoryReceiveChannel[Incoming]
     ) -> str:
         """Read and write until one of both ends, and why it did."""
-        why = f"it takes no more than {OUTBOX} messages"
+        why = f"the server does not read: {MAX_QUEUED} messages wait"
 
         async def read() -> None:
             nonlocal why
@@ -161,18 +184,18 @@ class Link:
         return why
 
     async def _read(self, connection: ServerConnection) -> None:
-        """Tell the loop all that comes. Raises `WireClosed` when nothing more will."""
+        """Put all that the server sends into the inbox. Raises `WireClosed` at the end."""
         await self._inbox.send(Connected())
         asked = False
         while True:
-            with trio.move_on_after(SILENCE) as patience:
-                news = await _next(connection)
-            if not patience.cancelled_caught:
+            with trio.move_on_after(SILENCE) as timeout:
+                event = await _next(connection)
+            if not timeout.cancelled_caught:
                 asked = False
-                if news is not None:
-                    await self._inbox.send(news)
+                if event is not None:
+                    await self._inbox.send(event)
             elif asked:
-                raise WireClosed(1006, f"it has said nothing for {2 * SILENCE:.0f} s")
+                raise WireClosed(1006, f"the server sent nothing for {2 * SILENCE:.0f} s")
             else:
                 asked = True
                 self.send(Heartbeat())

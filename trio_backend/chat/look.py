@@ -9,7 +9,7 @@ from datetime import datetime
 import attrs
 from rich.text import Text
 
-from ..client.messages import CharacterFile, StoredConversation, StoredMessage
+from ..client.messages import ListedCharacter, ListedConversation, ListedMessage
 from .commands import HELP
 
 _FACES = {
@@ -79,7 +79,7 @@ class Look:
         """Something that went wrong."""
         return Text.assemble((f"{'✗' if self.unicode else '!'} ", "bold red"), (harmless(text), "red"))
 
-    def characters(self, characters: Sequence[CharacterFile], current: CharacterFile | None) -> Text:
+    def characters(self, characters: Sequence[ListedCharacter], current: ListedCharacter | None) -> Text:
         """The numbered list of characters, the ``current`` one marked."""
         rows = [
             Text.assemble(
@@ -92,7 +92,7 @@ class Look:
         ]
         return Text("\n").join(rows)
 
-    def conversations(self, conversations: Sequence[StoredConversation], current: str | None) -> Text:
+    def conversations(self, conversations: Sequence[ListedConversation], current: str | None) -> Text:
         """The numbered list of conversations, the ``current`` one marked."""
         if not conversations:
             return self.note("nothing has been said yet")
@@ -107,7 +107,7 @@ class Look:
         ]
         return Text("\n").join(rows)
 
-    def transcript(self, messages: Sequence[StoredMessage], character: str) -> Text:
+    def transcript(self, messages: Sequence[ListedMessage], character: str) -> Text:
         """What was said earlier."""
         rows = [
             self.mine(message.content)

@@ -1,4 +1,4 @@
-"""Programs that play sound, and how each of them plays one file. One task plays, one sentence at a time."""
+"""Playing speech: the programs of this machine that can, and the sentences, one after the other."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Protocol
 
 import attrs
 import trio
+
+from .sentence import SpokenSentence
 
 _COMMANDS = (
     ("paplay",),
@@ -35,7 +38,7 @@ class Player(Protocol):
 
     @property
     def name(self) -> str:
-        """How its user calls it."""
+        """What it is called on the command line."""
         ...
 
     async def play(self, wav: Path) -> None:
@@ -44,7 +47,7 @@ class Player(Protocol):
 
 
 @attrs.frozen
-class Program:
+class PlayerProgram:
     """A program that plays the file named by its last argument, then ends."""
 
     command: tuple[str, ...]
@@ -109,7 +112,73 @@ if sys.platform == "win32":
 
 def find_players(which: Callable[[str], str | None] = shutil.which) -> list[Player]:
     """All players of this machine, the best first."""
-    found: list[Player] = [Program(command) for command in _COMMANDS if which(command[0])]
+    found: list[Player] = [PlayerProgram(command) for command in _COMMANDS if which(command[0])]
     if sys.platform == "win32":
         found.insert(0, WinSound())
     return found
+
+
+# How much longer than its sound a player may take: some start slowly, or play their buffers to the end.
+PLAYER_GRACE = 10.0
+
+
+@attrs.define(eq=False)
+class SpeechPlayer:
+    """Plays sentences while it is ``on``. A player that fails is not used again; the next one takes over.
+
+    ``tell`` gets what the user should know. One task plays.
+    """
+
+    _players: list[Player]
+    _tell: Callable[[str], None]
+    on: bool = True
+    _sounding: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+
+    @property
+    def able(self) -> bool:
+        """Whether anything can be heard."""
+        return self.on and bool(self._players)
+
+    def switch(self, on: bool) -> None:
+        """Play from the next sentence on, or stop now."""
+        self.on = on
+        if not on:
+            self._sounding.cancel("speech was switched off")
+        if on and not self._players:
+            self._tell_missing()
+
+    def _tell_missing(self) -> None:
+        """Tell the user that no player works."""
+        self._tell(f"replies are only shown: none of {', '.join(NAMES)} can play sound here")
+
+    async def play(self, sentence: SpokenSentence) -> None:
+        """Play ``sentence`` to its end, if it has sound and a player works; then it counts as heard.
+
+        A cancel is silent at once.
+        """
+        if sentence.sound is not None and self.able:
+            with tempfile.TemporaryDirectory(prefix="trio-backend-") as folder:
+                wav = Path(folder, "sentence.wav")
+                await trio.Path(wav).write_bytes(sentence.sound)
+                with trio.CancelScope() as self._sounding:
+                    await self._play(wav, sentence)
+        sentence.finish()
+
+    async def _play(self, wav: Path, sentence: SpokenSentence) -> None:
+        while self.able:
+            player = self._players[0]
+            sentence.begin(trio.current_time())
+            try:
+                with trio.fail_after(sentence.seconds + PLAYER_GRACE):
+                    await player.play(wav)
+                return
+            except PlayerFailed as failed:
+                self._give_up(str(failed))
+            except trio.TooSlowError:
+                self._give_up(f"{player.name} did not finish")
+
+    def _give_up(self, why: str) -> None:
+        self._players.pop(0)
+        self._tell(why)
+        if not self._players:
+            self._tell_missing()

@@ -10,16 +10,41 @@ from contextlib import contextmanager
 from typing import TextIO
 
 import attrs
+from rich.cells import cell_len, get_character_cell_size
 from rich.console import Console
 from rich.text import Text
 
 from .look import Look, harmless
-from .prompt import lay_out
 
 _ERASE_ROW = "\r\x1b[K"
 _ERASE_ALL = "\x1b[H\x1b[2J"
 # Ask the terminal to say where pasted text begins and ends.
 _PASTES_ON, _PASTES_OFF = "\x1b[?2004h", "\x1b[?2004l"
+
+
+@attrs.frozen
+class InputRow:
+    """What stands in the row, and the column of the cursor, from 0."""
+
+    text: str
+    column: int
+
+
+def lay_out(text: str, cursor: int, width: int) -> InputRow:
+    """The part of ``text`` around its ``cursor`` that fits into ``width`` columns (at least 2).
+
+    A line that is too long moves sideways under the cursor, so that it never takes a second row.
+    """
+    begin = cursor
+    room = width - 1  # the cursor itself may stand behind the text
+    while begin > 0 and (cells := get_character_cell_size(text[begin - 1])) <= room:
+        room -= cells
+        begin -= 1
+    end = cursor
+    while end < len(text) and (cells := get_character_cell_size(text[end])) <= room:
+        room -= cells
+        end += 1
+    return InputRow(text[begin:end], cell_len(text[begin:cursor]))
 
 
 @attrs.define(eq=False)

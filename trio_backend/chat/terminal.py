@@ -17,7 +17,7 @@ from .screen import Screen
 def key_by_key(fd: int) -> Iterator[None]:
     """Let the terminal give each key as it is pressed, and show none; afterwards all is as before."""
     before = termios.tcgetattr(fd)
-    _take(fd)
+    _enter_cbreak(fd)
     try:
         yield
     finally:
@@ -25,13 +25,13 @@ def key_by_key(fd: int) -> Iterator[None]:
 
 
 async def watch_resume(fd: int, screen: Screen) -> None:
-    """Take the terminal back whenever the shell has brought us to the foreground again (after Ctrl-Z)."""
+    """Set the terminal's mode again whenever the shell has resumed the program (after Ctrl-Z)."""
     with trio.open_signal_receiver(signal.SIGCONT) as resumed:
         async for _ in resumed:
-            _take(fd)
+            _enter_cbreak(fd)
             screen.redraw()
 
 
-def _take(fd: int) -> None:
+def _enter_cbreak(fd: int) -> None:
     # TCSADRAIN keeps what was typed ahead. Ctrl-C and Ctrl-Z remain signals.
     tty.setcbreak(fd, termios.TCSADRAIN)

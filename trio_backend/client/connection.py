@@ -62,7 +62,7 @@ class ClientWire:
         except ConnectionClosed as closed:
             raise _wire_closed(closed) from closed
         except trio.TooSlowError as error:
-            raise WireClosed(1006, f"it takes no data for {SEND_TIMEOUT:.0f} s") from error
+            raise WireClosed(1006, f"the server took no data for {SEND_TIMEOUT:.0f} s") from error
         finally:
             if not whole:
                 await trio.aclose_forcefully(self._stream)

@@ -145,7 +145,7 @@ class ReceivedToolCall(_Received, frozen=True, tag="tool_call_status"):
     status: str = ""
 
 
-class CharacterFile(msgspec.Struct, frozen=True):
+class ListedCharacter(msgspec.Struct, frozen=True):
     """A character's file and the name that it gives itself."""
 
     filename: str
@@ -155,14 +155,14 @@ class CharacterFile(msgspec.Struct, frozen=True):
 class ReceivedConfigFiles(_Received, frozen=True, tag="config-files"):
     """All characters."""
 
-    configs: list[CharacterFile]
+    configs: list[ListedCharacter]
 
 
 class ReceivedConfigSwitched(_Received, frozen=True, tag="config-switched"):
     """The character that was switched to is active."""
 
 
-class StoredMessage(msgspec.Struct, frozen=True):
+class ListedMessage(msgspec.Struct, frozen=True):
     """One message of a stored conversation."""
 
     role: str
@@ -171,24 +171,24 @@ class StoredMessage(msgspec.Struct, frozen=True):
     name: str | None = None
 
 
-class StoredConversation(msgspec.Struct, frozen=True):
+class ListedConversation(msgspec.Struct, frozen=True):
     """A conversation in the list."""
 
     uid: str
-    latest_message: StoredMessage | None = None
+    latest_message: ListedMessage | None = None
     timestamp: str | None = None
 
 
 class ReceivedHistoryList(_Received, frozen=True, tag="history-list"):
     """The conversations with this character, newest first."""
 
-    histories: list[StoredConversation]
+    histories: list[ListedConversation]
 
 
 class ReceivedHistoryData(_Received, frozen=True, tag="history-data"):
     """The messages of the conversation that is continued now."""
 
-    messages: list[StoredMessage]
+    messages: list[ListedMessage]
 
 
 class ReceivedNewHistory(_Received, frozen=True, tag="new-history-created"):

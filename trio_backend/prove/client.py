@@ -12,7 +12,7 @@ import trio
 from ..client.address import DEFAULT_PATH, Address, parse_address
 from ..client.connection import ServerConnection
 from ..client.messages import (
-    CharacterFile,
+    ListedCharacter,
     ReceivedAudio,
     ReceivedConfigSwitched,
     ReceivedControl,
@@ -37,7 +37,7 @@ class ResettableWire(Wire, Protocol):
         ...
 
 
-class OpenWire(Protocol):
+class ConnectWire(Protocol):
     """Connects to a server; `client.connection.open_wire` is one."""
 
     def __call__(
@@ -91,7 +91,7 @@ class TimedClient:
                 case ReceivedControl(ends_turn=True):
                     return complete
 
-    async def switch_to(self, character: CharacterFile) -> float:
+    async def switch_to(self, character: ListedCharacter) -> float:
         """Switch to ``character``, and wait until that very one is active; how long that took."""
         began = trio.current_time()
         await self.send(SwitchConfig(character.filename))
@@ -107,7 +107,7 @@ class TimedClient:
 
 @asynccontextmanager
 async def open_client(
-    open_wire: OpenWire, address: Address, *, receive_buffer: int | None = None
+    open_wire: ConnectWire, address: Address, *, receive_buffer: int | None = None
 ) -> AsyncIterator[TimedClient]:
     """A client that the server at ``address`` has greeted; it leaves with the block.
 

@@ -11,9 +11,9 @@ import trio
 
 from ..client.address import Address
 from ..client.connection import open_wire
-from ..client.messages import CharacterFile
+from ..client.messages import ListedCharacter
 from ..errors import WireClosed
-from .client import OpenWire, TimedClient, open_client
+from .client import ConnectWire, TimedClient, open_client
 from .outcome import CLIENT_BOUND, LEFT_OVER, Check, ratio
 from .plan import Plan
 from .probe import Probe, Sample
@@ -50,7 +50,7 @@ class ScenarioContext:
     probe: Probe
     own: bool
     progress: Callable[[str], None]
-    open_wire: OpenWire = open_wire
+    open_wire: ConnectWire = open_wire
 
     @asynccontextmanager
     async def connect(
@@ -101,9 +101,9 @@ class ScenarioContext:
         result.share = (time.process_time() - cpu) / max(time.perf_counter() - wall, 1e-9)
 
 
-def stand_in_file(file: str) -> CharacterFile:
+def stand_in_file(file: str) -> ListedCharacter:
     """One of the stand-in characters, which are named like their files."""
-    return CharacterFile(file, file.removesuffix(".yaml"))
+    return ListedCharacter(file, file.removesuffix(".yaml"))
 
 
 def steady_checks(

@@ -7,7 +7,7 @@ from statistics import median
 
 import trio
 
-from ...client.messages import CharacterFile, ReceivedConfigFiles
+from ...client.messages import ListedCharacter, ReceivedConfigFiles
 from ...protocol.incoming import FetchConfigs, SwitchConfig
 from ..client import TimedClient
 from ..context import ScenarioContext, stand_in_file, steady_checks
@@ -46,7 +46,7 @@ async def run(context: ScenarioContext) -> ScenarioOutcome:
     return ScenarioOutcome("switch", checks, client_share=share.share)
 
 
-async def switch_quickly(client: TimedClient, characters: Sequence[CharacterFile]) -> float:
+async def switch_quickly(client: TimedClient, characters: Sequence[ListedCharacter]) -> float:
     """Switch quickly, and wait for the character that was chosen last; how long that one took."""
     for number in range(QUICK_SWITCHES - 1):
         await client.send(SwitchConfig(characters[1 - number % 2].filename))
@@ -54,7 +54,7 @@ async def switch_quickly(client: TimedClient, characters: Sequence[CharacterFile
     return await client.switch_to(characters[2])
 
 
-async def _characters(context: ScenarioContext) -> Sequence[CharacterFile]:
+async def _characters(context: ScenarioContext) -> Sequence[ListedCharacter]:
     """Those of the server, without the one that it starts with; none if it does not list them."""
     files = ReceivedConfigFiles([])
     with trio.move_on_after(context.plan.sound_timeout / 10):

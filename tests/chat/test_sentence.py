@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_backend.chat.heard import Sentence, cut_at_word, heard
+from trio_backend.chat.sentence import SpokenSentence, cut_at_word, heard
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,10 @@ def test_more_time_never_means_less_heard(text: str, one: float, other: float) -
 
 def test_heard_are_the_finished_sentences_and_a_share_of_the_current_one() -> None:
     """Thoughts are not heard, and what has not begun neither."""
-    thought = Sentence("(She seems sad.)")
-    first = Sentence("Hello there.", b"wav", 2.0)
-    second = Sentence("How are you?", b"wav", 3.0)
-    third = Sentence("Tell me.", b"wav", 1.0)
+    thought = SpokenSentence("(She seems sad.)")
+    first = SpokenSentence("Hello there.", b"wav", 2.0)
+    second = SpokenSentence("How are you?", b"wav", 3.0)
+    third = SpokenSentence("Tell me.", b"wav", 1.0)
     reply = [thought, first, second, third]
     assert heard(reply, 10) == ""
 
@@ -57,7 +57,7 @@ def test_heard_are_the_finished_sentences_and_a_share_of_the_current_one() -> No
 
 def test_what_stands_in_parentheses_and_sounds_is_no_thought() -> None:
     """Only what comes without sound is thought."""
-    assert Sentence("(Hm.)").thought
-    assert Sentence("（嗯。）").thought
-    assert not Sentence("(Hm.)", b"wav", 1.0).thought
-    assert not Sentence("(Hm.) Well.").thought
+    assert SpokenSentence("(Hm.)").thought
+    assert SpokenSentence("（嗯。）").thought
+    assert not SpokenSentence("(Hm.)", b"wav", 1.0).thought
+    assert not SpokenSentence("(Hm.) Well.").thought

@@ -10,9 +10,8 @@ import trio
 from rich.console import Console
 
 from trio_backend.chat.look import Look
-from trio_backend.chat.player import Player
+from trio_backend.chat.player import Player, SpeechPlayer
 from trio_backend.chat.screen import Screen
-from trio_backend.chat.voice import Voice
 
 
 def plain_screen() -> tuple[Screen, io.StringIO]:
@@ -28,7 +27,7 @@ class User:
 
     screen: Screen
     paper: io.StringIO
-    voice: Voice
+    player: SpeechPlayer
     _lines: trio.MemorySendChannel[str]
     _typed: trio.MemoryReceiveChannel[str]
 
@@ -41,7 +40,7 @@ class User:
     def with_players(cls, players: list[Player], *, on: bool = True) -> User:
         """A user who hears through ``players``."""
         screen, paper = plain_screen()
-        return cls(screen, paper, Voice(players, screen.note, on), *trio.open_memory_channel[str](20))
+        return cls(screen, paper, SpeechPlayer(players, screen.note, on), *trio.open_memory_channel[str](20))
 
     @property
     def seen(self) -> str:
@@ -58,7 +57,7 @@ class User:
         self._lines.close()
 
     async def next_line(self) -> str | None:
-        """What the keyboard gives: see `Lines`."""
+        """What the keyboard gives: see `LineSource`."""
         try:
             return await self._typed.receive()
         except trio.EndOfChannel:

@@ -1,4 +1,4 @@
-"""What of a reply has been heard: whole sentences, and of the current one the share that sounded. No I/O."""
+"""What of a reply was heard: whole sentences, and the part of the current one that was played. No I/O."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import attrs
 
 from ..text.lines import joined
 
-# A word with the space before it; scripts that put no spaces are cut at any character.
+# A word with the space before it; scripts without spaces are cut at any character.
 _UNSPACED = "\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef"
 _WORD = re.compile(rf"\s*(?:[{_UNSPACED}]|[^\s{_UNSPACED}]+)")
 _IN_PARENTHESES = re.compile(r"\s*[(（].*[)）]\s*", re.DOTALL)
 
 
 @attrs.define(eq=False)
-class Sentence:
+class SpokenSentence:
     """One sentence of a reply, from being shown to having been heard.
 
-    ``sound`` is a WAV file of ``seconds``; without it the sentence counts as heard when its turn comes.
+    ``sound`` is a WAV file of ``seconds``; without it the sentence counts as heard when it is played.
     Times are of any steady clock.
     """
 
@@ -54,7 +54,7 @@ class Sentence:
         return cut_at_word(self.text, (now - self._began) / self.seconds)
 
 
-def heard(sentences: Iterable[Sentence], now: float) -> str:
+def heard(sentences: Iterable[SpokenSentence], now: float) -> str:
     """What has been heard of a reply at ``now``, as one text."""
     return joined(part for sentence in sentences if (part := sentence.heard(now)))
 

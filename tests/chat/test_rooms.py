@@ -6,9 +6,9 @@ import pytest
 import trio
 
 from tests.chat.scripted import Server
-from tests.chat.seats import User
-from trio_backend.chat.chat import Seat, converse
-from trio_backend.chat.company import Company
+from tests.chat.users import User
+from trio_backend.chat.chat import Terminal, converse
+from trio_backend.chat.link import RoomOptions
 from trio_backend.client.address import parse_address
 from trio_backend.protocol import TextInput
 
@@ -24,20 +24,20 @@ from trio_backend.protocol import TextInput
 )
 def test_a_room_is_a_place_at_the_server(written: str, room: str, target: str) -> None:
     """Its path takes the place of the other; a token stays."""
-    assert Company(room).address(parse_address(written)).target == target
+    assert RoomOptions(room).address(parse_address(written)).target == target
 
 
 def test_who_speaks_is_said_with_the_message() -> None:
     """Alone and unnamed, a message is what it always was."""
-    assert Company().message("Hi") == TextInput("Hi")
-    assert Company("den", "Ann").message("Hi") == TextInput("Hi", name="Ann", notify=True)
+    assert RoomOptions().message("Hi") == TextInput("Hi")
+    assert RoomOptions("den", "Ann").message("Hi") == TextInput("Hi", name="Ann", notify=True)
 
 
 async def test_in_a_room_a_line_waits_for_its_turn(server: Server, nursery: trio.Nursery) -> None:
     """Coming in begins no new conversation, and asking interrupts nobody; the others are shown by name."""
     user = User.without_sound()
-    seat = Seat(user, user.screen, user.voice, company=Company("den", "Ann"))
-    nursery.start_soon(converse, server.address, seat)
+    terminal = Terminal(user, user.screen, user.player, room=RoomOptions("den", "Ann"))
+    nursery.start_soon(converse, server.address, terminal)
     peer = await server.accept()
     await peer.introduce()
     await user.until("you are in the room den")
