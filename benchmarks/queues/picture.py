@@ -1,12 +1,13 @@
-"""The picture: latency and living tasks over the number of the session, as SVG."""
+"""The chart: latency and number of tasks over the number of the session, as SVG."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 
 import attrs
+
+from trio_backend.prove.chart import Axis, horizontal, label, polyline
 
 from .workload import Result
 
@@ -23,42 +24,24 @@ class Panel:
     """One diagram. Upward it is logarithmic, since the strategies differ that much."""
 
     title: str
-    left: float
-    low: float
-    high: float
-    sessions: int
-
-    def x(self, session: float) -> float:
-        return self.left + PANEL * session / self.sessions
-
-    def y(self, value: float) -> float:
-        share = math.log10(max(value, self.low) / self.low) / math.log10(self.high / self.low)
-        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+    across: Axis
+    up: Axis
 
     def frame(self) -> list[str]:
         """Title, grid and axes."""
-        parts = [f'<text class="title" x="{self.left}" y="{TOP - 14}">{escape(self.title)}</text>']
-        value = self.low
-        while value <= self.high * 1.001:
-            y = self.y(value)
-            parts.append(f'<line x1="{self.left}" x2="{self.left + PANEL}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            parts.append(f'<text x="{self.left - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
-            value *= 10
-        for share in range(5):
-            session = self.sessions * share / 4
-            parts.append(_centred(self.x(session), HEIGHT - BOTTOM + 18, f"{session:.0f}"))
-        return [*parts, _centred(self.left + PANEL / 2, HEIGHT - 10, "page visits so far")]
+        left = self.across.start
+        parts = [label(left, TOP - 14, self.title, style='class="title"')]
+        for value in self.up.ticks(0):
+            y = self.up.place(value)
+            parts += [horizontal(self.across, y), label(left - 8, y + 4, f"{value:g}", "end")]
+        for session in self.across.ticks(4):
+            parts.append(label(self.across.place(session), HEIGHT - BOTTOM + 18, f"{session:.0f}", "middle"))
+        return [*parts, label(left + PANEL / 2, HEIGHT - 10, "page visits so far", "middle")]
 
     def curve(self, values: Sequence[float], color: str, width: float) -> str:
         """One strategy's values, session by session."""
-        points = " ".join(
-            f"{self.x(number + 1):.1f},{self.y(value):.1f}" for number, value in enumerate(values)
-        )
-        return f'<polyline points="{points}" stroke="{color}" stroke-width="{width}"/>'
-
-
-def _centred(x: float, y: float, text: str) -> str:
-    return f'<text x="{x:.1f}" y="{y}" text-anchor="middle">{text}</text>'
+        places = [(self.across.place(at), self.up.place(value)) for at, value in enumerate(values, 1)]
+        return polyline(places, f'stroke="{color}" stroke-width="{width}"')
 
 
 def smooth(values: Sequence[float], reach: int = 3) -> list[float]:
@@ -102,7 +85,8 @@ def draw(results: Sequence[Result]) -> str:
 def _panel(title: str, left: float, curves: Sequence[Sequence[float]]) -> Panel:
     values = [value for curve in curves for value in curve if value > 0]
     low, high = decade(min(values), up=False), decade(max(values), up=True)
-    return Panel(title, left, low, high, max(map(len, curves)))
+    across = Axis(0, max(map(len, curves)), left, left + PANEL)
+    return Panel(title, across, Axis(low, high, HEIGHT - BOTTOM, TOP, log=True))
 
 
 def _remark(results: Sequence[Result]) -> str:
@@ -112,14 +96,14 @@ def _remark(results: Sequence[Result]) -> str:
     told = (
         f"{', '.join(behind)}: most messages still waited when the run was over; shown is how long until then"
     )
-    return f'<text x="{LEFT}" y="54" fill="#777">{escape(told)}</text>'
+    return label(LEFT, 54, told, style='fill="#777"')
 
 
 def _legend(results: Sequence[Result]) -> list[str]:
     parts, x = [], float(LEFT)
     for result, color in zip(results, COLORS, strict=True):
         parts.append(f'<rect x="{x:.0f}" y="24" width="18" height="4" rx="2" fill="{color}"/>')
-        weight = ' font-weight="600"' if color == COLORS[-1] else ""
-        parts.append(f'<text x="{x + 24:.0f}" y="30"{weight}>{escape(result.name)}</text>')
+        weight = 'font-weight="600"' if color == COLORS[-1] else ""
+        parts.append(label(x + 24, 30, result.name, style=weight))
         x += 48 + 6.6 * len(result.name)
     return parts

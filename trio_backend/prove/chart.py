@@ -1,14 +1,20 @@
-"""A curve as SVG. No I/O."""
+"""Charts as SVG: the parts of which one is made, and one of a single curve. No I/O.
+
+`benchmarks/queues/picture.py` makes its own of the same parts.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Literal, TypeAlias
 
 import attrs
 
 from .outcome import Series, number
+
+Anchor: TypeAlias = Literal["start", "middle", "end"]
 
 WIDTH, HEIGHT = 560, 260
 LEFT, RIGHT, TOP, BOTTOM = 60, 16, 34, 44
@@ -18,61 +24,85 @@ DOTS = 40
 
 
 @attrs.frozen
-class _Scale:
-    """From values to places: ``low`` is drawn at ``start``, ``high`` at ``end``."""
+class Axis:
+    """From values to places: ``low`` is drawn at ``start``, ``high`` at ``end``; both above 0 with ``log``.
+
+    On a logarithmic axis all that is below ``low`` is drawn at ``start``.
+    """
 
     low: float
     high: float
     start: float
     end: float
+    log: bool = False
 
     def place(self, value: float) -> float:
-        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+        """Where ``value`` is drawn."""
+        if self.log:
+            share = math.log10(max(value, self.low) / self.low) / math.log10(self.high / self.low)
+        else:
+            share = (value - self.low) / (self.high - self.low)
+        return self.start + share * (self.end - self.start)
+
+    def ticks(self, count: int) -> Sequence[float]:
+        """``count`` steps from low to high; on a logarithmic axis the powers of ten instead."""
+        if self.log:
+            decades = round(math.log10(self.high / self.low))
+            return [self.low * 10**decade for decade in range(decades + 1)]
+        return [self.low + (self.high - self.low) * step / count for step in range(count + 1)]
+
+
+def label(x: float, y: float, text: str, anchor: Anchor = "start", style: str = "") -> str:
+    """``text``, which is escaped; ``style`` is further attributes."""
+    where = "" if anchor == "start" else f' text-anchor="{anchor}"'
+    return f'<text{style and " " + style} x="{x:.1f}" y="{y:.1f}"{where}>{escape(text)}</text>'
+
+
+def horizontal(axis: Axis, y: float) -> str:
+    """A line of the grid along ``axis``."""
+    return f'<line x1="{axis.start:.1f}" x2="{axis.end:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
+
+
+def polyline(places: Iterable[tuple[float, float]], style: str = "") -> str:
+    """A curve through ``places``; ``style`` is further attributes."""
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    return f'<polyline points="{points}"{style and " " + style}/>'
 
 
 def draw(series: Series) -> str:
     """``series`` as one ``<svg>`` element, with axes, both from 0. It uses the page's colours."""
     xs, ys = [x for x, _ in series.points], [y for _, y in series.points]
-    across = _Scale(0, _round_up(max(xs)), LEFT, WIDTH - RIGHT)
-    up = _Scale(0, _round_up(max(ys)), HEIGHT - BOTTOM, TOP)
+    across = Axis(0, _round_up(max(xs)), LEFT, WIDTH - RIGHT)
+    up = Axis(0, _round_up(max(ys)), HEIGHT - BOTTOM, TOP)
     places = [(across.place(x), up.place(y)) for x, y in series.points]
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(series.name)}">',
-        f'<text class="title" x="{LEFT}" y="18">{escape(f"{series.name}, {series.y}")}</text>',
+        label(LEFT, 18, f"{series.name}, {series.y}", style='class="title"'),
         *_grid(up, across),
-        _label(WIDTH - RIGHT, HEIGHT - 8, series.x),
-        f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>',
+        label(WIDTH - RIGHT, HEIGHT - 8, series.x, "end"),
+        polyline(places),
         *(_dots(series, places) if len(places) <= DOTS else []),
         "</svg>",
     ]
     return "\n".join(parts)
 
 
-def _grid(up: _Scale, across: _Scale) -> Sequence[str]:
+def _grid(up: Axis, across: Axis) -> Sequence[str]:
     lines = []
-    for step in range(TICKS + 1):
-        value = up.high * step / TICKS
+    for value in up.ticks(TICKS):
         y = up.place(value)
-        lines.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{number(value, "")}</text>')
-        value = across.high * step / TICKS
-        lines.append(
-            f'<text x="{across.place(value):.1f}" y="{HEIGHT - BOTTOM + 16}" '
-            f'text-anchor="middle">{number(value, "")}</text>'
-        )
+        lines += [horizontal(across, y), label(LEFT - 6, y + 4, number(value, ""), "end")]
+    for value in across.ticks(TICKS):
+        lines.append(label(across.place(value), HEIGHT - BOTTOM + 16, number(value, ""), "middle"))
     return lines
 
 
 def _dots(series: Series, places: Sequence[tuple[float, float]]) -> Sequence[str]:
     told = [f"{number(x, '')}: {number(y, series.y)}" for x, y in series.points]
     return [
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5"><title>{text}</title></circle>'
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5"><title>{escape(text)}</title></circle>'
         for text, (x, y) in zip(told, places, strict=True)
     ]
-
-
-def _label(x: float, y: float, text: str) -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="end">{escape(text)}</text>'
 
 
 def _round_up(value: float) -> float:
