@@ -15,6 +15,9 @@ class Backoff:
     Many clients that lost the same server do not come back in one wave. ``give_up`` bounds their sum.
     """
 
+    # By hand, although stamina retries well: these waits are not between calls but between connections, which
+    # may last for hours. Stamina limits wait plus jitter, so that at the longest wait all clients of a server
+    # that is down come back together; and its clock and its random numbers are not those of a simulation.
     first: float = 0.5
     longest: float = 15.0
     give_up: float = 600.0
