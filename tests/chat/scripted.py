@@ -19,7 +19,7 @@ from trio_websocket import (
     serve_websocket,
 )
 
-from trio_backend.client.address import Address
+from trio_backend.client.address import ServerAddress
 
 EMOTIONS = {"neutral": 0, "joy": 4, "sadness": 6}
 
@@ -112,9 +112,9 @@ class Server:
     """An HTTP status for those who come, instead of a WebSocket."""
 
     @property
-    def address(self) -> Address:
+    def address(self) -> ServerAddress:
         """Where it is."""
-        return Address("127.0.0.1", self.port, "/client-ws")
+        return ServerAddress("127.0.0.1", self.port, "/client-ws")
 
     async def accept(self) -> Peer:
         """The next client."""

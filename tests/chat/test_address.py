@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from trio_backend.client.address import DEFAULT_ADDRESS, Address, parse_address
+from trio_backend.client.address import DEFAULT_ADDRESS, ServerAddress, parse_address
 from trio_backend.errors import NoConnection
 
 
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        (DEFAULT_ADDRESS, Address("127.0.0.1", 12393, "/client-ws")),
-        ("localhost", Address("localhost", 12393, "/client-ws")),
-        (" localhost:8000 ", Address("localhost", 8000, "/client-ws")),
-        ("localhost:8000/proxy-ws?room=den", Address("localhost", 8000, "/proxy-ws?room=den")),
-        ("http://pi.local:12393/", Address("pi.local", 12393, "/client-ws")),
-        ("http://pi.local", Address("pi.local", 80, "/client-ws")),
-        ("https://pi.local?token=a", Address("pi.local", 443, "/client-ws?token=a", tls=True)),
-        ("WSS://pi.local:1/other", Address("pi.local", 1, "/other", tls=True)),
-        ("ws://[::1]:12393", Address("::1", 12393, "/client-ws")),
-        ("[::1]", Address("::1", 12393, "/client-ws")),
+        (DEFAULT_ADDRESS, ServerAddress("127.0.0.1", 12393, "/client-ws")),
+        ("localhost", ServerAddress("localhost", 12393, "/client-ws")),
+        (" localhost:8000 ", ServerAddress("localhost", 8000, "/client-ws")),
+        ("localhost:8000/proxy-ws?room=den", ServerAddress("localhost", 8000, "/proxy-ws?room=den")),
+        ("http://pi.local:12393/", ServerAddress("pi.local", 12393, "/client-ws")),
+        ("http://pi.local", ServerAddress("pi.local", 80, "/client-ws")),
+        ("https://pi.local?token=a", ServerAddress("pi.local", 443, "/client-ws?token=a", tls=True)),
+        ("WSS://pi.local:1/other", ServerAddress("pi.local", 1, "/other", tls=True)),
+        ("ws://[::1]:12393", ServerAddress("::1", 12393, "/client-ws")),
+        ("[::1]", ServerAddress("::1", 12393, "/client-ws")),
     ],
 )
-def test_an_address_is_made_whole(written: str, meant: Address) -> None:
+def test_an_address_is_made_whole(written: str, meant: ServerAddress) -> None:
     """Scheme, port and path may be left out."""
     assert parse_address(written) == meant
 

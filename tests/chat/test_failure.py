@@ -13,14 +13,14 @@ import trio
 from tests.chat.scripted import Server
 from tests.chat.users import User
 from trio_backend.chat.chat import Terminal, converse
-from trio_backend.client.address import Address
+from trio_backend.client.address import ServerAddress
 from trio_backend.client.backoff import Backoff
 from trio_backend.client.failure import lost, rejected, unreachable
 
-ADDRESS = Address("example.org", 80, "/client-ws?token=secret")
+ADDRESS = ServerAddress("example.org", 80, "/client-ws?token=secret")
 
 
-async def told(address: Address) -> str:
+async def told(address: ServerAddress) -> str:
     """What a user sees of a conversation that cannot be had; the exit code is 1."""
     user = User.without_sound()
     with trio.fail_after(30):
@@ -33,7 +33,7 @@ async def test_nothing_listens() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         assert "start it with `trio-backend serve`" in await told(
-            Address("127.0.0.1", taken.getsockname()[1], "/")
+            ServerAddress("127.0.0.1", taken.getsockname()[1], "/")
         )
 
 
@@ -62,7 +62,7 @@ async def test_a_server_without_tls(server: Server) -> None:
 async def test_a_server_that_says_nothing(autojump_clock: trio.testing.MockClock) -> None:
     """The wait has an end."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        assert "no answer within 10 s" in await told(Address("127.0.0.1", mute.getsockname()[1], "/"))
+        assert "no answer within 10 s" in await told(ServerAddress("127.0.0.1", mute.getsockname()[1], "/"))
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 ", b"SSH-2.0-OpenSSH_9.2\r\n\r\n"])
@@ -79,7 +79,7 @@ async def test_a_server_that_hangs_up_in_the_handshake(answer: bytes) -> None:
         nursery.start_soon(trio.serve_listeners, hang_up, [listener])
         began = trio.current_time()
         assert "closed the connection at once" in await told(
-            Address("127.0.0.1", listener.socket.getsockname()[1], "/")
+            ServerAddress("127.0.0.1", listener.socket.getsockname()[1], "/")
         )
         assert trio.current_time() - began < 5
         nursery.cancel_scope.cancel()

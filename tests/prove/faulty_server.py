@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from tests.memory_wire import MemoryWire, memory_wire_pair
-from trio_backend.client.address import Address
+from trio_backend.client.address import ServerAddress
 from trio_backend.errors import WireClosed
 from trio_backend.prove.context import ScenarioContext
 from trio_backend.prove.plan import Plan
@@ -113,7 +113,7 @@ class FaultyServer:
 
     @asynccontextmanager
     async def open_wire(
-        self, address: Address, *, receive_buffer: int | None = None
+        self, address: ServerAddress, *, receive_buffer: int | None = None
     ) -> AsyncIterator[ResettableMemoryWire]:
         """See `prove.client.ConnectWire`."""
         del receive_buffer
@@ -304,6 +304,6 @@ async def open_faulty_server(server: FaultyServer, *, own: bool = True) -> Async
     """A scenario's context whose server is ``server``."""
     async with trio.open_nursery() as nursery:
         server._nursery = nursery
-        address = Address("server.test", 1, "/client-ws")
+        address = ServerAddress("server.test", 1, "/client-ws")
         yield ScenarioContext(address, server.plan, server, own, lambda _: None, server.open_wire)
         nursery.cancel_scope.cancel()

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from trio_backend.client.address import Address
+from trio_backend.client.address import ServerAddress
 from trio_backend.prove.chart import draw
 from trio_backend.prove.load import LoadJob, LoadOutput, only_known, read_job, read_output, write
 from trio_backend.prove.outcome import (
@@ -100,7 +100,9 @@ def test_what_is_unknown_is_left_out() -> None:
 
 def test_jobs_and_lines_survive_the_pipe() -> None:
     """What the load generator is told, and what it answers, come out as they went in."""
-    job = LoadJob("reload", Address("localhost", 1, "/client-ws", token="secret"), full(), own=True, pid=7)
+    job = LoadJob(
+        "reload", ServerAddress("localhost", 1, "/client-ws", token="secret"), full(), own=True, pid=7
+    )
     assert write(read_job(write(job))) == write(job)
     outcome = ScenarioOutcome("a", [GOOD], [Series("c", "x", "y", [(1.0, 2.0)])], 0.5, 3.0)
     back = read_output(write(LoadOutput(outcome=outcome))).outcome

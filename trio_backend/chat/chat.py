@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import attrs
 import trio
 
-from ..client.address import DEFAULT_ADDRESS, Address, parse_address
+from ..client.address import DEFAULT_ADDRESS, ServerAddress, parse_address
 from ..concurrency import Slot
 from ..errors import NoConnection
 from .keyboard import LineSource, open_lines
@@ -73,7 +73,7 @@ async def chat(options: ChatOptions) -> int:
     return code
 
 
-async def converse(address: Address, terminal: Terminal, *, once: bool = False) -> int:
+async def converse(address: ServerAddress, terminal: Terminal, *, once: bool = False) -> int:
     """Run the client until the user leaves; the exit code. Needs the main thread, for Ctrl-C."""
     inbox_send, inbox = trio.open_memory_channel[ChatEvent](0)
     link = ServerLink(address, inbox_send, once)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import attrs
 import trio
 
-from ..client.address import Address
+from ..client.address import ServerAddress
 from ..client.backoff import Backoff
 from ..client.connection import ServerConnection, open_wire
 from ..client.messages import ServerMessage
@@ -39,7 +39,7 @@ class RoomOptions:
         """``text`` as it is sent."""
         return TextInput(text, name=self.name or None, notify=bool(self.room))
 
-    def address(self, server: Address) -> Address:
+    def address(self, server: ServerAddress) -> ServerAddress:
         """The room's address at ``server``. The rest of the query, such as a token, stays."""
         if not self.room:
             return server
@@ -84,7 +84,7 @@ class ServerLink:
     lost one the link reconnects with ``backoff``, unless ``once``.
     """
 
-    address: Address
+    address: ServerAddress
     _inbox: trio.MemorySendChannel[LinkEvent]
     once: bool = False
     backoff: Backoff = attrs.field(factory=Backoff)

@@ -16,7 +16,7 @@ _WITH_TLS = {"ws": False, "http": False, "wss": True, "https": True}
 
 
 @attrs.frozen
-class Address:
+class ServerAddress:
     """A server's WebSocket. ``target`` is the path, with the query where there is one.
 
     ``token`` is sent in a header; a token may be in the query instead. Neither is ever shown.
@@ -48,7 +48,7 @@ class Address:
         return f"{'wss' if self.tls else 'ws'}://{self.authority}{self.target.partition('?')[0]}"
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: str) -> ServerAddress:
     """The address that ``text`` means: a URL of ws, wss, http or https, or just ``host`` or ``host:port``.
 
     A missing path is `DEFAULT_PATH`. A missing port is `DEFAULT_PORT` after a bare host, and the usual one
@@ -65,7 +65,7 @@ def parse_address(text: str) -> Address:
         raise _not_an_address(text)
     path = parts.path if parts.path not in ("", "/") else DEFAULT_PATH
     usual = DEFAULT_PORT if bare else 443 if tls else 80
-    return Address(
+    return ServerAddress(
         host, usual if port is None else port, path + ("?" + parts.query if parts.query else ""), tls
     )
 

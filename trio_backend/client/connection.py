@@ -19,7 +19,7 @@ from ..errors import NoConnection, WireClosed, first_leaf
 from ..protocol.incoming import Incoming
 from ..quota import MemoryQuota
 from ..wire import Wire
-from .address import Address
+from .address import ServerAddress
 from .failure import closed_at_once, lost, rejected, too_slow, unreachable
 from .messages import ServerMessage, decode, encode
 
@@ -107,7 +107,9 @@ class ServerConnection:
 
 
 @asynccontextmanager
-async def open_wire(address: Address, *, receive_buffer: int | None = None) -> AsyncIterator[ClientWire]:
+async def open_wire(
+    address: ServerAddress, *, receive_buffer: int | None = None
+) -> AsyncIterator[ClientWire]:
     """Connect to ``address`` within `CONNECT_TIMEOUT`; leaving closes the connection in `CLOSE_TIMEOUT`.
 
     The kernel keeps about ``receive_buffer`` bytes that were not read yet; None is its own choice.
@@ -133,7 +135,7 @@ async def open_wire(address: Address, *, receive_buffer: int | None = None) -> A
 
 @asynccontextmanager
 async def _open_stream(
-    address: Address, deadline: float, receive_buffer: int | None
+    address: ServerAddress, deadline: float, receive_buffer: int | None
 ) -> AsyncIterator[ClientStream]:
     # We make the stream ourselves, since trio-websocket takes a failed TLS handshake for silence.
     try:
@@ -153,7 +155,7 @@ async def _open_stream(
 
 
 async def _start_tls(
-    tcp: trio.SocketStream, address: Address, deadline: float
+    tcp: trio.SocketStream, address: ServerAddress, deadline: float
 ) -> trio.SSLStream[trio.SocketStream]:
     tls = trio.SSLStream(
         tcp, ssl.create_default_context(), server_hostname=address.host, https_compatible=True
@@ -169,7 +171,7 @@ async def _start_tls(
 
 
 async def _handshake(
-    nursery: trio.Nursery, stream: ClientStream, address: Address, *, deadline: float
+    nursery: trio.Nursery, stream: ClientStream, address: ServerAddress, *, deadline: float
 ) -> WebSocketConnection:
     try:
         with trio.fail_at(deadline):

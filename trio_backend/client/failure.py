@@ -7,12 +7,12 @@ import socket
 import ssl
 
 from ..errors import NoConnection, first_leaf
-from .address import DEFAULT_PATH, Address
+from .address import DEFAULT_PATH, ServerAddress
 
 _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
 
 
-def unreachable(address: Address, error: BaseException) -> NoConnection:
+def unreachable(address: ServerAddress, error: BaseException) -> NoConnection:
     """What ``error``, which came of connecting to ``address``, means."""
     cause = _root(error)
     match cause:
@@ -31,7 +31,7 @@ def unreachable(address: Address, error: BaseException) -> NoConnection:
     return NoConnection(f"connecting to {address} failed: {cause}")
 
 
-def too_slow(address: Address, seconds: float) -> NoConnection:
+def too_slow(address: ServerAddress, seconds: float) -> NoConnection:
     """The handshake with the other side took longer than ``seconds``."""
     other, this = ("ws", "wss") if address.tls else ("wss", "ws")
     return NoConnection(
@@ -40,7 +40,7 @@ def too_slow(address: Address, seconds: float) -> NoConnection:
     )
 
 
-def closed_at_once(address: Address) -> NoConnection:
+def closed_at_once(address: ServerAddress) -> NoConnection:
     """The other side closed the connection before the handshake was over."""
     return NoConnection(
         f"{address} closed the connection at once: it may be starting or shutting down, "
@@ -48,7 +48,7 @@ def closed_at_once(address: Address) -> NoConnection:
     )
 
 
-def rejected(address: Address, status: int) -> NoConnection:
+def rejected(address: ServerAddress, status: int) -> NoConnection:
     """The other side answered with an HTTP status instead of a WebSocket."""
     match status:
         case 401:

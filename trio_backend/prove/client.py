@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import attrs
 import trio
 
-from ..client.address import DEFAULT_PATH, Address, parse_address
+from ..client.address import DEFAULT_PATH, ServerAddress, parse_address
 from ..client.connection import ServerConnection
 from ..client.messages import (
     ListedCharacter,
@@ -41,7 +41,7 @@ class ConnectWire(Protocol):
     """Connects to a server; `client.connection.open_wire` is one."""
 
     def __call__(
-        self, address: Address, *, receive_buffer: int | None = None
+        self, address: ServerAddress, *, receive_buffer: int | None = None
     ) -> AbstractAsyncContextManager[ResettableWire]:
         """A wire to ``address``; the kernel keeps about ``receive_buffer`` bytes that were not read yet."""
         ...
@@ -107,7 +107,7 @@ class TimedClient:
 
 @asynccontextmanager
 async def open_client(
-    open_wire: ConnectWire, address: Address, *, receive_buffer: int | None = None
+    open_wire: ConnectWire, address: ServerAddress, *, receive_buffer: int | None = None
 ) -> AsyncIterator[TimedClient]:
     """A client that the server at ``address`` has greeted; it leaves with the block.
 
@@ -122,7 +122,7 @@ async def open_client(
         yield client
 
 
-def server_address(url: str, token: str = "") -> Address:
+def server_address(url: str, token: str = "") -> ServerAddress:
     """The server at ``url``; its path, if any, is that of the WebSocket. Raises `NoConnection`."""
     address = parse_address(url)
     if address.target != DEFAULT_PATH:

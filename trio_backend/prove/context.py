@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 import attrs
 import trio
 
-from ..client.address import Address
+from ..client.address import ServerAddress
 from ..client.connection import open_wire
 from ..client.messages import ListedCharacter
 from ..errors import WireClosed
@@ -45,7 +45,7 @@ class ScenarioContext:
     ``own``: the server is one that we have started, with the characters of `stand_ins`.
     """
 
-    address: Address
+    address: ServerAddress
     plan: Plan
     probe: Probe
     own: bool

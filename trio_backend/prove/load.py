@@ -16,7 +16,7 @@ import msgspec
 import psutil
 import trio
 
-from ..client.address import Address
+from ..client.address import ServerAddress
 from ..errors import NoConnection, ProtocolError, WireClosed, first_leaf
 from .context import ScenarioContext
 from .outcome import ScenarioOutcome
@@ -39,7 +39,7 @@ class LoadJob:
     """One scenario against one server. ``own``: prove has started it. ``pid`` as far as it is known."""
 
     scenario: str
-    address: Address
+    address: ServerAddress
     plan: Plan
     own: bool = False
     pid: int | None = None

@@ -15,7 +15,7 @@ from subprocess import DEVNULL, PIPE
 import attrs
 import trio
 
-from ..client.address import Address
+from ..client.address import ServerAddress
 from ..errors import NoConnection
 from .client import server_address
 from .plan import Plan
@@ -32,7 +32,7 @@ _ADDRESS = re.compile(r" is at (https?://\S+)")
 class OwnServer:
     """Its address, its process, and the plan with the port on which it looks for a model."""
 
-    address: Address
+    address: ServerAddress
     pid: int
     plan: Plan
 

@@ -14,7 +14,7 @@ import msgspec
 import psutil
 import trio
 
-from ..client.address import Address
+from ..client.address import ServerAddress
 from ..observe.stock import open_files
 
 # The kinds of task that do a turn's work.
@@ -164,7 +164,7 @@ def _works(thread: str) -> bool:
 
 
 @asynccontextmanager
-async def open_probe(address: Address, pid: int | None) -> AsyncIterator[Probe]:
+async def open_probe(address: ServerAddress, pid: int | None) -> AsyncIterator[Probe]:
     """The probe that sees the most of the server at ``address``."""
     async with httpx2.AsyncClient(base_url=address.url, headers=address.headers, timeout=30) as http:
         if await _shows_tasks(http):

@@ -12,7 +12,7 @@ import attrs
 import trio
 from rich.console import Console
 
-from ..client.address import Address
+from ..client.address import ServerAddress
 from ..errors import ConfigError
 from .client import server_address
 from .load import LoadJob, raise_file_limit, read_output, write
@@ -47,7 +47,7 @@ class ProofRun:
 
     scenarios: Sequence[str]
     plan: Plan
-    address: Address | None = None
+    address: ServerAddress | None = None
     pid: int | None = None
 
 
