@@ -203,13 +203,13 @@ async def test_listening_stops_at_once(connect: Connect, backend: Backend, state
 
 async def stopped(client: Client, backend: Backend, *, way: str) -> float:
     """Barge in, or leave; how many seconds it takes until nothing of it goes on."""
-    began, sessions = trio.current_time(), len(backend.house.sessions)
+    began, sessions = trio.current_time(), len(backend.services.sessions)
     if way == "barge-in":
         await client.say("interrupt-signal", text="")
         await answered(client)
     else:
         await client.wire.close()
-        while len(backend.house.sessions) == sessions:
+        while len(backend.services.sessions) == sessions:
             await trio.sleep(0.001)
     return trio.current_time() - began
 

@@ -25,7 +25,7 @@ from .history.store import History
 from .identity import new_id
 from .quota import MemoryQuota
 from .rooms import OpenWire, Rooms, open_in_memory, open_rooms, open_upstream
-from .session import ClientUid, House, run_session
+from .session import ClientUid, Services, run_session
 from .wire import Wire
 
 
@@ -46,17 +46,17 @@ class Premises:
     quota: MemoryQuota = attrs.field(factory=MemoryQuota)
 
 
-async def _serve_session(wire: Wire, house: House) -> None:
+async def _serve_session(wire: Wire, services: Services) -> None:
     client_uid = ClientUid(str(new_id()))
-    boundary = Boundary(house.observer.bug_found)
+    boundary = Boundary(services.observer.bug_found)
     with logger.contextualize(session=client_uid[:4]):
-        if not await boundary.run("session", partial(run_session, wire, house, client_uid)):
+        if not await boundary.run("session", partial(run_session, wire, services, client_uid)):
             await wire.close(1011, "internal error")
 
 
-def _behind_rooms(house: House, quota: MemoryQuota) -> OpenWire:
+def _behind_rooms(services: Services, quota: MemoryQuota) -> OpenWire:
     """How a room comes to its session: over the network where there is an ``upstream_url``, or in memory."""
-    system = house.system
+    system = services.system
     if system.upstream_url:
         return partial(
             open_upstream,
@@ -66,7 +66,7 @@ def _behind_rooms(house: House, quota: MemoryQuota) -> OpenWire:
         )
     # Each of a room's clients was counted at its door; what they say together is not one flood.
     unlimited = attrs.evolve(system, messages_per_second=100_000, message_burst=1_000_000, byte_burst=2**40)
-    serve = partial(_serve_session, house=attrs.evolve(house, system=unlimited))
+    serve = partial(_serve_session, services=attrs.evolve(services, system=unlimited))
     # The session keeps what any of them sent: as much as one client's may.
     return partial(open_in_memory, serve, partial(MemoryQuota, system.max_memory_per_client, quota))
 
@@ -75,7 +75,7 @@ def _behind_rooms(house: House, quota: MemoryQuota) -> OpenWire:
 class Backend:
     """A running backend. ``not_ready`` says why it is not ready, and is empty once it is."""
 
-    house: House
+    services: Services
     leases: Leases
     rooms: Rooms
     ears: Ears
@@ -88,7 +88,7 @@ class Backend:
 
     async def serve_client(self, wire: Wire) -> None:
         """Run one session to its end."""
-        await _serve_session(wire, self.house)
+        await _serve_session(wire, self.services)
 
     async def serve_in_room(self, wire: Wire, room: str) -> None:
         """Let a client into ``room``, until it leaves."""
@@ -97,16 +97,16 @@ class Backend:
 
     def open_voice(self) -> AbstractAsyncContextManager[Tts]:
         """The voice of the base character, for whoever has no session."""
-        return self._lease(self.house.cast.base.tts)
+        return self._lease(self.services.cast.base.tts)
 
     async def drain(self) -> int:
         """Begin no new turn, and wait ``drain_timeout`` for those that run; how many are left then."""
-        self.house.closing.set()
-        with trio.move_on_after(self.house.system.drain_timeout):
+        self.services.closing.set()
+        with trio.move_on_after(self.services.system.drain_timeout):
             async with trio.open_nursery() as nursery:
-                for session in self.house.sessions:
-                    nursery.start_soon(session.wait_quiet)
-        return sum(session.speaking for session in self.house.sessions)
+                for session in self.services.sessions:
+                    nursery.start_soon(session.wait_turn_over)
+        return sum(session.turn_running for session in self.services.sessions)
 
     async def keep_base_character(self) -> None:
         """Hold the base character's engines, so that the first client need not wait for them.
@@ -119,8 +119,8 @@ class Backend:
 
     async def _keep_base_character(self) -> None:
         try:
-            async with self.house.open_character(self.house.cast.base):
-                if self.house.cast.base.asr is not None:
+            async with self.services.open_character(self.services.cast.base):
+                if self.services.cast.base.asr is not None:
                     # Chosen, so it will be needed; nobody who only writes waits for it.
                     self.ears.prepare()
                 self.not_ready = ""
@@ -143,7 +143,7 @@ async def open_backend(premises: Premises) -> AsyncIterator[Backend]:
         trio.open_nursery() as nursery,
     ):
         leases = Leases(nursery)
-        house = House(
+        services = Services(
             premises.system,
             premises.cast,
             history,
@@ -155,14 +155,14 @@ async def open_backend(premises: Premises) -> AsyncIterator[Backend]:
         boundary = Boundary(premises.observer.bug_found)
         async with (
             open_rooms(
-                house.system,
-                _behind_rooms(house, premises.quota),
+                services.system,
+                _behind_rooms(services, premises.quota),
                 partial(boundary.run, "room"),
                 premises.quota,
             ) as rooms,
-            open_ears(house.cast.base, lease, boundary) as ears,
+            open_ears(services.cast.base, lease, boundary) as ears,
         ):
-            backend = Backend(house, leases, rooms, ears, boundary, lease)
+            backend = Backend(services, leases, rooms, ears, boundary, lease)
             if premises.system.preload:
                 nursery.start_soon(backend.keep_base_character, name="base character")
             else:

@@ -166,7 +166,7 @@ async def _drain(backend: Backend) -> None:
 async def _say_when_ready(backend: Backend, address: str) -> None:
     await backend.preloaded.wait()
     if not backend.not_ready:
-        logger.info("{} is at {}", backend.house.cast.base.character_name, address)
+        logger.info("{} is at {}", backend.services.cast.base.character_name, address)
 
 
 @attrs.define(eq=False)
@@ -190,10 +190,10 @@ class _Departures:
 async def _sweep_when_quiet(backend: Backend, departures: _Departures) -> None:
     with trio.move_on_after(LONGEST_START):
         await backend.preloaded.wait()
-    sessions = backend.house.sessions
+    sessions = backend.services.sessions
 
     def is_quiet() -> bool:
-        return len(sessions) <= SMALL_HOUSE or not any(session.speaking for session in sessions)
+        return len(sessions) <= SMALL_HOUSE or not any(session.turn_running for session in sessions)
 
     await collect_when_quiet(is_quiet, lambda: departures.count)
 

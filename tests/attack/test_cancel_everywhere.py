@@ -185,7 +185,7 @@ async def dialogue(mode: str, countdown: Countdown) -> None:
                 assert memory == await on_disk(backend), "memory is not what is on disk"
             await ours.close()
             await trio.sleep(2)
-            assert not backend.house.sessions, "a session is left"
+            assert not backend.services.sessions, "a session is left"
             assert not backend.leases.statistics().engines, "a lease is left"
             nursery.cancel_scope.cancel("seen")
     assert trio.lowlevel.current_statistics().tasks_living == before, "a task is left"
@@ -219,15 +219,15 @@ async def disturb(
 
 def remembered(backend: Backend) -> list[tuple[str, str]]:
     """What the model of the only session would read."""
-    (session,) = backend.house.sessions
+    (session,) = backend.services.sessions
     roles = {"user": "human", "assistant": "ai"}
-    return [(roles[message.role], message.content) for message in session._dialogue.memory.so_far()]
+    return [(roles[message.role], message.content) for message in session.conversation.memory.so_far()]
 
 
 async def on_disk(backend: Backend) -> list[tuple[str, str]]:
     """The conversation of the only session."""
-    (session,) = backend.house.sessions
-    record = session._dialogue.record
+    (session,) = backend.services.sessions
+    record = session.conversation.record
     if record.uid not in [conversation.uid for conversation in await record.conversations()]:
         return []
     return [(message.role, message.content) for message in await record.messages(record.uid)]
@@ -263,8 +263,8 @@ def judge(mode: str, person: Person, written: list[tuple[str, str]]) -> None:
             pending = next(stories, None)
         else:
             assert "" in replies, f"turn {number}: the reply is lost: {replies}"
-    if mode in ENDING and pending is not None and pending[0] == "human":
-        # It was said, and the session ended before its turn began.
+    if mode in (*ENDING, "barge-in") and pending is not None and pending[0] == "human":
+        # It was said, and the session ended, or somebody barged in, before its turn began.
         pending = next(stories, None)
     assert pending is None, f"more is stored than was said: {written}"
 

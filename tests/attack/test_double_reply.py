@@ -40,9 +40,9 @@ class Disk(MemoryHistory):
 
 def remembered(backend: Backend) -> list[tuple[str, str]]:
     """What the model of the only session would read."""
-    (session,) = backend.house.sessions
+    (session,) = backend.services.sessions
     roles = {"user": "human", "assistant": "ai"}
-    return [(roles[message.role], message.content) for message in session._dialogue.memory.so_far()]
+    return [(roles[message.role], message.content) for message in session.conversation.memory.so_far()]
 
 
 async def heartbeat(client: Client) -> list[Heard]:

@@ -90,7 +90,7 @@ async def test_the_last_client_leaves_in_a_turn(
     await client.wire.close()
     await trio.sleep(1)
     assert await stored(backend) == HEARD
-    assert not backend.house.sessions
+    assert not backend.services.sessions
 
 
 @pytest.mark.parametrize("where", ["session", "room"])
@@ -152,11 +152,11 @@ async def test_what_is_lost_is_said(
         client = await meet(backend, nursery)
         await client.say("text-input", text=THREE)
         await client.until("audio")
-        (session,) = backend.house.sessions
-        uid = session._dialogue.record.uid
+        (session,) = backend.services.sessions
+        uid = session.conversation.record.uid
         await client.wire.close()
         await trio.sleep(1)
-        assert not backend.house.sessions
+        assert not backend.services.sessions
     assert [line for line in warnings if uid in line and "lost" in line]
     assert "One" not in "".join(warnings)
 

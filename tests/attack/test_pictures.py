@@ -74,7 +74,7 @@ async def test_sixty_pictures_take_no_more_than_two(
         await client.wire.close()
         await wait_all_tasks_blocked()
         await trio.sleep(1)
-        assert not backend.house.sessions
+        assert not backend.services.sessions
         assert held() - before < 1
 
 

@@ -61,7 +61,7 @@ async def speak(client: Client, says: str) -> None:
 
 async def stored(backend: Backend) -> list[tuple[str, str]]:
     """Role and content of the newest conversation's messages."""
-    history, mao = backend.house.history, ConfUid("mao_001")
+    history, mao = backend.services.history, ConfUid("mao_001")
     newest, *_ = await history.conversations(mao)
     return [(message.role, message.content) for message in await history.messages(mao, newest.uid)]
 
@@ -82,7 +82,7 @@ async def test_a_voice_ends_the_reply_whatever_the_client_does(
     await client.until("control", text="interrupt")
     await client.until("control", text="mic-audio-end")
     await client.silence(600)
-    assert not next(iter(backend.house.sessions)).speaking
+    assert not next(iter(backend.services.sessions)).turn_running
     await client.turn("Go on.")
     assert await stored(backend) == [
         ("human", "One two. Three four. Five six."),

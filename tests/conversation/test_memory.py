@@ -68,8 +68,8 @@ async def test_a_resumed_conversation_of_several_people_names_them(
         await client.until("backend-synth-complete")
         await client.say("frontend-playback-complete")
         await client.until("control", text="conversation-chain-end")
-    (session,) = backend.house.sessions
-    memory = session._dialogue.memory
+    (session,) = backend.services.sessions
+    memory = session.conversation.memory
     read = [message.content for message in memory.so_far()]
     await client.say("create-new-history")
     await client.until("new-history-created")

@@ -89,11 +89,11 @@ def test_it_falls_asleep_when_nothing_is_said() -> None:
 def test_all_is_counted_and_the_counts_outlive_the_character() -> None:
     """They belong to the session."""
     counts = Counts()
-    door = WakeWord(CONFIG, "uid", counts)
+    door = WakeWord(CONFIG, counts)
     for text in ("hello?", "iris", "what?", "stop", "hello?", "hey iris"):
         door.hear(text, 0)
     assert counts == Counts(wake_count=2, end_count=1, ignored_count=2)
-    WakeWord(CONFIG, "uid", counts).hear("iris", 0)
+    WakeWord(CONFIG, counts).hear("iris", 0)
     assert counts.wake_count == 3
 
 

@@ -55,7 +55,7 @@ async def test_the_model_and_the_history_know_who_spoke(
     # The echo model repeats what it read.
     assert [m["display_text"]["text"] for m in heard if m["type"] == "audio"] == ["Ann: Hello there."]
 
-    history = backend.house.history
+    history = backend.services.history
     [conversation] = await history.conversations(ConfUid("mao_001"))
     messages = await history.messages(ConfUid("mao_001"), conversation.uid)
     assert [(m.role, m.name, m.content) for m in messages] == [
@@ -161,7 +161,7 @@ async def test_a_bug_while_a_turn_is_carried_keeps_the_forwarder(
 
     with monkeypatch.context() as patch:
         patch.setattr(Room, "_carry", broken)
-        for number in range(backend.house.system.forwarders + 1):
+        for number in range(backend.services.system.forwarders + 1):
             client = await join(backend, nursery, f"r{number}")
             await client.say("text-input", text="Hello there.")
             await wait_all_tasks_blocked()
@@ -184,7 +184,7 @@ async def test_the_last_client_gives_everything_back(
         await bob.wire.close()
         await wait_all_tasks_blocked()
     await trio.sleep(1)
-    assert not backend.house.sessions
+    assert not backend.services.sessions
     assert not backend.leases.statistics().engines
     assert attrs.astuple(backend.rooms.statistics()) == (0, 0, 0, 0)
     assert trio.lowlevel.current_statistics().tasks_living == before

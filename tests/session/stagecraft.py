@@ -33,7 +33,7 @@ def shown(messages: list[dict[str, Any]]) -> list[str]:
 
 async def stored(backend: Backend, conf_uid: str = "mao_001") -> list[tuple[str, str]]:
     """Role and content of the newest conversation's messages."""
-    history = backend.house.history
+    history = backend.services.history
     conversations = await history.conversations(ConfUid(conf_uid))
     if not conversations:
         return []

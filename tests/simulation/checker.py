@@ -94,12 +94,13 @@ class ClientStory:
         if note.type == "interrupt-signal":
             self._interrupted = note.at, note.message["text"]
             self._cut_at = note.at
-            if self._open is not None:
+            if self._open is not None and self._open.cut is None:
                 self._open.cut = note.message["text"]
         elif note.type == "heartbeat":
             self._heartbeats += 1
-            if self._interrupted is not None:
-                at, text = self._interrupted
+            # In a room the heartbeat is answered at the door, and says nothing of the session.
+            if self._interrupted is not None and not self.client.room:
+                (at, text), self._interrupted = self._interrupted, None
                 self._barriers.append((self._heartbeats, at, text))
         # The end of a playback may be told in between, and begins nothing.
         if note.type not in ("heartbeat", "interrupt-signal", "frontend-playback-complete"):

@@ -179,10 +179,10 @@ class Stage:
         uid = next(
             (note.message["client_uid"] for note in client.notes if note.type == "set-model-and-conf"), None
         )
-        session = next((one for one in self.backend.house.sessions if one.client_uid == uid), None)
+        session = next((one for one in self.backend.services.sessions if one.client_uid == uid), None)
         if session is None:
             return [f"{client.name} is here, and has no session"]
-        dialogue = session._dialogue
+        dialogue = session.conversation
         kept = self.world.store._conversations.get(dialogue.record.uid)
         stored = kept.messages if kept is not None else []
         # Where two sessions write one conversation, neither remembers the other's words.
@@ -196,8 +196,8 @@ class Stage:
 
     def _left_over(self) -> list[str]:
         backend, problems = self.backend, []
-        if backend.house.sessions:
-            problems.append(f"sessions are left: {backend.house.sessions}")
+        if backend.services.sessions:
+            problems.append(f"sessions are left: {backend.services.sessions}")
         if backend.leases.statistics().engines:
             problems.append(f"engines are left: {backend.leases.statistics().engines}")
         if backend.rooms.statistics().rooms:

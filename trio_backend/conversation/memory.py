@@ -10,7 +10,7 @@ import attrs
 from ..engines.base import Message
 from ..errors import QuotaExceeded
 from ..quota import Claim, MemoryQuota, counted
-from .ask import size_of_text
+from .user_input import size_of_text
 
 # Pictures cost a model's time with each reply that they are read for, so only the newest stay.
 WITH_PICTURES = 2  # messages

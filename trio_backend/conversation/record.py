@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Literal
 
 import attrs
 
 from ..errors import HistoryError, NoSuchHistory, NotStoredYet
-from ..history.backlog import Backlog
+from ..history.backlog import Backlog, Entry
 from ..history.store import LISTED, READ, READ_BYTES, ConfUid, Conversation, HistoryUid, StoredMessage
 from ..identity import new_id, now
+
+_DELETED = "this conversation was deleted elsewhere: a new one has begun"
 
 
 def new_history_uid() -> HistoryUid:
@@ -25,6 +27,14 @@ class Pages:
     listed: int = LISTED
     read: int = READ
     read_bytes: int = READ_BYTES
+
+
+@attrs.frozen
+class Given:
+    """What was handed over of conversation ``uid``, and may not be on disk yet."""
+
+    uid: HistoryUid
+    entry: Entry
 
 
 @attrs.define(eq=False)
@@ -63,24 +73,54 @@ class Record:
         reply to what was deleted is gone with it.
         """
         try:
-            await self._hand_over(messages)
+            await self._store(messages)
         except NoSuchHistory:
             self.begin_new()
             if messages and messages[0].role == "human":
-                await self._hand_over(messages)
-            raise NoSuchHistory("this conversation was deleted elsewhere: a new one has begun") from None
+                await self._store(messages)
+            raise NoSuchHistory(_DELETED) from None
 
-    async def _hand_over(self, messages: Sequence[StoredMessage]) -> None:
+    def give(self, *messages: StoredMessage) -> Given:
+        """Hand messages over to be stored in the order given; to be confirmed by `confirm`.
+
+        Raises `HistoryError` if too much is waiting already: then they are lost.
+        """
+        continues, self._begun = self._begun, True
+        try:
+            return Given(
+                self.uid, self._history.take(self.conf_uid, self.uid, *messages, continues=continues)
+            )
+        except HistoryError:
+            self._begun = continues
+            raise
+
+    async def confirm(self, given: Given) -> None:
+        """Wait until what was given is on disk. Raises as `add` does."""
+        try:
+            await self._tell_once(self._history.confirm(given.uid, given.entry))
+        except NoSuchHistory:
+            if self.uid == given.uid:
+                self.begin_new()
+            raise NoSuchHistory(_DELETED) from None
+
+    async def _store(self, messages: Sequence[StoredMessage]) -> None:
         continues, self._begun = self._begun, self._begun or bool(messages)
         try:
-            await self._history.keep(self.conf_uid, self.uid, *messages, continues=continues)
+            await self._tell_once(self._history.keep(self.conf_uid, self.uid, *messages, continues=continues))
+        except NotStoredYet:
+            raise
+        except HistoryError:
+            self._begun = continues
+            raise
+
+    async def _tell_once(self, storing: Awaitable[None]) -> None:
+        """Of a store that takes nothing only the first error is raised, until it has taken something."""
+        try:
+            await storing
         except NotStoredYet:
             delayed, self._delayed = self._delayed, True
             if not delayed:
                 raise
-        except HistoryError:
-            self._begun = continues
-            raise
         else:
             self._delayed = False
 

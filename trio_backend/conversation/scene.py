@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
 import attrs
 import trio
 
-from ..concurrency import Slot
 from ..config.character import CharacterConfig
 from ..errors import ConfigError, EngineError, first_leaf
 from .character import Character
@@ -22,7 +21,7 @@ class Scene:
     """A character on its way in, present, or gone; `play` is its whole life.
 
     What becomes of it is told to the session's loop, through ``inbox``, as `SceneReady` or
-    `SceneFailed`. ``character`` and ``turn`` exist once it is ready.
+    `SceneFailed`. ``character`` exists once it is ready.
     """
 
     config: CharacterConfig
@@ -31,9 +30,20 @@ class Scene:
     """Whether the client chose it; otherwise it is the one that everybody meets first."""
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     character: Character = attrs.field(init=False)
-    turn: Slot = attrs.field(init=False)
-    present: bool = attrs.field(default=False, init=False)
-    """Whether turns can be taken: the engines are there."""
+    _turns: trio.Nursery | None = attrs.field(default=None, init=False)
+    """Where turns run while the engines are there."""
+
+    @property
+    def present(self) -> bool:
+        """Whether turns can be taken: the engines are there."""
+        return self._turns is not None
+
+    def start(self, async_fn: Callable[[], Awaitable[None]], *, name: str) -> bool:
+        """Run a turn's task, which ends with the scene. False, and nothing is started, if that is leaving."""
+        if self._turns is None:
+            return False
+        self._turns.start_soon(async_fn, name=name)
+        return True
 
     async def play(self, open_character: OpenCharacter) -> None:
         """Load the character, say so, then stay until `close`. Cancelling gives back what was loaded."""
@@ -41,14 +51,13 @@ class Scene:
             try:
                 # The nursery is inside the engines, so that a turn is over before they are given back.
                 async with open_character(self.config) as self.character, trio.open_nursery() as nursery:
-                    self.turn, self.present = Slot(nursery), True
+                    self._turns = nursery
                     try:
                         await self._inbox.send(SceneReady(self))
                         await trio.sleep_forever()
                     finally:
                         # At once: the session's loop may be just about to begin a turn here.
-                        self.present = False
-                        self.turn.close()
+                        self._turns = None
             except* (EngineError, ConfigError) as group:
                 await self._inbox.send(SceneFailed(self, str(first_leaf(group))))
 

@@ -8,7 +8,6 @@ from typing import Literal, TypeAlias
 import attrs
 
 from ..config.wake_words import Phrases, WakeWordConfig
-from ..protocol import WakeWordCounts, WakeWordState
 from ..text.phrases import LONGEST_HEARD, find, is_all, plain, words
 
 Action: TypeAlias = Literal["wake_up", "sleep", "ignored"]
@@ -29,6 +28,19 @@ class Heard:
     language: str = ""
 
 
+@attrs.frozen
+class WakeWordUsed:
+    """An event: the character woke up, fell asleep, or ignored what was said; how often, in this session."""
+
+    action: Action
+    awake: bool
+    phrase: str
+    language: str
+    wake_count: int
+    end_count: int
+    ignored_count: int
+
+
 @attrs.define
 class Counts:
     """How often it happened in a session, to whichever character."""
@@ -46,7 +58,6 @@ class WakeWord:
     """
 
     _config: WakeWordConfig
-    client_uid: str = ""
     counts: Counts = attrs.field(factory=Counts)
     awake: bool = attrs.field(default=False, init=False)
     _active_at: float = attrs.field(default=0.0, init=False)
@@ -70,16 +81,19 @@ class WakeWord:
         self._count(heard.action)
         return heard
 
-    def state(self, heard: Heard) -> WakeWordState:
-        """What the client is told of ``heard``, which must have been something about wake words."""
-        assert heard.action is not None
-        return WakeWordState(
+    def used(self, heard: Heard) -> WakeWordUsed | None:
+        """The event that ``heard`` is; None if it was nothing about wake words."""
+        if heard.action is None:
+            return None
+        counts = self.counts
+        return WakeWordUsed(
             heard.action,
-            "active" if self.awake else "listening",
+            self.awake,
             heard.phrase,
             heard.language,
-            self.client_uid,
-            WakeWordCounts(self.counts.wake_count, self.counts.end_count, self.counts.ignored_count),
+            counts.wake_count,
+            counts.end_count,
+            counts.ignored_count,
         )
 
     def keep_awake(self, now: float) -> None:

@@ -35,7 +35,7 @@ MOST_WAITING = 16 * 1024 * 1024
 
 
 @attrs.define(eq=False)
-class _Entry:
+class Entry:
     """Messages that were handed over together."""
 
     messages: Sequence[StoredMessage]
@@ -57,8 +57,8 @@ class _Lane:
     conf_uid: ConfUid
     uid: HistoryUid
     scope: trio.CancelScope
-    waiting: deque[_Entry] = attrs.field(factory=deque, init=False)
-    storing: _Entry | None = attrs.field(default=None, init=False)
+    waiting: deque[Entry] = attrs.field(factory=deque, init=False)
+    storing: Entry | None = attrs.field(default=None, init=False)
     """The one that the store has been given, and has not answered."""
     trouble: HistoryError | None = attrs.field(default=None, init=False)
     """Why it cannot be stored now."""
@@ -98,14 +98,40 @@ class Backlog:
         Raises `NotStoredYet`, soon, if it will be stored later; another `HistoryError` if it will not,
         because too much is waiting already; `NoSuchHistory` if the conversation was deleted.
         """
-        size = sum(size_of(message.content) for message in messages)
+        if uid not in self._lanes:
+            if not messages:
+                await trio.lowlevel.checkpoint()
+                return
+            if self._closing.is_set():
+                await self._store_at_once(conf_uid, uid, messages, continues)
+                return
+        if messages:
+            entry = self.take(conf_uid, uid, *messages, continues=continues)
+        else:
+            # A lane is not empty: with its last entry it ends.
+            entry = self._lanes[uid].waiting[-1]
+        await self.confirm(uid, entry)
+
+    async def confirm(self, uid: HistoryUid, entry: Entry) -> None:
+        """Wait until ``entry``, which `take` gave, is on disk. Raises as `keep` does."""
+        # In halves: where the whole process was paused, the store has a moment to say what it did meanwhile.
+        for _ in range(2):
+            with trio.move_on_after(PATIENCE / 2):
+                await entry.settled.wait()
         lane = self._lanes.get(uid)
-        if lane is None and not messages:
-            await trio.lowlevel.checkpoint()
-            return
-        if lane is None and self._closing.is_set():
-            await self._store_at_once(conf_uid, uid, messages, continues)
-            return
+        if not entry.settled.is_set() and lane is not None:
+            lane.hold_up(HistoryError(f"the disk took nothing for {PATIENCE:.0f} s"))
+        if entry.error is not None:
+            raise entry.error
+
+    def take(
+        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+    ) -> Entry:
+        """As `keep`, without waiting, for at least one message; see `confirm`.
+
+        Raises `HistoryError` where too much is waiting already.
+        """
+        lane, size = self._lanes.get(uid), sum(size_of(message.content) for message in messages)
         if self._size + size > self._most:
             why = lane.trouble if lane is not None and lane.trouble else "the store is too slow"
             logger.warning("conversation {}: {} messages are lost: too much waits", uid, len(messages))
@@ -116,21 +142,12 @@ class Backlog:
             # The store is waited for whoever is cancelled; leaving the block ends that.
             lane = self._lanes[uid] = _Lane(conf_uid, uid, trio.CancelScope(shield=True))
             self._nursery.start_soon(self._store_all, lane, name=f"history/conversation {uid}")
-        if messages:
-            self._size += size
-            lane.waiting.append(_Entry(messages, continues, size))
-        # A lane is not empty: with its last entry it ends.
-        entry = lane.waiting[-1]
+        self._size += size
+        entry = Entry(messages, continues, size)
+        lane.waiting.append(entry)
         if lane.trouble is not None:
             lane.hold_up(lane.trouble)
-        # In halves: where the whole process was paused, the store has a moment to say what it did meanwhile.
-        for _ in range(2):
-            with trio.move_on_after(PATIENCE / 2):
-                await entry.settled.wait()
-        if not entry.settled.is_set():
-            lane.hold_up(HistoryError(f"the disk took nothing for {PATIENCE:.0f} s"))
-        if entry.error is not None:
-            raise entry.error
+        return entry
 
     async def _store_at_once(
         self, conf_uid: ConfUid, uid: HistoryUid, messages: Sequence[StoredMessage], continues: bool
@@ -207,7 +224,7 @@ class Backlog:
         # Nothing is awaited between the last look at what waits and this.
         del self._lanes[lane.uid]
 
-    async def _append(self, lane: _Lane, entry: _Entry) -> None:
+    async def _append(self, lane: _Lane, entry: Entry) -> None:
         try:
             await self._store.append(lane.conf_uid, lane.uid, *entry.messages, continues=entry.continues)
         except NoSuchHistory as error:

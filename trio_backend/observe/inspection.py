@@ -39,10 +39,10 @@ class Inspection:
 
     def readings(self) -> Iterator[Reading]:
         """What there is at this moment, for `Metrics`."""
-        sessions = self.backend.house.sessions
+        sessions = self.backend.services.sessions
         yield Reading("connections", "Open connections, of all kinds.", self.connections())
         yield Reading("sessions_open", "Clients that are connected.", len(sessions))
-        speaking = sum(session.speaking for session in sessions)
+        speaking = sum(session.turn_running for session in sessions)
         yield Reading("turns_running", "Turns that are running.", speaking)
         rooms = self.backend.rooms.statistics()
         yield Reading("rooms_open", "Rooms that somebody is in.", rooms.rooms)

@@ -85,13 +85,13 @@ async def take_snapshot(
     """Look at everything once; at most ``limit`` tasks are described. No step of it takes over 10 ms."""
     process = await trio.to_thread.run_sync(_read_process)
     tree = await read_task_tree(watch.births, limit=limit)
-    sessions = list(backend.house.sessions)
+    sessions = list(backend.services.sessions)
     return Snapshot(
         process,
         _read_loop(watch),
         connections,
         len(sessions),
-        sum(session.speaking for session in sessions),
+        sum(session.turn_running for session in sessions),
         [repr(session) for session in sessions[:MAX_SESSIONS]],
         backend.leases.statistics().engines,
         backend.rooms.each(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .house import House as House
 from .lifetime import run_session as run_session
-from .loop import ClientUid as ClientUid
-from .loop import Session as Session
+from .services import Services as Services
+from .session import ClientUid as ClientUid
+from .session import Session as Session

@@ -7,16 +7,22 @@ from functools import partial
 
 import attrs
 
-from ..conversation.ask import Ask, size_of_text
-from ..conversation.hearing import Samples
 from ..conversation.memory import Memory
 from ..conversation.microphone import Microphone
+from ..conversation.user_input import UserInput, size_of_text
 from ..errors import ProtocolError, QuotaExceeded
 from ..protocol import Incoming, MicAudioData, RawAudioData, TextInput, Utf8, decode_steps
 from ..quota import Claim, MemoryQuota
 
 # A list of floats: a pointer and an object each.
 BYTES_PER_SAMPLE = 32
+
+
+@attrs.frozen
+class Samples:
+    """A binary frame: sound, in the format that was agreed upon."""
+
+    data: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
 
 
 @attrs.frozen
@@ -37,7 +43,7 @@ class Holdings:
     _quota: MemoryQuota
     _memory: Memory
     _max_pictures: int
-    waiting: Ask | None = attrs.field(default=None, init=False)
+    waiting: UserInput | None = attrs.field(default=None, init=False)
     _in_hand: Claim = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -68,21 +74,21 @@ class Holdings:
         """The message was handled; what was kept of it has a claim of its own."""
         self._in_hand.release()
 
-    def keep(self, ask: Ask) -> Ask:
-        """``ask`` with a claim for what it takes. Raises `ProtocolError` where that is too much."""
-        if len(ask.images) > self._max_pictures:
+    def keep(self, given: UserInput) -> UserInput:
+        """``given`` with a claim for what it takes. Raises `ProtocolError` where that is too much."""
+        if len(given.images) > self._max_pictures:
             message = f"a message may have {self._max_pictures} pictures at most (max_pictures)"
             raise ProtocolError("too-much-data", message)
-        if ask.claim is not None:
-            return ask
+        if given.claim is not None:
+            return given
         # What the message in hand holds goes over to what is kept of it, lest it count twice.
-        self._hold(self._in_hand, ask.size)
-        kept, self._in_hand = attrs.evolve(ask, claim=self._in_hand), self._quota.claim()
+        self._hold(self._in_hand, given.size)
+        kept, self._in_hand = attrs.evolve(given, claim=self._in_hand), self._quota.claim()
         return kept
 
-    def wait(self, ask: Ask | None) -> None:
-        """Keep ``ask`` until somebody can answer; what waited before is dropped."""
-        dropped, self.waiting = self.waiting, ask
+    def wait(self, given: UserInput | None) -> None:
+        """Keep ``given`` until somebody can answer; what waited before is dropped."""
+        dropped, self.waiting = self.waiting, given
         if dropped is not None:
             dropped.release()
 

@@ -10,56 +10,56 @@ from ..errors import WireClosed
 from ..protocol import Outgoing, encode
 from ..protocol.rate import RateLimit
 from ..wire import Wire, receive_within
-from .house import House
-from .listener import Listener
-from .loop import ClientUid, Happening, Session
+from .presenter import Presenter
+from .services import Services
+from .session import ClientUid, Session, SessionEvent
 
 # How long a session may take to clean up, whatever the store does: what is not on disk by then is the store's
 # to keep, and whatever task is still there then is named in the log.
 CLEAN_UP_TIME = 1.0
 
 
-async def run_session(wire: Wire, house: House, client_uid: ClientUid) -> None:
+async def run_session(wire: Wire, services: Services, client_uid: ClientUid) -> None:
     """Serve ``wire`` until the client leaves; all that the session started has ended when this returns.
 
     However it ends, by a cancel too, what was said in its last turn is stored, within `CLEAN_UP_TIME`.
     """
-    inbox_send, inbox = trio.open_memory_channel[Happening](0)
+    inbox_send, inbox = trio.open_memory_channel[SessionEvent](0)
     outbox, to_wire = trio.open_memory_channel[Outgoing](0)
-    listener = Listener(outbox, house.observer)
+    presenter = Presenter(client_uid, outbox, services.observer)
     async with trio.open_nursery() as watch:
         began = trio.current_time()
         try:
             async with trio.open_nursery() as nursery:
-                session = Session(client_uid, house, nursery, inbox_send, listener, quota=wire.quota)
+                session = Session(client_uid, services, nursery, inbox_send, presenter, quota=wire.quota)
                 nursery.start_soon(_write, wire, to_wire, name=f"{session}/writer")
                 nursery.start_soon(_read, wire, session, name=f"{session}/reader")
-                house.sessions.add(session)
-                house.observer.session_began()
+                services.sessions.add(session)
+                services.observer.session_began()
                 try:
                     await session.live(inbox)
                 finally:
                     began = trio.current_time()
-                    house.sessions.discard(session)
+                    services.sessions.discard(session)
                     logger.info("clean-up begins; to end: {}", names_of_tasks(nursery))
                     watch.start_soon(_name_the_slow, nursery, name=f"{session}/watch")
         finally:
             with trio.CancelScope(deadline=began + CLEAN_UP_TIME, shield=True):
-                await session.farewell()
+                await session.finalize()
             logger.info("clean-up took {:.0f} ms", 1000 * (trio.current_time() - began))
             watch.cancel_scope.cancel("clean-up is over")
 
 
 async def _read(wire: Wire, session: Session) -> None:
     """The wire's messages, decoded and in order, to the loop. Ends the session with the wire."""
-    system = session.house.system
+    system = session.services.system
     limit = RateLimit(
         system.messages_per_second, system.message_burst, system.bytes_per_second, system.byte_burst
     )
     try:
         while True:
             frame = await receive_within(limit, wire, session.tell)
-            await session.hear(frame)
+            await session.receive(frame)
             # A task that waits for the next message must not keep the last one alive.
             del frame
     except WireClosed as closed:

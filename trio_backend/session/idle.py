@@ -15,20 +15,20 @@ H = TypeVar("H")
 
 @attrs.frozen
 class Idle:
-    """Nothing was said for so long that the character behind ``door`` is to fall asleep."""
+    """Nothing was said for so long that the character behind ``wake_word`` is to fall asleep."""
 
-    door: WakeWord
+    wake_word: WakeWord
 
 
-async def doze(
-    door: WakeWord, wait_quiet: Callable[[], Awaitable[None]], inbox: trio.MemorySendChannel[Idle | H]
+async def fall_asleep_when_idle(
+    wake_word: WakeWord, turn_over: Callable[[], Awaitable[None]], inbox: trio.MemorySendChannel[Idle | H]
 ) -> None:
     """After the running turn, wait as long as the character stays awake, then say so.
 
     The next turn cancels it, and begins another.
     """
-    await wait_quiet()
-    idle_at = door.idle_at()
+    await turn_over()
+    idle_at = wake_word.idle_at()
     if idle_at is not None:
         await trio.sleep_until(idle_at)
-        await inbox.send(Idle(door))
+        await inbox.send(Idle(wake_word))

@@ -1,4 +1,4 @@
-"""`House`: what all sessions share."""
+"""`Services`: what all sessions share."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..conversation.scene import OpenCharacter
 from ..history.backlog import Backlog
 
 if TYPE_CHECKING:
-    from .loop import Session
+    from .session import Session
 
 
 @attrs.frozen
-class House:
+class Services:
     """What all sessions share. It outlives every one of them."""
 
     system: SystemConfig

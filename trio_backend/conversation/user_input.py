@@ -1,4 +1,4 @@
-"""`Ask`: what a turn answers, and how much memory it takes."""
+"""`UserInput`: what a turn answers, and how much memory it takes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def size_of_text(text: str) -> int:
 
 
 @attrs.frozen
-class Ask:
+class UserInput:
     """What a turn answers: something said, or a nudge, whose text neither memory nor history keep.
 
     ``name`` is who said it, where that is not the one user whom the character knows. ``sound`` is what was
     said, where it is not written: then there is no ``text`` yet. ``claim`` is what it holds of the client's
-    quota; whoever keeps the ask releases it.
+    quota; whoever keeps the input releases it.
     """
 
     text: str

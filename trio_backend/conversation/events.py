@@ -1,0 +1,175 @@
+"""What happens in a conversation, as values. Nobody here knows a message of the wire.
+
+A turn's events come in this order: `TurnStarted`; then, as they happen, `Transcript`, `WakeWordUsed`,
+`Problem`, and for each sentence a `Sentence` followed by its `AudioChunk`s, sentences in the order of the
+text; `SpeechComplete`, if there was sound; `TurnEnded`, exactly once for each start, on every path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import NewType, Protocol, TypeAlias
+
+import attrs
+import trio
+
+from ..audio.pcm import Pcm
+from ..history.store import HistoryUid
+from .timeline import Timeline
+from .wake_word import WakeWordUsed as WakeWordUsed
+
+TurnId = NewType("TurnId", int)
+"""Counts the turns of one session, from 1."""
+
+
+class Outcome(Enum):
+    """How a turn ended."""
+
+    COMPLETED = "completed"
+    INTERRUPTED = "interrupted"
+    """The user barged in."""
+    SUPERSEDED = "superseded"
+    """Something else that the user wants took its place: a newer input, another conversation or character."""
+    TIMED_OUT = "timed out"
+    """Its reply took too long."""
+
+
+@attrs.frozen
+class Speaker:
+    """Whose turn it is: what clients show of the character. ``emotions`` maps keywords to expressions."""
+
+    name: str
+    avatar: str = ""
+    emotions: Mapping[str, int | str] = attrs.field(factory=dict, hash=False)
+
+
+@attrs.frozen
+class TurnStarted:
+    """A turn begins."""
+
+    turn: TurnId
+    speaker: Speaker
+
+
+@attrs.frozen
+class Transcript:
+    """Speech was understood as ``text``; it may still change unless it is ``final``."""
+
+    turn: TurnId
+    text: str
+    final: bool = True
+
+
+@attrs.frozen
+class Sentence:
+    """The ``index``-th sentence of a reply, from 0, before its sound.
+
+    ``source`` is as the model wrote it, ``text`` as it is shown, ``spoken`` what the TTS engine gets: empty
+    where nothing is spoken. ``emotions`` are keywords, in lower case. A ``thought`` is shown, never spoken.
+    """
+
+    turn: TurnId
+    index: int
+    source: str
+    text: str
+    spoken: str = ""
+    emotions: tuple[str, ...] = ()
+    thought: bool = False
+
+
+@attrs.frozen
+class AudioChunk:
+    """A piece of the sound of sentence ``index``. Each sentence has a ``last`` one; it may be empty."""
+
+    turn: TurnId
+    index: int
+    pcm: Pcm = attrs.field(repr=lambda pcm: f"<{pcm.seconds:.2f} s>")
+    last: bool = True
+
+
+@attrs.frozen
+class Problem:
+    """Something that the user is to be told; the turn, if it is about one, may go on.
+
+    ``code`` is a stable word for programs, ``text`` for people.
+    """
+
+    code: str
+    text: str
+
+
+@attrs.frozen
+class SpeechComplete:
+    """All sound was handed out; its playback is awaited."""
+
+    turn: TurnId
+
+
+@attrs.frozen
+class TurnEnded:
+    """A turn is over. ``heard`` is what counts as said, and is kept."""
+
+    turn: TurnId
+    outcome: Outcome
+    heard: str = attrs.field(repr=False)
+    timeline: Timeline = attrs.field(repr=False)
+
+
+@attrs.frozen
+class ConversationReplaced:
+    """The conversation was deleted elsewhere; what is said goes to a new one."""
+
+    uid: HistoryUid
+
+
+@attrs.frozen
+class SpeechStarted:
+    """Somebody begins to speak into the microphone; a turn that ran has ended."""
+
+
+@attrs.frozen
+class SpeechEnded:
+    """Somebody has finished an utterance."""
+
+
+Event: TypeAlias = (
+    TurnStarted
+    | Transcript
+    | WakeWordUsed
+    | Sentence
+    | AudioChunk
+    | Problem
+    | SpeechComplete
+    | TurnEnded
+    | ConversationReplaced
+    | SpeechStarted
+    | SpeechEnded
+)
+
+
+class Audience(Protocol):
+    """Who a conversation is for. One task at a time calls it for the same turn."""
+
+    async def handle(self, event: Event) -> bool:
+        """Take ``event``; False if nobody is there any more who could get it.
+
+        Returns when what it means to the client is on its way: nothing is buffered. A cancel may have
+        handled a part of it; the next event of the turn completes it, or ends it.
+        """
+        ...
+
+    def silence(self) -> None:
+        """From here on the client is told nothing more of any turn that has begun."""
+        ...
+
+    def expect_playback(self) -> trio.Event:
+        """An event that is set when the client says that it has played everything.
+
+        To be asked for before `SpeechComplete`, or the answer may slip by.
+        """
+        ...
+
+    def turn_over(self, timeline: Timeline) -> None:
+        """Told once for each turn, when what is kept of it is decided. Takes microseconds."""
+        ...

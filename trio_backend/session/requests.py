@@ -1,0 +1,141 @@
+"""What a session does beside its loop: all that may wait for a disk, in order with what the user says."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import attrs
+import trio
+
+from ..conversation.conversation import Conversation
+from ..errors import HistoryError, NoSuchHistory
+from ..history.store import Conversation as StoredConversation
+from ..history.store import HistoryUid, StoredMessage
+from ..protocol import (
+    BackgroundFiles,
+    ConfigFile,
+    ConfigFiles,
+    CreateNewHistory,
+    DeleteHistory,
+    Error,
+    FetchAndSetHistory,
+    FetchBackgrounds,
+    FetchConfigs,
+    FetchHistoryList,
+    HistoryData,
+    HistoryDeleted,
+    HistoryEntry,
+    HistoryList,
+    HistoryMessage,
+    NewHistoryCreated,
+    Outgoing,
+)
+from .services import Services
+
+# Pages ask for four things when they are opened, and people for less at once.
+MOST = 32
+
+Work: TypeAlias = Callable[[], Awaitable[None]]
+AboutHistory: TypeAlias = FetchHistoryList | FetchAndSetHistory | CreateNewHistory | DeleteHistory
+
+
+def _nothing() -> None:
+    """There is nothing to give back."""
+
+
+@attrs.frozen
+class _Entry:
+    work: Work
+    dropped: Callable[[], None]
+    is_input: bool
+
+
+@attrs.define(eq=False)
+class RequestLane:
+    """Does one thing after the other, in the order in which they came; at most `MOST` requests wait.
+
+    `run` is its task. Nothing else here waits: a session's loop is not to be held up by a disk that does.
+    """
+
+    _waiting: deque[_Entry] = attrs.field(factory=deque, init=False)
+    _changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+
+    def request(self, work: Work, dropped: Callable[[], None] = _nothing, *, is_input: bool) -> bool:
+        """Do ``work`` in its turn; False, and nothing is done, when too much waits already.
+
+        ``is_input``: it is something that the user says, which a barge-in makes pointless. ``dropped`` is
+        called if it is not begun.
+        """
+        if len(self._waiting) >= MOST:
+            return False
+        self._put(_Entry(work, dropped, is_input))
+        return True
+
+    def follow(self, work: Work) -> None:
+        """Do ``work``, a consequence of something that was done here, in its turn. There are few of these."""
+        self._put(_Entry(work, _nothing, is_input=False))
+
+    def drop_inputs(self) -> None:
+        """The user barged in: what was said before that, and is not being answered yet, is not answered."""
+        for entry in [entry for entry in self._waiting if entry.is_input]:
+            self._waiting.remove(entry)
+            entry.dropped()
+
+    def close(self) -> None:
+        """Drop everything."""
+        while self._waiting:
+            self._waiting.popleft().dropped()
+
+    async def run(self) -> None:
+        """Work, until cancelled."""
+        while True:
+            while not self._waiting:
+                await self._changed.park()
+            entry = self._waiting.popleft()
+            await entry.work()
+            # A task that waits for the next one must not keep the last one's message alive.
+            del entry
+
+    def _put(self, entry: _Entry) -> None:
+        self._waiting.append(entry)
+        self._changed.unpark_all()
+
+
+async def answer_about_files(message: FetchConfigs | FetchBackgrounds, services: Services) -> Outgoing:
+    """The answer to a question about the server's files."""
+    if isinstance(message, FetchConfigs):
+        files = await services.cast.files()
+        return ConfigFiles([ConfigFile(file.filename, file.name) for file in files])
+    return BackgroundFiles(await services.backgrounds())
+
+
+async def answer_about_history(message: AboutHistory, conversation: Conversation) -> Outgoing:
+    """Do what ``message`` asks of the conversations with the present character; its answer."""
+    try:
+        match message:
+            case FetchHistoryList(before):
+                uid = None if before is None else HistoryUid(before)
+                found = await conversation.record.conversations(uid)
+                return HistoryList([_entry(one) for one in found])
+            case FetchAndSetHistory(uid):
+                messages = await conversation.resume(HistoryUid(uid))
+                return HistoryData([_shown(one) for one in messages])
+            case CreateNewHistory():
+                return NewHistoryCreated(await conversation.begin_new())
+            case DeleteHistory(uid):
+                await conversation.delete(HistoryUid(uid))
+                return HistoryDeleted(success=True, history_uid=uid)
+    except NoSuchHistory as error:
+        return Error(str(error), "no-such-history")
+    except HistoryError as error:
+        return Error(str(error), "history-error")
+
+
+def _shown(message: StoredMessage) -> HistoryMessage:
+    return HistoryMessage(message.role, message.timestamp, message.content, message.name, message.avatar)
+
+
+def _entry(conversation: StoredConversation) -> HistoryEntry:
+    return HistoryEntry(conversation.uid, _shown(conversation.latest), conversation.latest.timestamp)

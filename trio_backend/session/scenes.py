@@ -1,0 +1,196 @@
+"""`Scenes`: the character that is present in a session, the one that is on its way, and what it is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+
+from ..concurrency import Slot
+from ..config.character import CharacterConfig
+from ..conversation.conversation import Conversation
+from ..conversation.ears import Ears
+from ..conversation.scene import Scene, SceneFailed, SceneReady
+from ..conversation.user_input import UserInput
+from ..conversation.wake_word import WakeWord
+from ..errors import ConfigError, ProtocolError
+from ..protocol import ConfigSwitched, Error, FullText, SetModelAndConf
+from .holdings import Holdings
+from .idle import Idle, fall_asleep_when_idle
+from .presenter import Presenter
+from .services import Services
+
+if TYPE_CHECKING:
+    from .session import SessionEvent
+
+
+@attrs.define(eq=False)
+class Scenes:
+    """Called by the task of the session's requests, one at a time; `drop_waiting` and `ears` by the loop.
+
+    Characters are loaded in ``nursery``, and tell ``inbox`` what became of them.
+    """
+
+    _services: Services
+    _conversation: Conversation
+    _presenter: Presenter
+    _holdings: Holdings
+    _nursery: trio.Nursery
+    _inbox: trio.MemorySendChannel[SessionEvent]
+    _config: CharacterConfig = attrs.field(init=False)
+    _scene: Scene | None = attrs.field(default=None, init=False)
+    _next: Scene | None = attrs.field(default=None, init=False)
+    _idleness: Slot = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._config = self._services.cast.base
+        self._idleness = Slot(self._nursery)
+
+    def __repr__(self) -> str:
+        parts = [
+            f"scene={self._scene.config.conf_name}" if self._scene else "",
+            f"next={self._next.config.conf_name} (loading)" if self._next else "",
+        ]
+        return " ".join(part for part in parts if part)
+
+    @property
+    def ears(self) -> Ears | None:
+        """Those of the character who is present."""
+        scene = self._scene
+        return scene.character.ears if scene is not None and scene.present else None
+
+    def begin(self) -> None:
+        """Load the character that everybody meets first."""
+        self._change(self._config, asked_for=False)
+
+    def drop_waiting(self) -> None:
+        """The user barged in: what waits for a character is not answered."""
+        self._holdings.wait(None)
+
+    async def introduce(self) -> None:
+        """Tell the client who is present, or will be."""
+        config = self._config
+        uid = self._presenter.client_uid
+        await self._presenter.tell(SetModelAndConf(config.model_info, config.conf_name, config.conf_uid, uid))
+
+    # What the user says.
+
+    async def answer(self, user_input: UserInput) -> None:
+        """Begin a turn, or let the input wait for the character; or say why not."""
+        try:
+            self._check(user_input)
+            user_input = self._holdings.keep(user_input)
+        except ProtocolError as error:
+            user_input.release()
+            await self._presenter.tell(Error(str(error), error.code))
+            return
+        if self._scene is not None and self._scene.present:
+            self._conversation.begin_turn(self._scene, user_input)
+            await self._stay_awake()
+        else:
+            self._holdings.wait(user_input)
+            if self._next is None:
+                # It could not be loaded before; perhaps that was mended meanwhile.
+                self._change(self._config, asked_for=False)
+            await self._presenter.tell(FullText(f"{self._config.character_name} is on the way..."))
+
+    async def nudge(self, images: tuple[str, ...]) -> None:
+        """Speak unasked, unless somebody is being answered: a nudge is no reason to interrupt oneself."""
+        wake_word = self._conversation.wake_word
+        asleep = wake_word.enabled and not wake_word.awake
+        if not self._busy and not asleep:
+            await self.answer(UserInput(self._config.nudge_prompt, images, nudge=True))
+
+    async def answer_silence(self) -> None:
+        """An utterance is over in which nothing was said."""
+        if not self._busy:
+            await self._presenter.tell_nothing_said()
+
+    @property
+    def _busy(self) -> bool:
+        return self._conversation.turn_running or self._holdings.waiting is not None
+
+    def _check(self, user_input: UserInput) -> None:
+        if not user_input.text.strip() and not user_input.images and user_input.sound is None:
+            raise ProtocolError("bad-message", "text-input: 'text' is empty, and there is no image")
+        most = self._services.system.max_text
+        if len(user_input.text) > most:
+            raise ProtocolError("text-too-long", f"text-input: 'text' may have {most} characters")
+        if self._services.closing.is_set():
+            raise ProtocolError("shutting-down", "the server is shutting down")
+
+    async def _stay_awake(self) -> None:
+        wake_word = self._conversation.wake_word
+        if wake_word.enabled:
+            turn_over = self._conversation.wait_turn_over
+            await self._idleness.fill(
+                fall_asleep_when_idle, wake_word, turn_over, self._inbox, name="session/idle"
+            )
+
+    # Who is present.
+
+    async def switch(self, file: str) -> None:
+        """Load the character of ``file``; the one who is present stays until that is there."""
+        try:
+            config = await self._services.cast.load(file)
+        except ConfigError as error:
+            await self._presenter.tell(Error(str(error), "bad-config"))
+        else:
+            await self._presenter.tell(FullText(f"Loading {config.character_name}..."))
+            self._change(config, asked_for=True)
+
+    async def follow(self, event: Idle | SceneReady | SceneFailed) -> None:
+        """A character has come, could not come, had to leave, or is to fall asleep."""
+        match event:
+            case Idle(wake_word):
+                if (
+                    wake_word is self._conversation.wake_word
+                    and wake_word.awake
+                    and not self._conversation.turn_running
+                ):
+                    used = wake_word.used(wake_word.fall_asleep())
+                    assert used is not None
+                    await self._presenter.handle(used)
+            case SceneReady(scene):
+                await self._enter(scene)
+            case SceneFailed(scene, why):
+                await self._lose(scene, why)
+
+    def _change(self, config: CharacterConfig, *, asked_for: bool) -> None:
+        """Start to load a character; what was loading before is stopped, and gives back what it had."""
+        if self._next is not None:
+            self._next.close("a newer character was chosen")
+        self._next = scene = Scene(config, self._inbox, asked_for)
+        name = f"session {self._presenter.client_uid[:4]}/scene {config.conf_name}"
+        self._nursery.start_soon(scene.play, self._services.open_character, name=name)
+
+    async def _enter(self, scene: Scene) -> None:
+        """A character is ready: let it take the place of the one before."""
+        if scene is not self._next:
+            return  # late news of one that is no longer wanted
+        previous, self._scene, self._next = self._scene, scene, None
+        self._config = scene.config
+        counts = self._conversation.wake_word.counts
+        self._conversation.wake_word = WakeWord(scene.config.wake_word, counts)
+        if scene.asked_for:
+            await self._conversation.start_with(scene.config.conf_uid)
+            await self.introduce()
+            await self._presenter.tell(ConfigSwitched(f"Switched to {scene.config.conf_name}"))
+        if previous is not None:
+            previous.close("another character took its place")
+        waiting, self._holdings.waiting = self._holdings.waiting, None
+        if waiting is not None:
+            await self.answer(waiting)
+
+    async def _lose(self, scene: Scene, why: str) -> None:
+        """A character could not come, or an engine of the one who is here has died."""
+        name = scene.config.conf_name
+        if scene is self._next:
+            self._next = None
+            self._holdings.wait(None)
+            await self._presenter.tell(Error(f"{name} could not be loaded: {why}", "bad-config"))
+        elif scene is self._scene:
+            self._scene = None
+            await self._conversation.end_turn("its character is gone")
+            await self._presenter.tell(Error(f"{name} had to leave: {why}", "engine-error"))

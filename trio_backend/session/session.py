@@ -1,0 +1,256 @@
+"""`Session`: the loop that handles what one connected client says and does."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NewType, TypeAlias, assert_never
+
+import attrs
+import trio
+from loguru import logger
+
+from .. import protocol
+from ..audio.pcm import Pcm
+from ..audio.utterance import RATE
+from ..conversation.conversation import Conversation
+from ..conversation.scene import SceneFailed, SceneReady
+from ..conversation.speech_input import SpeechInput
+from ..conversation.user_input import UserInput
+from ..errors import ProtocolError
+from ..protocol import Error, Incoming, Outgoing
+from ..quota import MemoryQuota
+from .holdings import Holdings, Received, Samples
+from .idle import Idle
+from .presenter import Presenter
+from .requests import RequestLane, answer_about_files, answer_about_history
+from .scenes import Scenes
+from .services import Services
+
+ClientUid = NewType("ClientUid", str)
+SessionEvent: TypeAlias = Received | Idle | SceneReady | SceneFailed
+
+
+@attrs.define(eq=False)
+class Session:
+    """What one client's session knows.
+
+    Its loop, `live`, handles at once what must not wait: barge-ins, sound, the end of playback, heartbeats.
+    All that may wait for a disk, and what the user says, which is to be answered in order with it, goes to
+    ``requests``. So neither a slow disk nor a slow character holds up a barge-in.
+    """
+
+    client_uid: ClientUid
+    services: Services
+    _nursery: trio.Nursery
+    _inbox: trio.MemorySendChannel[SessionEvent]
+    presenter: Presenter
+    _quota: MemoryQuota = attrs.field(kw_only=True)
+    conversation: Conversation = attrs.field(init=False)
+    requests: RequestLane = attrs.field(factory=RequestLane, init=False)
+    _holdings: Holdings = attrs.field(init=False)
+    _scenes: Scenes = attrs.field(init=False)
+    _speech: SpeechInput = attrs.field(init=False)
+    _mic_carries: str = attrs.field(default="", init=False)
+    """The message that binary frames stand for, once that was agreed upon."""
+
+    def __attrs_post_init__(self) -> None:
+        services, system = self.services, self.services.system
+        self.conversation = Conversation.begin(
+            services.cast.base.conf_uid,
+            self.presenter,
+            history=services.history,
+            system=system,
+            quota=self._quota,
+        )
+        self._holdings = Holdings(self._quota, self.conversation.memory, system.max_pictures)
+        microphone = self._holdings.microphone(system.max_utterance)
+        self._speech = SpeechInput(
+            self.presenter.handle, self.conversation.stop_for_speech, microphone, self._nursery
+        )
+        self._scenes = Scenes(
+            services, self.conversation, self.presenter, self._holdings, self._nursery, self._inbox
+        )
+
+    def __str__(self) -> str:
+        return f"session {self.client_uid[:4]}"
+
+    def __repr__(self) -> str:
+        turn = " turn" if self.turn_running else ""
+        return f"<Session {self.client_uid[:4]} {self._scenes!r}{turn}>"
+
+    # What the session's tasks call.
+
+    async def tell(self, message: Outgoing) -> None:
+        """Hand ``message`` to the writer. Returns at once when the client is gone: the reader ends us."""
+        await self.presenter.tell(message)
+
+    async def receive(self, frame: str | bytes) -> None:
+        """Decode a frame and hand it to the loop; answer one that cannot be read, or not be kept."""
+        try:
+            for received in self._holdings.understand(frame):
+                if received is None:
+                    await trio.lowlevel.checkpoint()
+                    continue
+                try:
+                    await self._inbox.send(received)
+                except trio.Cancelled:
+                    received.claim.release()
+                    raise
+        except ProtocolError as error:
+            await self.tell(Error(str(error), error.code))
+
+    def end(self, reason: str) -> None:
+        """Cancel everything that the session has started."""
+        self._nursery.cancel_scope.cancel(reason)
+
+    @property
+    def turn_running(self) -> bool:
+        """Whether a turn is running."""
+        return self.conversation.turn_running
+
+    async def wait_turn_over(self) -> None:
+        """Wait until no turn is running."""
+        await self.conversation.wait_turn_over()
+
+    async def finalize(self) -> None:
+        """Store what was said in a turn that the end of the session cut; then let go of all that was sent."""
+        try:
+            if await self.conversation.finalize():
+                logger.info("the running turn was cut")
+        finally:
+            self.requests.close()
+            self._speech.close()
+            self._holdings.close()
+
+    # The loop.
+
+    async def live(self, inbox: trio.MemoryReceiveChannel[SessionEvent]) -> None:
+        """Greet the client, then handle what happens, one thing at a time, for ever."""
+        self._nursery.start_soon(self.requests.run, name=f"{self}/requests")
+        self._scenes.begin()
+        await self.tell(protocol.GroupUpdate((), is_owner=False))
+        await self.tell(protocol.FullText("Connection established"))
+        await self._scenes.introduce()
+        await self.tell(protocol.GroupUpdate((), is_owner=False))
+        await self.tell(protocol.Control("start-mic"))
+        async for event in inbox:
+            if isinstance(event, Received):
+                await self._handle(event)
+            else:
+                # A character has come or gone: that is in order with what the user says.
+                self.requests.follow(partial(self._scenes.follow, event))
+            del event
+
+    async def _handle(self, received: Received) -> None:
+        """Do at once what must not wait, and put the rest in line."""
+        try:
+            if not await self._handle_at_once(received.message):
+                await self._enqueue(received)
+                return
+        except ProtocolError as error:
+            await self.tell(Error(str(error), error.code))
+        received.claim.release()
+
+    async def _handle_at_once(self, message: Incoming | Samples) -> bool:
+        """Handle ``message``, unless it may wait; whether it was handled."""
+        match message:
+            case protocol.InterruptSignal(text):
+                self.requests.drop_inputs()
+                self._scenes.drop_waiting()
+                if await self.conversation.barge_in(text[: self.services.system.max_text]):
+                    self.requests.follow(self.conversation.confirm)
+            case protocol.FrontendPlaybackComplete():
+                self.presenter.played.set()
+            case protocol.Heartbeat():
+                await self.tell(protocol.HeartbeatAck())
+            case protocol.MicAudioData() | protocol.RawAudioData() | Samples() | protocol.MicFormat():
+                await self._hear(message)
+            case protocol.AudioPlayStart():
+                pass  # for the other members of a group, and there are none
+            case protocol.RequestGroupInfo():
+                await self.tell(protocol.GroupUpdate((), is_owner=False))
+            case protocol.AddClientToGroup() | protocol.RemoveClientFromGroup():
+                await self.tell(Error(f"{message.type}: groups are not served yet", "not-yet"))
+            case _:
+                return False
+        return True
+
+    # What may wait.
+
+    async def _enqueue(self, received: Received) -> None:
+        message = received.message
+        # What was said until now is cut off now, wherever it waits.
+        sound = self._speech.end() if isinstance(message, protocol.MicAudioEnd) else None
+        is_input = isinstance(message, protocol.TextInput | protocol.MicAudioEnd | protocol.AiSpeakSignal)
+        work = partial(self._answer, received, sound)
+        if not self.requests.request(work, received.claim.release, is_input=is_input):
+            received.claim.release()
+            await self.tell(Error("too many requests wait: send the next when they are answered", "busy"))
+
+    async def _answer(self, received: Received, sound: Pcm | None) -> None:
+        self._holdings.take(received.claim)
+        try:
+            await self._answer_message(received.message, sound)
+        finally:
+            self._holdings.put_down()
+
+    async def _answer_message(self, message: Incoming | Samples, sound: Pcm | None) -> None:
+        match message:
+            case protocol.TextInput(text, images, name):
+                # A name is one line, or what a viewer calls himself could pass for what others say.
+                await self._scenes.answer(UserInput(text, _data(images), name=" ".join((name or "").split())))
+            case protocol.AiSpeakSignal(images=images):
+                await self._scenes.nudge(_data(images))
+            case protocol.MicAudioEnd(images) if sound is not None:
+                await self._scenes.answer(UserInput("", _data(images), sound=sound))
+            case protocol.MicAudioEnd():
+                await self._scenes.answer_silence()
+            case protocol.SwitchConfig(file):
+                await self._scenes.switch(file)
+            case protocol.RequestInitConfig():
+                await self._scenes.introduce()
+            case protocol.FetchConfigs() | protocol.FetchBackgrounds():
+                await self.tell(await answer_about_files(message, self.services))
+            case protocol.FetchHistoryList() | protocol.FetchAndSetHistory():
+                await self.tell(await answer_about_history(message, self.conversation))
+            case protocol.CreateNewHistory() | protocol.DeleteHistory():
+                await self.tell(await answer_about_history(message, self.conversation))
+            case _:
+                raise AssertionError(f"nobody answers {type(message).__name__}")
+
+    # Sound.
+
+    async def _hear(
+        self, message: protocol.MicAudioData | protocol.RawAudioData | Samples | protocol.MicFormat
+    ) -> None:
+        match message:
+            case protocol.MicAudioData(audio):
+                self._speech.add(_samples(audio), self._scenes.ears)
+            case protocol.RawAudioData(audio):
+                await self._speech.listen(_samples(audio), self._scenes.ears)
+            case protocol.MicFormat(format_, carries):
+                self._mic_carries = carries
+                await self.tell(protocol.MicFormatAgreed(format_, carries))
+            case Samples(data):
+                await self._hear_bytes(data)
+            case _:
+                assert_never(message)
+
+    async def _hear_bytes(self, data: bytes) -> None:
+        if not self._mic_carries:
+            raise ProtocolError("bad-message", "binary frames are understood after a mic-format only")
+        if len(data) % 2:
+            raise ProtocolError("bad-message", "a binary frame must hold whole samples of 16 bits")
+        if self._mic_carries == "mic-audio-data":
+            self._speech.add(data, self._scenes.ears)
+        else:
+            await self._speech.listen(data, self._scenes.ears)
+
+
+def _samples(audio: list[float]) -> bytes:
+    """Takes 30 µs for a thousand samples."""
+    return Pcm.from_floats(audio, RATE).samples
+
+
+def _data(images: list[protocol.Image] | None) -> tuple[str, ...]:
+    return tuple(image.data for image in images or ())
