@@ -32,6 +32,7 @@ from trio_backend.audio.pcm import Pcm
 from trio_backend.audio.utterance import RATE
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.whole import spoken
 
 BOUND = 0.1
 SENTENCES = ("tell me a story", "turn on the light", "good morning", "what do you think about the sea")
@@ -100,7 +101,7 @@ async def speech() -> Pcm:
     surroundings = Surroundings(Path(), {})
     config = configure("tts", "espeak_tts", {"voice": "en-us", "speed": 140}, surroundings=surroundings)
     async with open_engine(config) as voice:
-        spoken = [(await voice.speak(sentence)).resampled(RATE).samples for sentence in SENTENCES]
+        spoken = [(await spoken(voice, sentence)).resampled(RATE).samples for sentence in SENTENCES]
     pause = bytes(2 * round(PAUSE * RATE))
     return Pcm(pause.join([*spoken, b""]), RATE)
 

@@ -18,6 +18,7 @@ from trio_backend.config.load import load_config
 from trio_backend.config.system import SystemConfig
 from trio_backend.engines import registry
 from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.whole import spoken
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -105,8 +106,8 @@ async def test_one_file_is_an_engine(
         config = registry.configure(
             "tts", "whistle_tts", {"note": 440}, surroundings=Surroundings(tmp_path, {})
         )
-        async with registry.open_engine(config) as voice:
-            assert (await voice.speak("whistle")).seconds == pytest.approx(0.7)
+        async with registry.open_engine(config) as tts:
+            assert (await spoken(tts, "whistle")).seconds == pytest.approx(0.7)
     finally:
         registry._adapters.cache_clear()
 

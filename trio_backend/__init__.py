@@ -17,11 +17,15 @@ _HOME = {
     "HistoryError": "errors",
     "MemoryCast": "config.cast",
     "MemoryHistory": "history.memory",
+    "Pcm": "audio.pcm",
     "Premises": "backend",
     "TrioBackendError": "errors",
+    "WholeAsr": "engines.whole",
+    "WholeTts": "engines.whole",
     "WireClosed": "errors",
     "load_config": "config.load",
     "open_backend": "backend",
+    "read_settings": "engines.settings",
     "serve": "serve",
 }
 

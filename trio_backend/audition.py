@@ -11,11 +11,11 @@ from .audio.pcm import Pcm
 from .config.character import EngineChoice
 from .config.schema import Config
 from .conversation.character import engine_config
-from .engines.base import Asr, Tts
 from .engines.registry import DEFAULTS, open_engine
 from .engines.settings import Surroundings
+from .engines.whole import spoken, transcribed
 from .errors import ConfigError, EngineError
-from .text.lines import LineReader
+from .text.lines import lines_of
 
 
 async def transcribe(config: Config, file: Path) -> str:
@@ -26,8 +26,7 @@ async def transcribe(config: Config, file: Path) -> str:
         raise ConfigError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
     choice = config.character.asr or EngineChoice("asr", DEFAULTS["asr"])
     async with open_engine(engine_config(choice, _surroundings(config))) as engine:
-        asr: Asr = engine
-        return await asr.transcribe(pcm)
+        return await transcribed(engine, pcm)
 
 
 async def speak(config: Config, text: str, file: Path) -> float:
@@ -35,11 +34,9 @@ async def speak(config: Config, text: str, file: Path) -> float:
 
     Raises `EngineError` if the voice fails or says nothing, `ConfigError` if the file cannot be written.
     """
-    reader = LineReader((), config.character.speech_filters, first_early=False)
-    lines = [line for line in (*reader.feed(text), *reader.flush()) if line.spoken]
+    lines = [line for line in lines_of(text, config.character.speech_filters) if line.spoken]
     async with open_engine(engine_config(config.character.tts, _surroundings(config))) as engine:
-        tts: Tts = engine
-        sounds = [await tts.speak(line.spoken) for line in lines]
+        sounds = [await spoken(engine, line.spoken) for line in lines]
     if not any(sound.samples for sound in sounds):
         raise EngineError("the voice has nothing to say to that")
     rate = sounds[0].rate

@@ -240,9 +240,9 @@ async def test_a_long_token_is_read_in_small_steps(
     steps = Steps()
     feed = LineReader.feed
 
-    def counted(self: LineReader, token: str) -> object:
-        steps.read(token)
-        return feed(self, token)
+    def counted(self: LineReader, text: str, *, thought: bool = False) -> object:
+        steps.read(text)
+        return feed(self, text, thought=thought)
 
     monkeypatch.setattr(LineReader, "feed", counted)
     trio.lowlevel.add_instrument(steps)

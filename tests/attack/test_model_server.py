@@ -27,6 +27,7 @@ from trio_backend.config.character import EngineChoice
 from trio_backend.engines.openai import connection
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.whole import transcribed
 from trio_backend.errors import EngineError
 
 from .conversing import MIB, bounded_memory, errors, open_talk, shown
@@ -308,7 +309,7 @@ async def transcribe(server: ModelServer) -> AsyncIterator[Transcribe]:
     settings = {"base_url": server.url, "api_key": KEY, "timeout": 2}
     config = configure("asr", "openai_compatible_asr", settings, surroundings=Surroundings(Path(), {}))
     async with open_engine(config) as asr:
-        yield lambda: asr.transcribe(Pcm(bytes(96_000), 48_000))
+        yield lambda: transcribed(asr, Pcm(bytes(96_000), 48_000))
 
 
 @pytest.mark.parametrize("what", TRANSCRIPTS)

@@ -18,6 +18,7 @@ from trio_backend.engines.asr.scripted import ScriptedConfig, write
 from trio_backend.engines.base import Asr
 from trio_backend.engines.registry import configure
 from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.whole import transcribed
 from trio_backend.errors import EngineError, SettingsError
 
 PHRASES = ["turn on the light", "tell me a story", "good morning"]
@@ -93,29 +94,29 @@ async def test_the_embedded_ear_hears_its_phrases() -> None:
     """From any rate, one or two of them in an utterance."""
     async with opened("pocketsphinx_asr", {"phrases": PHRASES})() as asr:
         for phrase in PHRASES:
-            assert await asr.transcribe(spoken(phrase).resampled(44_100)) == phrase
+            assert await transcribed(asr, spoken(phrase).resampled(44_100)) == phrase
         both = Pcm(spoken(PHRASES[1]).samples + spoken(PHRASES[0]).samples, 16_000)
-        assert await asr.transcribe(both) == f"{PHRASES[1]} {PHRASES[0]}"
+        assert await transcribed(asr, both) == f"{PHRASES[1]} {PHRASES[0]}"
 
 
 async def test_nothing_is_heard_in_nothing(open_asr: OpenAsr) -> None:
     """Of no sound, of a blink, and of silence, the transcript is empty."""
     async with open_asr() as asr:
         for sound in (Pcm(b"", 16_000), Pcm(b"\0\0", 48_000), silence(0.05), silence(2)):
-            assert await asr.transcribe(sound) == ""
+            assert await transcribed(asr, sound) == ""
 
 
 async def test_no_phrase_is_heard_in_noise() -> None:
     """A fan says nothing."""
     async with opened("pocketsphinx_asr", {"phrases": PHRASES})() as asr:
-        assert await asr.transcribe(noise(2)) == ""
+        assert await transcribed(asr, noise(2)) == ""
 
 
 async def test_utterances_may_overlap(open_asr: OpenAsr) -> None:
     """Three sessions at once, and each gets its own."""
     async with open_asr() as asr, trio.open_nursery() as nursery:
         for _ in range(3):
-            nursery.start_soon(asr.transcribe, silence(1))
+            nursery.start_soon(transcribed, asr, silence(1))
 
 
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.04])
@@ -126,9 +127,9 @@ async def test_a_cancelled_utterance_ends_promptly(open_asr: OpenAsr, after: flo
 
         async def attempt() -> float:
             with trio.move_on_after(after) as scope:
-                await asr.transcribe(noise(59))
+                await transcribed(asr, noise(59))
             took = trio.current_time() - scope.deadline
-            assert await asr.transcribe(silence(1)) == ""
+            assert await transcribed(asr, silence(1)) == ""
             return took
 
         await promptly(attempt)
@@ -139,7 +140,7 @@ async def test_a_cancelled_utterance_ends_promptly(open_asr: OpenAsr, after: flo
 async def test_without_phrases_any_english_is_heard() -> None:
     """Poorly, as it says; but words."""
     async with opened("pocketsphinx_asr", {})() as asr:
-        assert "story" in await asr.transcribe(spoken("do tell me a story"))
+        assert "story" in await transcribed(asr, spoken("do tell me a story"))
 
 
 async def test_a_word_that_the_dictionary_lacks_is_named() -> None:
@@ -149,7 +150,7 @@ async def test_a_word_that_the_dictionary_lacks_is_named() -> None:
             raise AssertionError("never ready")
     settings = {"phrases": ["good morning kito"], "pronunciations": {"Kito": "K IY T OW"}}
     async with opened("pocketsphinx_asr", settings)() as asr:
-        assert await asr.transcribe(silence(1)) == ""
+        assert await transcribed(asr, silence(1)) == ""
 
 
 @pytest.mark.parametrize("phrase", ["", "route 66", "你好", "a; public <x> = b"])
@@ -163,9 +164,9 @@ async def test_the_scripted_ear_reads_what_is_written() -> None:
     """Silence around it does not matter; it fails on demand."""
     async with opened("scripted_asr", {"fail_on": "boo"})() as asr:
         sound = Pcm(silence(0.1).samples + write("Hey, Iris! 你好").samples, 16_000)
-        assert await asr.transcribe(sound) == "Hey, Iris! 你好"
+        assert await transcribed(asr, sound) == "Hey, Iris! 你好"
         with pytest.raises(EngineError, match="told to fail"):
-            await asr.transcribe(write("boo"))
+            await transcribed(asr, write("boo"))
     assert ScriptedConfig(delay=1) == configure(
         "asr", "scripted_asr", {"delay": 1}, surroundings=Surroundings(Path(), {})
     )
@@ -229,7 +230,7 @@ async def test_sherpa_onnx_is_given_its_files_and_options(
         (tmp_path / name).touch()
     settings = {"model_type": kind, **files, "tokens": "./tokens.txt", "num_threads": 4, "debug": False}
     async with opened("sherpa_onnx_asr", settings, tmp_path)() as asr:
-        heard = await asr.transcribe(silence(1))
+        heard = await transcribed(asr, silence(1))
     for words in [*told, f"('tokens', '{tmp_path / 'tokens.txt'}')", "16000 16000 float32"]:
         assert words in heard
     assert "language" not in heard
@@ -253,8 +254,8 @@ async def test_faster_whisper_is_given_its_settings(pretend: Callable[[str, str]
     pretend("faster_whisper", WHISPER)
     settings = {"model_path": "small", "language": "en", "device": "cpu", "prompt": ""}
     async with opened("faster_whisper", settings)() as asr:
-        assert await asr.transcribe(silence(1)) == "Hello 16000 en small cpu int8."
-        assert await asr.transcribe(Pcm(b"", 16_000)) == ""
+        assert await transcribed(asr, silence(1)) == "Hello 16000 en small cpu int8."
+        assert await transcribed(asr, Pcm(b"", 16_000)) == ""
     with pytest.raises(EngineError, match="'nosuch' cannot be loaded: no such size"):
         async with opened("faster_whisper", {"model_path": "nosuch"})():
             raise AssertionError("never ready")

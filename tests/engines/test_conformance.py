@@ -14,11 +14,12 @@ import pytest
 import trio
 
 from trio_backend.audio.pcm import Pcm
-from trio_backend.engines.base import Llm, Message, Prompt, Tts
+from trio_backend.engines.base import Llm, Message, Prompt, Text, Tts
 from trio_backend.engines.registry import Kind, configure, open_engine
 from trio_backend.engines.settings import Surroundings
 from trio_backend.engines.tts import espeak, espeak_installed
 from trio_backend.engines.tts.tone import hum
+from trio_backend.engines.whole import spoken
 from trio_backend.errors import EngineError
 
 from .model_server import body, hanging, open_model_server, refusing, streaming
@@ -91,9 +92,9 @@ def open_tts(request: pytest.FixtureRequest) -> object:
 
 
 async def whole(llm: Llm) -> str:
-    """A reply from its first to its last token."""
-    async with llm.reply(PROMPT) as tokens:
-        return "".join([token async for token in tokens])
+    """What is said in a reply, from its first to its last part."""
+    async with llm.reply(PROMPT) as parts:
+        return "".join([part.text async for part in parts if isinstance(part, Text)])
 
 
 async def test_a_reply_comes_in_tokens_and_ends(open_llm: OpenLlm) -> None:
@@ -102,7 +103,7 @@ async def test_a_reply_comes_in_tokens_and_ends(open_llm: OpenLlm) -> None:
         async with open_llm() as llm, llm.reply(PROMPT) as tokens:
             pieces = [token async for token in tokens]
     assert len(pieces) > 1
-    assert all(pieces)
+    assert all(isinstance(piece, Text) and piece.text for piece in pieces)
 
 
 async def test_replies_may_overlap(open_llm: OpenLlm) -> None:
@@ -152,7 +153,7 @@ async def test_a_failing_model_raises_from_receive() -> None:
         open_engine(config("llm", "echo_llm", {"fail": "no more", "fail_at": 2})) as llm,
         llm.reply(PROMPT) as tokens,
     ):
-        assert [await tokens.receive(), await tokens.receive()] == ["Hello ", "there, "]
+        assert [await tokens.receive(), await tokens.receive()] == [Text("Hello "), Text("there, ")]
         with pytest.raises(EngineError, match="no more"):
             await tokens.receive()
 
@@ -166,7 +167,7 @@ async def test_a_sentence_becomes_sound(open_tts: OpenTts) -> None:
     """Whole samples at an ordinary rate; all voices but the silent one can be heard."""
     with trio.fail_after(20):
         async with open_tts() as tts:
-            pcm = await tts.speak("Hello there, my friend.")
+            pcm = await spoken(tts, "Hello there, my friend.")
     assert len(pcm.samples) % 2 == 0
     assert 8_000 <= pcm.rate <= 48_000
     loudest = max(map(abs, struct.unpack(f"<{len(pcm.samples) // 2}h", pcm.samples)), default=0)
@@ -180,7 +181,7 @@ async def test_any_text_can_be_said(open_tts: OpenTts, text: str) -> None:
     """Nothing that a model may write makes a voice fail."""
     with trio.fail_after(20):
         async with open_tts() as tts:
-            assert isinstance(await tts.speak(text), Pcm)
+            assert isinstance(await spoken(tts, text), Pcm)
 
 
 async def test_sentences_may_overlap(open_tts: OpenTts) -> None:
@@ -188,7 +189,7 @@ async def test_sentences_may_overlap(open_tts: OpenTts) -> None:
     lengths: dict[int, float] = {}
 
     async def say(tts: Tts, count: int) -> None:
-        lengths[count] = (await tts.speak("one two three four " * count)).seconds
+        lengths[count] = (await spoken(tts, "one two three four " * count)).seconds
 
     with trio.fail_after(30):
         async with open_tts() as tts, trio.open_nursery() as nursery:
@@ -204,12 +205,12 @@ async def test_a_cancelled_sentence_ends_promptly(open_tts: OpenTts, after: floa
     before = children()
     with trio.fail_after(30):
         async with open_tts() as tts:
-            await tts.speak("Hello.")
+            await spoken(tts, "Hello.")
             with trio.move_on_after(after) as scope:
-                await tts.speak("This is a very long sentence, and nobody will hear it out. " * 200)
+                await spoken(tts, "This is a very long sentence, and nobody will hear it out. " * 200)
             assert not scope.cancelled_caught or trio.current_time() - scope.deadline < PROMPTLY
             assert children() == before
-            assert isinstance(await tts.speak("Hello."), Pcm)
+            assert isinstance(await spoken(tts, "Hello."), Pcm)
 
 
 HANG = (hanging(), hanging("word "))
@@ -232,7 +233,7 @@ async def test_a_server_in_trouble_raises_only_engine_errors(
                     await whole(llm)
             async with open_engine(speech) as tts:
                 with pytest.raises(EngineError, match="openai_tts"):
-                    await tts.speak("Hello.")
+                    await spoken(tts, "Hello.")
 
 
 def test_the_tone_lasts_as_long_as_it_should() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from trio_backend.engines.base import Thought, ToolRequest
 from trio_backend.engines.openai.deltas import DeltaReader
 from trio_backend.errors import EngineError
 
@@ -11,40 +14,94 @@ from trio_backend.errors import EngineError
 def test_content_is_the_token() -> None:
     """And an event without one, as the first of most servers, is an empty piece."""
     reader = DeltaReader()
-    assert reader.feed('{"choices":[{"delta":{"role":"assistant","content":null}}]}') == ""
-    assert reader.feed('{"choices":[{"delta":{"content":"Hi"},"finish_reason":null}],"usage":null}') == "Hi"
+    assert reader.feed('{"choices":[{"delta":{"role":"assistant","content":null}}]}') == []
+    assert reader.feed('{"choices":[{"delta":{"content":"Hi"},"finish_reason":null}],"usage":null}') == ["Hi"]
     assert not reader.finished
-    assert reader.feed("[DONE]") == ""
+    assert reader.feed("[DONE]") == []
     assert reader.finished
 
 
-def test_reasoning_is_put_in_think_tags() -> None:
-    """They open with the first thought and close with the first word of the answer."""
+def test_reasoning_is_thought() -> None:
+    """Under either name that servers have for it."""
     reader = DeltaReader()
-    thought = '{"choices":[{"delta":{"reasoning_content":"Hm"}}]}'
-    assert reader.feed(thought) == "<think>Hm"
-    assert reader.feed(thought) == "Hm"
-    assert reader.feed('{"choices":[{"delta":{"content":"Yes"}}]}') == "</think>Yes"
-
-
-def test_an_answer_of_thoughts_only_is_closed() -> None:
-    """What opens a tag also closes it, or all that follows would stay unspoken."""
-    reader = DeltaReader()
-    reader.feed('{"choices":[{"delta":{"reasoning":"Hm"}}]}')
-    assert reader.feed('{"choices":[{"delta":{},"finish_reason":"length"}]}') == "</think>"
+    assert reader.feed('{"choices":[{"delta":{"reasoning_content":"Hm"}}]}') == [Thought("Hm")]
+    assert reader.feed('{"choices":[{"delta":{"reasoning":"Hm"}}]}') == [Thought("Hm")]
+    assert reader.feed('{"choices":[{"delta":{"reasoning":"So:","content":"Yes"}}]}') == [
+        Thought("So:"),
+        "Yes",
+    ]
+    assert reader.feed('{"choices":[{"delta":{},"finish_reason":"length"}]}') == []
     assert reader.finished
+
+
+def test_half_a_character_stays_with_its_kind() -> None:
+    """A thought that breaks off in the middle of an emoji takes nothing from what is said."""
+    reader = DeltaReader()
+    assert reader.feed('{"choices":[{"delta":{"reasoning":"a\\ud83d"}}]}') == [Thought("a")]
+    assert reader.feed('{"choices":[{"delta":{"content":"b\\ud83d"}}]}') == [Thought("\ufffd"), "b"]
+    assert reader.feed('{"choices":[{"delta":{"content":"\\ude00"}}]}') == ["\U0001f600"]
+
+
+def call(index: int | None, name: str | None, arguments: str | None, call_id: str | None = None) -> str:
+    """An event with a piece of a request for a tool."""
+    function = {"name": name, "arguments": arguments}
+    delta = {"tool_calls": [{"index": index, "id": call_id, "type": "function", "function": function}]}
+    return json.dumps({"choices": [{"delta": delta}]})
+
+
+DONE = '{"choices":[{"delta":{},"finish_reason":"tool_calls"}]}'
+
+
+def test_requests_for_tools_come_whole() -> None:
+    """In order, however their pieces are mixed, when the model is done, behind the last text."""
+    reader = DeltaReader()
+    assert reader.feed(call(0, "look", "", "a")) == []
+    assert reader.feed(call(1, "listen", "{}", "b")) == []
+    assert reader.feed(call(0, None, '{"at":')) == []
+    assert reader.feed(call(0, None, "1}")) == []
+    last = '{"choices":[{"delta":{"content":"Let me see."},"finish_reason":"tool_calls"}]}'
+    assert reader.feed(last) == [
+        "Let me see.",
+        ToolRequest("a", "look", '{"at":1}'),
+        ToolRequest("b", "listen", "{}"),
+    ]
+    assert reader.feed("[DONE]") == []
+
+
+@pytest.mark.parametrize("index", [0, None])
+def test_requests_that_are_not_numbered_are_told_apart(index: int | None) -> None:
+    """By their ids; a server that gives none has them numbered here."""
+    reader = DeltaReader()
+    reader.feed(call(index, "look", "1", "a"))
+    reader.feed(call(index, "look", "2", "b"))
+    assert reader.feed(DONE) == [ToolRequest("a", "look", "1"), ToolRequest("b", "look", "2")]
+    reader = DeltaReader()
+    reader.feed(call(index, "look", "1"))
+    assert reader.feed(DONE) == [ToolRequest("call_0", "look", "1")]
+
+
+@pytest.mark.parametrize(
+    "events", [[call(0, "a", "x" * 100_000)] * 11, [call(number, "a", "") for number in range(65)]]
+)
+def test_requests_for_tools_are_bounded(events: list[str]) -> None:
+    """In size and in number: nothing grows with what a broken server sends."""
+    reader = DeltaReader()
+    for event in events[:-1]:
+        reader.feed(event)
+    with pytest.raises(EngineError, match="without end"):
+        reader.feed(events[-1])
 
 
 def test_the_last_piece_may_come_with_the_end() -> None:
     """Some servers send text and finish reason in one event."""
     reader = DeltaReader()
-    assert reader.feed('{"choices":[{"delta":{"content":"Bye"},"finish_reason":"stop"}]}') == "Bye"
+    assert reader.feed('{"choices":[{"delta":{"content":"Bye"},"finish_reason":"stop"}]}') == ["Bye"]
     assert reader.finished
 
 
 def test_an_event_without_choices_is_passed_over() -> None:
     """The count of tokens comes in one."""
-    assert DeltaReader().feed('{"choices":[],"usage":{"total_tokens":9}}') == ""
+    assert DeltaReader().feed('{"choices":[],"usage":{"total_tokens":9}}') == []
 
 
 @pytest.mark.parametrize("data", ["", "word", "[]", '{"choices":5}', '{"choices":[{"delta":{"content":5}}]}'])

@@ -15,12 +15,12 @@ import psutil
 import pytest
 import trio
 
-from trio_backend.audio.pcm import Pcm
 from trio_backend.config.load import packaged_conf
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Surroundings
 from trio_backend.engines.tts import espeak, espeak_installed
 from trio_backend.engines.tts.espeak import Espeak, EspeakConfig
+from trio_backend.engines.whole import spoken
 from trio_backend.errors import EngineError, NoVoice, SettingsError
 
 ROOT = Path(__file__).parents[2]
@@ -47,9 +47,9 @@ def voice(request: pytest.FixtureRequest) -> Voice:
 
 async def test_speed_and_volume_are_heard(voice: Voice) -> None:
     """Half as fast is longer; without volume there is silence."""
-    slow, fast = await voice(speed=100).speak(HELLO), await voice(speed=300).speak(HELLO)
+    slow, fast = await spoken(voice(speed=100), HELLO), await spoken(voice(speed=300), HELLO)
     assert slow.seconds > 1.5 * fast.seconds
-    assert abs((await voice(volume=0).speak(HELLO)).floats()).max() == 0
+    assert abs((await spoken(voice(volume=0), HELLO)).floats()).max() == 0
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ async def test_speed_and_volume_are_heard(voice: Voice) -> None:
 async def test_the_voice_follows_the_script(voice: Voice, text: str, name: str) -> None:
     """As if the right voice had been set."""
     assert EspeakConfig().voice_for(text) == name
-    assert (await voice().speak(text)).samples == (await voice(voice=name).speak(text)).samples
+    assert (await spoken(voice(), text)).samples == (await spoken(voice(voice=name), text)).samples
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ async def test_an_unknown_voice_is_told_by_name(voice: Voice) -> None:
         else "it has .*cmn, .*en, "
     )
     with pytest.raises(EngineError, match=f"no voice 'nosuch'; {remedy}"):
-        await tts.speak(HELLO)
+        await spoken(tts, HELLO)
 
 
 def shipped_voices() -> list[str]:
@@ -120,7 +120,7 @@ async def test_every_shipped_voice_speaks_on_every_machine(machine: str, name: s
         assert isinstance(
             tts._espeak, espeak_installed.Program if machine == "program" else espeak_installed.Library
         )
-        assert (await tts.speak(HELLO)).seconds > 0.5
+        assert (await spoken(tts, HELLO)).seconds > 0.5
 
 
 def test_every_shipped_character_is_among_them() -> None:
@@ -133,14 +133,13 @@ def test_every_shipped_character_is_among_them() -> None:
 async def test_a_language_has_its_variant(machine: str) -> None:
     """`en-gb` is no voice but a language; with a variant it still sounds another way than without."""
 
-    async def spoken(name: str) -> bytes:
+    async def samples(name: str) -> bytes:
         async with open_engine(EspeakConfig(voice=name)) as tts:
-            pcm: Pcm = await tts.speak(HELLO)
-            return pcm.samples
+            return (await spoken(tts, HELLO)).samples
 
-    assert await spoken("en-gb") == await spoken("en")
-    assert await spoken("en-gb+m3") == await spoken("en+m3") != await spoken("en")
-    assert await spoken("en+3") == await spoken("en+m3")
+    assert await samples("en-gb") == await samples("en")
+    assert await samples("en-gb+m3") == await samples("en+m3") != await samples("en")
+    assert await samples("en+3") == await samples("en+m3")
 
 
 @pytest.mark.parametrize("name", ["en-us+zz", "en-gb+zz", "en+../m3", "en+", "en+f3+m3", "en+99"])
@@ -180,7 +179,7 @@ async def test_the_text_is_on_no_command_line(voice: Voice) -> None:
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(look)
-            await voice().speak("--secret wishes, " * 60)
+            await spoken(voice(), "--secret wishes, " * 60)
     assert "secret" not in str(commands)
 
 
@@ -199,7 +198,7 @@ async def test_no_more_processes_than_processors(voice: Voice) -> None:
             watching.start_soon(watch)
             async with trio.open_nursery() as nursery:
                 for _ in range(8):
-                    nursery.start_soon(tts.speak, HELLO * 20)
+                    nursery.start_soon(spoken, tts, HELLO * 20)
             watching.cancel_scope.cancel()
     assert 1 <= most <= 2
 
@@ -213,7 +212,7 @@ async def test_a_sentence_that_takes_too_long_is_stopped(
     endless = attrs.evolve(tts, config=attrs.evolve(tts.config, max_sound=1e6))
     with trio.fail_after(5):
         with pytest.raises(EngineError, match=r"more than 0\.1 s"):
-            await endless.speak("A sentence without end. " * 5000)
+            await spoken(endless, "A sentence without end. " * 5000)
     assert psutil.Process().children() == []
 
 
@@ -228,8 +227,8 @@ async def test_a_machine_without_espeak_is_told_what_to_install(monkeypatch: pyt
     monkeypatch.setenv("PATH", "")
     async with open_engine(EspeakConfig()) as tts:
         with pytest.raises(NoVoice, match=r"espeak-ng is not installed.*trio-backend\[voice\]"):
-            await tts.speak(HELLO)
-        assert await tts.speak("…") == Pcm(b"", espeak_installed.RATE)
+            await spoken(tts, HELLO)
+        assert not (await spoken(tts, "…")).samples
 
 
 async def test_a_program_that_fails_is_told_without_the_text(tmp_path: Path) -> None:
@@ -240,8 +239,8 @@ async def test_a_program_that_fails_is_told_without_the_text(tmp_path: Path) -> 
         program.chmod(0o755)
         tts = Espeak(EspeakConfig(), espeak_installed.Program(str(program)), trio.CapacityLimiter(1))
         with pytest.raises(EngineError, match=words) as caught:
-            await tts.speak("my secret")
+            await spoken(tts, "my secret")
         assert "secret" not in str(caught.value)
     gone = Espeak(EspeakConfig(), espeak_installed.Program(str(tmp_path / "gone")), trio.CapacityLimiter(1))
     with pytest.raises(EngineError, match="cannot be started"):
-        await gone.speak("Hello")
+        await spoken(gone, "Hello")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from trio_backend.engines.base import Llm, Message, Prompt
+from trio_backend.engines.base import Llm, Message, Prompt, ReplyPart, Text, Thought
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Surroundings
 from trio_backend.errors import EngineError
@@ -30,6 +30,7 @@ from .model_server import (
 
 KEY, SECRET = "sk-very-private", "my secret wish"
 PROMPT = Prompt("You are Mao.", [Message("user", SECRET)])
+HELLO = [Text("Hello "), Text("there.")]
 
 
 @pytest.fixture
@@ -48,10 +49,10 @@ async def open_chat(url: str, provider: str = "ollama_llm", **settings: object) 
         yield llm
 
 
-async def read(llm: Llm, prompt: Prompt = PROMPT) -> list[str]:
-    """All tokens of one reply."""
-    async with llm.reply(prompt) as tokens:
-        return [token async for token in tokens]
+async def read(llm: Llm, prompt: Prompt = PROMPT) -> list[ReplyPart]:
+    """All parts of one reply."""
+    async with llm.reply(prompt) as parts:
+        return [part async for part in parts]
 
 
 async def told(server: ModelServer, **settings: object) -> str:
@@ -67,7 +68,7 @@ async def told(server: ModelServer, **settings: object) -> str:
 async def test_the_request_says_what_was_configured(server: ModelServer) -> None:
     """Model, messages and key arrive; what was not set is left to the server."""
     async with open_chat(server.url, max_tokens=99) as llm:
-        assert await read(llm) == ["Hello ", "there."]
+        assert await read(llm) == HELLO
     (asked,) = server.asked
     assert asked.path == "/v1/chat/completions"
     assert asked.headers["authorization"] == f"Bearer {KEY}"
@@ -108,11 +109,11 @@ async def test_replies_share_a_connection(server: ModelServer) -> None:
     assert server.connections == 1
 
 
-async def test_thoughts_come_in_tags(server: ModelServer) -> None:
+async def test_reasoning_is_thought(server: ModelServer) -> None:
     """So that they are shown and not spoken."""
     server.behaviour = reasoning(["Let me ", "see."], ["Yes."])
     async with open_chat(server.url) as llm:
-        assert "".join(await read(llm)) == "<think>Let me see.</think>Yes."
+        assert await read(llm) == [Thought("Let me "), Thought("see."), Text("Yes.")]
 
 
 @pytest.mark.parametrize("behaviour", [hanging(), hanging("one ", "two ")], ids=["before", "amid"])
@@ -147,7 +148,7 @@ async def test_what_passes_by_itself_is_asked_again(server: ModelServer, passing
     """Before the first token, twice; the user sees nothing of it."""
     server.script = [passing, passing]
     async with open_chat(server.url) as llm:
-        assert await read(llm) == ["Hello ", "there."]
+        assert await read(llm) == HELLO
     assert len(server.asked) == 3
 
 
@@ -211,7 +212,7 @@ async def test_what_was_received_before_an_error_stands(
     """After the first token nothing is asked again: the user has heard it."""
     server.behaviour = behaviour
     async with open_chat(server.url, token_timeout=0.2) as llm, llm.reply(PROMPT) as tokens:
-        assert await tokens.receive() == "one "
+        assert await tokens.receive() == Text("one ")
         with pytest.raises(EngineError, match=words):
             await tokens.receive()
     assert len(server.asked) == 1

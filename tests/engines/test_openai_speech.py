@@ -20,6 +20,7 @@ from trio_backend.engines.openai.sound import PCM_RATE, decode
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Surroundings
 from trio_backend.engines.tts.tone import hum
+from trio_backend.engines.whole import spoken
 from trio_backend.errors import EngineError
 
 from .model_server import ModelServer, body, hanging, open_model_server, page, refusing
@@ -54,7 +55,7 @@ async def test_the_request_says_what_was_configured(server: ModelServer) -> None
     """And a WAV file comes back as the samples that are in it."""
     server.behaviour = body(TONE.to_wav(), "audio/wav")
     async with open_speech(server, speed=1.5) as tts:
-        assert await tts.speak("Hello.") == TONE
+        assert await spoken(tts, "Hello.") == TONE
     assert server.asked[0].path == "/v1/audio/speech"
     assert server.asked[0].body == {
         "model": "kokoro",
@@ -69,7 +70,7 @@ async def test_mp3_is_decoded(server: ModelServer) -> None:
     """As long and as loud as before, within what the format does to it."""
     server.behaviour = body(mp3(), "audio/mpeg")
     async with open_speech(server, file_extension="mp3") as tts:
-        pcm = await tts.speak("Hello.")
+        pcm = await spoken(tts, "Hello.")
     assert math.isclose(pcm.seconds, TONE.seconds, abs_tol=0.15)
     loudness = [float(np.sqrt(np.mean(sound.floats() ** 2))) for sound in (pcm, TONE)]
     assert math.isclose(*loudness, rel_tol=0.1)
@@ -94,7 +95,7 @@ async def test_what_is_no_sound_is_told(server: ModelServer, data: bytes, words:
     server.behaviour = body(data, "audio/wav")
     async with open_speech(server) as tts:
         with pytest.raises(EngineError, match=words):
-            await tts.speak("Hello.")
+            await spoken(tts, "Hello.")
 
 
 async def test_a_missing_decoder_is_told_at_once(
@@ -119,7 +120,7 @@ async def test_a_barge_in_closes_the_connection(server: ModelServer) -> None:
     server.behaviour = hanging()
     async with open_speech(server) as tts:
         with trio.move_on_after(0.1) as scope:
-            await tts.speak("Hello.")
+            await spoken(tts, "Hello.")
         with trio.fail_after(1):
             await server.asked[0].left.wait()
     assert server.asked[0].left_at - scope.deadline < 0.05
@@ -131,4 +132,4 @@ async def test_errors_are_told_as_those_of_models_are(server: ModelServer) -> No
     async with open_speech(server, timeout=0.2) as tts:
         for words in ("a web page", r"refused the request \(400, invalid_voice\)", "no sound within 0.2 s"):
             with pytest.raises(EngineError, match=f"openai_tts.*{words}"):
-                await tts.speak("Hello.")
+                await spoken(tts, "Hello.")

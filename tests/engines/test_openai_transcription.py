@@ -13,6 +13,7 @@ from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.registry import configure
 from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.whole import transcribed
 from trio_backend.errors import EngineError, SettingsError
 
 
@@ -22,8 +23,8 @@ async def test_a_server_is_sent_the_sound_as_a_file() -> None:
         server.behaviour = body(b'{"text": " Hello there. "}', "application/json")
         settings = {"base_url": server.url, "model": "w", "language": "en", "api_key": "k"}
         async with opened("openai_compatible_asr", settings)() as asr:
-            assert await asr.transcribe(silence(1)) == "Hello there."
-            assert await asr.transcribe(Pcm(b"", 16_000)) == ""
+            assert await transcribed(asr, silence(1)) == "Hello there."
+            assert await transcribed(asr, Pcm(b"", 16_000)) == ""
     (asked,) = server.asked
     assert asked.path == "/v1/audio/transcriptions"
     assert asked.headers["authorization"] == "Bearer k"
@@ -53,7 +54,7 @@ async def test_a_server_in_trouble_is_told_in_words(behaviour: object, told: str
         settings = {"base_url": server.url, "timeout": 0.3}
         async with opened("openai_compatible_asr", settings)() as asr:
             with pytest.raises(EngineError, match=told):
-                await asr.transcribe(silence(1))
+                await transcribed(asr, silence(1))
 
 
 async def test_a_cancelled_request_leaves_its_server() -> None:
@@ -62,7 +63,7 @@ async def test_a_cancelled_request_leaves_its_server() -> None:
         server.behaviour = hanging()
         async with opened("openai_compatible_asr", {"base_url": server.url})() as asr:
             with trio.move_on_after(0.2) as scope:
-                await asr.transcribe(silence(1))
+                await transcribed(asr, silence(1))
             with trio.fail_after(1):
                 await server.asked[0].left.wait()
     assert server.asked[0].left_at - scope.deadline < 10 * PROMPTLY

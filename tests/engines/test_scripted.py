@@ -10,7 +10,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trio_backend.engines.base import Message, Prompt
+from trio_backend.engines.base import Message, Prompt, Text
 from trio_backend.engines.llm import scripted
 from trio_backend.engines.llm.companion.talk import FARTHEST, LONGEST, read_talk
 from trio_backend.engines.llm.scripted import ScriptedConfig, configure
@@ -88,8 +88,8 @@ async def test_a_reply_comes_word_by_word_as_if_typed(autojump_clock: trio.testi
     """One token every `token_delay`, each a word; together they are the machine's reply."""
     async with scripted.open(ScriptedConfig(RULES, token_delay=0.5)) as companion:
         began = trio.current_time()
-        async with companion.reply(HELLO) as tokens:
-            words = [token async for token in tokens]
+        async with companion.reply(HELLO) as parts:
+            words = [part.text async for part in parts if isinstance(part, Text)]
 
     assert "".join(words) == reply(HELLO)
     assert trio.current_time() - began == pytest.approx(0.5 * len(words))
@@ -100,8 +100,8 @@ async def test_chinese_comes_two_characters_at_a_time(autojump_clock: trio.testi
     """There are no spaces to cut at."""
     async with scripted.open(ScriptedConfig(RULES)) as companion:
         prompt = Prompt("", [Message("user", "你好")], "米娅")
-        async with companion.reply(prompt) as tokens:
-            pieces = [token async for token in tokens]
+        async with companion.reply(prompt) as parts:
+            pieces = [part.text async for part in parts if isinstance(part, Text)]
 
     assert "".join(pieces) == reply(prompt)
     assert max(len(piece) for piece in pieces) <= 2

@@ -6,10 +6,11 @@ import pytest
 import trio
 import trio.testing
 
-from trio_backend.engines.base import Message, Prompt
+from trio_backend.engines.base import Message, Prompt, Text
 from trio_backend.engines.llm.echo import EchoConfig
 from trio_backend.engines.registry import open_engine
 from trio_backend.engines.tts.tone import ToneConfig
+from trio_backend.engines.whole import spoken
 from trio_backend.errors import EngineError
 
 PROMPT = Prompt("", [Message("user", "one two three"), Message("assistant", "four")])
@@ -21,7 +22,7 @@ async def test_the_echo_takes_the_time_it_is_told(autojump_clock: trio.testing.M
     async with open_engine(config) as llm, llm.reply(PROMPT) as tokens:
         heard = [(trio.current_time(), token) async for token in tokens]
         assert trio.current_time() == 9
-    assert heard == [(7, "one "), (8, "two "), (9, "three")]
+    assert heard == [(7, Text("one ")), (8, Text("two ")), (9, Text("three"))]
 
 
 async def test_the_echo_of_nothing_is_nothing(autojump_clock: trio.testing.MockClock) -> None:
@@ -49,13 +50,13 @@ async def test_a_serial_voice_does_one_sentence_at_a_time(
         began = trio.current_time()
         async with trio.open_nursery() as nursery:
             for _ in range(3):
-                nursery.start_soon(tts.speak, "Hello")
+                nursery.start_soon(spoken, tts, "Hello")
         assert (began, trio.current_time() - began) == (1, seconds)
 
 
 async def test_a_tone_is_as_long_as_its_text(autojump_clock: trio.testing.MockClock) -> None:
     """Surrounding space is not spoken; a sentence that it is to fail on fails."""
     async with open_engine(ToneConfig(seconds_per_character=0.1, fail_on="fire")) as tts:
-        assert (await tts.speak(" 0123456789 ")).seconds == 1.0
+        assert (await spoken(tts, " 0123456789 ")).seconds == 1.0
         with pytest.raises(EngineError, match="told to fail"):
-            await tts.speak("fire!")
+            await spoken(tts, "fire!")

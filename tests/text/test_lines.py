@@ -8,15 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_backend.text.lines import Line, LineReader, SpeechFilters, joined
+from trio_backend.text.lines import Line, LineReader, SpeechFilters, joined, lines_of
+from trio_backend.text.thoughts import ThoughtReader
 
 from .streams import ink, texts, torn_texts
 
 
 def read(tokens: Iterable[str], *, first_early: bool = False) -> list[Line]:
     """The lines of ``tokens``, for a face that knows joy and sadness."""
+    tags = ThoughtReader()
     reader = LineReader(["joy", "Sadness"], SpeechFilters(), first_early=first_early)
-    return [line for token in tokens for line in reader.feed(token)] + reader.flush()
+    parts = [part for token in tokens for part in tags.feed(token)] + tags.flush()
+    return [line for part in parts for line in reader.feed(part.text, thought=part.thought)] + reader.flush()
 
 
 @pytest.mark.parametrize(
@@ -79,6 +82,26 @@ def test_the_first_line_may_come_early() -> None:
     lines = read(["<think>Oh well, ok, fine.</think>[joy] Oh well then, let me see, ok."], first_early=True)
 
     assert [line.display for line in lines] == ["(Oh well, ok, fine.)", "Oh well then,", "let me see, ok."]
+
+
+def test_a_whole_text_is_read_as_its_pieces_are() -> None:
+    """With its thoughts, and without emotions."""
+    assert lines_of("Hi! <think>Hm.</think>[joy] Bye.", SpeechFilters()) == [
+        Line("Hi!", "Hi!", "Hi!"),
+        Line("Hm.", "(Hm.)", "", thought=True),
+        Line("[joy] Bye.", "[joy] Bye.", "Bye."),
+    ]
+
+
+def test_a_line_ends_where_a_thought_begins() -> None:
+    """And a piece without text is no piece."""
+    reader = LineReader([], SpeechFilters(), first_early=False)
+    assert reader.feed("Well") == []
+    assert reader.feed("", thought=True) == []
+    assert reader.feed("Hm", thought=True) == [Line("Well", "Well", "Well")]
+    assert reader.feed("", thought=False) == []
+    assert reader.feed(", I see.", thought=True) == []
+    assert reader.flush() == [Line("Hm, I see.", "(Hm, I see.)", "", thought=True)]
 
 
 def test_a_token_without_keywords_of_this_face_leaves_them_to_be_read() -> None:

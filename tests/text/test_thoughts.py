@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import pytest
 from hypothesis import given
 
@@ -11,29 +13,22 @@ from .streams import torn_texts
 
 
 def read(tokens: list[str]) -> list[tuple[str, bool]]:
-    """The parts between tags, each with whether it is thought."""
+    """What is thought and what is said, in turn."""
     reader = ThoughtReader()
     parts = [part for token in tokens for part in reader.feed(token)] + reader.flush()
-    whole: list[tuple[str, bool]] = []
-    for part in parts:
-        if whole and not part.after_tag:
-            text, thought = whole.pop()
-            assert thought == part.thought
-            whole.append((text + part.text, thought))
-        else:
-            whole.append((part.text, part.thought))
-    return whole
+    by_kind = groupby((part for part in parts if part.text), key=lambda part: part.thought)
+    return [("".join(part.text for part in group), thought) for thought, group in by_kind]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("Hi.", [("Hi.", False)]),
-        ("<think>Hm.</think>Hi.", [("", False), ("Hm.", True), ("Hi.", False)]),
+        ("<think>Hm.</think>Hi.", [("Hm.", True), ("Hi.", False)]),
         ("A<THINK>b</Think>c", [("A", False), ("b", True), ("c", False)]),
         ("A<think>b", [("A", False), ("b", True)]),
-        ("A</think>b", [("A", False), ("b", False)]),
-        ("A<think>b<think>c</think>d", [("A", False), ("b", True), ("c", True), ("d", False)]),
+        ("A</think>b", [("Ab", False)]),
+        ("A<think>b<think>c</think>d", [("A", False), ("bc", True), ("d", False)]),
         ("a <th b <thin", [("a <th b <thin", False)]),
         ("a < b </thinker> <<think>c", [("a < b </thinker> <", False), ("c", True)]),
     ],
@@ -48,8 +43,8 @@ def test_only_what_may_be_a_tag_waits() -> None:
     """A lone "<" costs one token's wait, a plain token none."""
     reader = ThoughtReader()
 
-    assert reader.feed("3 <") == [Part("3 ", thought=False, after_tag=False)]
-    assert reader.feed(" 5") == [Part("< 5", thought=False, after_tag=False)]
+    assert reader.feed("3 <") == [Part("3 ", thought=False)]
+    assert reader.feed(" 5") == [Part("< 5", thought=False)]
 
 
 @given(torn_texts())

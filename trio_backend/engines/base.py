@@ -1,10 +1,24 @@
-"""What the conversation asks of its engines: four Protocols, and the values that cross the border."""
+"""What the conversation asks of its engines: four Protocols, and the values that they exchange.
+
+Three kinds are streams: a call gives an asynchronous context manager, whose value is a channel. The same
+rules hold for all three.
+
+- Work may begin when the block is entered, or as late as the first ``receive``.
+- Leaving the block, or cancelling it, stops the model, the child process or the connection at once, and
+  returns when that has happened. A ``receive`` that was cancelled ends the stream: only leave the block then.
+- ``receive`` raises `EngineError` where the engine fails; what was received before stands.
+- Nothing is kept from one call to the next. Calls may overlap; an engine that does one thing at a time lets
+  them queue.
+
+An engine that knows only whole values, or writes its thoughts between ``<think>`` tags, is turned into one of
+these by `WholeTts`, `WholeAsr` or `tagged`, in whole.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import attrs
 from trio.abc import ReceiveChannel
@@ -14,8 +28,46 @@ from ..audio.pcm import Pcm
 
 
 @attrs.frozen
+class Text:
+    """A piece of what the character says; never empty, and cut anywhere."""
+
+    text: str
+
+
+@attrs.frozen
+class Thought:
+    """A piece of what it thinks: shown, but neither spoken nor remembered. Never empty, and cut anywhere."""
+
+    text: str
+
+
+@attrs.frozen
+class ToolRequest:
+    """The model asks for a tool, and ends its reply to wait for the result.
+
+    ``id`` is what the result has to name. ``arguments`` is JSON text as the model wrote it, complete but not
+    checked: it may be no JSON at all.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+
+ReplyPart: TypeAlias = Text | Thought | ToolRequest
+
+
+@attrs.frozen
+class Transcript:
+    """What was said, as far as it is understood; a ``final`` one is the last, and may be empty."""
+
+    text: str
+    final: bool
+
+
+@attrs.frozen
 class Message:
-    """One thing said. ``images`` are data URLs; ``name`` is the speaker, where several are about."""
+    """One thing said. ``images`` are data URLs; ``name`` is the speaker, where there are several."""
 
     role: Literal["user", "assistant"]
     content: str
@@ -24,49 +76,55 @@ class Message:
 
 
 @attrs.frozen
+class Nudge:
+    """Nobody said anything: the character is to speak of its own accord. ``content`` is the instruction."""
+
+    content: str
+    images: Sequence[str] = ()
+
+
+@attrs.frozen
 class Prompt:
-    """What a model reads: who it is, and what was said so far, oldest first.
+    """What a model reads: who it is, and what was said so far, oldest first. It answers the last message.
 
     ``system`` is the whole system prompt. ``character`` and ``emotions`` (the keywords that its face
     knows, in lower case) are in there too, and stand here for engines that read no prose.
     """
 
     system: str
-    messages: Sequence[Message]
+    messages: Sequence[Message | Nudge]
     character: str = ""
     emotions: Sequence[str] = ()
 
 
 class Llm(Protocol):
-    """A language model. Keeps no state between calls; calls may overlap."""
+    """A language model."""
 
-    def reply(self, prompt: Prompt) -> AbstractAsyncContextManager[ReceiveChannel[str]]:
-        """The reply as a channel of tokens (any cut of the text).
-
-        Leaving the block, or cancelling it, stops the model and closes its connection at once.
-        Receiving raises `EngineError` where the model fails; what was received before stands.
-        """
+    def reply(self, prompt: Prompt) -> AbstractAsyncContextManager[ReceiveChannel[ReplyPart]]:
+        """The reply to ``prompt``, in parts, as the model makes them."""
         ...
 
 
 class Tts(Protocol):
-    """A voice. Keeps no state between calls; calls may overlap."""
+    """Speech synthesis."""
 
-    async def speak(self, text: str) -> Pcm:
-        """``text`` as sound; empty sound where there is nothing to say.
+    def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
+        """``text`` as sound: chunks of any length but none empty, in order, all of one rate.
 
-        Cancelling stops the synthesis and ends its child process, if any. Raises `EngineError`.
+        No chunk where there is nothing to say. A caller may play one while the next is made.
         """
         ...
 
 
 class Asr(Protocol):
-    """An ear: speech to text. Keeps no state between calls; calls may overlap, and may have to queue."""
+    """Speech recognition."""
 
-    async def transcribe(self, pcm: Pcm) -> str:
-        """What is said in ``pcm``; empty where nothing is.
+    def listen(self, sound: ReceiveChannel[Pcm]) -> AbstractAsyncContextManager[ReceiveChannel[Transcript]]:
+        """What is said in ``sound``, the chunks of one utterance, all of one rate.
 
-        Cancelling stops the decoding at once, in a child process or on a server. Raises `EngineError`.
+        Any number of transcripts that are not final, each better than the one before, then a final one after
+        ``sound`` has ended. The engine reads ``sound`` and does not close it; how much that is, the caller
+        bounds.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Tokens in, lines out: the character's reply as it is shown, spoken and acted."""
+"""Pieces of a reply in, lines out: as it is shown, spoken and acted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 from .markup import SpeechFilters as SpeechFilters
 from .markup import spoken, take_keywords
 from .sentences import LONGEST_SENTENCE, Piece, SentenceSplitter
-from .thoughts import Part, ThoughtReader
+from .thoughts import ThoughtReader
 
 # Chinese and Japanese put no space between sentences.
 _UNSPACED = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uff60"
@@ -55,38 +55,49 @@ def _needs_space(before: str, text: str) -> bool:
 SLICE = 256
 
 
-def slices(token: str) -> Iterator[str]:
-    """``token`` in pieces of `SLICE`, between which others may have their turn; nothing of an empty one."""
-    return (token[start : start + SLICE] for start in range(0, len(token), SLICE))
+def slices(text: str) -> Iterator[str]:
+    """``text`` in pieces of `SLICE`, between which others may have their turn; nothing of an empty one."""
+    return (text[start : start + SLICE] for start in range(0, len(text), SLICE))
+
+
+def lines_of(text: str, filters: SpeechFilters) -> list[Line]:
+    """The lines of a whole text, in which thoughts stand between `<think>` tags; no keyword is an emotion."""
+    tags, reader = ThoughtReader(), LineReader((), filters, first_early=False)
+    lines: list[Line] = []
+    for part in (*tags.feed(text), *tags.flush()):
+        lines += reader.feed(part.text, thought=part.thought)
+    return lines + reader.flush()
 
 
 class LineReader:
-    """Reads a reply that comes in tokens, wherever they are torn.
+    """Reads a reply that comes in pieces, wherever it is torn; which of them are thoughts, it is told.
 
     ``emotions`` are the keywords that the character's face knows, in any case. With ``first_early`` the
     first sentence may end at a comma, so that sound starts sooner. A line that holds nothing but
     keywords is put in front of the next one; if none comes, or they get long, it is a line without text.
 
-    A token costs time in proportion to its length: feed it in `slices`, where somebody else may have made it.
+    A piece costs time in proportion to its length: feed `slices` of it, where somebody else may have made it.
     """
 
     def __init__(self, emotions: Collection[str], filters: SpeechFilters, *, first_early: bool) -> None:
         self._emotions = frozenset(emotion.lower() for emotion in emotions)
         self._filters = filters
-        self._thoughts = ThoughtReader()
         self._thinking = False
         self._said = SentenceSplitter(first_early=first_early)
         self._thought = SentenceSplitter()
         self._keywords = ""  # what stood alone, as it was written
 
-    def feed(self, token: str) -> list[Line]:
-        """The lines that ``token`` completes."""
-        return [line for part in self._thoughts.feed(token) for line in self._read(part)]
+    def feed(self, text: str, *, thought: bool = False) -> list[Line]:
+        """The lines that ``text`` completes. Where a thought begins or ends, so does a line."""
+        if not text:
+            return []
+        lines = self._lines(self._splitter.flush_pieces()) if thought != self._thinking else []
+        self._thinking = thought
+        return lines + self._lines(self._splitter.feed_pieces(text))
 
     def flush(self) -> list[Line]:
         """The lines that are left, now that the reply is over."""
-        lines = [line for part in self._thoughts.flush() for line in self._read(part)]
-        lines += self._lines(self._splitter.flush_pieces())
+        lines = self._lines(self._splitter.flush_pieces())
         if self._keywords:
             _, emotions = take_keywords(self._keywords, self._emotions)
             lines.append(Line(self._keywords, "", "", emotions))
@@ -96,11 +107,6 @@ class LineReader:
     @property
     def _splitter(self) -> SentenceSplitter:
         return self._thought if self._thinking else self._said
-
-    def _read(self, part: Part) -> list[Line]:
-        lines = self._lines(self._splitter.flush_pieces()) if part.after_tag else []
-        self._thinking = part.thought
-        return lines + self._lines(self._splitter.feed_pieces(part.text))
 
     def _lines(self, pieces: list[Piece]) -> list[Line]:
         make = self._thought_line if self._thinking else self._line

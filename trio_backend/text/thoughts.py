@@ -12,11 +12,10 @@ _TAGS = ("<think>", "</think>")
 
 @attrs.frozen
 class Part:
-    """A part of a reply, without tags; ``after_tag`` says that a tag stood right before it."""
+    """A part of a reply, without tags."""
 
     text: str
     thought: bool
-    after_tag: bool
 
 
 @attrs.define(eq=False)
@@ -33,7 +32,7 @@ class ThoughtReader:
     def feed(self, token: str) -> list[Part]:
         """The parts of ``token``; the beginning of a tag at its end waits for the next one."""
         if not self._held and "<" not in token:
-            return [Part(token, self._thinking, after_tag=False)]
+            return [Part(token, self._thinking)]
         text = self._held + token
         whole = len(text) - _length_of_begun_tag(text)
         self._held = text[whole:]
@@ -41,18 +40,17 @@ class ThoughtReader:
 
     def flush(self) -> list[Part]:
         """What was still waiting; the reader is as new afterwards."""
-        parts = [Part(self._held, self._thinking, after_tag=False)]
+        parts = [Part(self._held, self._thinking)]
         self._held, self._thinking = "", False
         return parts
 
     def _parts(self, text: str) -> list[Part]:
         parts, at = [], 0
-        after_tag = False
         for tag in _TAG.finditer(text):
-            parts.append(Part(text[at : tag.start()], self._thinking, after_tag))
+            parts.append(Part(text[at : tag.start()], self._thinking))
             self._thinking = not tag.group(1)
-            at, after_tag = tag.end(), True
-        parts.append(Part(text[at:], self._thinking, after_tag))
+            at = tag.end()
+        parts.append(Part(text[at:], self._thinking))
         return parts
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import attrs
 
-from trio_backend.engines.base import Message, Prompt
+from trio_backend.engines.base import Message, Nudge, Prompt
 from trio_backend.engines.llm.companion.answer import answer
 from trio_backend.engines.llm.companion.reading import read_companion
 from trio_backend.engines.llm.companion.rules import Companion
 
 RULES = Path(__file__).parents[3] / "conf" / "companion.yaml"
 EMOTIONS = ("neutral", "anger", "disgust", "fear", "joy", "smirk", "sadness", "surprise")
-NUDGE = Message("user", "Please say something.", "nudge")
+NUDGE = Nudge("Please say something.")
 
 
 @cache
@@ -43,7 +43,7 @@ class Dialogue:
         """What it says of its own accord."""
         return self._hear([*self.memory, NUDGE])
 
-    def _hear(self, messages: Sequence[Message]) -> str:
+    def _hear(self, messages: Sequence[Message | Nudge]) -> str:
         said = reply(Prompt("", messages, self.character, self.emotions), self.manner, self.companion)
         self.memory.append(Message("assistant", said))
         return said

@@ -13,6 +13,7 @@ from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError
 from ..settings import Surroundings, between, read_settings
+from ..whole import WholeAsr
 from ..worker import Job, Worker, open_worker
 
 NAMES = ("faster_whisper",)
@@ -88,7 +89,7 @@ async def open(config: WhisperConfig) -> AsyncIterator[FasterWhisper]:
 
 
 @attrs.frozen
-class FasterWhisper:
+class FasterWhisper(WholeAsr):
     """An `Asr` in one child process, for which its sessions queue."""
 
     _worker: Worker = attrs.field(repr=False)

@@ -12,6 +12,7 @@ from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import SettingsError
 from ..settings import Surroundings, between, read_settings
+from ..whole import WholeAsr
 from ..worker import Job, Worker, open_worker
 
 NAMES = ("pocketsphinx_asr",)
@@ -77,7 +78,7 @@ async def open(config: PocketsphinxConfig) -> AsyncIterator[Pocketsphinx]:
 
 
 @attrs.frozen
-class Pocketsphinx:
+class Pocketsphinx(WholeAsr):
     """An `Asr` in one child process, for which its sessions queue."""
 
     _worker: Worker = attrs.field(repr=False)

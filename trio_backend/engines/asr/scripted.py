@@ -14,6 +14,7 @@ from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError
 from ..settings import Surroundings, between, read_settings
+from ..whole import WholeAsr
 
 NAMES = ("scripted_asr",)
 
@@ -48,7 +49,7 @@ async def open(config: ScriptedConfig) -> AsyncIterator[Scripted]:
 
 
 @attrs.frozen
-class Scripted:
+class Scripted(WholeAsr):
     """An `Asr` for which each sample is a letter, by its number in Unicode; silence is none."""
 
     config: ScriptedConfig

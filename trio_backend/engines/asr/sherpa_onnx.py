@@ -13,6 +13,7 @@ from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError, SettingsError
 from ..settings import Surroundings, between, one_of, read_settings
+from ..whole import WholeAsr
 from ..worker import Job, Worker, open_worker
 
 NAMES = ("sherpa_onnx_asr",)
@@ -154,7 +155,7 @@ def _check_files(config: SherpaConfig) -> None:
 
 
 @attrs.frozen
-class SherpaOnnx:
+class SherpaOnnx(WholeAsr):
     """An `Asr` in one child process, for which its sessions queue."""
 
     _worker: Worker = attrs.field(repr=False)

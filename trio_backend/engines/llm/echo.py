@@ -9,8 +9,9 @@ import attrs
 import trio
 
 from ...errors import EngineError
-from ..base import Prompt
+from ..base import Message, Nudge, Prompt, ReplyPart
 from ..settings import Surroundings, between, read_settings
+from ..whole import tagged
 
 NAMES = ("echo_llm",)
 
@@ -45,16 +46,21 @@ async def open(config: EchoConfig) -> AsyncIterator[Echo]:
 
 @attrs.frozen
 class Echo:
-    """An `Llm` whose reply is the last message of the user."""
+    """An `Llm` whose reply is the last message of the user; tags in it are tags, as from other models."""
 
     config: EchoConfig
 
     @asynccontextmanager
-    async def reply(self, prompt: Prompt) -> AsyncIterator[trio.abc.ReceiveChannel[str]]:
+    async def reply(self, prompt: Prompt) -> AsyncIterator[trio.abc.ReceiveChannel[ReplyPart]]:
         """One word a token, each with the space behind it; an empty reply if the user said nothing."""
-        said = next((message.content for message in reversed(prompt.messages) if message.role == "user"), "")
-        async with _Words(self.config, said.split()) as words:
+        asked = (message for message in reversed(prompt.messages) if not _is_own(message))
+        last = next(asked, None)
+        async with tagged(_Words(self.config, last.content.split() if last else [])) as words:
             yield words
+
+
+def _is_own(message: Message | Nudge) -> bool:
+    return isinstance(message, Message) and message.role == "assistant"
 
 
 @attrs.define(eq=False)

@@ -12,7 +12,7 @@ import attrs
 import trio
 
 from ...errors import EngineError, SettingsError
-from ..base import Prompt
+from ..base import Prompt, ReplyPart, Text
 from ..settings import Surroundings, between, read_settings
 from .companion.answer import answer
 from .companion.reading import read_companion
@@ -106,11 +106,11 @@ class Scripted:
     _companion: Companion = attrs.field(repr=False)
 
     @trio.as_safe_channel
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[str, None]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[ReplyPart, None]:
         """Word by word (two characters at a time in Chinese), with ``token_delay`` before each."""
         for token in _TOKEN.findall(await self._composed(prompt)):
             await trio.sleep(self.config.token_delay)
-            yield token
+            yield Text(token)
 
     async def _composed(self, prompt: Prompt) -> str:
         """The whole reply, thought out in small steps with a checkpoint after each."""

@@ -12,17 +12,15 @@ import httpx2
 import trio
 
 from ...errors import EngineError
-from ..base import Message, Prompt
+from ..base import Message, Nudge, Prompt, ReplyPart
+from ..whole import tagged
 from .connection import ModelServer, json_of, open_model_server, read_answer, unreachable
-from .deltas import DeltaReader
+from .deltas import DeltaReader, Part
 from .event_stream import EventReader, EventTooLong
 from .refusals import not_a_stream
 
 if TYPE_CHECKING:
     from ..llm.openai_compatible import ChatConfig
-
-LONGEST_PIECE = 16_384
-"""Characters of one token. Some servers send a whole answer as one; in pieces, others have their turn."""
 
 LINGER = 0.05
 """Seconds for the last bytes of a finished answer, whose connection can then be used again."""
@@ -43,14 +41,14 @@ class Chat:
     _server: ModelServer
 
     @asynccontextmanager
-    async def reply(self, prompt: Prompt) -> AsyncIterator[trio.abc.ReceiveChannel[str]]:
+    async def reply(self, prompt: Prompt) -> AsyncIterator[trio.abc.ReceiveChannel[ReplyPart]]:
         """The request leaves with the first receive; a receive that is cancelled ends the reply."""
-        async with _Reply(self.config, self._server, prompt) as reply:
+        async with tagged(_Reply(self.config, self._server, prompt)) as reply:
             yield reply
 
 
 @attrs.define(eq=False)
-class _Reply(trio.abc.ReceiveChannel[str]):
+class _Reply(trio.abc.ReceiveChannel[Part]):
     """Reads the answer in the task that receives: no task and no buffer of its own."""
 
     _config: ChatConfig
@@ -62,14 +60,14 @@ class _Reply(trio.abc.ReceiveChannel[str]):
     _reader: EventReader = attrs.field(factory=EventReader, init=False)
     _events: deque[str] = attrs.field(factory=deque, init=False, repr=False)
     _begun: bool = attrs.field(default=False, init=False)
-    _rest: str = attrs.field(default="", init=False, repr=False)
+    _parts: deque[Part] = attrs.field(factory=deque, init=False, repr=False)
 
-    async def receive(self) -> str:
+    async def receive(self) -> Part:
         patience = self._config.token_timeout if self._begun else self._config.first_token_timeout
         with trio.move_on_after(patience):
-            token = await self._next()
+            part = await self._next()
             self._begun = True
-            return token
+            return part
         what = "went silent in the middle of its answer" if self._begun else "did not begin to answer"
         raise EngineError(f"{self._name}: the model {what} within {patience:g} s; it may be overloaded")
 
@@ -92,18 +90,18 @@ class _Reply(trio.abc.ReceiveChannel[str]):
     def _name(self) -> str:
         return self._config.endpoint.provider.name
 
-    async def _next(self) -> str:
-        if self._rest:
+    async def _next(self) -> Part:
+        if self._parts:
             await trio.lowlevel.checkpoint()
-            return self._piece(self._rest)
+            return self._parts.popleft()
         if self._received is None:
             self._received = await self._ask()
         try:
-            while not self._deltas.finished:
+            while not self._parts and not self._deltas.finished:
                 if not self._events:
                     self._events.extend(self._reader.feed(await anext(self._received)))
-                elif token := self._deltas.feed(self._events.popleft()):
-                    return self._piece(token)
+                else:
+                    self._parts.extend(self._deltas.feed(self._events.popleft()))
         except EventTooLong:
             raise EngineError(
                 f"{self._name}: the model server sent a piece of its answer without end"
@@ -112,11 +110,9 @@ class _Reply(trio.abc.ReceiveChannel[str]):
             raise EngineError(unreachable(self._config.endpoint, error).text) from error
         except StopAsyncIteration:
             raise EngineError(f"{self._name}: the answer broke off before its end; try again") from None
-        raise trio.EndOfChannel
-
-    def _piece(self, token: str) -> str:
-        piece, self._rest = token[:LONGEST_PIECE], token[LONGEST_PIECE:]
-        return piece
+        if not self._parts:
+            raise trio.EndOfChannel
+        return self._parts.popleft()
 
     async def _ask(self) -> AsyncIterator[bytes]:
         body = await self._body()
@@ -149,8 +145,10 @@ def request_of(config: ChatConfig, prompt: Prompt) -> dict[str, object]:
     return request
 
 
-def _message(message: Message) -> dict[str, object]:
+def _message(message: Message | Nudge) -> dict[str, object]:
+    # The interface knows no instruction in mid-conversation that all models heed, but the user's words.
+    role = "user" if isinstance(message, Nudge) else message.role
     if not message.images:
-        return {"role": message.role, "content": message.content}
+        return {"role": role, "content": message.content}
     images = [{"type": "image_url", "image_url": {"url": url}} for url in message.images]
-    return {"role": message.role, "content": [{"type": "text", "text": message.content}, *images]}
+    return {"role": role, "content": [{"type": "text", "text": message.content}, *images]}

@@ -1,14 +1,39 @@
-"""The events of a streamed chat completion, as tokens."""
+"""The events of a streamed chat completion, as parts of a reply."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, TypeAlias
 
 import attrs
 import msgspec
 
 from ...errors import EngineError
+from ..base import Thought, ToolRequest
 from .json_text import Halves, decode_json
+
+MOST_CALLS = 64
+"""Tools that one reply may ask for; more comes from a broken server."""
+
+LONGEST_CALLS = 2**20
+"""Characters of all their arguments together."""
+
+Part: TypeAlias = str | Thought | ToolRequest
+"""``str`` is what the model wrote, in which thoughts may stand between tags."""
+
+
+@attrs.define
+class _Function:
+    name: str | None = None
+    arguments: str | None = None
+
+
+@attrs.define
+class _CallDelta:
+    index: int | None = None
+    id: str | None = None
+    function: _Function = attrs.field(factory=_Function)
 
 
 @attrs.define
@@ -16,6 +41,8 @@ class _Delta:
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    # Checked one by one: what is no request must not cost the user the answer.
+    tool_calls: Any = None
 
 
 @attrs.define
@@ -37,46 +64,54 @@ _decoder = msgspec.json.Decoder(_Chunk)
 class DeltaReader:
     """Fed the data of one event after the other; ``finished`` once the model has said that it is done.
 
-    What a model reasons before it answers comes in fields of its own, and is put in ``<think>`` here.
-    Characters whose halves come in two events are put together; no half ever leaves here.
+    What a model reasons before it answers comes in fields of its own. Characters whose halves come in two
+    events are put together; no half ever leaves here. Requests for tools come in pieces, and leave whole when
+    the model is done.
     """
 
     finished: bool = attrs.field(default=False, init=False)
     _thinking: bool = attrs.field(default=False, init=False)
     _halves: Halves = attrs.field(factory=Halves, init=False)
+    _calls: _Calls = attrs.field(factory=lambda: _Calls(), init=False)
 
-    def feed(self, data: str) -> str:
-        """The next piece of the reply, often empty. Raises `EngineError` where the model stopped in error."""
+    def feed(self, data: str) -> list[Part]:
+        """The next parts of the reply, often none. Raises `EngineError` where the model stopped in error."""
         if data.strip() == "[DONE]":
             return self._finish()
         chunk = self._decode(data)
         if chunk.error:
             raise EngineError("the model server broke off its answer with an error; its own log says why")
         # The last event of many servers has no choice, only a count of tokens.
-        return self._read(chunk.choices[0]) if chunk.choices else ""
+        return self._read(chunk.choices[0]) if chunk.choices else []
 
-    def _read(self, choice: _Choice) -> str:
-        text = self._text(choice.delta)
+    def _read(self, choice: _Choice) -> list[Part]:
+        delta = choice.delta
+        parts = [
+            *self._text(delta.reasoning_content or delta.reasoning or "", thought=True),
+            *self._text(delta.content or "", thought=False),
+        ]
+        for call in _call_deltas(delta.tool_calls):
+            self._calls.feed(call)
         if choice.finish_reason == "content_filter":
             raise EngineError("the provider's content filter stopped the answer; say it in other words")
-        return text + self._finish() if choice.finish_reason else text
+        return [*parts, *self._finish()] if choice.finish_reason else parts
 
-    def _text(self, delta: _Delta) -> str:
-        thought = delta.reasoning_content or delta.reasoning or ""
-        text = ""
-        if thought and not self._thinking:
-            text += f"{self._halves.flush()}<think>"
-            self._thinking = True
-        text += self._halves.feed(thought)
-        if delta.content and self._thinking:
-            text += f"{self._halves.flush()}</think>"
-            self._thinking = False
-        return text + self._halves.feed(delta.content or "")
+    def _text(self, text: str, *, thought: bool) -> Iterator[Part]:
+        if text and thought != self._thinking:
+            yield from self._flush()
+            self._thinking = thought
+        yield from self._part(self._halves.feed(text))
 
-    def _finish(self) -> str:
+    def _flush(self) -> Iterator[Part]:
+        yield from self._part(self._halves.flush())
+
+    def _part(self, text: str) -> Iterator[Part]:
+        if text:
+            yield Thought(text) if self._thinking else text
+
+    def _finish(self) -> list[Part]:
         self.finished = True
-        thinking, self._thinking = self._thinking, False
-        return self._halves.flush() + ("</think>" if thinking else "")
+        return [*self._flush(), *self._calls.flush()]
 
     @staticmethod
     def _decode(data: str) -> _Chunk:
@@ -85,3 +120,43 @@ class DeltaReader:
         except ValueError:
             # Not chained: the error would carry what the model said.
             raise EngineError("the model server sent something that is no chat completion") from None
+
+
+@attrs.define(eq=False)
+class _Call:
+    index: int | None
+    id: str
+    name: str = ""
+    arguments: list[str] = attrs.field(factory=list)
+
+
+@attrs.define(eq=False)
+class _Calls:
+    """Requests for tools, put together from their deltas."""
+
+    _calls: list[_Call] = attrs.field(factory=list, init=False)
+    _size: int = attrs.field(default=0, init=False)
+
+    def feed(self, delta: _CallDelta) -> None:
+        """One delta: of a call that was begun, or the first of another one."""
+        call = next((call for call in reversed(self._calls) if call.index == delta.index), None)
+        # Some servers number all calls 0, or none, and tell them apart by their ids alone.
+        if call is None or (delta.id and delta.id != call.id):
+            call = _Call(delta.index, delta.id or f"call_{len(self._calls)}")
+            self._calls.append(call)
+        call.name = delta.function.name or call.name
+        call.arguments.append(delta.function.arguments or "")
+        self._size += len(call.arguments[-1]) + 1
+        if self._size > LONGEST_CALLS or len(self._calls) > MOST_CALLS:
+            raise EngineError("the model server sent a request for tools without end")
+
+    def flush(self) -> list[Part]:
+        """What is asked for, in order, and nothing the next time. A request that names no tool is none."""
+        calls, self._calls = self._calls, []
+        return [ToolRequest(call.id, call.name, "".join(call.arguments)) for call in calls if call.name]
+
+
+def _call_deltas(value: object) -> Iterator[_CallDelta]:
+    for delta in value if isinstance(value, list) else ():
+        with suppress(msgspec.ValidationError):
+            yield msgspec.convert(delta, _CallDelta)

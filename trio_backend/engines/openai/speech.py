@@ -13,6 +13,7 @@ import trio
 
 from ...audio.pcm import Pcm
 from ...errors import EngineError
+from ..whole import WholeTts
 from .connection import ModelServer, TooLong, json_of, open_model_server, read_answer, read_body, unreachable
 from .refusals import not_a_stream
 from .sound import PCM_RATE, decode, has_mp3_decoder
@@ -40,23 +41,23 @@ async def open_speech(config: SpeechConfig) -> AsyncIterator[Speech]:
 
 
 @attrs.frozen
-class Speech:
+class Speech(WholeTts):
     """A `Tts`. All sentences share one pool of connections; two at a time are decoded, in threads."""
 
     config: SpeechConfig
     _server: ModelServer
     _decoders: trio.CapacityLimiter = attrs.field(repr=False)
 
-    async def speak(self, text: str) -> Pcm:
+    async def synthesize(self, text: str) -> Pcm:
         """``text`` as sound; a cancel closes the connection."""
         if not any(character.isalnum() for character in text):
             await trio.lowlevel.checkpoint()
             return Pcm(b"", PCM_RATE)
         with trio.move_on_after(self.config.timeout):
-            return await self._speak(text)
+            return await self._synthesize(text)
         raise EngineError(f"{self.config.provider}: no sound within {self.config.timeout:g} s")
 
-    async def _speak(self, text: str) -> Pcm:
+    async def _synthesize(self, text: str) -> Pcm:
         response = await self._server.ask("audio/speech", self._body(text), accept="*/*")
         kind = response.headers.get("content-type", "").lower()
         if kind.startswith(("text/", "application/json")):

@@ -15,6 +15,7 @@ from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError
 from ...identity import new_id
+from ..whole import WholeAsr
 from .connection import ModelServer, TooLong, open_model_server, read_answer, read_body, unreachable
 from .json_text import decode_json, whole_characters
 from .refusals import not_a_stream
@@ -42,7 +43,7 @@ async def open_transcription(config: TranscriptionConfig) -> AsyncIterator[Trans
 
 
 @attrs.frozen
-class Transcription:
+class Transcription(WholeAsr):
     """An `Asr`. All utterances share one pool of connections."""
 
     config: TranscriptionConfig

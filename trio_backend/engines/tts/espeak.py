@@ -19,6 +19,7 @@ from loguru import logger
 from ...audio.pcm import Pcm
 from ...errors import EngineError, NoVoice, SettingsError
 from ..settings import Surroundings, between, read_settings
+from ..whole import WholeTts
 from .espeak_installed import RATE, Ended, Library, Program, find_espeak, run
 
 NAMES = ("espeak_tts",)
@@ -110,12 +111,12 @@ def _check_variant(variant: str, known: Collection[str]) -> None:
 
 
 @attrs.frozen
-class Silent:
+class Silent(WholeTts):
     """A `Tts` for a machine that has no voice: ``why`` says how to get one."""
 
     why: str
 
-    async def speak(self, text: str) -> Pcm:
+    async def synthesize(self, text: str) -> Pcm:
         """Raises `NoVoice`, unless there is nothing to say."""
         await trio.lowlevel.checkpoint()
         if any(character.isalnum() for character in text):
@@ -124,7 +125,7 @@ class Silent:
 
 
 @attrs.frozen
-class Espeak:
+class Espeak(WholeTts):
     """A `Tts` of 22 050 Hz. As many sentences at once as there are processors; each has a process."""
 
     config: EspeakConfig
@@ -133,7 +134,7 @@ class Espeak:
     aliases: Mapping[str, str] = attrs.field(factory=dict, kw_only=True)
     """What espeak-ng calls the voice for a language, where it must be called by that."""
 
-    async def speak(self, text: str) -> Pcm:
+    async def synthesize(self, text: str) -> Pcm:
         """``text`` as sound; a cancel kills the process and waits for its end, a few milliseconds.
 
         Raises `EngineError` after `PATIENCE`, or where there is more sound than ``config.max_sound``.

@@ -10,6 +10,7 @@ import trio
 
 from ...audio.pcm import Pcm
 from ..settings import Surroundings, read_settings
+from ..whole import WholeTts
 
 NAMES = ("none_tts",)
 
@@ -33,10 +34,10 @@ async def open(config: NoneConfig) -> AsyncIterator[Silence]:
 
 
 @attrs.frozen
-class Silence:
+class Silence(WholeTts):
     """A `Tts` whose sound is always empty."""
 
-    async def speak(self, text: str) -> Pcm:
+    async def synthesize(self, text: str) -> Pcm:
         """No sound, whatever the text."""
         del text
         await trio.lowlevel.checkpoint()

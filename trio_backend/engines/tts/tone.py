@@ -14,6 +14,7 @@ import trio
 from ...audio.pcm import Pcm
 from ...errors import EngineError
 from ..settings import Surroundings, between, read_settings
+from ..whole import WholeTts
 
 NAMES = ("tone_tts",)
 
@@ -49,13 +50,13 @@ async def open(config: ToneConfig) -> AsyncIterator[Tone]:
 
 
 @attrs.frozen
-class Tone:
+class Tone(WholeTts):
     """A `Tts` of 16 kHz."""
 
     config: ToneConfig
     _sentences: trio.CapacityLimiter = attrs.field(repr=False)
 
-    async def speak(self, text: str) -> Pcm:
+    async def synthesize(self, text: str) -> Pcm:
         """A note of ``seconds_per_character`` times the length of ``text``."""
         async with self._sentences:
             await trio.sleep(self.config.delay)

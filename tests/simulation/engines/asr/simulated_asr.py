@@ -10,6 +10,7 @@ import attrs
 from tests.simulation.world import World, here
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.settings import Surroundings, read_settings
+from trio_backend.engines.whole import WholeAsr
 from trio_backend.errors import EngineError
 
 NAMES = ("simulated_asr",)
@@ -35,13 +36,13 @@ async def open(_config: SimulatedAsrConfig) -> AsyncIterator[SimulatedAsr]:
 
 
 @attrs.frozen
-class SimulatedAsr:
+class SimulatedAsr(WholeAsr):
     """An `Asr`."""
 
     world: World
 
     async def transcribe(self, pcm: Pcm) -> str:
-        """See `Asr.transcribe`."""
+        """See `WholeAsr.transcribe`."""
         del pcm
         with self.world.in_use():
             await self.world.wait(0.0, 0.05, 0.5)

@@ -9,9 +9,10 @@ import attrs
 import trio
 
 from tests.simulation.world import Asked, World, here
-from trio_backend.engines.base import Prompt
+from trio_backend.engines.base import Prompt, ReplyPart
 from trio_backend.engines.llm.companion.talk import read_talk
 from trio_backend.engines.settings import Surroundings, read_settings
+from trio_backend.engines.whole import tagged
 from trio_backend.errors import EngineError
 
 NAMES = ("simulated_llm",)
@@ -61,7 +62,7 @@ class SimulatedLlm:
         raise EngineError("the simulated model died")
 
     @asynccontextmanager
-    async def reply(self, prompt: Prompt) -> AsyncIterator[trio.abc.ReceiveChannel[str]]:
+    async def reply(self, prompt: Prompt) -> AsyncIterator[trio.abc.ReceiveChannel[ReplyPart]]:
         """See `Llm.reply`."""
         last = prompt.messages[-1]
         # As the embedded model reads it: what a user says is never taken for a nudge.
@@ -69,7 +70,7 @@ class SimulatedLlm:
         number = len(self.world.asked)
         self.world.asked.append(Asked(trio.current_time(), number, last.content, talk.nudged))
         with self.world.in_use():
-            yield _Tokens(self, _script(self.world, number))
+            yield tagged(_Tokens(self, _script(self.world, number)))
 
 
 def _script(world: World, number: int) -> list[str]:

@@ -12,6 +12,7 @@ from tests.simulation.world import World, here
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.settings import Surroundings, read_settings
 from trio_backend.engines.tts.tone import hum
+from trio_backend.engines.whole import WholeTts
 from trio_backend.errors import EngineError
 
 NAMES = ("simulated_tts",)
@@ -37,13 +38,13 @@ async def open(_config: SimulatedTtsConfig) -> AsyncIterator[SimulatedTts]:
 
 
 @attrs.frozen
-class SimulatedTts:
+class SimulatedTts(WholeTts):
     """A `Tts` that hums up to a second: longer sound would be encoded in a thread, which no seed decides."""
 
     world: World
 
-    async def speak(self, text: str) -> Pcm:
-        """See `Tts.speak`."""
+    async def synthesize(self, text: str) -> Pcm:
+        """See `WholeTts.synthesize`."""
         del text
         with self.world.in_use():
             await self.world.wait(0.0, 0.0, 0.02, 0.3, 1.0)

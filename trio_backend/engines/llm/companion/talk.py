@@ -8,11 +8,8 @@ from hashlib import blake2b
 
 import attrs
 
-from ...base import Message, Prompt
+from ...base import Message, Nudge, Prompt
 from .templates import plain
-
-NUDGE = "nudge"
-"""The name of a user message that no user wrote: the companion is to speak of its own accord."""
 
 LONGEST = 800
 """Characters that are read of one message. Nobody types more than this to be talked with."""
@@ -69,28 +66,31 @@ class Talk:
 def read_talk(prompt: Prompt) -> Talk:
     """The part of ``prompt`` that is read; its time is bounded whatever the prompt's length."""
     last = prompt.messages[-1] if prompt.messages else None
-    nudged = last is None or last.role == "assistant" or last.name == NUDGE
-    speaker = "" if last is None or nudged else _voice(last)[0]
+    # With nothing to answer, it speaks of its own accord, too.
+    asked = last if isinstance(last, Message) and last.role == "user" else None
     recent = _recent(prompt.messages)
+    speaker = _speaker_and_text(asked)[0] if asked else ""
     said = tuple(plain(message.content[:LONGEST]) for message in recent if message.role == "assistant")
     return Talk(
         turns=_turns(recent, speaker),
         said=said[-REPLIES:],
-        nudged=nudged,
-        picture=last is not None and not nudged and bool(last.images),
+        nudged=asked is None,
+        picture=asked is not None and bool(asked.images),
         whole=0 if last is None else len(last.content),
         cut_short=bool(said) and not _ENDED.search(said[-1][-20:]),
         speaker=speaker,
-        seed=_seed(recent),
+        seed=_seed([*recent, Message("user", last.content)] if isinstance(last, Nudge) else recent),
     )
 
 
-def _recent(messages: Sequence[Message]) -> list[Message]:
+def _recent(messages: Sequence[Message | Nudge]) -> list[Message]:
     recent: list[Message] = []
     left = FARTHEST
     for message in reversed(messages):
         if left <= 0:
             break
+        if isinstance(message, Nudge):
+            continue
         left -= min(len(message.content), LONGEST) + 20 if message.role == "user" else 20
         recent.append(message)
     return recent[::-1]
@@ -102,14 +102,14 @@ def _turns(recent: Sequence[Message], speaker: str) -> tuple[Turn, ...]:
     for message in recent:
         if message.role == "assistant":
             before = plain(message.content[:LONGEST])
-        elif message.name != NUDGE:
-            name, text = _voice(message)
+        else:
+            name, text = _speaker_and_text(message)
             turns += [Turn(text, before)] if name == speaker else []
     return tuple(turns)
 
 
-def _voice(message: Message) -> tuple[str, str]:
-    """Who says what. Where several are about, a speaker's words have the name before them."""
+def _speaker_and_text(message: Message) -> tuple[str, str]:
+    """Who says what. Where there are several, a speaker's words have the name before them."""
     text = message.content[:LONGEST]
     named = message.name and text.startswith(f"{message.name}: ")
     return (message.name, text[len(message.name) + 2 :]) if named else ("", text)

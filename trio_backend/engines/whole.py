@@ -1,0 +1,182 @@
+"""Engines that know only whole values, as the streams that base.py asks for; and streams as whole values.
+
+`WholeTts` and `WholeAsr` are base classes for adapters, `tagged` is for language models that write their
+thoughts between tags. `spoken` and `transcribed` are for callers that have no use for pieces.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Generic, TypeVar
+
+import attrs
+import trio
+from trio.abc import ReceiveChannel
+
+from ..audio.pcm import Pcm
+from ..audio.utterance import RATE
+from ..errors import EngineError
+from ..text.lines import slices
+from ..text.thoughts import Part, ThoughtReader
+from .base import Asr, ReplyPart, Text, Thought, ToolRequest, Transcript, Tts
+
+T = TypeVar("T")
+
+
+class WholeTts(ABC):
+    """A `Tts` that makes the whole sound of a text at once: an adapter writes `synthesize` alone."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def synthesize(self, text: str) -> Pcm:
+        """``text`` as sound; empty where there is nothing to say. Raises `EngineError`.
+
+        A cancel stops the work at once, and returns when it has stopped.
+        """
+
+    def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
+        """See `Tts.speak`. The work is done in the first ``receive``, by the task that receives."""
+        return _Single(partial(self._chunk, text))
+
+    async def _chunk(self, text: str) -> Pcm | None:
+        pcm = await self.synthesize(text)
+        return pcm if pcm.samples else None
+
+
+class WholeAsr(ABC):
+    """An `Asr` that takes in a whole utterance at once: an adapter writes `transcribe` alone."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def transcribe(self, pcm: Pcm) -> str:
+        """What is said in ``pcm``; empty where nothing is. Raises `EngineError`.
+
+        A cancel stops the decoding at once, in a child process or on a server.
+        """
+
+    def listen(self, sound: ReceiveChannel[Pcm]) -> AbstractAsyncContextManager[ReceiveChannel[Transcript]]:
+        """See `Asr.listen`. There is only the final transcript; ``sound`` is read in its ``receive``."""
+        return _Single(partial(self._final, sound))
+
+    async def _final(self, sound: ReceiveChannel[Pcm]) -> Transcript:
+        return Transcript(await self.transcribe(_joined([chunk async for chunk in sound])), final=True)
+
+
+def tagged(source: ReceiveChannel[str | Thought | ToolRequest]) -> ReceiveChannel[ReplyPart]:
+    """The reply of a model that writes its thoughts between ``<think>`` tags, wherever its tokens are torn.
+
+    A token of any length is read and handed out in `slices`, with others having their turn in between.
+    Thoughts and requests for tools that the source knows already pass as they are. Closing the channel closes
+    ``source``.
+    """
+    return _Tagged(source)
+
+
+async def spoken(tts: Tts, text: str) -> Pcm:
+    """The whole sound of ``text``; empty where there is nothing to say. Raises and cancels as `Tts.speak`."""
+    async with tts.speak(text) as chunks:
+        return _joined([chunk async for chunk in chunks])
+
+
+async def transcribed(asr: Asr, pcm: Pcm) -> str:
+    """What is said in the whole of ``pcm``. Raises and cancels as `Asr.listen`."""
+    send, sound = trio.open_memory_channel[Pcm](1)  # all that will ever be sent
+    with send, sound:
+        if pcm.samples:
+            send.send_nowait(pcm)
+        send.close()
+        text = ""
+        async with asr.listen(sound) as transcripts:
+            async for transcript in transcripts:
+                text = transcript.text
+        return text
+
+
+def _joined(chunks: list[Pcm]) -> Pcm:
+    """The chunks as one sound. Raises `EngineError` where their rates differ."""
+    if len(chunks) == 1:
+        return chunks[0]
+    rate = chunks[0].rate if chunks else RATE
+    if any(chunk.rate != rate for chunk in chunks):
+        raise EngineError("the sample rate of the sound changed in the middle of it")
+    return Pcm(b"".join(chunk.samples for chunk in chunks), rate)
+
+
+@attrs.define(eq=False)
+class _Single(ReceiveChannel[T], Generic[T]):
+    """A channel of the one value that ``work`` returns, or of none if that is None."""
+
+    _work: Callable[[], Awaitable[T | None]] | None
+
+    async def receive(self) -> T:
+        work, self._work = self._work, None
+        if work is None:
+            await trio.lowlevel.checkpoint()
+            raise trio.EndOfChannel
+        value = await work()
+        if value is None:
+            raise trio.EndOfChannel
+        return value
+
+    async def aclose(self) -> None:
+        self._work = None
+        await trio.lowlevel.checkpoint()
+
+
+@attrs.define(eq=False)
+class _Tagged(ReceiveChannel[ReplyPart]):
+    """Reads in the task that receives; holds the rest of one token, and what may be the begin of a tag."""
+
+    _source: ReceiveChannel[str | Thought | ToolRequest]
+    _reader: ThoughtReader = attrs.field(factory=ThoughtReader, init=False)
+    _pieces: deque[str | Thought | ToolRequest] = attrs.field(factory=deque, init=False)
+    _parts: deque[ReplyPart] = attrs.field(factory=deque, init=False)
+
+    async def receive(self) -> ReplyPart:
+        if self._parts:
+            await trio.lowlevel.checkpoint()
+        while not self._parts:
+            if self._pieces:
+                await trio.lowlevel.checkpoint()
+            else:
+                await self._take()
+            if self._pieces:
+                self._parts.extend(self._read(self._pieces.popleft()))
+        return self._parts.popleft()
+
+    async def aclose(self) -> None:
+        self._pieces.clear()
+        self._parts.clear()
+        await self._source.aclose()
+
+    async def _take(self) -> None:
+        """The next token in pieces; at the end, what was held. Then raises `EndOfChannel`."""
+        try:
+            token = await self._source.receive()
+        except trio.EndOfChannel:
+            self._parts.extend(_parts_of(self._reader.flush()))
+            if not self._parts:
+                raise
+            return
+        if isinstance(token, Thought):
+            self._pieces.extend(map(Thought, slices(token.text)))
+        elif isinstance(token, str):
+            self._pieces.extend(slices(token))
+        else:
+            self._pieces.append(token)
+
+    def _read(self, piece: str | Thought | ToolRequest) -> Iterable[ReplyPart]:
+        if isinstance(piece, str):
+            return _parts_of(self._reader.feed(piece))
+        # Who names thoughts by themselves writes no tags: what looked like the begin of one was none.
+        return [*_parts_of(self._reader.flush()), piece]
+
+
+def _parts_of(parts: Iterable[Part]) -> list[ReplyPart]:
+    return [Thought(part.text) if part.thought else Text(part.text) for part in parts if part.text]
