@@ -101,7 +101,7 @@ async def test_one_file_is_an_engine(
     monkeypatch.setattr(
         trio_backend.engines.tts, "__path__", [*trio_backend.engines.tts.__path__, str(tmp_path)]
     )
-    registry._adapters.cache_clear()
+    registry._built_in.cache_clear()
     try:
         config = registry.configure(
             "tts", "whistle_tts", {"note": 440}, surroundings=Surroundings(tmp_path, {})
@@ -109,7 +109,7 @@ async def test_one_file_is_an_engine(
         async with registry.open_engine(config) as tts:
             assert (await spoken(tts, "whistle")).seconds == pytest.approx(0.7)
     finally:
-        registry._adapters.cache_clear()
+        registry._built_in.cache_clear()
 
 
 def test_the_yaml_of_an_own_model_loads(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ _HOME = {
     "load_config": "config.load",
     "open_backend": "backend",
     "read_settings": "engines.settings",
+    "register_engine": "engines.registry",
     "serve": "serve",
 }
 

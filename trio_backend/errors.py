@@ -6,7 +6,10 @@ TrioBackendError
 │   ├── UnknownEngine  an engine of that name is not built in; says which one stands in for it
 │   └── SettingsError  a setting of an engine is wrong; says which, and what is allowed
 ├── EngineError        a model or a voice could not do its job; says what to do
-│   └── NoVoice        this machine has no voice at all; says how to get one
+│   ├── NoVoice        this machine has no voice at all; says how to get one
+│   └── NotBegun       a child process ended before it began with a request
+├── AnswerTooLong      a model server sends more than it may
+├── PatternError       a pattern of the companion's rules is wrong
 ├── HistoryError       conversations cannot be stored or read; says which file, and what to do
 │   └── NotStoredYet   they cannot be stored now; they are kept, and stored later
 ├── NoSuchHistory      this character has no conversation of that name
@@ -17,7 +20,7 @@ TrioBackendError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 
 class TrioBackendError(Exception):
@@ -68,6 +71,18 @@ class EngineError(TrioBackendError):
 
 class NoVoice(EngineError):
     """This machine has nothing that speaks. The text says how to get a voice."""
+
+
+class NotBegun(EngineError):
+    """A child process ended, and not because of the request: it had not begun with that."""
+
+
+class AnswerTooLong(TrioBackendError):
+    """The answer of a model server, or an event in it, is longer than its reader takes."""
+
+
+class PatternError(TrioBackendError):
+    """A pattern of the companion's rules is wrong; the text says how."""
 
 
 class HistoryError(TrioBackendError):
@@ -121,3 +136,27 @@ def first_leaf(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def without(error: BaseException, kind: type[BaseException]) -> BaseException | None:
+    """What is left of ``error`` besides exceptions of that ``kind``; a group of one is that one."""
+    if isinstance(error, kind):
+        return None
+    while isinstance(error, BaseExceptionGroup):
+        _, rest = error.split(kind)
+        if rest is None:
+            return None
+        if len(rest.exceptions) > 1:
+            return rest
+        error = rest.exceptions[0]
+    return error
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """``error`` and all that led to it, groups taken apart."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for member in error.exceptions:
+                yield from causes(member)
+        error = error.__cause__ or error.__context__

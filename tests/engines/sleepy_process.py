@@ -8,14 +8,17 @@ import time
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from trio_backend.engines.child_process import CannotWork, Work, work
+from trio_backend.engines.child_process import Work, work
+from trio_backend.errors import EngineError
 
 
 def load(settings: dict[str, Any]) -> Work:
-    """Sleep ``load`` seconds; fail, if that is what ``problem`` says."""
+    """Sleep ``load`` seconds; fail if that is what ``problem`` says, or if there is a file ``broken_by``."""
     time.sleep(settings.get("load", 0))
     if "problem" in settings:
-        raise CannotWork(settings["problem"])
+        raise EngineError(settings["problem"])
+    if os.path.exists(settings.get("broken_by", "")):
+        raise EngineError("it was broken")
 
     def do(request: bytes) -> str:
         match request.decode().partition(" "):
@@ -28,7 +31,7 @@ def load(settings: dict[str, Any]) -> Work:
                 with NamedTemporaryFile(dir=folder, delete=False):
                     os._exit(7)
             case "refuse", _, why:
-                raise CannotWork(why)
+                raise EngineError(why)
             case "print", _, text:
                 print(text, flush=True)
                 return "printed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import trio
 
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.base import Llm, Message, Prompt, Text, Tts
-from trio_backend.engines.registry import Kind, configure, open_engine
+from trio_backend.engines.registry import EngineConfig, Kind, configure, open_engine
 from trio_backend.engines.settings import Surroundings
 from trio_backend.engines.tts import espeak, espeak_installed
 from trio_backend.engines.tts.tone import hum
@@ -32,7 +32,7 @@ OpenLlm = Callable[[], AbstractAsyncContextManager[Llm]]
 OpenTts = Callable[[], AbstractAsyncContextManager[Tts]]
 
 
-def config(kind: Kind, name: str, settings: Mapping[str, object]) -> Hashable:
+def config(kind: Kind, name: str, settings: Mapping[str, object]) -> EngineConfig:
     """As a configuration file would have it."""
     return configure(kind, name, settings, surroundings=Surroundings(Path(), {}))
 

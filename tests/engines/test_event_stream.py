@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_backend.engines.openai.event_stream import LONGEST_EVENT, EventReader, EventTooLong
+from trio_backend.engines.openai.event_stream import LONGEST_EVENT, EventReader
+from trio_backend.errors import AnswerTooLong
 
 STREAM = (
     "\ufeffdata: one\n\n: a comment\ndata:two\r\nevent: x\r\n\r\ndata: half\rdata:  and half 😀\r\r"
@@ -45,7 +46,7 @@ def test_what_never_ends_is_refused(piece: bytes) -> None:
         for _ in range(LONGEST_EVENT // 1_000):
             reader.feed(piece)
 
-    with pytest.raises(EventTooLong):
+    with pytest.raises(AnswerTooLong):
         feed()
 
 

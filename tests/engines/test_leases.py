@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import attrs
 import pytest
 import trio
+from loguru import logger
 
 from trio_backend.engines.leases import CLOSING_GRACE, Leases
+from trio_backend.engines.registry import Adapter, EngineConfig
 from trio_backend.errors import EngineError
 
 
 @attrs.frozen
-class SlowConfig:
+class SlowSettings:
     """An engine that takes time to open and to close."""
 
     name: str = "slow"
     load: float = 5.0
     close: float = 0.0
+
+
+def slow(name: str = "slow", *, load: float = 5.0, close: float = 0.0) -> EngineConfig:
+    """Its configuration; who opens it is the `Workshop`, and not the adapter."""
+    return EngineConfig("llm", name, SlowSettings(name, load, close), cast(Adapter, None))
 
 
 @attrs.define(eq=False)
@@ -34,10 +42,12 @@ class Workshop:
         self.diary.append(f"{trio.current_time():g} {what}")
 
     @asynccontextmanager
-    async def open(self, config: SlowConfig) -> AsyncIterator[object]:
+    async def open(self, config: EngineConfig) -> AsyncIterator[object]:
+        settings = config.settings
+        assert isinstance(settings, SlowSettings)
         self.note(f"load {config.name}")
         try:
-            await trio.sleep(config.load)
+            await trio.sleep(settings.load)
             if self.failure is not None:
                 raise self.failure
             async with trio.open_nursery() as nursery:
@@ -45,9 +55,9 @@ class Workshop:
                 self.note(f"open {config.name}")
                 yield object()
         finally:
-            if config.close:
+            if settings.close:
                 with trio.CancelScope(shield=True):
-                    await trio.sleep(config.close)
+                    await trio.sleep(settings.close)
             self.note(f"closed {config.name}")
 
     async def break_down(self) -> None:
@@ -63,7 +73,7 @@ async def open_leases(workshop: Workshop) -> AsyncIterator[Leases]:
         nursery.cancel_scope.cancel()
 
 
-async def lease_in_vain(leases: Leases, config: SlowConfig) -> None:
+async def lease_in_vain(leases: Leases, config: EngineConfig) -> None:
     """Wait for an engine that must not become ready."""
     async with leases.lease(config):
         raise AssertionError("it was not to be ready")
@@ -74,7 +84,7 @@ async def test_who_holds_an_engine_has_a_name(autojump_clock: object) -> None:
     async with open_leases(Workshop()) as leases, trio.open_nursery() as nursery:
 
         async def hold(seconds: float) -> None:
-            async with leases.lease(SlowConfig()):
+            async with leases.lease(slow()):
                 await trio.sleep(seconds)
 
         nursery.start_soon(hold, 10, name="ann")
@@ -88,9 +98,9 @@ async def test_who_holds_an_engine_has_a_name(autojump_clock: object) -> None:
 async def test_equal_configs_share_one_engine(autojump_clock: object) -> None:
     """The second lease of an equal config waits for nothing and gets the same object."""
     workshop = Workshop()
-    async with open_leases(workshop) as leases, leases.lease(SlowConfig()) as first:
+    async with open_leases(workshop) as leases, leases.lease(slow()) as first:
         assert trio.current_time() == 5
-        async with leases.lease(SlowConfig()) as second:
+        async with leases.lease(slow()) as second:
             assert trio.current_time() == 5
             assert first is second
             assert [engine.leases for engine in leases.statistics().engines] == [2]
@@ -101,8 +111,8 @@ async def test_it_closes_with_its_last_lease(autojump_clock: object) -> None:
     """Returning a lease that others still have closes nothing."""
     workshop = Workshop()
     async with open_leases(workshop) as leases:
-        async with leases.lease(SlowConfig()):
-            async with leases.lease(SlowConfig()):
+        async with leases.lease(slow()):
+            async with leases.lease(slow()):
                 pass
             await trio.sleep(10)
             assert workshop.diary == ["0 load slow", "5 open slow"]
@@ -116,7 +126,7 @@ async def test_giving_up_stops_the_loading(autojump_clock: object) -> None:
     workshop = Workshop()
     async with open_leases(workshop) as leases:
         with trio.move_on_after(2):
-            await lease_in_vain(leases, SlowConfig())
+            await lease_in_vain(leases, slow())
         await trio.sleep(1)
         assert workshop.diary == ["0 load slow", "2 closed slow"]
 
@@ -127,12 +137,12 @@ async def test_another_waiter_keeps_the_loading(autojump_clock: object) -> None:
 
     async def give_up_after(seconds: float) -> None:
         with trio.move_on_after(seconds):
-            await lease_in_vain(leases, SlowConfig())
+            await lease_in_vain(leases, slow())
 
     async with open_leases(workshop) as leases, trio.open_nursery() as nursery:
         nursery.start_soon(give_up_after, 2)
         await trio.sleep(1)
-        async with leases.lease(SlowConfig()):
+        async with leases.lease(slow()):
             assert trio.current_time() == 5
     assert workshop.diary == ["0 load slow", "5 open slow", "5 closed slow"]
 
@@ -143,8 +153,8 @@ async def test_ten_rapid_switches_load_the_last_engine_only(autojump_clock: obje
     async with open_leases(workshop) as leases:
         for index in range(9):
             with trio.move_on_after(0.1):
-                await lease_in_vain(leases, SlowConfig(name=f"{index}"))
-        async with leases.lease(SlowConfig(name="9")):
+                await lease_in_vain(leases, slow(name=f"{index}"))
+        async with leases.lease(slow(name="9")):
             assert trio.current_time() == pytest.approx(5.9)
             assert [(e.state, e.leases) for e in leases.statistics().engines] == [("open", 1)]
     assert [line for line in workshop.diary if "open" in line] == ["5.9 open 9"]
@@ -156,7 +166,7 @@ async def test_a_lease_that_is_given_up_at_once_never_starts_loading(autojump_cl
     async with open_leases(workshop) as leases:
         with trio.CancelScope() as scope:
             scope.cancel()
-            await lease_in_vain(leases, SlowConfig())
+            await lease_in_vain(leases, slow())
         await trio.sleep(1)
     assert workshop.diary == []
 
@@ -169,7 +179,7 @@ async def test_an_error_of_loading_reaches_all_who_wait(autojump_clock: object) 
 
     async def wait_for_it() -> None:
         with pytest.raises(EngineError, match=r"^install the model$") as caught:
-            await lease_in_vain(leases, SlowConfig())
+            await lease_in_vain(leases, slow())
         errors.append(caught.value)
 
     async with open_leases(workshop) as leases:
@@ -179,7 +189,7 @@ async def test_an_error_of_loading_reaches_all_who_wait(autojump_clock: object) 
         assert len(errors) == 2
         assert errors[0] is not errors[1]
         workshop.failure = None
-        async with leases.lease(SlowConfig()):
+        async with leases.lease(slow()):
             assert trio.current_time() == 10
 
 
@@ -189,17 +199,17 @@ async def test_a_bug_in_an_adapter_ends_with_its_lessees(autojump_clock: object)
     workshop.failure = KeyError("private")
     async with open_leases(workshop) as leases:
         with pytest.raises(EngineError, match="KeyError") as caught:
-            await lease_in_vain(leases, SlowConfig())
+            await lease_in_vain(leases, slow())
         assert "private" not in str(caught.value)
         workshop.failure = None
-        async with leases.lease(SlowConfig(name="other")) as engine:
+        async with leases.lease(slow(name="other")) as engine:
             assert engine is not None
 
 
 async def test_a_closing_engine_is_never_handed_out(autojump_clock: object) -> None:
     """Who comes while an equal engine closes waits for that, and then gets a new one."""
     workshop = Workshop()
-    config = SlowConfig(close=3)
+    config = slow(close=3)
     async with open_leases(workshop) as leases:
         async with leases.lease(config) as old:
             pass
@@ -219,7 +229,7 @@ async def test_a_closing_engine_is_never_handed_out(autojump_clock: object) -> N
 async def test_an_engine_that_hangs_in_closing_holds_nobody_up_for_long(autojump_clock: object) -> None:
     """The newcomer's patience is bounded; after that it opens its own beside the old one."""
     workshop = Workshop()
-    config = SlowConfig(load=0, close=1000)
+    config = slow(load=0, close=1000)
     async with open_leases(workshop) as leases:
         async with leases.lease(config):
             pass
@@ -231,12 +241,12 @@ async def test_an_engine_that_hangs_in_closing_holds_nobody_up_for_long(autojump
 async def test_an_engine_that_breaks_down_is_forgotten(autojump_clock: object) -> None:
     """Its lessees keep their block, nothing else is disturbed, and the next lease opens a new one."""
     workshop = Workshop()
-    async with open_leases(workshop) as leases, leases.lease(SlowConfig()) as old:
+    async with open_leases(workshop) as leases, leases.lease(slow()) as old:
         workshop.breakdown.set()
         await trio.sleep(1)
         assert leases.statistics().engines == ()
         workshop.breakdown = trio.Event()
-        async with leases.lease(SlowConfig()) as new:
+        async with leases.lease(slow()) as new:
             assert new is not old
 
 
@@ -246,7 +256,7 @@ async def test_the_statistics_name_state_and_age(autojump_clock: object) -> None
     async with open_leases(workshop) as leases, trio.open_nursery() as nursery:
 
         async def wait() -> None:
-            async with leases.lease(SlowConfig()):
+            async with leases.lease(slow()):
                 await trio.sleep(10)
 
         nursery.start_soon(wait)
@@ -266,8 +276,33 @@ async def test_the_end_of_the_nursery_ends_all_waits(autojump_clock: object) -> 
 
         async def wait() -> None:
             with pytest.raises(EngineError, match="was closed"):
-                await lease_in_vain(leases, SlowConfig())
+                await lease_in_vain(leases, slow())
 
         outer.start_soon(wait)
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
+
+
+async def test_an_engine_is_nobodys_in_the_log(autojump_clock: object) -> None:
+    """Its lines bear no session's id: it outlives the session that was the first to lease it."""
+    workshop = Workshop()
+    told: list[tuple[str, object]] = []
+    sink = logger.add(lambda line: told.append((line.record["message"], line.record["extra"])))
+    async with open_leases(workshop) as leases, trio.open_nursery() as nursery:
+
+        async def session() -> None:
+            with logger.contextualize(session="7f3a"):
+                async with leases.lease(slow()):
+                    logger.info("a session's own line")
+
+        nursery.start_soon(session)
+        async with leases.lease(slow()):
+            await trio.sleep(1)
+            workshop.breakdown.set()
+            await trio.sleep(1)
+    logger.remove(sink)
+    assert [message for message, extra in told if extra] == ["a session's own line"]
+    assert [message for message, extra in told if not extra] == [
+        "engine llm/slow is ready after 5.00 s",
+        "engine llm/slow: the graphics card caught fire",
+    ]

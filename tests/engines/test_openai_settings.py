@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from trio_backend.engines.llm.openai_compatible import ChatConfig
-from trio_backend.engines.registry import Kind, configure, label
+from trio_backend.engines.openai.configs import ChatConfig, SpeechConfig
+from trio_backend.engines.registry import Kind, configure
 from trio_backend.engines.settings import Surroundings
-from trio_backend.engines.tts.openai_speech import SpeechConfig
 from trio_backend.errors import SettingsError
 
 CLOUD = {
@@ -25,7 +24,7 @@ CLOUD = {
 
 def read(kind: Kind, name: str, settings: Mapping[str, object], **environ: str) -> object:
     """As a configuration file would have it."""
-    return configure(kind, name, settings, surroundings=Surroundings(Path(), environ))
+    return configure(kind, name, settings, surroundings=Surroundings(Path(), environ)).settings
 
 
 def chat(name: str, settings: Mapping[str, object], **environ: str) -> ChatConfig:
@@ -49,7 +48,7 @@ def test_a_provider_has_its_address_and_its_key_from_the_environment(name: str) 
     config = chat(name, {"model": "m"}, **{variable: "sk-123"})
     assert config.endpoint.address == address
     assert config.endpoint.api_key == "sk-123"
-    assert str(label(config)) == f"llm/{name}"
+    assert config.provider == name
 
 
 @pytest.mark.parametrize("name", CLOUD)

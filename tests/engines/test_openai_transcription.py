@@ -11,6 +11,7 @@ from tests.engines.ears import opened, silence
 from tests.engines.model_server import body, hanging, open_model_server, page, refusing
 from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
+from trio_backend.engines.openai.configs import TranscriptionConfig
 from trio_backend.engines.registry import configure
 from trio_backend.engines.settings import Surroundings
 from trio_backend.engines.whole import transcribed
@@ -77,6 +78,7 @@ def test_keys_of_existing_files_are_understood() -> None:
         {"api_key": "k", "model": "m", "lang": "de"},
         surroundings=Surroundings(Path(), {}),
     )
-    assert config.language == "de"  # type: ignore[attr-defined]
+    assert isinstance(config.settings, TranscriptionConfig)
+    assert config.settings.language == "de"
     with pytest.raises(SettingsError, match="api_key: is missing"):
         opened("groq_whisper_asr", {"model": "m"})

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
+import attrs
 import pytest
+import trio
 
+from trio_backend.engines import registry
+from trio_backend.engines.leases import Leases
 from trio_backend.engines.llm.echo import EchoConfig
-from trio_backend.engines.registry import DEFAULTS, configure, known, label, open_engine
+from trio_backend.engines.registry import (
+    DEFAULTS,
+    Adapter,
+    configure,
+    known,
+    label,
+    open_engine,
+    register_engine,
+)
 from trio_backend.engines.settings import Surroundings
 from trio_backend.errors import SettingsError, UnknownEngine
 
@@ -24,15 +39,78 @@ def test_equal_settings_give_one_engine() -> None:
     """Configurations are values: equal ones share a lease."""
     one = configure("llm", "echo_llm", {"load": 1}, surroundings=SURROUNDINGS)
     other = configure("llm", "echo_llm", {"load": "1.0", "token_delay": None}, surroundings=SURROUNDINGS)
-    assert one == other == EchoConfig(load=1.0)
+    assert one == other
     assert hash(one) == hash(other)
-    assert str(label(one)) == "llm/echo"
+    assert one.settings == EchoConfig(load=1.0)
+    assert label(one) == "llm/echo_llm"
+    assert one != configure("llm", "echo_llm", {"load": 2}, surroundings=SURROUNDINGS)
 
 
-async def test_a_config_opens_the_engine_of_its_module() -> None:
-    """`open_engine` needs no table: the class of the configuration says it."""
-    async with open_engine(EchoConfig(load=0)) as engine:
+async def test_a_config_opens_its_engine() -> None:
+    """It knows its adapter; the class of its settings may stand anywhere."""
+    async with open_engine(configure("llm", "echo_llm", {}, surroundings=SURROUNDINGS)) as engine:
         assert engine.config == EchoConfig()
+
+
+def test_a_config_shows_no_setting() -> None:
+    """Keys are among them."""
+    config = configure("llm", "echo_llm", {"fail": "sk-123"}, surroundings=SURROUNDINGS)
+    assert "sk-123" not in repr(config)
+
+
+@attrs.define
+class Choir:
+    """An adapter that is an object, and cannot be hashed; it makes voices of two names."""
+
+    NAMES: tuple[str, ...] = ("alto_tts", "bass_tts")
+
+    def configure(self, name: str, settings: Mapping[str, object], surroundings: Surroundings) -> str:
+        """Its settings are its name."""
+        del settings, surroundings
+        return name
+
+    @asynccontextmanager
+    async def open(self, settings: str) -> AsyncIterator[str]:
+        """An engine that is its name."""
+        yield f"voice of {settings}"
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is gone after it."""
+    monkeypatch.setattr(registry, "_registered", {kind: [] for kind in registry.DEFAULTS})
+
+
+@pytest.mark.usefixtures("registered")
+async def test_a_program_may_bring_engines_of_its_own() -> None:
+    """They are configured, shared, and guessed at, as those that come with the package are."""
+    choir = Choir()
+    for _ in range(2):
+        register_engine("tts", choir)
+    alto, bass = (configure("tts", name, {}, surroundings=SURROUNDINGS) for name in ("alto_tts", "bass_tts"))
+    async with trio.open_nursery() as nursery:
+        leases = Leases(nursery)
+        async with leases.lease(alto) as one, leases.lease(bass) as other:
+            assert (one, other) == ("voice of alto_tts", "voice of bass_tts")
+            assert {engine.name for engine in leases.statistics().engines} == set(choir.NAMES)
+    with pytest.raises(UnknownEngine, match=r"did you mean alto_tts"):
+        configure("tts", "alto_ts", {}, surroundings=SURROUNDINGS)
+    with pytest.raises(UnknownEngine):
+        configure("llm", "alto_tts", {}, surroundings=SURROUNDINGS)
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_name_belongs_to_one_engine() -> None:
+    """Neither one of ours nor one of theirs is replaced in silence; what is no adapter is told."""
+    register_engine("tts", Choir())
+    with pytest.raises(ValueError, match="a voice called 'alto_tts' already"):
+        register_engine("tts", Choir())
+    with pytest.raises(ValueError, match="a voice called 'tone_tts' already"):
+        register_engine("tts", Choir(("tone_tts",)))
+    with pytest.raises(TypeError, match="needs NAMES"):
+        register_engine("tts", cast(Adapter, object()))
+    with pytest.raises(TypeError, match="needs NAMES"):
+        register_engine("tts", Choir(cast(tuple[str, ...], "tenor_tts")))
 
 
 def test_an_unknown_engine_is_told_with_what_stands_in_for_it() -> None:

@@ -7,8 +7,9 @@ import trio
 import trio.testing
 
 from trio_backend.engines.base import Message, Prompt, Text
+from trio_backend.engines.llm import echo
 from trio_backend.engines.llm.echo import EchoConfig
-from trio_backend.engines.registry import open_engine
+from trio_backend.engines.tts import tone
 from trio_backend.engines.tts.tone import ToneConfig
 from trio_backend.engines.whole import spoken
 from trio_backend.errors import EngineError
@@ -19,7 +20,7 @@ PROMPT = Prompt("", [Message("user", "one two three"), Message("assistant", "fou
 async def test_the_echo_takes_the_time_it_is_told(autojump_clock: trio.testing.MockClock) -> None:
     """To load, to the first token, from token to token; the end comes with the last."""
     config = EchoConfig(load=5, first_token_delay=2, token_delay=1)
-    async with open_engine(config) as llm, llm.reply(PROMPT) as tokens:
+    async with echo.open(config) as llm, llm.reply(PROMPT) as tokens:
         heard = [(trio.current_time(), token) async for token in tokens]
         assert trio.current_time() == 9
     assert heard == [(7, Text("one ")), (8, Text("two ")), (9, Text("three"))]
@@ -27,14 +28,14 @@ async def test_the_echo_takes_the_time_it_is_told(autojump_clock: trio.testing.M
 
 async def test_the_echo_of_nothing_is_nothing(autojump_clock: trio.testing.MockClock) -> None:
     """A prompt in which the user is silent has an empty reply."""
-    async with open_engine(EchoConfig()) as llm, llm.reply(Prompt("", [])) as tokens:
+    async with echo.open(EchoConfig()) as llm, llm.reply(Prompt("", [])) as tokens:
         assert [token async for token in tokens] == []
 
 
 @pytest.mark.parametrize("at", [0, 1, 3])
 async def test_the_echo_fails_where_it_is_told(autojump_clock: trio.testing.MockClock, at: int) -> None:
     """In place of the first token, in the middle, and in place of the end."""
-    async with open_engine(EchoConfig(fail="no more", fail_at=at)) as llm, llm.reply(PROMPT) as tokens:
+    async with echo.open(EchoConfig(fail="no more", fail_at=at)) as llm, llm.reply(PROMPT) as tokens:
         for _ in range(at):
             await tokens.receive()
         with pytest.raises(EngineError, match="no more"):
@@ -46,7 +47,7 @@ async def test_a_serial_voice_does_one_sentence_at_a_time(
     autojump_clock: trio.testing.MockClock, serial: bool, seconds: float
 ) -> None:
     """And one that is not does all at once."""
-    async with open_engine(ToneConfig(load=1, delay=2, serial=serial)) as tts:
+    async with tone.open(ToneConfig(load=1, delay=2, serial=serial)) as tts:
         began = trio.current_time()
         async with trio.open_nursery() as nursery:
             for _ in range(3):
@@ -56,7 +57,7 @@ async def test_a_serial_voice_does_one_sentence_at_a_time(
 
 async def test_a_tone_is_as_long_as_its_text(autojump_clock: trio.testing.MockClock) -> None:
     """Surrounding space is not spoken; a sentence that it is to fail on fails."""
-    async with open_engine(ToneConfig(seconds_per_character=0.1, fail_on="fire")) as tts:
+    async with tone.open(ToneConfig(seconds_per_character=0.1, fail_on="fire")) as tts:
         assert (await spoken(tts, " 0123456789 ")).seconds == 1.0
         with pytest.raises(EngineError, match="told to fail"):
             await spoken(tts, "fire!")

@@ -91,7 +91,7 @@ def test_the_settings_of_existing_files_are_understood() -> None:
     """Under their own names; the rate is the protocol's."""
     settings = {"orig_sr": 16000, "target_sr": 16000, "prob_threshold": 0.5, "required_misses": 10}
     config = configure("vad", "silero_vad", settings, surroundings=HERE)
-    assert config == SileroConfig(Rules(prob_threshold=0.5, required_misses=10))
+    assert config.settings == SileroConfig(Rules(prob_threshold=0.5, required_misses=10))
     with pytest.raises(SettingsError, match="orig_sr: must be 16000"):
         configure("vad", "silero_vad", {"orig_sr": 8000}, surroundings=HERE)
-    assert configure("vad", "loudness_vad", {}, surroundings=HERE) == LoudnessConfig(Rules())
+    assert configure("vad", "loudness_vad", {}, surroundings=HERE).settings == LoudnessConfig(Rules())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import trio
 import trio.lowlevel
+from loguru import logger
 
 from tests.promptness import promptly
 from trio_backend.engines.worker import Job, open_worker
@@ -170,3 +172,19 @@ async def test_leaving_ends_a_request_of_somebody_else() -> None:
         await trio.sleep(0.1)
     assert len(problems) == 2
     assert children() == before
+
+
+async def test_a_replacement_is_nobodys_in_the_log(tmp_path: Path) -> None:
+    """Who asked for what ended the process is told; what becomes of the next process is not their doing."""
+    told: list[tuple[str, object]] = []
+    sink = logger.add(lambda line: told.append((line.record["message"], line.record["extra"])))
+    broken = tmp_path / "broken"
+    async with open_worker(job(broken_by=str(broken))) as worker:
+        broken.touch()
+        with logger.contextualize(session="7f3a"), pytest.raises(EngineError, match="exit code 7"):
+            await worker.ask(b"die 7")
+        with trio.fail_after(10):
+            while not told:
+                await trio.sleep(0.01)
+    logger.remove(sink)
+    assert told == [("no replacement: it was broken", {})]

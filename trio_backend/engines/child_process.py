@@ -3,8 +3,8 @@
 A frame is its length in four bytes, little-endian, then that many bytes; an answer has one more byte in
 front, that says what it is. The first answer, to no request, says that the engine is loaded. Each request
 that was received is answered twice: that it has begun, and how it ended; so who asked knows whether it may
-have been the request that ended a process. Uses the standard library alone, so that the process is there
-in milliseconds.
+have been the request that ended a process. Imports nothing but the standard library and our errors, so that
+the process is there in milliseconds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import sys
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, BinaryIO, TypeAlias
+
+from ..errors import EngineError
 
 SETTINGS = "TRIO_BACKEND_ENGINE_SETTINGS"
 """The environment variable with the engine's settings, as JSON."""
@@ -34,16 +36,15 @@ class Kind(IntEnum):
     BEGUN = 2
 
 
-class CannotWork(Exception):
-    """The engine cannot be loaded, or cannot do this; the text says what to do, and goes to people."""
-
-
 def work(load: Callable[[dict[str, Any]], Work]) -> None:
-    """Load the engine, then answer request after request, until standard input ends."""
+    """Load the engine, then answer request after request, until standard input ends.
+
+    An `EngineError` of either goes to whoever asked, and its text to people; anything else ends the process.
+    """
     requests, answers = _take_pipes()
     try:
         do = load(json.loads(os.environ.pop(SETTINGS)))
-    except CannotWork as problem:
+    except EngineError as problem:
         _answer(answers, Kind.FAILED, str(problem))
         return
     _answer(answers, Kind.DONE, "")
@@ -51,7 +52,7 @@ def work(load: Callable[[dict[str, Any]], Work]) -> None:
         _answer(answers, Kind.BEGUN, "")
         try:
             result = do(request)
-        except CannotWork as problem:
+        except EngineError as problem:
             _answer(answers, Kind.FAILED, str(problem))
         else:
             _answer(answers, Kind.DONE, result)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import Context, copy_context
+from functools import partial
 from typing import Any, Literal
 
 import attrs
@@ -11,8 +13,8 @@ import outcome
 import trio
 from loguru import logger
 
-from ..errors import EngineError
-from .registry import label, open_engine
+from ..errors import EngineError, without
+from .registry import EngineConfig, label, open_engine
 
 CLOSING_GRACE = 10.0
 """Seconds that a newcomer waits for an engine of its configuration that is closing."""
@@ -47,7 +49,7 @@ class LeasesStatistics:
 class _Holder:
     """One engine and the task that keeps it open."""
 
-    config: Hashable
+    config: EngineConfig
     began: float = attrs.field(factory=trio.current_time)
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     settled: trio.Event = attrs.field(factory=trio.Event)
@@ -67,10 +69,9 @@ class _Holder:
         return "open" if self.settled.is_set() else "loading"
 
     def statistics(self) -> EngineStatistics:
-        what = label(self.config)
         named = tuple(task.name for task in self.lessees[:LESSEES_NAMED])
         age = trio.current_time() - self.began
-        return EngineStatistics(what.kind, what.name, self.leases, self.state, age, named)
+        return EngineStatistics(self.config.kind, self.config.name, self.leases, self.state, age, named)
 
 
 @attrs.define(eq=False)
@@ -81,17 +82,19 @@ class Leases:
     """
 
     _nursery: trio.Nursery
-    _open: Callable[[Any], AbstractAsyncContextManager[Any]] = open_engine
-    _shared: dict[Hashable, _Holder] = attrs.field(factory=dict, init=False)
+    _open: Callable[[EngineConfig], AbstractAsyncContextManager[Any]] = open_engine
+    _shared: dict[EngineConfig, _Holder] = attrs.field(factory=dict, init=False)
     _holders: list[_Holder] = attrs.field(factory=list, init=False)
     _closed: bool = attrs.field(default=False, init=False)
+    # An engine belongs to no session: what is logged of it must not bear the id of the first who leased it.
+    _context: Context = attrs.field(factory=copy_context, init=False, repr=False)
 
     def close(self) -> None:
         """Open nothing from now on: the nursery is about to be left. `lease` raises `EngineError`."""
         self._closed = True
 
     @asynccontextmanager
-    async def lease(self, config: Hashable) -> AsyncIterator[Any]:
+    async def lease(self, config: EngineConfig) -> AsyncIterator[Any]:
         """The engine of ``config``, open at least until the block is left.
 
         Waits while it loads; giving up stops the loading, unless somebody else waits for it too.
@@ -121,10 +124,11 @@ class Leases:
         """What exists right now."""
         return LeasesStatistics(tuple(holder.statistics() for holder in self._holders))
 
-    def _start(self, config: Hashable) -> _Holder:
+    def _start(self, config: EngineConfig) -> _Holder:
         predecessors = [holder for holder in self._holders if holder.config == config]
         holder = _Holder(config)
-        self._nursery.start_soon(self._hold, holder, predecessors, name=f"engine {label(config)}")
+        name = f"engine {label(config)}"
+        self._context.run(partial(self._nursery.start_soon, self._hold, holder, predecessors, name=name))
         self._shared[config] = holder
         self._holders.append(holder)
         return holder
@@ -159,7 +163,7 @@ class Leases:
 
     def _break_down(self, holder: _Holder, error: BaseException) -> None:
         """Keep what the lessees will be told; a plain cancellation is no problem."""
-        what, problem = label(holder.config), _without_cancelled(error)
+        what, problem = label(holder.config), without(error, trio.Cancelled)
         if problem is None:
             return
         if not isinstance(problem, Exception):
@@ -178,17 +182,3 @@ class Leases:
                 await holder.closed.wait()
         if grace.cancelled_caught:
             logger.warning("an engine takes more than {} s to close; opening another", CLOSING_GRACE)
-
-
-def _without_cancelled(error: BaseException) -> BaseException | None:
-    """What is left of ``error`` besides cancellation; a group of one is that one."""
-    if isinstance(error, trio.Cancelled):
-        return None
-    while isinstance(error, BaseExceptionGroup):
-        _, rest = error.split(trio.Cancelled)
-        if rest is None:
-            return None
-        if len(rest.exceptions) > 1:
-            return rest
-        error = rest.exceptions[0]
-    return error

@@ -1,8 +1,9 @@
-"""Engines by the names that configurations give them; an adapter is a file in the folder of its kind.
+"""Engines by the names that configurations give them.
 
-An adapter module has ``NAMES: tuple[str, ...]``, ``configure(name, settings, surroundings)``, which
-returns a frozen configuration of a class of its own, and ``open(config)``, an asynchronous context
-manager that yields the engine. Heavy libraries are imported inside ``open``.
+An adapter is a module in the folder of its kind, or any object that `register_engine` was given. It has
+``NAMES``, the names that it goes by; ``configure(name, settings, surroundings)``, which checks the settings
+of a configuration file and returns them as a frozen value; and ``open(settings)``, which takes that value and
+returns an asynchronous context manager that yields the engine. Heavy libraries are imported inside ``open``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, Literal, Protocol, TypeAlias, cast, get_args
 
 import attrs
 
@@ -38,27 +39,47 @@ _NOUNS: Mapping[Kind, str] = {
 
 
 class Adapter(Protocol):
-    """What a module in ``engines/<kind>/`` has, seen as an object."""
+    """What makes engines: a module, or another object, with these three names."""
 
-    @property
-    def __name__(self) -> str: ...
     @property
     def NAMES(self) -> tuple[str, ...]: ...  # noqa: N802
     def configure(
         self, name: str, settings: Mapping[str, object], surroundings: Surroundings
     ) -> Hashable: ...
-    def open(self, config: Any) -> AbstractAsyncContextManager[Any]: ...
+    def open(self, settings: Any, /) -> AbstractAsyncContextManager[Any]: ...
 
 
 @attrs.frozen
-class Label:
-    """Which engine a configuration is for, in words: its kind, and the name that configurations use."""
+class EngineConfig:
+    """Which engine, with which settings. Equal ones stand for one engine, which their users share.
 
-    kind: str
+    ``settings`` is what the adapter made of those in the configuration. Keys are among them, so they are in
+    no ``repr``.
+    """
+
+    kind: Kind
     name: str
+    settings: Hashable = attrs.field(repr=False)
+    adapter: Adapter = attrs.field(repr=False, eq=id)
 
-    def __str__(self) -> str:
-        return f"{self.kind}/{self.name}"
+
+_registered: dict[Kind, list[Adapter]] = {kind: [] for kind in get_args(Kind)}
+
+
+def register_engine(kind: Kind, adapter: Adapter) -> None:
+    """Let configurations name the engines of ``adapter``, in this process, from now on.
+
+    Doing it twice is harmless. Raises `TypeError` if ``adapter`` is none, and `ValueError` if one of its
+    names belongs to another one of that kind.
+    """
+    names: object = getattr(adapter, "NAMES", None)
+    if not isinstance(names, tuple) or not hasattr(adapter, "configure") or not hasattr(adapter, "open"):
+        raise TypeError(f"{adapter!r} is no adapter: it needs NAMES, a tuple of text, configure and open")
+    taken = [name for name in adapter.NAMES if _adapters(kind).get(name, adapter) is not adapter]
+    if taken:
+        raise ValueError(f"there is a {_NOUNS[kind]} called {taken[0]!r} already")
+    if adapter not in _registered[kind]:
+        _registered[kind].append(adapter)
 
 
 def known(kind: Kind) -> tuple[str, ...]:
@@ -68,30 +89,35 @@ def known(kind: Kind) -> tuple[str, ...]:
 
 def configure(
     kind: Kind, name: str, settings: Mapping[str, object], *, surroundings: Surroundings
-) -> Hashable:
-    """The frozen configuration of the engine ``name``; equal settings give equal configurations.
+) -> EngineConfig:
+    """The engine ``name`` with ``settings``. Nothing is opened.
 
-    Raises `UnknownEngine`, or `SettingsError` where a setting is wrong. Nothing is opened.
+    Raises `UnknownEngine`, or `SettingsError` where a setting is wrong.
     """
     adapter = _adapters(kind).get(name)
     if adapter is None:
         raise _unknown(kind, name)
-    return adapter.configure(name, settings, surroundings)
+    return EngineConfig(kind, name, adapter.configure(name, settings, surroundings), adapter)
 
 
-def open_engine(config: Hashable) -> AbstractAsyncContextManager[Any]:
-    """Open the engine that ``config`` describes: the one whose module defines its class."""
-    return cast(Adapter, import_module(type(config).__module__)).open(config)
+def open_engine(config: EngineConfig) -> AbstractAsyncContextManager[Any]:
+    """Open the engine, for as long as the block lasts. Raises `EngineError`."""
+    return config.adapter.open(config.settings)
 
 
-def label(config: Hashable) -> Label:
-    """What to call the engine of ``config`` in a log. Its settings stay out, since keys are among them."""
-    module = type(config).__module__.split(".")
-    return Label(kind=module[-2] if len(module) > 1 else "", name=getattr(config, "provider", module[-1]))
+def label(config: EngineConfig) -> str:
+    """What to call the engine in a log: its kind, and the name that configurations use."""
+    return f"{config.kind}/{config.name}"
+
+
+def _adapters(kind: Kind) -> Mapping[str, Adapter]:
+    """All of that kind, by each of their names."""
+    ours = {name: adapter for adapter in _registered[kind] for name in adapter.NAMES}
+    return {**ours, **_built_in(kind)}
 
 
 @cache
-def _adapters(kind: Kind) -> Mapping[str, Adapter]:
+def _built_in(kind: Kind) -> Mapping[str, Adapter]:
     folder = import_module(f"{__package__}.{kind}")
     modules = [import_module(f"{folder.__name__}.{found.name}") for found in iter_modules(folder.__path__)]
     adapters = [cast(Adapter, module) for module in modules if hasattr(module, "NAMES")]

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from contextvars import Context, copy_context
+from functools import partial
 
 import attrs
 import trio
 from loguru import logger
 
-from ..errors import EngineError
+from ..errors import EngineError, NotBegun
 from .child_process import ANSWER_HEAD, HEAD, SETTINGS, Kind
 
 LONGEST_ANSWER = 2**20
@@ -70,13 +72,15 @@ class Worker:
     _child: _Child | None
     _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _closed: bool = attrs.field(default=False, init=False)
+    # A replacement is nobody's request: what is logged of it must not bear the id of the last session.
+    _context: Context = attrs.field(factory=copy_context, init=False, repr=False)
 
     async def ask(self, request: bytes) -> str:
         """The answer to ``request``. Raises `EngineError`. A cancelled one no longer runs when it returns."""
         async with self._turn:
             try:
                 answer = await self._ask(request)
-            except _NotBegun as ended:
+            except NotBegun as ended:
                 # The system ended it while it was idle, for want of memory perhaps, or somebody did.
                 # Once: a process that ends again and again is not to be started for ever.
                 logger.warning("{}; another one is started", ended)
@@ -92,13 +96,14 @@ class Worker:
         child = await self._loaded()
         try:
             return await child.ask(request)
-        except _NotBegun:
+        except NotBegun:
             await self._end()
             raise
         except BaseException:
             await self._end()
             if not self._closed:
-                self._nursery.start_soon(self._replace, name=f"{self._job.name}/replacement")
+                name = f"{self._job.name}/replacement"
+                self._context.run(partial(self._nursery.start_soon, self._replace, name=name))
             raise
 
     async def _loaded(self) -> _Child:
@@ -138,10 +143,6 @@ class Worker:
         child, self._child = self._child, None
         if child is not None:
             await child.end()
-
-
-class _NotBegun(EngineError):
-    """The process ended, and not because of the request: it had not begun with that."""
 
 
 @attrs.frozen
@@ -196,7 +197,7 @@ class _Child:
     async def ask(self, request: bytes) -> _Answer:
         """One request and its answer. Raises `EngineError` if the process ends, or takes too long.
 
-        That is a `_NotBegun` if it ends before it begins with the request.
+        That is a `NotBegun` if it ends before it begins with the request.
         """
         self._begun = False
         try:
@@ -204,7 +205,7 @@ class _Child:
         except EngineError as error:
             if self._begun or not self.has_ended:
                 raise
-            raise _NotBegun(str(error)) from None
+            raise NotBegun(str(error)) from None
 
     async def end(self) -> None:
         """Kill it, close its pipes, and wait until it is gone. Doing it twice is harmless."""

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from trio_backend.engines.llm.companion.patterns import Captures, PatternError, compile_pattern
+from trio_backend.engines.llm.companion.patterns import Captures, compile_pattern
 from trio_backend.engines.llm.companion.words import Clause, Ear, Word
+from trio_backend.errors import PatternError
 
 EAR = Ear(same={"i'm": ("i", "am"), "u": ("you",)}, trims=(("a", "lot"),))
 CLASSES = {"pet": "cat|dog|guinea pig", "very": "very|so"}

@@ -23,10 +23,10 @@ def installed() -> Iterator[None]:
             *package.__path__,
             str(Path(__file__).parent / package.__name__.rpartition(".")[2]),
         ]
-    registry._adapters.cache_clear()
+    registry._built_in.cache_clear()
     try:
         yield
     finally:
         for package, path in zip(_PACKAGES, before, strict=True):
             package.__path__ = path
-        registry._adapters.cache_clear()
+        registry._built_in.cache_clear()

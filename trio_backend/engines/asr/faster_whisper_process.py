@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..child_process import CannotWork, Work, work
+from ...errors import EngineError
+from ..child_process import Work, work
 
 
 def load(settings: dict[str, Any]) -> Work:
@@ -13,7 +14,7 @@ def load(settings: dict[str, Any]) -> Work:
         import numpy as np
         from faster_whisper import WhisperModel
     except ImportError:
-        raise CannotWork(
+        raise EngineError(
             "faster_whisper: the library is not installed: `pip install 'trio-backend[whisper]'`"
         ) from None
     try:
@@ -25,7 +26,7 @@ def load(settings: dict[str, Any]) -> Work:
         )
     except (OSError, RuntimeError, ValueError) as error:
         # What the library says of a model that it cannot find, download or run.
-        raise CannotWork(
+        raise EngineError(
             f"faster_whisper: the model {settings['model_path']!r} cannot be loaded: {error}"
         ) from error
 

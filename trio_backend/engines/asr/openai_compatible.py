@@ -1,20 +1,18 @@
-"""Ears behind an OpenAI-compatible server: speaches, whisper.cpp, LocalAI, and most providers."""
+"""ASR behind an OpenAI-compatible server: speaches, whisper.cpp, LocalAI, and most providers."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 import attrs
 import trio
 
+from ..base import Asr
+from ..openai.configs import TranscriptionConfig
 from ..openai.endpoint import Endpoint, Provider, check_key, checked_url, find_key
 from ..settings import Surroundings, between, read_settings
-
-if TYPE_CHECKING:
-    from ..openai.transcription import Transcription
 
 _PROVIDERS = {
     Provider("openai_compatible_asr", "http://localhost:8000/v1"): "whisper-1",
@@ -27,38 +25,6 @@ _PROVIDERS = {
 }
 
 NAMES = tuple(provider.name for provider in _PROVIDERS)
-
-
-@attrs.frozen
-class TranscriptionConfig:
-    """``language`` is a code such as ``en``, or empty: the server finds out.
-
-    Timeouts are in seconds: to connect, and for a whole transcript.
-    """
-
-    endpoint: Endpoint
-    language: str
-    prompt: str = attrs.field(repr=False)
-    temperature: float
-    connect_timeout: float
-    timeout: float
-
-    @property
-    def provider(self) -> str:
-        """The name that configurations use."""
-        return self.endpoint.provider.name
-
-    @property
-    def fields(self) -> dict[str, str]:
-        """The fields of the request besides the sound; what is not set is left to the server."""
-        fields = {
-            "model": self.endpoint.model,
-            "response_format": "json",
-            "temperature": f"{self.temperature:g}",
-            "language": self.language,
-            "prompt": self.prompt,
-        }
-        return {name: value for name, value in fields.items() if value}
 
 
 @attrs.frozen
@@ -96,11 +62,11 @@ def configure(name: str, settings: Mapping[str, object], surroundings: Surroundi
 
 
 @asynccontextmanager
-async def open(config: TranscriptionConfig) -> AsyncIterator[Transcription]:
+async def open(config: TranscriptionConfig) -> AsyncIterator[Asr]:
     """Ready at once: the server is asked with the first utterance."""
     # The HTTP library takes 75 ms to import, too long for the event loop.
     await trio.to_thread.run_sync(import_module, "..openai.transcription", __package__)
     from ..openai.transcription import open_transcription
 
-    async with open_transcription(config) as ear:
-        yield ear
+    async with open_transcription(config) as asr:
+        yield asr

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..child_process import CannotWork, Work, work
+from ...errors import EngineError
+from ..child_process import Work, work
 
 # With less, the decoder starves: it looks for speech in frames of 25 ms.
 SHORTEST = 3200
@@ -18,7 +19,7 @@ def load(settings: dict[str, Any]) -> Work:
     try:
         from pocketsphinx import Config, Decoder
     except ImportError:
-        raise CannotWork(
+        raise EngineError(
             "there is no ear: `pip install 'trio-backend[voice]'` brings the embedded one, pocketsphinx"
         ) from None
     phrases = settings["phrases"]
@@ -46,7 +47,7 @@ def load(settings: dict[str, Any]) -> Work:
 def _listen_for(decoder: Any, phrases: Sequence[str]) -> None:
     unknown = {word for phrase in phrases for word in phrase.split() if decoder.lookup_word(word) is None}
     if unknown:
-        raise CannotWork(
+        raise EngineError(
             f"pocketsphinx_asr: its dictionary lacks {', '.join(sorted(unknown))}; "
             "say it under pronunciations, or choose other phrases"
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..child_process import CannotWork, Work, work
+from ...errors import EngineError
+from ..child_process import Work, work
 
 RATE = 16_000
 
@@ -15,12 +16,12 @@ def load(settings: dict[str, Any]) -> Work:
         import numpy as np
         import sherpa_onnx
     except ImportError:
-        raise CannotWork(
+        raise EngineError(
             "sherpa_onnx_asr: the library is not installed: `pip install 'trio-backend[sherpa]'`"
         ) from None
     build = getattr(sherpa_onnx.OfflineRecognizer, settings["constructor"], None)
     if build is None:
-        raise CannotWork("sherpa_onnx_asr: this sherpa-onnx does not know that model_type; get a newer one")
+        raise EngineError("sherpa_onnx_asr: this sherpa-onnx does not know that model_type; get a newer one")
     # An empty option would override the library's own default.
     options = {word: value for word, value in settings["options"].items() if value != ""}
     shared = {"num_threads": settings["num_threads"], "provider": settings["provider"]}
@@ -28,7 +29,7 @@ def load(settings: dict[str, Any]) -> Work:
         recognizer = build(**settings["files"], **options, **shared)
     except (RuntimeError, ValueError) as error:
         # What the library says of a file that is no model, or not one of this type.
-        raise CannotWork(f"sherpa_onnx_asr: the model cannot be loaded: {error}") from error
+        raise EngineError(f"sherpa_onnx_asr: the model cannot be loaded: {error}") from error
 
     def transcribe(samples: bytes) -> str:
         if not samples:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 import attrs
 import trio
 
 from ...errors import SettingsError
+from ..base import Llm
+from ..openai.configs import ChatConfig
 from ..openai.endpoint import Endpoint, Provider, check_key, checked_url, find_key
 from ..settings import Surroundings, between, read_settings
-
-if TYPE_CHECKING:
-    from ..openai.chat import Chat
 
 _OLLAMA = "http://localhost:11434/v1"
 
@@ -59,23 +57,6 @@ _OLD = ("organization_id", "project_id", "keep_alive", "unload_at_exit", "interr
 
 
 @attrs.frozen
-class ChatConfig:
-    """Timeouts are in seconds: to connect, from the request to the first token, from token to token."""
-
-    endpoint: Endpoint
-    temperature: float | None
-    max_tokens: int | None
-    connect_timeout: float
-    first_token_timeout: float
-    token_timeout: float
-
-    @property
-    def provider(self) -> str:
-        """The name that configurations use."""
-        return self.endpoint.provider.name
-
-
-@attrs.frozen
 class _Settings:
     base_url: str = ""
     llm_api_key: str = ""
@@ -113,7 +94,7 @@ def configure(name: str, settings: Mapping[str, object], surroundings: Surroundi
 
 
 @asynccontextmanager
-async def open(config: ChatConfig) -> AsyncIterator[Chat]:
+async def open(config: ChatConfig) -> AsyncIterator[Llm]:
     """Ready at once: the server is asked with the first reply, so one that starts later serves too."""
     # The HTTP library takes 75 ms to import, too long for the event loop.
     await trio.to_thread.run_sync(import_module, "..openai.chat", __package__)

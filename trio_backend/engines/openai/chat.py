@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
 
 import attrs
 import httpx2
 import trio
 
-from ...errors import EngineError
+from ...errors import AnswerTooLong, EngineError
 from ..base import Message, Nudge, Prompt, ReplyPart
 from ..whole import tagged
+from .configs import ChatConfig
 from .connection import ModelServer, json_of, open_model_server, read_answer, unreachable
 from .deltas import DeltaReader, Part
-from .event_stream import EventReader, EventTooLong
+from .event_stream import EventReader
 from .refusals import not_a_stream
-
-if TYPE_CHECKING:
-    from ..llm.openai_compatible import ChatConfig
 
 LINGER = 0.05
 """Seconds for the last bytes of a finished answer, whose connection can then be used again."""
@@ -102,7 +99,7 @@ class _Reply(trio.abc.ReceiveChannel[Part]):
                     self._events.extend(self._reader.feed(await anext(self._received)))
                 else:
                     self._parts.extend(self._deltas.feed(self._events.popleft()))
-        except EventTooLong:
+        except AnswerTooLong:
             raise EngineError(
                 f"{self._name}: the model server sent a piece of its answer without end"
             ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -15,7 +15,7 @@ import msgspec
 import trio
 from loguru import logger
 
-from ...errors import EngineError
+from ...errors import AnswerTooLong, EngineError, causes
 from .endpoint import Endpoint
 from .refusals import Answer, Refusal, compressed, refusal
 
@@ -33,10 +33,6 @@ _BODY = 65_536
 # `identity` alone: a kilobyte of compressed nothing becomes a megabyte, and of all that comes from model
 # servers only sound is large, which is compressed already or does not compress.
 _HEADERS = {"Accept-Encoding": "identity"}
-
-
-class TooLong(Exception):
-    """A body has more bytes than it may."""
 
 
 @asynccontextmanager
@@ -102,7 +98,7 @@ class ModelServer:
 
 
 async def read_body(response: httpx2.Response, *, most: int) -> bytes:
-    """The whole body of an answer; closes it. Raises `TooLong` where it has more than ``most`` bytes."""
+    """The whole body of an answer; closes it. Raises `AnswerTooLong` after ``most`` bytes."""
     body = bytearray()
     try:
         with trio.CancelScope() as scope:
@@ -114,7 +110,7 @@ async def read_body(response: httpx2.Response, *, most: int) -> bytes:
     finally:
         await response.aclose()
     if len(body) > most:
-        raise TooLong
+        raise AnswerTooLong("the body is too long")
     return bytes(body)
 
 
@@ -149,27 +145,17 @@ def json_of(request: Mapping[str, object]) -> bytes:
 
 def unreachable(endpoint: Endpoint, error: httpx2.RequestError) -> Refusal:
     """What a failed request means. The text names the address, never what was sent."""
-    causes = tuple(_causes(error))
+    found = tuple(causes(error))
     name, address = endpoint.provider.name, endpoint.address
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
+    if any(isinstance(cause, socket.gaierror) for cause in found):
         return Refusal(f"{name}: no server is called {endpoint.host!r}; check base_url, and the network")
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+    if any(isinstance(cause, ssl.SSLError) for cause in found):
         return Refusal(f"{name}: no trusted connection to {address}; check base_url, and the certificate")
     if isinstance(error, httpx2.ProxyError):
         return Refusal(f"{name}: the proxy gives no way to {address}; check HTTP_PROXY and HTTPS_PROXY")
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+    if any(isinstance(cause, ConnectionRefusedError) for cause in found):
         remedy = endpoint.provider.start or "is the server running, and is base_url right?"
         return Refusal(f"{name}: nothing listens at {address}; {remedy}", passing=True)
     if isinstance(error, httpx2.TimeoutException):
         return Refusal(f"{name}: no connection to {address} in time; check base_url, and the network")
     return Refusal(f"{name}: the connection to {address} broke off; try again", passing=True)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """``error`` and all that led to it, groups taken apart."""
-    while error is not None:
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            for member in error.exceptions:
-                yield from _causes(member)
-        error = error.__cause__ or error.__context__

@@ -11,12 +11,10 @@ import codecs
 
 import attrs
 
+from ...errors import AnswerTooLong
+
 LONGEST_EVENT = 2**20
 """Characters. An event is a token, or with some servers a whole answer; more comes from a broken one."""
-
-
-class EventTooLong(Exception):
-    """An event has more than `LONGEST_EVENT` characters, or a line does."""
 
 
 @attrs.define(eq=False)
@@ -36,7 +34,7 @@ class EventReader:
         return codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, received: bytes) -> list[str]:
-        """The data of the events that ``received`` completes. Raises `EventTooLong`."""
+        """The data of the events that ``received`` completes. Raises `AnswerTooLong`."""
         *ends, begin = self._lines(self._decoder.decode(received))
         events = []
         for end in ends:
@@ -75,4 +73,4 @@ class EventReader:
     def _count(self, more: int) -> None:
         self._size += more
         if self._size > LONGEST_EVENT:
-            raise EventTooLong
+            raise AnswerTooLong("an event is too long")

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
 import attrs
 import httpx2
 import trio
 
 from ...audio.pcm import Pcm
-from ...errors import EngineError
+from ...errors import AnswerTooLong, EngineError
 from ..whole import WholeTts
-from .connection import ModelServer, TooLong, json_of, open_model_server, read_answer, read_body, unreachable
+from .configs import SpeechConfig
+from .connection import ModelServer, json_of, open_model_server, read_answer, read_body, unreachable
 from .refusals import not_a_stream
 from .sound import PCM_RATE, decode, has_mp3_decoder
-
-if TYPE_CHECKING:
-    from ..tts.openai_speech import SpeechConfig
 
 BYTES_PER_SECOND = 384_000
 """Of the longest sound that is accepted: two channels of 48 000 floats. Voices send an eighth of it."""
@@ -76,7 +73,7 @@ class Speech(WholeTts):
         longest = self.config.max_sound
         try:
             return await read_body(response, most=int(longest * BYTES_PER_SECOND) + HEADER)
-        except TooLong:
+        except AnswerTooLong:
             raise EngineError(
                 f"{self.config.provider}: the voice server sent more sound than {longest:g} s can be "
                 "(max_sentence_sound)"

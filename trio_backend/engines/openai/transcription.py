@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 import attrs
 import httpx2
@@ -13,15 +12,13 @@ import trio
 
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
-from ...errors import EngineError
+from ...errors import AnswerTooLong, EngineError
 from ...identity import new_id
 from ..whole import WholeAsr
-from .connection import ModelServer, TooLong, open_model_server, read_answer, read_body, unreachable
+from .configs import TranscriptionConfig
+from .connection import ModelServer, open_model_server, read_answer, read_body, unreachable
 from .json_text import decode_json, whole_characters
 from .refusals import not_a_stream
-
-if TYPE_CHECKING:
-    from ..asr.openai_compatible import TranscriptionConfig
 
 MOST = 1_000_000
 """Bytes of one transcript; an hour of speech has a tenth of it."""
@@ -87,7 +84,7 @@ class Transcription(WholeAsr):
     async def _read(self, response: httpx2.Response) -> bytes:
         try:
             return await read_body(response, most=MOST)
-        except TooLong:
+        except AnswerTooLong:
             raise EngineError(
                 f"{self.config.provider}: the server sent no transcript, but far more"
             ) from None

@@ -5,43 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import attrs
 import trio
 
+from ..base import Tts
+from ..openai.configs import SpeechConfig
 from ..openai.endpoint import Endpoint, Provider, check_key, checked_url, find_key
 from ..settings import Surroundings, between, one_of, read_settings
-
-if TYPE_CHECKING:
-    from ..openai.speech import Speech
 
 NAMES = ("openai_tts",)
 
 _LOCAL = Provider("openai_tts", "http://localhost:8880/v1")
 _OPENAI = Provider("openai_tts", "https://api.openai.com/v1", ("OPENAI_API_KEY",), needs_key=True)
-
-
-@attrs.frozen
-class SpeechConfig:
-    """Timeouts are in seconds: to connect, and for the whole sound of a sentence.
-
-    ``max_sound`` is how many seconds of sound a sentence may become.
-    """
-
-    endpoint: Endpoint
-    voice: str
-    file_extension: str
-    speed: float | None
-    connect_timeout: float
-    timeout: float
-    max_sound: float
-
-    @property
-    def provider(self) -> str:
-        """The name that configurations use."""
-        return self.endpoint.provider.name
 
 
 @attrs.frozen
@@ -79,7 +56,7 @@ def configure(name: str, settings: Mapping[str, object], surroundings: Surroundi
 
 
 @asynccontextmanager
-async def open(config: SpeechConfig) -> AsyncIterator[Speech]:
+async def open(config: SpeechConfig) -> AsyncIterator[Tts]:
     """Ready at once: the server is asked with the first sentence."""
     # The HTTP library takes 75 ms to import, too long for the event loop.
     await trio.to_thread.run_sync(import_module, "..openai.speech", __package__)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
+from ....errors import PatternError
 from .words import Clause, Word
 
 Captures = Mapping[str, tuple[Word, ...]]
@@ -24,10 +25,6 @@ _ELEMENT = re.compile(
     r"\s*(?:(?P<open>[(\[]|\{(?P<kept>\w+)=)|(?P<close>[)\]}])|(?P<bar>\|)|(?P<gap>\*|\{(?P<slot>\w+)(?::(?P<most>\d+))?\})"
     r"|<(?P<cls>[\w-]+)>|(?P<literal>[^()\[\]|*{}<>\s]+))\s*"
 )
-
-
-class PatternError(ValueError):
-    """A pattern is written wrongly; the text says how."""
 
 
 @attrs.frozen

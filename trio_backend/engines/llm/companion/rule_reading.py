@@ -7,8 +7,9 @@ from functools import cache
 
 import attrs
 
+from ....errors import PatternError
 from .nodes import Fields, Place, unknown
-from .patterns import Pattern, PatternError, compile_pattern
+from .patterns import Pattern, compile_pattern
 from .rules import ANY_MANNER, Question, Rule, Sayings
 from .signals import EVENTS
 from .templates import Template, parse_template
