@@ -167,4 +167,4 @@ def test_a_file_that_is_no_sound_is_named(tmp_path: Path) -> None:
         assert f"{name}: {told}" in tried.stderr
         assert "Traceback" not in tried.stderr
     silent = run("speak", "...", folder=tmp_path)
-    assert silent.stderr.endswith("trio-backend: the voice has nothing to say to that\n")
+    assert silent.stderr.endswith("trio-backend: there is nothing in this text that can be spoken\n")

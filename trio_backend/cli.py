@@ -157,8 +157,8 @@ def transcribe(file: Path, /, *, config: Path | None = None) -> None:
     config
         The configuration with the ear; found as for `serve`.
     """
-    from .audition import transcribe as run
     from .observe.log import start_logging
+    from .try_engine import transcribe as run
 
     loaded = _load(config)
     start_logging("WARNING")
@@ -184,8 +184,8 @@ def speak(
     config
         The configuration with the voice; found as for `serve`.
     """
-    from .audition import speak as run
     from .observe.log import start_logging
+    from .try_engine import speak as run
 
     loaded = _load(config)
     start_logging("WARNING")

@@ -17,7 +17,7 @@ from .boundary import Boundary
 from .config.cast import DiskCast
 from .config.schema import Config
 from .conversation.observer import Observer
-from .engines.neighbours import find_ollama
+from .engines.local_servers import find_ollama
 from .engines.registry import DEFAULTS
 from .engines.settings import Surroundings
 from .garbage import collect_when_quiet

@@ -15,7 +15,7 @@ from trio.testing import MockClock
 
 from tests.conftest import WAKE_WORDS, Connect
 from trio_backend.conversation.wake_word import WakeWord
-from trio_backend.engines.llm.companion.words import Ear, script_of
+from trio_backend.engines.llm.companion.words import Tokenizer, script_of
 from trio_backend.text.lines import LineReader
 from trio_backend.text.markup import SpeechFilters, spoken, take_keywords
 
@@ -171,7 +171,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "spoken": lambda text: spoken(text, FILTERS),
     "keywords": lambda text: take_keywords(text, EMOTIONS),
     "wake word": hear,
-    "companion": Ear().words,
+    "companion": Tokenizer().words,
     "script": script_of,
 }
 

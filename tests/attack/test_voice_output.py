@@ -60,7 +60,7 @@ async def test_a_child_that_never_stops_writing_is_stopped(
     fake: Fake, tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is heard of once, and what it wrote is not kept."""
-    monkeypatch.setattr(espeak, "PATIENCE", 1.0)
+    monkeypatch.setattr(espeak, "SENTENCE_TIMEOUT", 1.0)
     fake(script)
     with bounded_memory(100 * MIB):
         async with open_talk(tmp_path, tts=ESPEAK) as client:
@@ -77,7 +77,7 @@ async def test_stuck_children_cost_one_deadline(
     fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three sentences queue for one processor; the second and third do not wait anew."""
-    monkeypatch.setattr(espeak, "PATIENCE", 2.0)
+    monkeypatch.setattr(espeak, "SENTENCE_TIMEOUT", 2.0)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     fake("exec sleep 600")
     async with open_talk(tmp_path, tts=ESPEAK) as client:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 import trio
 
-from trio_backend.engines.worker import Job, open_worker
+from trio_backend.engines.worker import WorkerJob, open_worker
 from trio_backend.errors import EngineError
 
 
@@ -24,7 +24,7 @@ def only_child() -> psutil.Process:
 @pytest.mark.parametrize("reaped", [True, False], ids=["long ago", "just now"])
 async def test_no_utterance_is_lost_with_an_idle_process(reaped: bool) -> None:
     """Twenty kills of an idle worker, twenty answers; the system may not even have said that it is gone."""
-    job = Job("tests.engines.sleepy_process", "sleepy", {}, 20)
+    job = WorkerJob("tests.engines.sleepy_process", "sleepy", {}, 20)
     understood = 0
     async with open_worker(job) as worker:
         for _ in range(20):
@@ -39,7 +39,7 @@ async def test_no_utterance_is_lost_with_an_idle_process(reaped: bool) -> None:
 
 async def test_a_request_that_ends_its_process_is_not_tried_again(tmp_path: Path) -> None:
     """It would end the next one, too; so the second file is never written, and the error says why."""
-    job = Job("tests.engines.sleepy_process", "sleepy", {}, 20)
+    job = WorkerJob("tests.engines.sleepy_process", "sleepy", {}, 20)
     async with open_worker(job) as worker:
         with pytest.raises(EngineError, match="exit code 7"):
             await worker.ask(f"mark {tmp_path}".encode())

@@ -14,7 +14,7 @@ from tests.engines.ears import OpenAsr, needs_espeak, noise, opened, silence, sp
 from tests.engines.model_server import Answering, open_model_server
 from tests.promptness import promptly
 from trio_backend.audio.pcm import Pcm
-from trio_backend.engines.asr.scripted import ScriptedConfig, write
+from trio_backend.engines.asr.scripted import ScriptedAsrConfig, write
 from trio_backend.engines.base import Asr
 from trio_backend.engines.registry import configure
 from trio_backend.engines.settings import Surroundings
@@ -168,7 +168,7 @@ async def test_the_scripted_ear_reads_what_is_written() -> None:
         with pytest.raises(EngineError, match="told to fail"):
             await transcribed(asr, write("boo"))
     config = configure("asr", "scripted_asr", {"delay": 1}, surroundings=Surroundings(Path(), {}))
-    assert config.settings == ScriptedConfig(delay=1)
+    assert config.settings == ScriptedAsrConfig(delay=1)
 
 
 SHERPA = """

@@ -84,7 +84,7 @@ async def test_an_unknown_voice_is_told_by_name(voice: Voice) -> None:
     tts = voice(voice="nosuch")
     remedy = (
         "`espeak-ng --voices` lists"
-        if isinstance(tts._espeak, espeak_installed.Program)
+        if isinstance(tts._espeak, espeak_installed.EspeakProgram)
         else "it has .*cmn, .*en, "
     )
     with pytest.raises(EngineError, match=f"no voice 'nosuch'; {remedy}"):
@@ -118,7 +118,8 @@ async def test_every_shipped_voice_speaks_on_every_machine(machine: str, name: s
     async with open_engine(config) as tts:
         assert isinstance(tts, Espeak)
         assert isinstance(
-            tts._espeak, espeak_installed.Program if machine == "program" else espeak_installed.Library
+            tts._espeak,
+            espeak_installed.EspeakProgram if machine == "program" else espeak_installed.EspeakLibrary,
         )
         assert (await spoken(tts, HELLO)).seconds > 0.5
 
@@ -207,7 +208,7 @@ async def test_a_sentence_that_takes_too_long_is_stopped(
     voice: Voice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its process is gone, and the turn goes on."""
-    monkeypatch.setattr(espeak, "PATIENCE", 0.1)
+    monkeypatch.setattr(espeak, "SENTENCE_TIMEOUT", 0.1)
     tts = voice()
     endless = attrs.evolve(tts, config=attrs.evolve(tts.config, max_sound=1e6))
     with trio.fail_after(5):
@@ -237,10 +238,12 @@ async def test_a_program_that_fails_is_told_without_the_text(tmp_path: Path) -> 
         program = tmp_path / "espeak-ng"
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
-        tts = Espeak(EspeakConfig(), espeak_installed.Program(str(program)), trio.CapacityLimiter(1))
+        tts = Espeak(EspeakConfig(), espeak_installed.EspeakProgram(str(program)), trio.CapacityLimiter(1))
         with pytest.raises(EngineError, match=words) as caught:
             await spoken(tts, "my secret")
         assert "secret" not in str(caught.value)
-    gone = Espeak(EspeakConfig(), espeak_installed.Program(str(tmp_path / "gone")), trio.CapacityLimiter(1))
+    gone = Espeak(
+        EspeakConfig(), espeak_installed.EspeakProgram(str(tmp_path / "gone")), trio.CapacityLimiter(1)
+    )
     with pytest.raises(EngineError, match="cannot be started"):
         await spoken(gone, "Hello")

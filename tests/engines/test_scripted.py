@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trio_backend.engines.base import Message, Prompt, Text
 from trio_backend.engines.llm import scripted
 from trio_backend.engines.llm.companion.talk import FARTHEST, LONGEST, read_talk
-from trio_backend.engines.llm.scripted import ScriptedConfig, configure
+from trio_backend.engines.llm.scripted import ScriptedLlmConfig, configure
 from trio_backend.engines.settings import Surroundings
 from trio_backend.errors import EngineError, SettingsError
 
@@ -86,7 +86,7 @@ def test_any_conversation_has_replies_with_known_faces(texts: list[str], manner:
 
 async def test_a_reply_comes_word_by_word_as_if_typed(autojump_clock: trio.testing.MockClock) -> None:
     """One token every `token_delay`, each a word; together they are the machine's reply."""
-    async with scripted.open(ScriptedConfig(RULES, token_delay=0.5)) as companion:
+    async with scripted.open(ScriptedLlmConfig(RULES, token_delay=0.5)) as companion:
         began = trio.current_time()
         async with companion.reply(HELLO) as parts:
             words = [part.text async for part in parts if isinstance(part, Text)]
@@ -98,7 +98,7 @@ async def test_a_reply_comes_word_by_word_as_if_typed(autojump_clock: trio.testi
 
 async def test_chinese_comes_two_characters_at_a_time(autojump_clock: trio.testing.MockClock) -> None:
     """There are no spaces to cut at."""
-    async with scripted.open(ScriptedConfig(RULES)) as companion:
+    async with scripted.open(ScriptedLlmConfig(RULES)) as companion:
         prompt = Prompt("", [Message("user", "你好")], "米娅")
         async with companion.reply(prompt) as parts:
             pieces = [part.text async for part in parts if isinstance(part, Text)]
@@ -133,7 +133,7 @@ async def test_a_broken_rules_file_is_an_error_that_names_it(
     file.write_bytes(content)
 
     with pytest.raises(EngineError, match=message) as caught:
-        async with scripted.open(ScriptedConfig(file)):
+        async with scripted.open(ScriptedLlmConfig(file)):
             pass
     assert "mine.yaml" in str(caught.value)
 
@@ -141,5 +141,5 @@ async def test_a_broken_rules_file_is_an_error_that_names_it(
 async def test_an_unknown_manner_is_an_error_that_names_the_known_ones() -> None:
     """Manners are data: which there are is known when the file is read."""
     with pytest.raises(EngineError, match="known are: warm, cheerful, dry, brief"):
-        async with scripted.open(ScriptedConfig(RULES, manner="grumpy")):
+        async with scripted.open(ScriptedLlmConfig(RULES, manner="grumpy")):
             pass

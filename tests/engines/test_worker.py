@@ -12,13 +12,13 @@ import trio.lowlevel
 from loguru import logger
 
 from tests.promptness import promptly
-from trio_backend.engines.worker import Job, open_worker
+from trio_backend.engines.worker import WorkerJob, open_worker
 from trio_backend.errors import EngineError
 
 
-def job(*, patience: float = 20, **settings: object) -> Job:
+def job(*, timeout: float = 20, **settings: object) -> WorkerJob:
     """The sleepy child."""
-    return Job("tests.engines.sleepy_process", "sleepy", settings, patience)
+    return WorkerJob("tests.engines.sleepy_process", "sleepy", settings, timeout)
 
 
 def children() -> list[Any]:
@@ -78,7 +78,7 @@ async def test_one_that_dies_is_told_and_replaced() -> None:
 
 async def test_one_that_takes_too_long_is_ended() -> None:
     """A library that hangs is not waited for for ever."""
-    async with open_worker(job(patience=0.5)) as worker:
+    async with open_worker(job(timeout=0.5)) as worker:
         with pytest.raises(EngineError, match=r"no answer within 0\.5 s"):
             await worker.ask(b"sleep 60")
         assert await worker.ask(b"sleep 0") == "slept"

@@ -1,1 +1,1 @@
-"""Models and voices: what the conversation asks of them, and one adapter per file."""
+"""LLM, TTS, ASR and VAD: what the conversation asks of them, and one adapter per file."""

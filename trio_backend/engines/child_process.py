@@ -28,7 +28,7 @@ ANSWER_HEAD = struct.Struct("<BI")
 Work: TypeAlias = Callable[[bytes], str]
 
 
-class Kind(IntEnum):
+class AnswerKind(IntEnum):
     """What an answer is."""
 
     DONE = 0
@@ -45,17 +45,17 @@ def work(load: Callable[[dict[str, Any]], Work]) -> None:
     try:
         do = load(json.loads(os.environ.pop(SETTINGS)))
     except EngineError as problem:
-        _answer(answers, Kind.FAILED, str(problem))
+        _answer(answers, AnswerKind.FAILED, str(problem))
         return
-    _answer(answers, Kind.DONE, "")
+    _answer(answers, AnswerKind.DONE, "")
     while (request := _read(requests)) is not None:
-        _answer(answers, Kind.BEGUN, "")
+        _answer(answers, AnswerKind.BEGUN, "")
         try:
             result = do(request)
         except EngineError as problem:
-            _answer(answers, Kind.FAILED, str(problem))
+            _answer(answers, AnswerKind.FAILED, str(problem))
         else:
-            _answer(answers, Kind.DONE, result)
+            _answer(answers, AnswerKind.DONE, result)
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -75,7 +75,7 @@ def _read(requests: BinaryIO) -> bytes | None:
     return body if len(body) == size else None
 
 
-def _answer(answers: BinaryIO, kind: Kind, text: str) -> None:
+def _answer(answers: BinaryIO, kind: AnswerKind, text: str) -> None:
     body = text.encode("utf-8", "replace")
     answers.write(ANSWER_HEAD.pack(kind, len(body)) + body)
     answers.flush()

@@ -34,7 +34,7 @@ _NOUNS: Mapping[Kind, str] = {
     "llm": "language model",
     "tts": "voice",
     "asr": "speech recognition",
-    "vad": "voice detection",
+    "vad": "voice activity detection",
 }
 
 

@@ -16,29 +16,29 @@ import trio
 from loguru import logger
 
 from ..errors import EngineError, NotBegun
-from .child_process import ANSWER_HEAD, HEAD, SETTINGS, Kind
+from .child_process import ANSWER_HEAD, HEAD, SETTINGS, AnswerKind
 
 LONGEST_ANSWER = 2**20
-_KINDS = frozenset(Kind)
+_KINDS = frozenset(AnswerKind)
 REAPING = 2.0
 """Seconds that a killed process has to be gone; it takes a few milliseconds unless the machine is stuck."""
 
 
 @attrs.frozen
-class Job:
+class WorkerJob:
     """A child process to be: the module that is run, what it is called in errors, and its ``settings``.
 
-    ``patience`` is how many seconds it may take to load, and for one request.
+    ``timeout`` is how many seconds it may take to load, and for one request.
     """
 
     module: str
     name: str
     settings: Mapping[str, object]
-    patience: float = 120.0
+    timeout: float = 120.0
 
 
 @asynccontextmanager
-async def open_worker(job: Job) -> AsyncIterator[Worker]:
+async def open_worker(job: WorkerJob) -> AsyncIterator[Worker]:
     """A loaded child process. Raises `EngineError` with the child's own words if it cannot load.
 
     Leaving the block, or cancelling it at any moment, ends the process.
@@ -67,7 +67,7 @@ class Worker:
     ended by itself before it began with a request costs that request only the time to load another.
     """
 
-    _job: Job
+    _job: WorkerJob
     _nursery: trio.Nursery
     _child: _Child | None
     _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
@@ -147,12 +147,12 @@ class Worker:
 
 @attrs.frozen
 class _Answer:
-    kind: Kind
+    kind: AnswerKind
     body: bytes = attrs.field(repr=False)
 
     def text(self) -> str:
         text = self.body.decode("utf-8", "replace")
-        if self.kind is Kind.FAILED:
+        if self.kind is AnswerKind.FAILED:
             raise EngineError(text)
         return text
 
@@ -161,14 +161,14 @@ class _Answer:
 class _Child:
     """A running process and its two pipes."""
 
-    _job: Job
+    _job: WorkerJob
     _process: trio.Process
     _loaded: bool = attrs.field(default=False, init=False)
     _begun: bool = attrs.field(default=False, init=False)
     _received: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
 
     @classmethod
-    async def start(cls, job: Job) -> _Child:
+    async def start(cls, job: WorkerJob) -> _Child:
         """Returns when it runs; it loads then."""
         try:
             process = await trio.lowlevel.open_process(
@@ -217,13 +217,13 @@ class _Child:
             await self._process.wait()
 
     async def _in_time(self, *parts: bytes) -> _Answer:
-        with trio.move_on_after(self._job.patience):
+        with trio.move_on_after(self._job.timeout):
             try:
                 return await self._exchange(*parts)
             except (trio.BrokenResourceError, trio.ClosedResourceError, EOFError):
                 how = await self._exit_code()
                 raise EngineError(f"{self._job.name}: its process ended unexpectedly ({how})") from None
-        raise EngineError(f"{self._job.name}: no answer within {self._job.patience:g} s")
+        raise EngineError(f"{self._job.name}: no answer within {self._job.timeout:g} s")
 
     async def _exchange(self, *parts: bytes) -> _Answer:
         assert self._process.stdin is not None
@@ -243,8 +243,8 @@ class _Child:
                 if len(self._received) >= end:
                     body = bytes(self._received[ANSWER_HEAD.size : end])
                     del self._received[:end]
-                    if kind != Kind.BEGUN:
-                        return _Answer(Kind(kind), body)
+                    if kind != AnswerKind.BEGUN:
+                        return _Answer(AnswerKind(kind), body)
                     self._begun = True
                     continue
             more = await self._process.stdout.receive_some()

@@ -23,7 +23,7 @@ class Line:
     """One sentence of a reply.
 
     ``source`` is the text as the model wrote it, with the white space before it, ``display`` what the
-    client shows (emotion keywords removed, thoughts in parentheses), ``spoken`` what the voice gets
+    client shows (emotion keywords removed, thoughts in parentheses), ``spoken`` what is synthesized
     (empty where nothing can be spoken), ``emotions`` the keywords found, in lower case and in order.
     """
 

@@ -7,10 +7,10 @@ import time
 import pytest
 
 from trio_backend.engines.llm.companion.patterns import Captures, compile_pattern
-from trio_backend.engines.llm.companion.words import Clause, Ear, Word
+from trio_backend.engines.llm.companion.words import Clause, Tokenizer, TypedWord
 from trio_backend.errors import PatternError
 
-EAR = Ear(same={"i'm": ("i", "am"), "u": ("you",)}, trims=(("a", "lot"),))
+EAR = Tokenizer(same={"i'm": ("i", "am"), "u": ("you",)}, trims=(("a", "lot"),))
 CLASSES = {"pet": "cat|dog|guinea pig", "very": "very|so"}
 
 
@@ -97,7 +97,7 @@ def test_the_time_of_a_match_is_linear(source: str) -> None:
     pattern = compile_pattern(source, EAR.words, CLASSES)
 
     def seconds(count: int) -> float:
-        clause = Clause(tuple(Word("a", "a") for _ in range(count)))
+        clause = Clause(tuple(TypedWord("a", "a") for _ in range(count)))
         text, times = clause.text, []
         for _ in range(5):
             began = time.perf_counter()

@@ -9,7 +9,8 @@ import attrs
 
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.settings import Surroundings
-from trio_backend.engines.worker import Job, Worker, open_worker
+from trio_backend.engines.whole import WholeAsr
+from trio_backend.engines.worker import Worker, WorkerJob, open_worker
 
 NAMES = ("hostile_asr",)
 
@@ -27,12 +28,12 @@ def configure(name: str, settings: Mapping[str, object], surroundings: Surroundi
 @asynccontextmanager
 async def open(config: HostileConfig) -> AsyncIterator[Hostile]:
     """Start the child process."""
-    async with open_worker(Job("tests.fuzz.hostile_child", "hostile_asr", {}, patience=3)) as worker:
+    async with open_worker(WorkerJob("tests.fuzz.hostile_child", "hostile_asr", {}, timeout=3)) as worker:
         yield Hostile(worker)
 
 
 @attrs.frozen
-class Hostile:
+class Hostile(WholeAsr):
     """An `Asr`."""
 
     _worker: Worker

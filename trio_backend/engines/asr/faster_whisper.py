@@ -14,7 +14,7 @@ from ...audio.utterance import RATE
 from ...errors import EngineError
 from ..settings import Surroundings, between, read_settings
 from ..whole import WholeAsr
-from ..worker import Job, Worker, open_worker
+from ..worker import Worker, WorkerJob, open_worker
 
 NAMES = ("faster_whisper",)
 
@@ -38,7 +38,7 @@ class WhisperConfig:
 
 
 @attrs.frozen
-class _Settings:
+class _WhisperSettings:
     model_path: str = "small"
     download_root: str = "models/whisper"
     language: str = ""
@@ -52,7 +52,7 @@ class _Settings:
 def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> WhisperConfig:
     """The settings are the fields of `WhisperConfig`; folders start at that of the configuration."""
     del name
-    given = read_settings(_Settings, settings)
+    given = read_settings(_WhisperSettings, settings)
     model = given.model_path
     return WhisperConfig(
         model_path=str(surroundings.folder / Path(model).expanduser()) if _is_path(model) else model,
@@ -83,7 +83,7 @@ async def open(config: WhisperConfig) -> AsyncIterator[FasterWhisper]:
             "or name a size such as 'small' to have it downloaded"
         )
     settings = attrs.asdict(config, filter=lambda field, _: field.name != "patience")
-    job = Job(f"{__package__}.faster_whisper_process", "faster_whisper", settings, config.patience)
+    job = WorkerJob(f"{__package__}.faster_whisper_process", "faster_whisper", settings, config.patience)
     async with open_worker(job) as worker:
         yield FasterWhisper(worker)
 

@@ -28,7 +28,7 @@ NAMES = tuple(provider.name for provider in _PROVIDERS)
 
 
 @attrs.frozen
-class _Settings:
+class _OpenAiAsrSettings:
     base_url: str = ""
     api_key: str = ""
     model: str = ""
@@ -41,9 +41,9 @@ class _Settings:
 
 
 def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> TranscriptionConfig:
-    """The settings are the fields of `_Settings`; ``lang`` is another word for ``language``."""
+    """The settings are the fields of `_OpenAiAsrSettings`; ``lang`` is another word for ``language``."""
     provider, model = next(pair for pair in _PROVIDERS.items() if pair[0].name == name)
-    given = read_settings(_Settings, settings)
+    given = read_settings(_OpenAiAsrSettings, settings)
     endpoint = Endpoint(
         provider=provider,
         base_url=checked_url(given.base_url or provider.base_url),

@@ -1,4 +1,4 @@
-"""`pocketsphinx_asr`: the embedded ear. English; sure of phrases that it was told, poor on free speech."""
+"""`pocketsphinx_asr`: the embedded ASR. English; sure of phrases that it was told, poor on free speech."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...audio.utterance import RATE
 from ...errors import SettingsError
 from ..settings import Surroundings, between, read_settings
 from ..whole import WholeAsr
-from ..worker import Job, Worker, open_worker
+from ..worker import Worker, WorkerJob, open_worker
 
 NAMES = ("pocketsphinx_asr",)
 
@@ -36,7 +36,7 @@ class PocketsphinxConfig:
 
 
 @attrs.frozen
-class _Settings:
+class _PocketsphinxSettings:
     phrases: tuple[str, ...] = ()
     pronunciations: Mapping[str, str] = attrs.field(factory=dict)
     patience: float = attrs.field(default=60.0, validator=between(1, 3600))
@@ -45,7 +45,7 @@ class _Settings:
 def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> PocketsphinxConfig:
     """The settings are the fields of `PocketsphinxConfig`; ``pronunciations`` is a mapping in the file."""
     del name, surroundings
-    given = read_settings(_Settings, settings)
+    given = read_settings(_PocketsphinxSettings, settings)
     phrases = tuple(_words_of(phrase) for phrase in given.phrases)
     if len(phrases) > MOST_PHRASES:
         raise SettingsError("phrases", f"must be at most {MOST_PHRASES}")
@@ -67,7 +67,7 @@ def _words_of(phrase: str) -> str:
 @asynccontextmanager
 async def open(config: PocketsphinxConfig) -> AsyncIterator[Pocketsphinx]:
     """Load it in its own process: 0.3 s and 60 MB with phrases, 0.5 s and 150 MB for any English."""
-    job = Job(
+    job = WorkerJob(
         f"{__package__}.pocketsphinx_process",
         "pocketsphinx_asr",
         {"phrases": list(config.phrases), "pronunciations": dict(config.pronunciations)},

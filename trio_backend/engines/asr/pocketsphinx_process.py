@@ -20,7 +20,7 @@ def load(settings: dict[str, Any]) -> Work:
         from pocketsphinx import Config, Decoder
     except ImportError:
         raise EngineError(
-            "there is no ear: `pip install 'trio-backend[voice]'` brings the embedded one, pocketsphinx"
+            "speech recognition is not installed: `pip install 'trio-backend[voice]'` brings the embedded one"
         ) from None
     phrases = settings["phrases"]
     # Rescoring the lattice of a grammar loses words of it. The mean of the channel is taken from each

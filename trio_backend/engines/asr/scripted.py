@@ -1,4 +1,4 @@
-"""`scripted_asr`: an ear that reads what is written in the samples, for tests and demonstrations."""
+"""`scripted_asr`: ASR that reads what is written in the samples, for tests and demonstrations."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ LOUD = -3000
 
 
 @attrs.frozen
-class ScriptedConfig:
-    """Delays are in seconds. A ``serial`` ear does one utterance at a time, like one on a busy machine.
+class ScriptedAsrConfig:
+    """Delays are in seconds. A ``serial`` one does one utterance at a time, like one on a busy machine.
 
     An utterance that contains ``fail_on`` fails.
     """
@@ -35,24 +35,24 @@ class ScriptedConfig:
     fail_on: str = ""
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> ScriptedConfig:
-    """The settings are the fields of `ScriptedConfig`."""
+def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> ScriptedAsrConfig:
+    """The settings are the fields of `ScriptedAsrConfig`."""
     del name, surroundings
-    return read_settings(ScriptedConfig, settings)
+    return read_settings(ScriptedAsrConfig, settings)
 
 
 @asynccontextmanager
-async def open(config: ScriptedConfig) -> AsyncIterator[Scripted]:
+async def open(config: ScriptedAsrConfig) -> AsyncIterator[ScriptedAsr]:
     """Take as long to load as the configuration says."""
     await trio.sleep(config.load)
-    yield Scripted(config, trio.CapacityLimiter(1 if config.serial else math.inf))
+    yield ScriptedAsr(config, trio.CapacityLimiter(1 if config.serial else math.inf))
 
 
 @attrs.frozen
-class Scripted(WholeAsr):
+class ScriptedAsr(WholeAsr):
     """An `Asr` for which each sample is a letter, by its number in Unicode; silence is none."""
 
-    config: ScriptedConfig
+    config: ScriptedAsrConfig
     _utterances: trio.CapacityLimiter = attrs.field(repr=False)
 
     async def transcribe(self, pcm: Pcm) -> str:
@@ -61,15 +61,15 @@ class Scripted(WholeAsr):
             await trio.sleep(self.config.delay)
         text = read(pcm)
         if self.config.fail_on and self.config.fail_on in text:
-            raise EngineError("the scripted ear was told to fail on this utterance")
+            raise EngineError("scripted_asr was told to fail on this utterance")
         return text
 
 
 def write(text: str, *, seconds: float = 0.0) -> Pcm:
-    """A sound in which this ear hears ``text``, of letters up to U+7FFF; as loud as speech, and so long."""
+    """A sound in which `ScriptedAsr` reads ``text``, of letters up to U+7FFF; loud as speech, and so long."""
     letters = np.array([ord(letter) for letter in text], "<i2")
-    voice = np.full(max(0, round(seconds * RATE) - len(letters)), LOUD, "<i2")
-    return Pcm(np.concatenate([letters, voice]).tobytes(), RATE)
+    rest = np.full(max(0, round(seconds * RATE) - len(letters)), LOUD, "<i2")
+    return Pcm(np.concatenate([letters, rest]).tobytes(), RATE)
 
 
 def read(pcm: Pcm) -> str:

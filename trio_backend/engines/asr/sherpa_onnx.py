@@ -14,7 +14,7 @@ from ...audio.utterance import RATE
 from ...errors import EngineError, SettingsError
 from ..settings import Surroundings, between, one_of, read_settings
 from ..whole import WholeAsr
-from ..worker import Job, Worker, open_worker
+from ..worker import Worker, WorkerJob, open_worker
 
 NAMES = ("sherpa_onnx_asr",)
 
@@ -65,7 +65,7 @@ class SherpaConfig:
 
 
 @attrs.frozen
-class _Settings:
+class _SherpaSettings:
     model_type: str = attrs.field(default="sense_voice", validator=one_of(*MODEL_TYPES))
     tokens: str = ""
     encoder: str = ""
@@ -104,7 +104,7 @@ def configure(name: str, settings: Mapping[str, object], surroundings: Surroundi
     Paths start at the folder of the configuration.
     """
     del name
-    given = read_settings(_Settings, settings, ignored=("debug",))
+    given = read_settings(_SherpaSettings, settings, ignored=("debug",))
     kind = MODEL_TYPES[given.model_type]
     needed = {**kind.files, "tokens": "tokens"}
     files = {word: getattr(given, setting) for word, setting in needed.items()}
@@ -129,7 +129,7 @@ def configure(name: str, settings: Mapping[str, object], surroundings: Surroundi
 async def open(config: SherpaConfig) -> AsyncIterator[SherpaOnnx]:
     """Load the model in its own process. Raises `EngineError` that names a file which is not there."""
     await trio.to_thread.run_sync(_check_files, config)
-    job = Job(
+    job = WorkerJob(
         f"{__package__}.sherpa_onnx_process",
         "sherpa_onnx_asr",
         {

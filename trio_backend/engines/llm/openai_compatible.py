@@ -57,7 +57,7 @@ _OLD = ("organization_id", "project_id", "keep_alive", "unload_at_exit", "interr
 
 
 @attrs.frozen
-class _Settings:
+class _OpenAiLlmSettings:
     base_url: str = ""
     llm_api_key: str = ""
     model: str = ""
@@ -71,9 +71,9 @@ class _Settings:
 
 
 def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> ChatConfig:
-    """The settings are the fields of `_Settings`; ``model`` is the one that must be there."""
+    """The settings are the fields of `_OpenAiLlmSettings`; ``model`` is the one that must be there."""
     provider = next(provider for provider in _PROVIDERS if provider.name == name)
-    given = read_settings(_Settings, settings, ignored=_OLD)
+    given = read_settings(_OpenAiLlmSettings, settings, ignored=_OLD)
     if not given.model.strip():
         raise SettingsError("model", "is missing: which model of the server should speak?")
     endpoint = Endpoint(

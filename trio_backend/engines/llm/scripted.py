@@ -31,7 +31,7 @@ _TOKEN = re.compile(rf"(?:[{HAN}\u3000-\u303f\uff00-\uffef]{{1,2}}|[^\s{HAN}\u30
 
 
 @attrs.frozen
-class ScriptedConfig:
+class ScriptedLlmConfig:
     """``token_delay`` is in seconds, so that the companion seems to type; a token is about a word.
 
     ``manner`` is one of those in the rules file, ``rules`` the file's path.
@@ -43,17 +43,17 @@ class ScriptedConfig:
 
 
 @attrs.frozen
-class _Settings:
+class _ScriptedLlmSettings:
     rules: str = DELIVERED
     manner: str = "warm"
     token_delay: float = 0.025
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> ScriptedConfig:
+def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> ScriptedLlmConfig:
     """The settings: ``rules`` (a file, from the configuration's folder), ``manner``, ``token_delay``."""
     del name
-    given = read_settings(_Settings, settings)
-    return ScriptedConfig(_rules_file(surroundings.folder, given.rules), given.manner, given.token_delay)
+    given = read_settings(_ScriptedLlmSettings, settings)
+    return ScriptedLlmConfig(_rules_file(surroundings.folder, given.rules), given.manner, given.token_delay)
 
 
 def _rules_file(folder: Path, name: str) -> Path:
@@ -68,13 +68,13 @@ def _rules_file(folder: Path, name: str) -> Path:
 
 
 @asynccontextmanager
-async def open(config: ScriptedConfig) -> AsyncIterator[Scripted]:
+async def open(config: ScriptedLlmConfig) -> AsyncIterator[ScriptedLlm]:
     """Read the rules. Raises `EngineError`, which names file and line, where they are wrong."""
     companion = await trio.to_thread.run_sync(_load, config)
-    yield Scripted(config, companion)
+    yield ScriptedLlm(config, companion)
 
 
-def _load(config: ScriptedConfig) -> Companion:
+def _load(config: ScriptedLlmConfig) -> Companion:
     file = str(config.rules)
     try:
         state = config.rules.stat()
@@ -99,10 +99,10 @@ def _read(rules: Path, version: tuple[int, int]) -> Companion:
 
 
 @attrs.frozen
-class Scripted:
+class ScriptedLlm:
     """An `Llm` that is a rule machine; all that it knows of a conversation is in the prompt."""
 
-    config: ScriptedConfig
+    config: ScriptedLlmConfig
     _companion: Companion = attrs.field(repr=False)
 
     @trio.as_safe_channel

@@ -1,4 +1,4 @@
-"""`Chat`: a language model behind ``/chat/completions``."""
+"""`OpenAiLlm`: a language model behind ``/chat/completions``."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ LINGER = 0.05
 
 
 @asynccontextmanager
-async def open_chat(config: ChatConfig) -> AsyncIterator[Chat]:
+async def open_chat(config: ChatConfig) -> AsyncIterator[OpenAiLlm]:
     """Nothing is asked yet: the first reply makes the first connection."""
     async with open_model_server(config.endpoint, connect=config.connect_timeout) as server:
-        yield Chat(config, server)
+        yield OpenAiLlm(config, server)
 
 
 @attrs.frozen
-class Chat:
+class OpenAiLlm:
     """An `Llm`. All replies share one pool of connections."""
 
     config: ChatConfig
@@ -40,12 +40,12 @@ class Chat:
     @asynccontextmanager
     async def reply(self, prompt: Prompt) -> AsyncIterator[trio.abc.ReceiveChannel[ReplyPart]]:
         """The request leaves with the first receive; a receive that is cancelled ends the reply."""
-        async with tagged(_Reply(self.config, self._server, prompt)) as reply:
+        async with tagged(_ChatReply(self.config, self._server, prompt)) as reply:
             yield reply
 
 
 @attrs.define(eq=False)
-class _Reply(trio.abc.ReceiveChannel[Part]):
+class _ChatReply(trio.abc.ReceiveChannel[Part]):
     """Reads the answer in the task that receives: no task and no buffer of its own."""
 
     _config: ChatConfig
@@ -60,13 +60,13 @@ class _Reply(trio.abc.ReceiveChannel[Part]):
     _parts: deque[Part] = attrs.field(factory=deque, init=False, repr=False)
 
     async def receive(self) -> Part:
-        patience = self._config.token_timeout if self._begun else self._config.first_token_timeout
-        with trio.move_on_after(patience):
+        timeout = self._config.token_timeout if self._begun else self._config.first_token_timeout
+        with trio.move_on_after(timeout):
             part = await self._next()
             self._begun = True
             return part
         what = "went silent in the middle of its answer" if self._begun else "did not begin to answer"
-        raise EngineError(f"{self._name}: the model {what} within {patience:g} s; it may be overloaded")
+        raise EngineError(f"{self._name}: the model {what} within {timeout:g} s; it may be overloaded")
 
     async def aclose(self) -> None:
         if self._response is None:

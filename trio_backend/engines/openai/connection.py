@@ -17,12 +17,12 @@ from loguru import logger
 
 from ...errors import AnswerTooLong, EngineError, causes
 from .endpoint import Endpoint
-from .refusals import Answer, Refusal, compressed, refusal
+from .refusals import Answer, ApiRefusal, compressed, refusal
 
 PAUSES = (0.2, 0.8)
 """Seconds before each further attempt."""
 
-PATIENCE = 10.0
+LONGEST_RETRY_AFTER = 10.0
 """A server that asks to be left alone for more than this many seconds is not asked again."""
 
 LIMITS = httpx2.Limits(max_connections=200, max_keepalive_connections=8, keepalive_expiry=60)
@@ -77,13 +77,13 @@ class ModelServer:
             answer = await self._send(request)
             if isinstance(answer, httpx2.Response):
                 return answer
-            if pause is None or not answer.passing or answer.after > PATIENCE:
+            if pause is None or not answer.passing or answer.after > LONGEST_RETRY_AFTER:
                 raise EngineError(answer.text)
             logger.debug("asking again: {}", answer.text)
             await trio.sleep(max(pause, answer.after))
         raise AssertionError("the last attempt returns or raises")
 
-    async def _send(self, request: httpx2.Request) -> httpx2.Response | Refusal:
+    async def _send(self, request: httpx2.Request) -> httpx2.Response | ApiRefusal:
         try:
             response = await self._client.send(request, stream=True)
             coding = response.headers.get("content-encoding", "identity").strip().lower()
@@ -143,19 +143,19 @@ def json_of(request: Mapping[str, object]) -> bytes:
         return json.dumps(request, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def unreachable(endpoint: Endpoint, error: httpx2.RequestError) -> Refusal:
+def unreachable(endpoint: Endpoint, error: httpx2.RequestError) -> ApiRefusal:
     """What a failed request means. The text names the address, never what was sent."""
     found = tuple(causes(error))
     name, address = endpoint.provider.name, endpoint.address
     if any(isinstance(cause, socket.gaierror) for cause in found):
-        return Refusal(f"{name}: no server is called {endpoint.host!r}; check base_url, and the network")
+        return ApiRefusal(f"{name}: no server is called {endpoint.host!r}; check base_url, and the network")
     if any(isinstance(cause, ssl.SSLError) for cause in found):
-        return Refusal(f"{name}: no trusted connection to {address}; check base_url, and the certificate")
+        return ApiRefusal(f"{name}: no trusted connection to {address}; check base_url, and the certificate")
     if isinstance(error, httpx2.ProxyError):
-        return Refusal(f"{name}: the proxy gives no way to {address}; check HTTP_PROXY and HTTPS_PROXY")
+        return ApiRefusal(f"{name}: the proxy gives no way to {address}; check HTTP_PROXY and HTTPS_PROXY")
     if any(isinstance(cause, ConnectionRefusedError) for cause in found):
         remedy = endpoint.provider.start or "is the server running, and is base_url right?"
-        return Refusal(f"{name}: nothing listens at {address}; {remedy}", passing=True)
+        return ApiRefusal(f"{name}: nothing listens at {address}; {remedy}", passing=True)
     if isinstance(error, httpx2.TimeoutException):
-        return Refusal(f"{name}: no connection to {address} in time; check base_url, and the network")
-    return Refusal(f"{name}: the connection to {address} broke off; try again", passing=True)
+        return ApiRefusal(f"{name}: no connection to {address} in time; check base_url, and the network")
+    return ApiRefusal(f"{name}: the connection to {address} broke off; try again", passing=True)

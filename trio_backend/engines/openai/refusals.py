@@ -47,7 +47,7 @@ class Answer:
 
 
 @attrs.frozen
-class Refusal:
+class ApiRefusal:
     """Why there is no answer, in words for a person.
 
     ``passing`` says that asking again may help, ``after`` how many seconds the server wants to be left alone.
@@ -58,33 +58,33 @@ class Refusal:
     after: float = 0.0
 
 
-def refusal(endpoint: Endpoint, answer: Answer) -> Refusal:
+def refusal(endpoint: Endpoint, answer: Answer) -> ApiRefusal:
     """What ``answer`` means for somebody who wants to use ``endpoint``."""
     told = f"{answer.status}, {answer.code}" if answer.code else f"{answer.status}"
     name, status = endpoint.provider.name, answer.status
     if status in {401, 403}:
-        return Refusal(_wrong_key(endpoint, told))
+        return ApiRefusal(_wrong_key(endpoint, told))
     if status == 402 or answer.code in _QUOTA:
-        return Refusal(f"{name}: the account has no credit left ({told}); look at its plan and billing")
+        return ApiRefusal(f"{name}: the account has no credit left ({told}); look at its plan and billing")
     if status == 429:
         return _too_many(name, told, answer.retry_after)
     if status in {408, 425} or status >= 500:
         text = f"{name}: the server at {endpoint.address} failed ({told}); its own log says why"
-        return Refusal(text, passing=True, after=_seconds(answer.retry_after))
-    return Refusal(_wrong_request(endpoint, answer, told))
+        return ApiRefusal(text, passing=True, after=_seconds(answer.retry_after))
+    return ApiRefusal(_wrong_request(endpoint, answer, told))
 
 
-def not_a_stream(endpoint: Endpoint, answer: Answer) -> Refusal:
+def not_a_stream(endpoint: Endpoint, answer: Answer) -> ApiRefusal:
     """An answer that is said to be one, but is of a type that no model server sends."""
     if answer.is_page:
-        return Refusal(_wrong_url(endpoint, "a web page"))
+        return ApiRefusal(_wrong_url(endpoint, "a web page"))
     kind = answer.content_type.partition(";")[0] or "something of no type"
-    return Refusal(_wrong_url(endpoint, kind if re.fullmatch(r"[\w.+/-]+", kind) else "something else"))
+    return ApiRefusal(_wrong_url(endpoint, kind if re.fullmatch(r"[\w.+/-]+", kind) else "something else"))
 
 
-def compressed(endpoint: Endpoint) -> Refusal:
+def compressed(endpoint: Endpoint) -> ApiRefusal:
     """An answer that is compressed, which it was asked not to be."""
-    return Refusal(
+    return ApiRefusal(
         f"{endpoint.provider.name}: the server at {endpoint.address} compresses its answers, though it was "
         "asked not to; switch compression off there, or in the proxy before it"
     )
@@ -117,10 +117,10 @@ def _wrong_url(endpoint: Endpoint, what: str) -> str:
     return f"{endpoint.provider.name}: {endpoint.base_url} gives {what}; check base_url{hint}"
 
 
-def _too_many(name: str, told: str, retry_after: str) -> Refusal:
+def _too_many(name: str, told: str, retry_after: str) -> ApiRefusal:
     seconds = _seconds(retry_after)
     wait = f"wait {seconds:.0f} s" if seconds else "wait a little"
-    return Refusal(f"{name}: too many requests ({told}); {wait}, or use another model", True, seconds)
+    return ApiRefusal(f"{name}: too many requests ({told}); {wait}, or use another model", True, seconds)
 
 
 def _seconds(retry_after: str) -> float:

@@ -1,4 +1,4 @@
-"""What a voice server sends, as samples. Blocking: tens of milliseconds for a long sentence."""
+"""What a speech server sends, as samples. Blocking: tens of milliseconds for a long sentence."""
 
 from __future__ import annotations
 

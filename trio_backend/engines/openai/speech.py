@@ -1,4 +1,4 @@
-"""`Speech`: a voice behind ``/audio/speech``."""
+"""`OpenAiTts`: speech synthesis behind ``/audio/speech``."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from .refusals import not_a_stream
 from .sound import PCM_RATE, decode, has_mp3_decoder
 
 BYTES_PER_SECOND = 384_000
-"""Of the longest sound that is accepted: two channels of 48 000 floats. Voices send an eighth of it."""
+"""Of the longest sound that is accepted: two channels of 48 000 floats. Models send an eighth of it."""
 
 HEADER = 65_536
 """Bytes that a file may have besides its samples."""
 
 
 @asynccontextmanager
-async def open_speech(config: SpeechConfig) -> AsyncIterator[Speech]:
+async def open_speech(config: SpeechConfig) -> AsyncIterator[OpenAiTts]:
     """Nothing is asked yet. Raises `EngineError` if the format is one that cannot be read here."""
     if config.file_extension == "mp3" and not await trio.to_thread.run_sync(has_mp3_decoder):
         raise EngineError(
@@ -34,11 +34,11 @@ async def open_speech(config: SpeechConfig) -> AsyncIterator[Speech]:
             "or set file_extension: wav"
         )
     async with open_model_server(config.endpoint, connect=config.connect_timeout) as server:
-        yield Speech(config, server, trio.CapacityLimiter(2))
+        yield OpenAiTts(config, server, trio.CapacityLimiter(2))
 
 
 @attrs.frozen
-class Speech(WholeTts):
+class OpenAiTts(WholeTts):
     """A `Tts`. All sentences share one pool of connections; two at a time are decoded, in threads."""
 
     config: SpeechConfig
@@ -66,7 +66,7 @@ class Speech(WholeTts):
             return await trio.to_thread.run_sync(work, limiter=self._decoders)
         except ValueError as error:
             raise EngineError(
-                f"{self.config.provider}: the voice server's sound is no use: {error}"
+                f"{self.config.provider}: the speech server's sound is no use: {error}"
             ) from error
 
     async def _read(self, response: httpx2.Response) -> bytes:
@@ -75,7 +75,7 @@ class Speech(WholeTts):
             return await read_body(response, most=int(longest * BYTES_PER_SECOND) + HEADER)
         except AnswerTooLong:
             raise EngineError(
-                f"{self.config.provider}: the voice server sent more sound than {longest:g} s can be "
+                f"{self.config.provider}: the speech server sent more sound than {longest:g} s can be "
                 "(max_sentence_sound)"
             ) from None
         except httpx2.RequestError as error:

@@ -1,4 +1,4 @@
-"""`Transcription`: an ear behind ``/audio/transcriptions``."""
+"""`OpenAiAsr`: speech recognition behind ``/audio/transcriptions``."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _decoder = msgspec.json.Decoder(_Transcript)
 
 
 @asynccontextmanager
-async def open_transcription(config: TranscriptionConfig) -> AsyncIterator[Transcription]:
+async def open_transcription(config: TranscriptionConfig) -> AsyncIterator[OpenAiAsr]:
     """Nothing is asked yet: the first utterance makes the first connection."""
     async with open_model_server(config.endpoint, connect=config.connect_timeout) as server:
-        yield Transcription(config, server)
+        yield OpenAiAsr(config, server)
 
 
 @attrs.frozen
-class Transcription(WholeAsr):
+class OpenAiAsr(WholeAsr):
     """An `Asr`. All utterances share one pool of connections."""
 
     config: TranscriptionConfig

@@ -20,11 +20,11 @@ from ...audio.pcm import Pcm
 from ...errors import EngineError, NoVoice, SettingsError
 from ..settings import Surroundings, between, read_settings
 from ..whole import WholeTts
-from .espeak_installed import RATE, Ended, Library, Program, find_espeak, run
+from .espeak_installed import RATE, EspeakLibrary, EspeakProgram, ProcessResult, find_espeak, run
 
 NAMES = ("espeak_tts",)
 
-PATIENCE = 20.0
+SENTENCE_TIMEOUT = 20.0
 """Seconds for one sentence, those in the queue for a processor included, so that the sentences behind a
 stuck one do not wait anew. espeak-ng is a hundred times faster than speech; only a broken one needs them."""
 
@@ -78,16 +78,16 @@ def configure(name: str, settings: Mapping[str, object], surroundings: Surroundi
 
 
 @asynccontextmanager
-async def open(config: EspeakConfig) -> AsyncIterator[Espeak | Silent]:
+async def open(config: EspeakConfig) -> AsyncIterator[Espeak | NoVoiceTts]:
     """Find espeak-ng and try the voice. Raises `EngineError` if there is no such voice or variant.
 
-    Where there is no espeak-ng at all, it is a `Silent`: a character without a voice is better than none.
+    Where there is no espeak-ng at all, it is a `NoVoiceTts`: a character without a voice is better than none.
     """
     try:
         espeak = await trio.to_thread.run_sync(find_espeak)
     except NoVoice as error:
         logger.warning("{}", error)
-        yield Silent(str(error))
+        yield NoVoiceTts(str(error))
         return
     voice = Espeak(config, espeak, trio.CapacityLimiter(os.cpu_count() or 1))
     language, plus, variant = config.voice.partition("+")
@@ -111,7 +111,7 @@ def _check_variant(variant: str, known: Collection[str]) -> None:
 
 
 @attrs.frozen
-class Silent(WholeTts):
+class NoVoiceTts(WholeTts):
     """A `Tts` for a machine that has no voice: ``why`` says how to get one."""
 
     why: str
@@ -129,7 +129,7 @@ class Espeak(WholeTts):
     """A `Tts` of 22 050 Hz. As many sentences at once as there are processors; each has a process."""
 
     config: EspeakConfig
-    _espeak: Program | Library
+    _espeak: EspeakProgram | EspeakLibrary
     _processors: trio.CapacityLimiter = attrs.field(repr=False)
     aliases: Mapping[str, str] = attrs.field(factory=dict, kw_only=True)
     """What espeak-ng calls the voice for a language, where it must be called by that."""
@@ -137,7 +137,7 @@ class Espeak(WholeTts):
     async def synthesize(self, text: str) -> Pcm:
         """``text`` as sound; a cancel kills the process and waits for its end, a few milliseconds.
 
-        Raises `EngineError` after `PATIENCE`, or where there is more sound than ``config.max_sound``.
+        Raises `EngineError` after `SENTENCE_TIMEOUT`, or where there is more sound than ``config.max_sound``.
         """
         if not any(character.isalnum() for character in text):
             await trio.lowlevel.checkpoint()
@@ -153,15 +153,15 @@ class Espeak(WholeTts):
         """What espeak-ng writes for ``text``. Raises `EngineError` if it fails, takes or writes too much."""
         language, plus, variant = voice.partition("+")
         command = self._espeak.command(self.config, f"{self.aliases.get(language, language)}{plus}{variant}")
-        with trio.move_on_after(PATIENCE):
+        with trio.move_on_after(SENTENCE_TIMEOUT):
             async with self._processors:
                 # 44 bytes are the header of a WAV file.
                 most = 44 + 2 * int(self.config.max_sound * RATE)
                 return self._output(await run(command, text.encode("utf-8", "ignore"), most), voice)
         # Queueing is included, and says the same: sentences that do not end hold the processors then.
-        raise EngineError(f"espeak-ng took more than {PATIENCE:g} s for a sentence and was stopped")
+        raise EngineError(f"espeak-ng took more than {SENTENCE_TIMEOUT:g} s for a sentence and was stopped")
 
-    def _output(self, ended: Ended | None, voice: str) -> bytes:
+    def _output(self, ended: ProcessResult | None, voice: str) -> bytes:
         if ended is None:
             raise EngineError(
                 f"espeak-ng wrote more than {self.config.max_sound:g} s of sound for one sentence "

@@ -41,7 +41,7 @@ class Prosody(Protocol):
 
 
 @attrs.frozen
-class Ended:
+class ProcessResult:
     """A process that has ended: its exit code, and what it wrote."""
 
     returncode: int
@@ -50,7 +50,7 @@ class Ended:
 
 
 @attrs.frozen
-class Program:
+class EspeakProgram:
     """The program ``espeak-ng``, which writes a WAV file."""
 
     path: str
@@ -63,11 +63,11 @@ class Program:
     def sound(self, output: bytes) -> Pcm:
         return Pcm.from_wav(output) if output else Pcm(b"", RATE)
 
-    def has_no_voice(self, ended: Ended) -> bool:
+    def has_no_voice(self, ended: ProcessResult) -> bool:
         """Whether it ended because it does not know the voice."""
         return b"voice does not exist" in ended.complaint
 
-    def voices(self, _ended: Ended) -> str:
+    def voices(self, _ended: ProcessResult) -> str:
         """Which voices there are, in words."""
         return "`espeak-ng --voices` lists those that it has"
 
@@ -98,7 +98,7 @@ class Program:
 
 
 @attrs.frozen
-class Library:
+class EspeakLibrary:
     """The library of the wheel, in a process of ours that writes samples."""
 
     path: str
@@ -113,11 +113,11 @@ class Library:
     def sound(self, output: bytes) -> Pcm:
         return Pcm(output[: len(output) // 2 * 2], RATE)
 
-    def has_no_voice(self, ended: Ended) -> bool:
+    def has_no_voice(self, ended: ProcessResult) -> bool:
         """Whether it ended because it does not know the voice."""
         return ended.returncode == NO_SUCH_VOICE
 
-    def voices(self, ended: Ended) -> str:
+    def voices(self, ended: ProcessResult) -> str:
         """Which voices there are, in words: the program that would list them may not be installed."""
         return f"it has {ended.output.decode('utf-8', 'replace')}"
 
@@ -134,20 +134,20 @@ class Library:
         return language
 
 
-def find_espeak() -> Program | Library:
+def find_espeak() -> EspeakProgram | EspeakLibrary:
     """What there is on this machine. Looks at the disk; raises `NoVoice` if there is nothing."""
     program = shutil.which("espeak-ng")
     if program is not None:
-        return Program(program)
+        return EspeakProgram(program)
     return find_library()
 
 
-def find_library() -> Library:
+def find_library() -> EspeakLibrary:
     """The library of the wheel. Raises `NoVoice` if that is not installed."""
     if find_spec("espeakng_loader") is None:
         raise NoVoice(f"there is no voice: espeak-ng is not installed. {_REMEDY}, and start the server again")
     loader = import_module("espeakng_loader")
-    return Library(loader.get_library_path(), loader.get_data_path())
+    return EspeakLibrary(loader.get_library_path(), loader.get_data_path())
 
 
 _PROGRAM = {
@@ -160,7 +160,7 @@ _REMEDY = _PROGRAM + (
 )
 
 
-async def run(command: Sequence[str], text: bytes, most: int) -> Ended | None:
+async def run(command: Sequence[str], text: bytes, most: int) -> ProcessResult | None:
     """Run ``command`` with ``text`` as its input; None if it wrote more than ``most`` bytes, and was killed.
 
     Raises `EngineError` if it cannot be started. A cancel kills it, and waits until it is gone.
@@ -193,7 +193,7 @@ async def run(command: Sequence[str], text: bytes, most: int) -> Ended | None:
     if problem is not None:
         raise EngineError(f"espeak-ng cannot be started: {problem.strerror}") from problem
     assert process.returncode is not None
-    return Ended(process.returncode, bytes(output), bytes(complaint)) if len(output) <= most else None
+    return ProcessResult(process.returncode, bytes(output), bytes(complaint)) if len(output) <= most else None
 
 
 async def _keep_first(stream: trio.abc.ReceiveStream | None, into: bytearray) -> None:

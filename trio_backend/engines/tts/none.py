@@ -27,14 +27,14 @@ def configure(name: str, settings: Mapping[str, object], surroundings: Surroundi
 
 
 @asynccontextmanager
-async def open(config: NoneConfig) -> AsyncIterator[Silence]:
+async def open(config: NoneConfig) -> AsyncIterator[SilentTts]:
     """There is nothing to load."""
     del config
-    yield Silence()
+    yield SilentTts()
 
 
 @attrs.frozen
-class Silence(WholeTts):
+class SilentTts(WholeTts):
     """A `Tts` whose sound is always empty."""
 
     async def synthesize(self, text: str) -> Pcm:

@@ -1,4 +1,4 @@
-"""`openai_tts`: a voice behind an OpenAI-compatible server, local ones such as Kokoro among them."""
+"""`openai_tts`: speech synthesis behind an OpenAI-compatible server, local ones such as Kokoro among them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OPENAI = Provider("openai_tts", "https://api.openai.com/v1", ("OPENAI_API_KEY",
 
 
 @attrs.frozen
-class _Settings:
+class _OpenAiTtsSettings:
     base_url: str = _LOCAL.base_url
     api_key: str = ""
     model: str = "kokoro"
@@ -35,12 +35,12 @@ class _Settings:
 
 
 def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> SpeechConfig:
-    """The settings are the fields of `_Settings`; ``response_format`` is another word for ``file_extension``.
+    """Its settings are the fields of `_OpenAiTtsSettings`; ``response_format`` also means ``file_extension``.
 
     The environment's OPENAI_API_KEY is for OpenAI's own server only.
     """
     del name
-    given = read_settings(_Settings, settings)
+    given = read_settings(_OpenAiTtsSettings, settings)
     url = checked_url(given.base_url)
     provider = _OPENAI if urlsplit(url).hostname == "api.openai.com" else _LOCAL
     key = find_key(given.api_key, provider.key_variables, surroundings.environ)

@@ -61,7 +61,7 @@ class Tone(WholeTts):
         async with self._sentences:
             await trio.sleep(self.config.delay)
         if self.config.fail_on and self.config.fail_on in text:
-            raise EngineError("the tone voice was told to fail on this sentence")
+            raise EngineError("tone_tts was told to fail on this sentence")
         return hum(len(text.strip()) * self.config.seconds_per_character)
 
 

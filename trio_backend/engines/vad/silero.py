@@ -22,7 +22,7 @@ NAMES = ("silero_vad",)
 GATE_BYTES = 2 * RATE * 30 // 1000
 # How sure it wants to be, from 0 to 3. It is there to let speech pass, and takes most noise for it anyway.
 GATE_MODE = 2
-# The gate stays open for so many windows after it saw speech, so that Silero hears the ends of words.
+# The gate stays open for so many windows after it saw speech, so that Silero gets the ends of words.
 GATE_HOLD = 8
 
 
@@ -34,7 +34,7 @@ class SileroConfig:
 
 
 @attrs.frozen
-class _Settings(Thresholds):
+class _SileroSettings(Thresholds):
     # Silero is the one detector with probabilities.
     orig_sr: int = RATE
     target_sr: int = RATE
@@ -43,7 +43,7 @@ class _Settings(Thresholds):
 def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> SileroConfig:
     """The settings are those of `Thresholds`; the rates of older files must be that of the protocol."""
     del name, surroundings
-    given = read_settings(_Settings, settings)
+    given = read_settings(_SileroSettings, settings)
     for key in ("orig_sr", "target_sr"):
         if getattr(given, key) != RATE:
             raise SettingsError(key, f"must be {RATE}: that is what clients send")

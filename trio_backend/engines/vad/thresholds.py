@@ -1,4 +1,4 @@
-"""The settings that all voice detectors share, by the names that configurations give them."""
+"""The settings that all VAD engines share, by the names that configurations give them."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ talk.py                                 what is read of a prompt
 words.py, patterns.py                   text → clauses → what fits, in linear time
 signals.py, sums.py                     what else is noticed of a message
 notebook.py                             what the user told so far
-hearing.py                              which rules fit, and what they may say
+matching.py                             which rules fit, and what they may say
 choice.py, templates.py                 which variant is said, and how
 answer.py                               the reply, put together
 """

@@ -9,11 +9,11 @@ from itertools import groupby
 import attrs
 
 from ...base import Prompt
-from .choice import Choice, Option
-from .hearing import Hearing
-from .notebook import Heard, Notebook, recollect
+from .choice import Option, VariantChoice
+from .matching import Matcher
+from .notebook import Match, Notebook, recollect
 from .rule_reading import TOPIC
-from .rules import Companion, Language, Manner, Question
+from .rules import Companion, CompanionQuestion, Language, Manner
 from .talk import Talk, read_talk
 from .templates import Template
 from .words import script_of
@@ -39,9 +39,9 @@ def answer(companion: Companion, prompt: Prompt, manner: str) -> Iterator[str]:
     talk, notebook = read_talk(prompt), Notebook()
     for _ in recollect(companion, talk, notebook):
         yield ""
-    hearing = Hearing(_language_of(companion, talk), talk, notebook, prompt.character)
+    matcher = Matcher(_language_of(companion, talk), talk, notebook, prompt.character)
     faces = {keyword: companion.face(keyword, prompt.emotions) for keyword in companion.faces}
-    yield _Reply(hearing, Choice(talk, manner), companion.manners[manner], faces).composed()
+    yield _ReplyComposer(matcher, VariantChoice(talk, manner), companion.manners[manner], faces).composed()
 
 
 def _language_of(companion: Companion, talk: Talk) -> Language:
@@ -52,19 +52,19 @@ def _language_of(companion: Companion, talk: Talk) -> Language:
 
 
 @attrs.define(eq=False)
-class _Reply:
+class _ReplyComposer:
     """Puts one reply together."""
 
-    _hearing: Hearing
-    _choice: Choice
+    _matcher: Matcher
+    _choice: VariantChoice
     _manner: Manner
     _faces: Mapping[str, str]
     _parts: list[str] = attrs.field(factory=list, init=False)
 
     def composed(self) -> str:
         """What is said in passing, the reply itself, and a question back, as far as there is room."""
-        fitting = self._hearing.fitting()
-        groups = groupby(fitting, key=lambda heard: (heard.order, heard.clause))
+        fitting = self._matcher.fitting()
+        groups = groupby(fitting, key=lambda match: (match.order, match.clause))
         chosen = next((option for _, group in groups if (option := self._option(group))), None)
         if chosen is None:
             return ""
@@ -76,60 +76,60 @@ class _Reply:
         text = _together(self._parts)
         return text[:1].upper() + text[1:]
 
-    def _option(self, rivals: Iterable[Heard]) -> Option[Heard] | None:
+    def _option(self, rivals: Iterable[Match]) -> Option[Match] | None:
         """What one of these equally good rules says; None if none of them can say anything now."""
-        options: list[Option[Heard]] = []
-        for heard in rivals:
-            rule = heard.rule
-            if rule.then and not self._question(rule.then, heard.values, again=True):
+        options: list[Option[Match]] = []
+        for match in rivals:
+            rule = match.rule
+            if rule.then and not self._question(rule.then, match.values, again=True):
                 continue
-            options += self._choice.options(heard, rule.say, heard.values)
-            options += [Option(heard)] if rule.then and not rule.say else []
+            options += self._choice.options(match, rule.say, match.values)
+            options += [Option(match)] if rule.then and not rule.say else []
         return self._choice.pick(options)
 
-    def _pass_over(self, fitting: Sequence[Heard], main: Heard, *, room: int) -> None:
+    def _pass_over(self, fitting: Sequence[Match], main: Match, *, room: int) -> None:
         """Say what the rules for other clauses, and for events, say in passing."""
-        elsewhere = [heard for heard in fitting if heard.clause != main.clause or heard.rule.event]
-        best = {heard.clause: heard for heard in reversed(elsewhere) if heard.rule.aside}
-        others = sorted(best.values(), key=lambda heard: heard.order, reverse=True)
-        passed: list[Option[Heard]] = []
-        for heard in others[:ASIDES]:
-            option = self._choice.pick(self._choice.options(heard, heard.rule.aside, heard.values))
-            if option and heard.rule.name != main.rule.name and _sentences(option.template) <= room:
+        elsewhere = [match for match in fitting if match.clause != main.clause or match.rule.event]
+        best = {match.clause: match for match in reversed(elsewhere) if match.rule.aside}
+        others = sorted(best.values(), key=lambda match: match.order, reverse=True)
+        passed: list[Option[Match]] = []
+        for match in others[:ASIDES]:
+            option = self._choice.pick(self._choice.options(match, match.rule.aside, match.values))
+            if option and match.rule.name != main.rule.name and _sentences(option.template) <= room:
                 room -= _sentences(option.template)
                 passed.append(option)
         for option in sorted(passed, key=lambda option: option.owner.clause):
             self._say(option.template, option.owner.values)
 
-    def _ask(self, heard: Heard) -> None:
+    def _ask(self, match: Match) -> None:
         """The question that belongs to the rule, or one back as often as the manner likes to ask."""
-        rule = heard.rule
+        rule = match.rule
         if rule.then:
-            question = self._question(rule.then, heard.values, again=True)
+            question = self._question(rule.then, match.values, again=True)
         elif self._asks_back():
-            question = self._question(rule.ask, heard.values, again=False)
+            question = self._question(rule.ask, match.values, again=False)
         else:
             question = None
         if question:
-            self._say(question.template, heard.values)
+            self._say(question.template, match.values)
 
     def _asks_back(self) -> bool:
         text = _together(self._parts)
         if text.rstrip(_CLOSING)[-1:] in ("?", "？") or _ends(text) >= self._manner.sentences:
             return False
-        return self._hearing.talk.pick("ask back", 100) < self._manner.asks
+        return self._matcher.talk.pick("ask back", 100) < self._manner.asks
 
     def _question(
         self, names: Sequence[str], values: Mapping[str, str], *, again: bool
-    ) -> Option[Question] | None:
+    ) -> Option[CompanionQuestion] | None:
         """The first of these that was not asked yet; with ``again`` also one that was."""
-        questions = self._hearing.language.questions
+        questions = self._matcher.language.questions
         for name in names:
             topics = [question for question in questions.values() if question.topic]
             options = [
                 option
                 for question in (topics if name == TOPIC else [questions[name]])
-                if not any(self._hearing.known(kind) for kind in question.unless)
+                if not any(self._matcher.known(kind) for kind in question.unless)
                 for option in self._choice.options(question, question.ask, values)
                 if (again and name != TOPIC) or not self._was_asked(option)
             ]
@@ -137,17 +137,17 @@ class _Reply:
                 return picked
         return None
 
-    def _was_asked(self, option: Option[Question]) -> bool:
+    def _was_asked(self, option: Option[CompanionQuestion]) -> bool:
         """Whether the question was asked before; of one that may be asked `again`, in these words."""
         question = option.owner
         asked = option.template if question.again and option.template else question
-        return any(asked.place_in(said) >= 0 for said in self._hearing.talk.said)
+        return any(asked.place_in(said) >= 0 for said in self._matcher.talk.said)
 
     def _say(self, template: Template | None, values: Mapping[str, str]) -> None:
         if template is None:
             return
         # Whoever hears their name in every sentence feels talked at: not twice in three replies.
-        lately = " ".join([*self._hearing.talk.said[-2:], *self._parts])
+        lately = " ".join([*self._matcher.talk.said[-2:], *self._parts])
         spent = [name for name, value in values.items() if value in lately]
         self._parts.append(template.render(values, self._shown, spent=spent))
 

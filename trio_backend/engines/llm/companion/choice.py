@@ -24,7 +24,7 @@ class Option(Generic[T]):
 
 
 @attrs.frozen
-class Choice:
+class VariantChoice:
     """Chooses for one conversation and one manner."""
 
     talk: Talk

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @attrs.frozen
-class Place:
+class RulesNode:
     """A value in the file ``file``. What it is asked for and is not, is an `EngineError` with its line."""
 
     file: str
@@ -54,30 +54,30 @@ class Place:
             raise self.wrong(f"true or false is expected here, not {self.text()!r}")
         return self.text() == "true"
 
-    def items(self) -> tuple[Place, ...]:
+    def items(self) -> tuple[RulesNode, ...]:
         """The entries of a list; a single value counts as a list of one."""
         if isinstance(self.node, ScalarNode):
             return (self,)
         if not isinstance(self.node, SequenceNode):
             raise self.wrong("a list is expected here")
-        return tuple(Place(self.file, node) for node in self.node.value)
+        return tuple(RulesNode(self.file, node) for node in self.node.value)
 
     def texts(self) -> tuple[str, ...]:
         return tuple(item.text() for item in self.items())
 
-    def entries(self) -> Iterator[tuple[Place, Place]]:
+    def entries(self) -> Iterator[tuple[RulesNode, RulesNode]]:
         """The keys and values of a mapping, each key once."""
         if not isinstance(self.node, MappingNode):
             raise self.wrong("names with values are expected here, like `name: value`")
         seen = set()
         for key, value in self.node.value:
-            place = Place(self.file, key)
+            place = RulesNode(self.file, key)
             if place.text() in seen:
                 raise place.wrong(f"{place.text()!r} is here twice")
             seen.add(place.text())
-            yield place, Place(self.file, value)
+            yield place, RulesNode(self.file, value)
 
-    def mapping(self, read: Callable[[Place], T]) -> dict[str, T]:
+    def mapping(self, read: Callable[[RulesNode], T]) -> dict[str, T]:
         """The entries by name, each value read."""
         return {key.text(): read(value) for key, value in self.entries()}
 
@@ -98,26 +98,26 @@ class Place:
 class Fields:
     """The fields of one entry, each read where it is there."""
 
-    places: Mapping[str, Place]
+    places: Mapping[str, RulesNode]
 
     def __contains__(self, name: str) -> bool:
         return name in self.places
 
-    def __getitem__(self, name: str) -> Place:
+    def __getitem__(self, name: str) -> RulesNode:
         return self.places[name]
 
-    def read(self, name: str, read: Callable[[Place], T], otherwise: T) -> T:
+    def read(self, name: str, read: Callable[[RulesNode], T], otherwise: T) -> T:
         return read(self.places[name]) if name in self.places else otherwise
 
-    def entries(self, name: str) -> tuple[tuple[Place, Place], ...]:
+    def entries(self, name: str) -> tuple[tuple[RulesNode, RulesNode], ...]:
         """The entries of a field that is a mapping; none if it is not there."""
         return tuple(self.places[name].entries()) if name in self.places else ()
 
-    def mapping(self, name: str, read: Callable[[Place], T]) -> dict[str, T]:
+    def mapping(self, name: str, read: Callable[[RulesNode], T]) -> dict[str, T]:
         return self.places[name].mapping(read) if name in self.places else {}
 
 
-def open_page(text: str, file: str) -> Place:
+def open_page(text: str, file: str) -> RulesNode:
     """The whole of a YAML text. Raises `EngineError` where it is no YAML."""
     try:
         node = compose(text)
@@ -129,7 +129,7 @@ def open_page(text: str, file: str) -> Place:
         raise EngineError(f"{file}: this is no YAML ({str(error).splitlines()[0]})") from error
     if node is None:
         raise EngineError(f"{file}: the file is empty")
-    return Place(file, node)
+    return RulesNode(file, node)
 
 
 def unknown(what: str, name: str, known: Collection[str]) -> str:

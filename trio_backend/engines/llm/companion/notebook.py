@@ -12,7 +12,7 @@ from .words import Clause, script_of
 
 
 @attrs.frozen
-class Heard:
+class Match:
     """A rule that fits, with its slots' values (pronouns turned round) and how closely it fits."""
 
     rule: Rule
@@ -41,13 +41,13 @@ class Notebook:
 
     facts: list[Fact] = attrs.field(factory=list)
 
-    def write(self, heard: Heard, turn: int, language: Language) -> None:
-        """Take down what ``heard`` is to remember, and strike out what it makes untrue."""
-        rule, told = heard.rule, {text.lower() for text in heard.values.values()}
+    def write(self, match: Match, turn: int, language: Language) -> None:
+        """Take down what ``match`` is to remember, and strike out what it makes untrue."""
+        rule, told = match.rule, {text.lower() for text in match.values.values()}
         self._strike(rule.forget, told)
         for kind, template in rule.remember.items():
-            if template.needs <= heard.values.keys():
-                text = template.fill(heard.values)
+            if template.needs <= match.values.keys():
+                text = template.fill(match.values)
                 self._add(Fact(kind, text, turn, language.name), language)
 
     def of(self, kind: str, language: Language) -> Sequence[Fact]:
@@ -91,17 +91,17 @@ def recollect(companion: Companion, talk: Talk, notebook: Notebook) -> Iterator[
         notebook.facts.append(Fact("name", talk.speaker, turn=0, language=""))
     for number, turn in enumerate(talk.turns):
         language = companion.language_of(script_of(turn.text)) or companion.languages[0]
-        clauses = language.ear.clauses(turn.text)
-        best: dict[int, Heard] = {}
-        for heard in understand(language, clauses, turn.before):
-            if heard.clause not in best or heard.order > best[heard.clause].order:
-                best[heard.clause] = heard
-        for heard in best.values():
-            notebook.write(heard, number, language)
+        clauses = language.tokenizer.clauses(turn.text)
+        best: dict[int, Match] = {}
+        for match in understand(language, clauses, turn.before):
+            if match.clause not in best or match.order > best[match.clause].order:
+                best[match.clause] = match
+        for match in best.values():
+            notebook.write(match, number, language)
         yield
 
 
-def understand(language: Language, clauses: Sequence[Clause], before: str) -> Iterator[Heard]:
+def understand(language: Language, clauses: Sequence[Clause], before: str) -> Iterator[Match]:
     """All rules that fit a clause, and the answers that fit to the question asked in ``before``."""
     question = language.question_in(before) if before else None
     answers = question.answers if question else ()
@@ -112,7 +112,7 @@ def understand(language: Language, clauses: Sequence[Clause], before: str) -> It
             if found:
                 pattern, captures = found
                 values = {slot: language.mirrored(words) for slot, words in captures.items()}
-                yield Heard(rule, values, pattern.weight, number)
+                yield Match(rule, values, pattern.weight, number)
 
 
 def _capital(text: str) -> str:

@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 
 from ....errors import PatternError
-from .words import Clause, Word
+from .words import Clause, TypedWord
 
-Captures = Mapping[str, tuple[Word, ...]]
+Captures = Mapping[str, tuple[TypedWord, ...]]
 
 _ELEMENT = re.compile(
     r"\s*(?:(?P<open>[(\[]|\{(?P<kept>\w+)=)|(?P<close>[)\]}])|(?P<bar>\|)|(?P<gap>\*|\{(?P<slot>\w+)(?::(?P<most>\d+))?\})"
@@ -35,7 +35,7 @@ class Gap:
     most: int = 0
     capital: bool = False
 
-    def takes(self, words: Sequence[Word]) -> bool:
+    def takes(self, words: Sequence[TypedWord]) -> bool:
         """Whether these words may stand in the gap."""
         if not self.name:
             return True
@@ -44,7 +44,7 @@ class Gap:
 
 
 @attrs.frozen
-class Piece:
+class PatternPart:
     """A fixed part as a regular expression.
 
     One of ``keys`` is in every clause that has the part; None where no word must be. ``weight`` is the
@@ -55,9 +55,9 @@ class Piece:
     keys: frozenset[str] | None = None
     weight: int = 0
 
-    def __add__(self, other: Piece) -> Piece:
+    def __add__(self, other: PatternPart) -> PatternPart:
         keys = other.keys if self.keys is None else self.keys
-        return Piece(self.regex + other.regex, keys, self.weight + other.weight)
+        return PatternPart(self.regex + other.regex, keys, self.weight + other.weight)
 
 
 @attrs.frozen
@@ -96,7 +96,7 @@ class Pattern:
 
 
 def _captured(clause: Clause, text: str, spans: Sequence[tuple[Gap, int, int]]) -> Captures | None:
-    captures: dict[str, tuple[Word, ...]] = {}
+    captures: dict[str, tuple[TypedWord, ...]] = {}
     for gap, start, end in spans:
         if gap.name:
             first = text.count(" ", 0, start)
@@ -126,7 +126,7 @@ def compile_pattern(
     return Pattern(source, tuple(map(re.compile, regexes)), tuple(gaps), asked, keys, weight)
 
 
-def _check_order(pieces: Sequence[Piece | None], gaps: Sequence[Gap]) -> None:
+def _check_order(pieces: Sequence[PatternPart | None], gaps: Sequence[Gap]) -> None:
     if any(piece is None for piece in pieces[1:-1]):
         raise PatternError("two gaps stand side by side: put a word between them")
     names = [gap.name.lower() for gap in gaps if gap.name]
@@ -135,8 +135,8 @@ def _check_order(pieces: Sequence[Piece | None], gaps: Sequence[Gap]) -> None:
 
 
 def _without_empty_ends(
-    parts: list[Piece | None], gaps: list[Gap | None]
-) -> tuple[list[Piece], list[Gap | None]]:
+    parts: list[PatternPart | None], gaps: list[Gap | None]
+) -> tuple[list[PatternPart], list[Gap | None]]:
     """Where the pattern begins or ends with a gap of its own, that one stands for the rest of the clause."""
     if len(parts) > 1 and parts[0] is None:
         parts, gaps = parts[1:], gaps[1:]
@@ -154,7 +154,7 @@ class _Row:
     _classes: Mapping[str, str]
     _at: int = 0
 
-    def read(self) -> tuple[list[Piece | None], list[Gap]]:
+    def read(self) -> tuple[list[PatternPart | None], list[Gap]]:
         """The fixed parts (None for an empty one) and the gaps between them."""
         pieces, gaps = [self._sequence()], []
         while (element := self._take()) is not None:
@@ -165,9 +165,9 @@ class _Row:
             pieces.append(self._sequence())
         return [piece if piece.regex else None for piece in pieces], gaps
 
-    def _sequence(self) -> Piece:
+    def _sequence(self) -> PatternPart:
         """Up to the next gap, bar, closing bracket or the end."""
-        row = Piece()
+        row = PatternPart()
         while (element := self._peek()) is not None and not element["gap"]:
             if element["bar"] or element["close"]:
                 break
@@ -175,7 +175,7 @@ class _Row:
             row += self._one(element)
         return row
 
-    def _one(self, element: re.Match[str]) -> Piece:
+    def _one(self, element: re.Match[str]) -> PatternPart:
         if element["open"]:
             return self._group(element)
         if name := element["cls"]:
@@ -186,9 +186,9 @@ class _Row:
         if not literal:
             raise PatternError(f"there is no word in {element['literal']!r}")
         regex = "".join(re.escape(word) + " " for word in literal)
-        return Piece(regex, frozenset(literal[:1]), len(literal))
+        return PatternPart(regex, frozenset(literal[:1]), len(literal))
 
-    def _group(self, opened: re.Match[str]) -> Piece:
+    def _group(self, opened: re.Match[str]) -> PatternPart:
         bracket, name = opened["open"][0], opened["kept"]
         choices = [self._sequence()]
         while (element := self._take()) is not None and element["bar"]:
@@ -198,10 +198,10 @@ class _Row:
         start = f"(?P<{name}>" if name else "(?:"
         regex = start + "|".join(choice.regex for choice in choices) + ")"
         if bracket == "[":
-            return Piece(regex + "?", None, 0)
+            return PatternPart(regex + "?", None, 0)
         known = [choice.keys for choice in choices if choice.keys is not None]
         keys = frozenset[str]().union(*known) if len(known) == len(choices) else None
-        return Piece(regex, keys, min(choice.weight for choice in choices))
+        return PatternPart(regex, keys, min(choice.weight for choice in choices))
 
     def _peek(self) -> re.Match[str] | None:
         if self._at >= len(self._source):

@@ -8,12 +8,12 @@ from functools import cache
 import attrs
 
 from ....errors import PatternError
-from .nodes import Fields, Place, unknown
+from .nodes import Fields, RulesNode, unknown
 from .patterns import Pattern, compile_pattern
-from .rules import ANY_MANNER, Question, Rule, Sayings
+from .rules import ANY_MANNER, CompanionQuestion, Rule, Sayings
 from .signals import EVENTS
 from .templates import Template, parse_template
-from .words import Ear
+from .words import Tokenizer
 
 GIVEN = frozenset({"self", "sum", "result", "facts"})
 """The values that may be said besides slots and facts."""
@@ -34,7 +34,7 @@ _ANSWER_RANK, _RULE_RANK = 40, 20
 class Scope:
     """The names that rules of one language may use."""
 
-    ear: Ear
+    tokenizer: Tokenizer
     classes: Mapping[str, str]
     faces: Collection[str]
     manners: Collection[str]
@@ -43,10 +43,13 @@ class Scope:
     questions: Collection[str]
     # The delivered patterns have 19 000 words, of which 3 600 differ.
     _words: Callable[[str], tuple[str, ...]] = attrs.field(
-        init=False, eq=False, repr=False, default=attrs.Factory(lambda scope: cache(scope.ear.words), True)
+        init=False,
+        eq=False,
+        repr=False,
+        default=attrs.Factory(lambda scope: cache(scope.tokenizer.words), True),
     )
 
-    def rule(self, place: Place, *, answer_to: str = "") -> Rule:
+    def rule(self, place: RulesNode, *, answer_to: str = "") -> Rule:
         """A rule, or one of the answers to a question."""
         fields = place.fields(_RULE)
         hear = self._patterns(fields, "hear")
@@ -71,7 +74,7 @@ class Scope:
             then=fields.read("then", self._questions, ()),
             ask=fields.read("ask", self._questions, ()),
             goto=fields.read("goto", lambda at: _one_of(at, "rule", self.rules), ""),
-            again=fields.read("again", Place.switch, False),
+            again=fields.read("again", RulesNode.switch, False),
         )
         if not (hear or rule.event):
             raise place.wrong("a rule needs `hear` or `event`")
@@ -79,20 +82,20 @@ class Scope:
             raise place.wrong("a rule needs `say`, `aside`, `then` or `goto`")
         return rule
 
-    def question(self, name: str, place: Place) -> Question:
+    def question(self, name: str, place: RulesNode) -> CompanionQuestion:
         fields = place.fields(("ask", "topic", "again", "unless", "answers"), required=("ask",))
         answers = fields["answers"].items() if "answers" in fields else ()
-        return Question(
+        return CompanionQuestion(
             name=name,
             line=place.line,
             ask=self.sayings(fields["ask"], set(self.kinds) | GIVEN),
-            topic=fields.read("topic", Place.switch, False),
-            again=fields.read("again", Place.switch, False),
+            topic=fields.read("topic", RulesNode.switch, False),
+            again=fields.read("again", RulesNode.switch, False),
             unless=fields.read("unless", self._kinds, ()),
             answers=tuple(self.rule(answer, answer_to=name) for answer in answers),
         )
 
-    def sayings(self, place: Place, known: Collection[str]) -> Sayings:
+    def sayings(self, place: RulesNode, known: Collection[str]) -> Sayings:
         """A list of variants, or a list for each manner."""
         if not place.is_mapping:
             return Sayings({ANY_MANNER: tuple(self.template(item, known) for item in place.items())})
@@ -102,7 +105,7 @@ class Scope:
             by_manner[manner.text()] = tuple(self.template(item, known) for item in variants.items())
         return Sayings(by_manner)
 
-    def template(self, place: Place, known: Collection[str]) -> Template:
+    def template(self, place: RulesNode, known: Collection[str]) -> Template:
         template = parse_template(place.text())
         for face in sorted(template.faces - set(self.faces)):
             raise place.wrong(unknown("emotion", face, self.faces))
@@ -113,13 +116,13 @@ class Scope:
     def _patterns(self, fields: Fields, name: str) -> tuple[Pattern, ...]:
         return tuple(self._pattern(item) for item in fields[name].items()) if name in fields else ()
 
-    def _pattern(self, place: Place) -> Pattern:
+    def _pattern(self, place: RulesNode) -> Pattern:
         try:
             return compile_pattern(place.text(), self._words, self.classes)
         except PatternError as error:
             raise place.wrong(f"in the pattern {place.text()!r}: {error}") from error
 
-    def _needs(self, place: Place, known: Collection[str]) -> Mapping[str, Template | None]:
+    def _needs(self, place: RulesNode, known: Collection[str]) -> Mapping[str, Template | None]:
         if not place.is_mapping:
             return dict.fromkeys(self._kinds(place))
         return {self._kind(kind): self.template(value, known) for kind, value in place.entries()}
@@ -128,21 +131,21 @@ class Scope:
         entries = fields["remember"].entries() if "remember" in fields else ()
         return {self._kind(kind): self.template(value, known) for kind, value in entries}
 
-    def _kind(self, place: Place) -> str:
+    def _kind(self, place: RulesNode) -> str:
         return _one_of(place, "kind of fact", self.kinds)
 
-    def _kinds(self, place: Place) -> tuple[str, ...]:
+    def _kinds(self, place: RulesNode) -> tuple[str, ...]:
         return tuple(self._kind(item) for item in place.items())
 
-    def _questions(self, place: Place) -> tuple[str, ...]:
+    def _questions(self, place: RulesNode) -> tuple[str, ...]:
         return tuple(_one_of(item, "question", (*self.questions, TOPIC)) for item in place.items())
 
 
-def _rank(place: Place) -> int:
+def _rank(place: RulesNode) -> int:
     return place.number(*RANKS)
 
 
-def _one_of(place: Place, what: str, known: Collection[str]) -> str:
+def _one_of(place: RulesNode, what: str, known: Collection[str]) -> str:
     if place.text() not in known:
         raise place.wrong(unknown(what, place.text(), known))
     return place.text()

@@ -9,7 +9,7 @@ import attrs
 from .patterns import Captures, Pattern
 from .sums import Sums
 from .templates import Template
-from .words import Clause, Ear, Word, join
+from .words import Clause, Tokenizer, TypedWord, join
 
 ANY_MANNER = "any"
 
@@ -65,7 +65,7 @@ class Rule:
 
 
 @attrs.frozen
-class Question:
+class CompanionQuestion:
     """Something that the companion may ask, and rules for what is answered to it."""
 
     name: str
@@ -82,7 +82,7 @@ class Question:
 
 
 @attrs.frozen
-class Kind:
+class FactKind:
     """A kind of fact.
 
     ``listed`` is how it is told among others, if it is; there may be ``many``, or the newest is the
@@ -101,11 +101,11 @@ class Language:
 
     name: str
     script: str
-    ear: Ear
+    tokenizer: Tokenizer
     mirror: Mapping[tuple[str, ...], str]
     rules: tuple[Rule, ...]
-    questions: Mapping[str, Question]
-    facts: Mapping[str, Kind]
+    questions: Mapping[str, CompanionQuestion]
+    facts: Mapping[str, FactKind]
     sums: Sums
     between: str = ", "
     last: str = " and "
@@ -132,23 +132,23 @@ class Language:
     def rules_for(self, clause: Clause) -> Sequence[Rule]:
         """The rules of which a keyword is in the clause, each once."""
         found = {rule.name: rule for rule in self._always}
-        for word in dict.fromkeys(word.heard for word in clause.words):
+        for word in dict.fromkeys(word.matched for word in clause.words):
             for rule in self._index.get(word, ()):
                 found[rule.name] = rule
         return tuple(found.values())
 
-    def question_in(self, said: str) -> Question | None:
+    def question_in(self, said: str) -> CompanionQuestion | None:
         """The question that was asked last in ``said``."""
         places = ((question.place_in(said), question) for question in self.questions.values())
         place, question = max(places, key=lambda found: found[0], default=(-1, None))
         return question if place >= 0 else None
 
-    def mirrored(self, words: Sequence[Word]) -> str:
+    def mirrored(self, words: Sequence[TypedWord]) -> str:
         """``words`` without fillers and with the pronouns turned round: "my cat" as "your cat"."""
-        words, at, turned = self.ear.trimmed(words), 0, list[str]()
+        words, at, turned = self.tokenizer.trimmed(words), 0, list[str]()
         while at < len(words):
             for length in (3, 2, 1):
-                sequence = tuple(word.heard for word in words[at : at + length])
+                sequence = tuple(word.matched for word in words[at : at + length])
                 if len(sequence) == length and sequence in self.mirror:
                     turned.append(self.mirror[sequence])
                     break

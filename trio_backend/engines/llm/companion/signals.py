@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from .rules import Language
 from .talk import LONGEST, Talk
-from .words import Clause, Ear, Word, script_of
+from .words import Clause, Tokenizer, TypedWord, script_of
 
 Values = Mapping[str, str]
 
@@ -41,12 +41,12 @@ def events(talk: Talk, language: Language, clauses: tuple[Clause, ...]) -> Mappi
         "picture": talk.picture,
         "silence": not talk.text.strip(),
         "marks": not clauses and bool(talk.text.strip()),
-        "emoji": bool(clauses) and not any(word.heard[0].isalnum() for word in _words(clauses)),
+        "emoji": bool(clauses) and not any(word.matched[0].isalnum() for word in _words(clauses)),
         "long": talk.whole > LONGEST,
         "code": _is_code(talk.text),
         "keys": _is_key_mash(clauses),
         "foreign": script_of(talk.text) == "other",
-        "repeated": _is_repeated(talk, language.ear),
+        "repeated": _is_repeated(talk, language.tokenizer),
         "interrupted": talk.cut_short,
         "nothing": True,
     }
@@ -62,7 +62,7 @@ def _sum(text: str, language: Language) -> Mapping[str, Values]:
     return {"sum": values} if found.result else {"zero": values}
 
 
-def _words(clauses: tuple[Clause, ...]) -> list[Word]:
+def _words(clauses: tuple[Clause, ...]) -> list[TypedWord]:
     return [word for clause in clauses for word in clause.words]
 
 
@@ -76,11 +76,11 @@ def _is_key_mash(clauses: tuple[Clause, ...]) -> bool:
     words = _words(clauses)
     if len(words) != 1:
         return False
-    word = words[0].heard
+    word = words[0].matched
     letters = len(word) >= 4 and word.isascii() and word.isalpha()
     return letters and (not _VOWELS.search(word) or re.search("[bcdfghjklmnpqrstvwxz]{5}", word) is not None)
 
 
-def _is_repeated(talk: Talk, ear: Ear) -> bool:
-    words = ear.words(talk.text)
-    return bool(words) and any(ear.words(turn.text) == words for turn in talk.turns[-4:-1])
+def _is_repeated(talk: Talk, tokenizer: Tokenizer) -> bool:
+    words = tokenizer.words(talk.text)
+    return bool(words) and any(tokenizer.words(turn.text) == words for turn in talk.turns[-4:-1])

@@ -24,7 +24,7 @@ _ENDED = re.compile(r"\W\s*$")
 
 
 @attrs.frozen
-class Turn:
+class UserTurn:
     """One message of the user, and the companion's ``before`` it, as `plain` leaves it."""
 
     text: str
@@ -40,7 +40,7 @@ class Talk:
     companion's own replies, as `plain` leaves them.
     """
 
-    turns: tuple[Turn, ...]
+    turns: tuple[UserTurn, ...]
     said: tuple[str, ...]
     nudged: bool = False
     picture: bool = False
@@ -96,15 +96,15 @@ def _recent(messages: Sequence[Message | Nudge]) -> list[Message]:
     return recent[::-1]
 
 
-def _turns(recent: Sequence[Message], speaker: str) -> tuple[Turn, ...]:
-    turns: list[Turn] = []
+def _turns(recent: Sequence[Message], speaker: str) -> tuple[UserTurn, ...]:
+    turns: list[UserTurn] = []
     before = ""
     for message in recent:
         if message.role == "assistant":
             before = plain(message.content[:LONGEST])
         else:
             name, text = _speaker_and_text(message)
-            turns += [Turn(text, before)] if name == speaker else []
+            turns += [UserTurn(text, before)] if name == speaker else []
     return tuple(turns)
 
 

@@ -12,7 +12,7 @@ HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 
 MOST_CLAUSES = 24
 MOST_WORDS = 80
-"""How much of a message is heard: so many clauses, and so many words of each."""
+"""How much of a message is read: so many clauses, and so many words of each."""
 
 SCRIPTS = ("latin", "han")
 """The scripts by which languages are told apart."""
@@ -31,10 +31,10 @@ _LAUGHTER = re.compile(r"^(ha|he|hi|ja|lo)\1+[hl]?$")
 
 
 @attrs.frozen
-class Word:
+class TypedWord:
     """One word, or one Chinese character, or one emoji: as it is matched, and as it was written."""
 
-    heard: str
+    matched: str
     shown: str
 
 
@@ -42,18 +42,18 @@ class Word:
 class Clause:
     """A part of a message that is matched as a whole; ``asked`` if a question mark ended it."""
 
-    words: tuple[Word, ...]
+    words: tuple[TypedWord, ...]
     asked: bool = False
 
     @property
     def text(self) -> str:
         """Every word with one space behind it."""
-        return "".join(f"{word.heard} " for word in self.words)
+        return "".join(f"{word.matched} " for word in self.words)
 
 
 @attrs.frozen
-class Ear:
-    """How one language is heard.
+class Tokenizer:
+    """How the words of one language are told apart.
 
     ``same`` says which words are read as which others, ``breaks`` before which words a clause ends
     (of which the first, a conjunction, is dropped), ``trims`` what is no part of what was meant when
@@ -74,38 +74,40 @@ class Ear:
 
     def words(self, text: str) -> tuple[str, ...]:
         """The words of ``text`` in their normal form, for a pattern."""
-        return tuple(word.heard for clause in self.clauses(text) for word in clause.words)
+        return tuple(word.matched for clause in self.clauses(text) for word in clause.words)
 
-    def trimmed(self, words: Sequence[Word]) -> tuple[Word, ...]:
+    def trimmed(self, words: Sequence[TypedWord]) -> tuple[TypedWord, ...]:
         """``words`` without the fillers at their end, unless nothing else is there."""
         rest = tuple(words)
         while (shorter := self._shorter(rest)) != rest:
             rest = shorter
         return rest
 
-    def _shorter(self, words: tuple[Word, ...]) -> tuple[Word, ...]:
+    def _shorter(self, words: tuple[TypedWord, ...]) -> tuple[TypedWord, ...]:
         for trim in self.trims:
-            if len(words) > len(trim) and tuple(word.heard for word in words[-len(trim) :]) == trim:
+            if len(words) > len(trim) and tuple(word.matched for word in words[-len(trim) :]) == trim:
                 return words[: -len(trim)]
         return words
 
-    def _between_stops(self, text: str) -> Iterator[tuple[list[Word], bool]]:
-        words: list[Word] = []
+    def _between_stops(self, text: str) -> Iterator[tuple[list[TypedWord], bool]]:
+        words: list[TypedWord] = []
         for piece in _PIECE.finditer(text):
             if piece.lastgroup in ("ask", "stop"):
                 yield words, piece.lastgroup == "ask"
                 words = []
             else:
-                words += self._heard(piece[0], first=not words)
+                words += self._matched(piece[0], first=not words)
         yield words, False
 
-    def _heard(self, piece: str, *, first: bool) -> list[Word]:
+    def _matched(self, piece: str, *, first: bool) -> list[TypedWord]:
         plain = _normal(piece)
-        heard = self.same.get(plain, (plain,))
-        if heard != (plain,):
-            return [Word(word, piece if len(heard) == 1 and _is_han(piece) else word) for word in heard]
+        matched = self.same.get(plain, (plain,))
+        if matched != (plain,):
+            return [
+                TypedWord(word, piece if len(matched) == 1 and _is_han(piece) else word) for word in matched
+            ]
         # A capital at the start of a sentence says nothing; elsewhere it is part of a name.
-        return [Word(plain, piece.lower() if first and piece.istitle() else piece)]
+        return [TypedWord(plain, piece.lower() if first and piece.istitle() else piece)]
 
     def _broken(self, clause: Clause) -> Iterator[Clause]:
         start, words = 0, clause.words
@@ -141,10 +143,10 @@ def script_of(text: str) -> str:
     return "latin" if letters else ""
 
 
-def _stands(sequence: tuple[str, ...], words: tuple[Word, ...], at: int) -> bool:
+def _stands(sequence: tuple[str, ...], words: tuple[TypedWord, ...], at: int) -> bool:
     return (
-        words[at].heard == sequence[0]
-        and tuple(word.heard for word in words[at : at + len(sequence)]) == sequence
+        words[at].matched == sequence[0]
+        and tuple(word.matched for word in words[at : at + len(sequence)]) == sequence
     )
 
 

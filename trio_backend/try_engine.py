@@ -1,4 +1,4 @@
-"""Trying an ear or a voice from the shell, with the engines of a configuration's base character."""
+"""Trying ASR or TTS from the shell, with the engines of a configuration's base character."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .text.lines import lines_of
 
 
 async def transcribe(config: Config, file: Path) -> str:
-    """What is said in the WAV file. Raises `ConfigError` if it is none, `EngineError` if the ear fails."""
+    """What is said in the WAV file. Raises `ConfigError` if it is none, `EngineError` if ASR fails."""
     try:
         pcm = Pcm.from_wav(await trio.Path(file).read_bytes())
     except (OSError, ValueError) as error:
@@ -32,13 +32,13 @@ async def transcribe(config: Config, file: Path) -> str:
 async def speak(config: Config, text: str, file: Path) -> float:
     """Speak ``text`` into a WAV file; how many seconds it is long.
 
-    Raises `EngineError` if the voice fails or says nothing, `ConfigError` if the file cannot be written.
+    Raises `EngineError` if TTS fails or there is nothing to say, `ConfigError` if the file cannot be written.
     """
     lines = [line for line in lines_of(text, config.character.speech_filters) if line.spoken]
     async with open_engine(engine_config(config.character.tts, _surroundings(config))) as engine:
         sounds = [await spoken(engine, line.spoken) for line in lines]
     if not any(sound.samples for sound in sounds):
-        raise EngineError("the voice has nothing to say to that")
+        raise EngineError("there is nothing in this text that can be spoken")
     rate = sounds[0].rate
     whole = Pcm(b"".join(sound.resampled(rate).samples for sound in sounds), rate)
     try:

@@ -19,7 +19,7 @@ from loguru import logger
 
 from tests.house.serving import configured, open_client, open_server
 from trio_backend.config.character import EngineChoice
-from trio_backend.engines.neighbours import find_ollama
+from trio_backend.engines.local_servers import find_ollama
 
 Answer = Callable[[trio.SocketStream], Awaitable[None]]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from .notebook import Heard, Notebook, understand
+from .notebook import Match, Notebook, understand
 from .rules import Language
 from .signals import events
 from .talk import Talk
@@ -19,7 +19,7 @@ SPOKEN_OF = 4
 
 
 @attrs.frozen
-class Hearing:
+class Matcher:
     """A conversation with all that was understood of it."""
 
     language: Language
@@ -27,39 +27,39 @@ class Hearing:
     notebook: Notebook
     character: str
 
-    def fitting(self) -> list[Heard]:
+    def fitting(self) -> list[Match]:
         """What fits and may be used now, with all its values, the best first; of equals the later clause."""
-        usable = [heard for found in self._found() if (heard := self._completed(found))]
-        return sorted(usable, key=lambda heard: (heard.order, heard.clause), reverse=True)
+        usable = [match for found in self._found() if (match := self._completed(found))]
+        return sorted(usable, key=lambda match: (match.order, match.clause), reverse=True)
 
     def known(self, kind: str) -> bool:
         """Whether the user told a fact of that kind."""
         return bool(self.notebook.of(kind, self.language))
 
-    def _found(self) -> list[Heard]:
-        clauses = () if self.talk.nudged else self.language.ear.clauses(self.talk.text)
+    def _found(self) -> list[Match]:
+        clauses = () if self.talk.nudged else self.language.tokenizer.clauses(self.talk.text)
         found = list(understand(self.language, clauses, self.talk.before))
         noticed = dict(events(self.talk, self.language, clauses))
-        if found and max(found, key=lambda heard: heard.order).rule.again:
+        if found and max(found, key=lambda match: match.order).rule.again:
             noticed.pop("repeated", None)
         rules = (rule for rule in self.language.rules if rule.event in noticed)
-        return found + [Heard(rule, noticed[rule.event]) for rule in rules]
+        return found + [Match(rule, noticed[rule.event]) for rule in rules]
 
-    def _completed(self, heard: Heard) -> Heard | None:
-        """``heard`` with facts among its values, and with its ``goto`` followed; None if it is barred now."""
-        rule = heard.rule
-        facts = self._facts_for(heard)
+    def _completed(self, match: Match) -> Match | None:
+        """``match`` with facts among its values, and with its ``goto`` followed; None if it is barred now."""
+        rule = match.rule
+        facts = self._facts_for(match)
         if facts is None or rule.turn == ("first" if self.talk.said else "later"):
             return None
-        if any(self.known(kind) for kind in rule.unless) or not self._by_chance(heard):
+        if any(self.known(kind) for kind in rule.unless) or not self._by_chance(match):
             return None
         target = attrs.evolve(self.language.rule(rule.goto), rank=rule.rank) if rule.goto else rule
-        return attrs.evolve(heard, rule=target, values=self._values(heard) | facts)
+        return attrs.evolve(match, rule=target, values=self._values(match) | facts)
 
-    def _by_chance(self, heard: Heard) -> bool:
-        return self.talk.pick(f"chance {heard.rule.name}", 100) < heard.rule.chance
+    def _by_chance(self, match: Match) -> bool:
+        return self.talk.pick(f"chance {match.rule.name}", 100) < match.rule.chance
 
-    def _values(self, heard: Heard) -> dict[str, str]:
+    def _values(self, match: Match) -> dict[str, str]:
         """What the slots hold, the newest fact of each kind, all facts as one phrase, and the own name."""
         own = {
             "self": self.character,
@@ -72,22 +72,22 @@ class Hearing:
             if (facts := self.notebook.of(kind, self.language))
         }
         # A fact that was told just now is written as facts of its kind are: names with a capital.
-        told = {kind: text for kind, text in newest.items() if kind in heard.rule.remember}
-        values = own | newest | dict(heard.values) | told
+        told = {kind: text for kind, text in newest.items() if kind in match.rule.remember}
+        values = own | newest | dict(match.values) | told
         return {name: value for name, value in values.items() if value}
 
-    def _facts_for(self, heard: Heard) -> dict[str, str] | None:
+    def _facts_for(self, match: Match) -> dict[str, str] | None:
         """The facts that the rule needs or recalls; None if one is not there."""
         found: dict[str, str] = {}
-        for kind, template in heard.rule.needs.items():
-            wanted = self._plain(template.fill(heard.values)) if template else ""
+        for kind, template in match.rule.needs.items():
+            wanted = self._plain(template.fill(match.values)) if template else ""
             facts = [
                 fact for fact in self.notebook.of(kind, self.language) if wanted in self._plain(fact.text)
             ]
             if not facts:
                 return None
             found[kind] = facts[-1].text
-        if kind := heard.rule.recall:
+        if kind := match.rule.recall:
             earlier = self._earlier(kind)
             if not earlier:
                 return None
@@ -95,7 +95,7 @@ class Hearing:
         return found
 
     def _plain(self, text: str) -> str:
-        return " ".join(self.language.ear.words(text))
+        return " ".join(self.language.tokenizer.words(text))
 
     def _earlier(self, kind: str) -> Sequence[str]:
         """Facts that were told a while ago, and that the companion has not spoken of lately."""

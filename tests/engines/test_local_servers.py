@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from trio_backend.engines.neighbours import find_ollama
+from trio_backend.engines.local_servers import find_ollama
 
 
 @asynccontextmanager
