@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 import attrs
 import pytest
 import trio
@@ -35,14 +37,14 @@ async def test_a_barge_in_in_the_pass_in_which_a_sentence_has_its_sound(
             await trio.lowlevel.checkpoint()
         done.set()
 
-    async def speak(_voice: tone.Tone, text: str) -> Pcm:
+    async def chunks(_tts: tone.Tone, text: str) -> AsyncGenerator[Pcm, None]:
         # As of a thread: the answer comes in whatever pass it likes, and once it is there no cancel stops it.
         done = trio.Event()
         nursery.start_soon(work, done)
         await done.wait()
-        return tone.hum(0.01 * len(text))
+        yield tone.hum(0.01 * len(text))
 
-    monkeypatch.setattr(tone.Tone, "speak", speak)
+    monkeypatch.setattr(tone.Tone, "_chunks", chunks)
     base = attrs.evolve(premises.cast.base, llm=EngineChoice("llm", "echo_llm", {}))
     async with open_backend(attrs.evolve(premises, cast=MemoryCast(base))) as backend:
         client = await meet(backend, nursery)

@@ -6,22 +6,24 @@ import math
 import shutil
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 import psutil
 import pytest
 import trio
 
 from trio_backend.audio.pcm import Pcm
-from trio_backend.engines.base import Llm, Message, Prompt, Text, Tts
+from trio_backend.engines.base import Asr, Llm, Message, Prompt, Text, Transcript, Tts
 from trio_backend.engines.registry import EngineConfig, Kind, configure, open_engine
 from trio_backend.engines.settings import Surroundings
 from trio_backend.engines.tts import espeak, espeak_installed
 from trio_backend.engines.tts.tone import hum
-from trio_backend.engines.whole import spoken
+from trio_backend.engines.whole import spoken, transcribed
 from trio_backend.errors import EngineError
 
+from .ears import silence
 from .model_server import body, hanging, open_model_server, refusing, streaming
 
 PROMPT = Prompt("You are Mao.", [Message("user", "Hello there, my dear old friend.")], character="Mao")
@@ -29,6 +31,9 @@ PROMPTLY = 0.05
 """Seconds in which everything that an engine began is over."""
 
 OpenLlm = Callable[[], AbstractAsyncContextManager[Llm]]
+T = TypeVar("T")
+Stream: TypeAlias = AbstractAsyncContextManager[trio.abc.ReceiveChannel[T]]
+OpenAsr = Callable[[], AbstractAsyncContextManager[Asr]]
 OpenTts = Callable[[], AbstractAsyncContextManager[Tts]]
 
 
@@ -77,18 +82,77 @@ def open_llm(request: pytest.FixtureRequest) -> object:
     }[request.param]
 
 
-@pytest.fixture(params=["tone_tts", "none_tts", "espeak_tts", "espeak_library", "openai_tts"])
+@pytest.fixture(
+    params=["tone_tts", "tone_tts, chunks", "none_tts", "espeak_tts", "espeak_library", "openai_tts"]
+)
 def open_tts(request: pytest.FixtureRequest) -> object:
     """Each voice in turn."""
     if request.param == "espeak_tts" and shutil.which("espeak-ng") is None:
         pytest.skip("the program espeak-ng is not installed")
     return {
         "tone_tts": opens("tts", "tone_tts"),
+        "tone_tts, chunks": opens("tts", "tone_tts", chunk=0.3),
         "none_tts": opens("tts", "none_tts"),
         "espeak_tts": opens("tts", "espeak_tts"),
         "espeak_library": open_espeak_library,
         "openai_tts": open_voice_server,
     }[request.param]
+
+
+@asynccontextmanager
+async def open_transcription_server() -> AsyncIterator[Asr]:
+    """The adapter for transcription servers, and a server that always understands the same."""
+    async with open_model_server() as server:
+        server.behaviour = body(b'{"text": " Hello there. "}', "application/json")
+        chosen = config("asr", "openai_compatible_asr", {"base_url": server.url})
+        async with open_engine(chosen) as asr:
+            yield asr
+
+
+@pytest.fixture(params=["scripted_asr", "scripted_asr, partial", "pocketsphinx_asr", "openai_compatible_asr"])
+def open_asr(request: pytest.FixtureRequest) -> object:
+    """Each speech recognition in turn."""
+    return {
+        "scripted_asr": opens("asr", "scripted_asr", delay=0.01),
+        "scripted_asr, partial": opens("asr", "scripted_asr", partial=True),
+        "pocketsphinx_asr": opens("asr", "pocketsphinx_asr", phrases=["hello there"]),
+        "openai_compatible_asr": open_transcription_server,
+    }[request.param]
+
+
+class Stalled(trio.abc.ReceiveChannel[Pcm]):
+    """Sound of somebody who says nothing more and does not stop."""
+
+    async def receive(self) -> Pcm:
+        """Never returns."""
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+        await trio.lowlevel.checkpoint()
+
+
+async def cancelled_at_each_receive(stream: Callable[[], Stream[T]], *, within: float) -> None:
+    """Cancel the first receive of a stream, then the second of another, and so on; each when it has begun.
+
+    Whatever the engine does then, it stops in time; and the next stream is whole.
+    """
+    async with stream() as values:
+        count = len([value async for value in values])
+    for at in range(count + 1):
+        with trio.CancelScope() as scope:
+            async with stream() as values:
+                for _ in range(at):
+                    await values.receive()
+                # A few steps on: the engine is amid its work, where it has any left.
+                scope.deadline = trio.current_time() + 0.001
+                with suppress(trio.EndOfChannel):
+                    await values.receive()
+        if scope.cancelled_caught:
+            assert trio.current_time() - scope.deadline < within
+    async with stream() as values:
+        assert len([value async for value in values]) == count
 
 
 async def whole(llm: Llm) -> str:
@@ -145,6 +209,13 @@ async def test_a_cancelled_reply_ends_promptly(open_llm: OpenLlm, after: float) 
                 await whole(llm)
             assert trio.current_time() - scope.deadline < PROMPTLY
             assert await whole(llm)
+
+
+async def test_a_reply_is_cancelled_at_each_receive(open_llm: OpenLlm) -> None:
+    """Wherever a turn is cut."""
+    with trio.fail_after(30):
+        async with open_llm() as llm:
+            await cancelled_at_each_receive(lambda: llm.reply(PROMPT), within=PROMPTLY)
 
 
 async def test_a_failing_model_raises_from_receive() -> None:
@@ -211,6 +282,68 @@ async def test_a_cancelled_sentence_ends_promptly(open_tts: OpenTts, after: floa
             assert not scope.cancelled_caught or trio.current_time() - scope.deadline < PROMPTLY
             assert children() == before
             assert isinstance(await spoken(tts, "Hello."), Pcm)
+
+
+async def test_a_sentence_is_cancelled_at_each_receive(open_tts: OpenTts) -> None:
+    """Wherever a turn is cut; no child process is left."""
+    before = children()
+    with trio.fail_after(30):
+        async with open_tts() as tts:
+            await cancelled_at_each_receive(lambda: tts.speak("Hello there."), within=PROMPTLY)
+            assert children() == before
+
+
+async def test_chunks_of_sound_are_of_one_rate_and_not_empty(open_tts: OpenTts) -> None:
+    """So that they can be played one behind the other."""
+    with trio.fail_after(20):
+        async with open_tts() as tts:
+            for text in ("Hello there, my friend.", "…"):
+                async with tts.speak(text) as chunks:
+                    sound = [chunk async for chunk in chunks]
+                assert all(chunk.samples for chunk in sound)
+                assert len({chunk.rate for chunk in sound}) <= 1
+
+
+@asynccontextmanager
+async def utterance(*chunks: Pcm) -> AsyncIterator[trio.abc.ReceiveChannel[Pcm]]:
+    """Sound that is already there."""
+    send, sound = trio.open_memory_channel[Pcm](len(chunks))
+    async with send, sound:
+        for chunk in chunks:
+            send.send_nowait(chunk)
+        send.close()
+        yield sound
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 3])
+async def test_the_final_transcript_comes_last(open_asr: OpenAsr, chunks: int) -> None:
+    """There is one, for any sound, for none too; and the sound is still the caller's to close."""
+    with trio.fail_after(30):
+        async with open_asr() as asr, utterance(*[silence(0.1)] * chunks) as sound:
+            async with asr.listen(sound) as transcripts:
+                heard = [transcript async for transcript in transcripts]
+            assert [transcript.final for transcript in heard] == [False] * (len(heard) - 1) + [True]
+            with pytest.raises(trio.EndOfChannel):
+                await sound.receive()
+
+
+async def test_recognition_is_cancelled_at_each_receive(open_asr: OpenAsr) -> None:
+    """Wherever it is; also while somebody still speaks."""
+
+    @asynccontextmanager
+    async def stream(asr: Asr) -> AsyncIterator[trio.abc.ReceiveChannel[Transcript]]:
+        async with utterance(silence(0.1), silence(0.1)) as sound, asr.listen(sound) as transcripts:
+            yield transcripts
+
+    with trio.fail_after(60):
+        async with open_asr() as asr:
+            await cancelled_at_each_receive(lambda: stream(asr), within=PROMPTLY)
+            with trio.move_on_after(0.01) as scope:
+                async with asr.listen(Stalled()) as transcripts:
+                    await transcripts.receive()
+            assert scope.cancelled_caught
+            assert trio.current_time() - scope.deadline < PROMPTLY
+            assert isinstance(await transcribed(asr, silence(0.1)), str)
 
 
 HANG = (hanging(), hanging("word "))

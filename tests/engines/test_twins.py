@@ -6,7 +6,9 @@ import pytest
 import trio
 import trio.testing
 
-from trio_backend.engines.base import Message, Prompt, Text
+from trio_backend.audio.pcm import Pcm
+from trio_backend.engines.asr import scripted
+from trio_backend.engines.base import Message, Prompt, Text, Transcript
 from trio_backend.engines.llm import echo
 from trio_backend.engines.llm.echo import EchoConfig
 from trio_backend.engines.tts import tone
@@ -61,3 +63,31 @@ async def test_a_tone_is_as_long_as_its_text(autojump_clock: trio.testing.MockCl
         assert (await spoken(tts, " 0123456789 ")).seconds == 1.0
         with pytest.raises(EngineError, match="told to fail"):
             await spoken(tts, "fire!")
+
+
+async def test_the_tone_comes_in_chunks(autojump_clock: trio.testing.MockClock) -> None:
+    """Each after its delay; together they are as long as the whole."""
+    async with tone.open(ToneConfig(seconds_per_character=0.1, delay=1, chunk=0.4)) as tts:
+        async with tts.speak("0123456789") as chunks:
+            heard = [(trio.current_time(), chunk.seconds) async for chunk in chunks]
+        assert heard == [(1, 0.4), (2, 0.4), (3, pytest.approx(0.2, abs=0.003))]
+        assert (await spoken(tts, "0123456789")).seconds == pytest.approx(1, abs=0.003)
+
+
+async def test_the_scripted_recognition_tells_what_it_has_so_far(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """At each chunk of sound; the final transcript comes after the sound has ended."""
+    send, sound = trio.open_memory_channel[Pcm](3)
+    async with (
+        scripted.open(scripted.ScriptedAsrConfig(partial=True, delay=2)) as asr,
+        asr.listen(sound) as transcripts,
+    ):
+        await send.send(scripted.write("Hello"))
+        assert await transcripts.receive() == Transcript("Hello", final=False)
+        await send.send(scripted.write(" there"))
+        send.close()
+        assert [(trio.current_time(), one) async for one in transcripts] == [
+            (0, Transcript("Hello there", final=False)),
+            (2, Transcript("Hello there", final=True)),
+        ]

@@ -88,7 +88,7 @@ async def test_a_voice_that_fails_is_told(tmp_path: Path) -> None:
         await wire.send(b'{"text": "One two three."}')
         assert await hear(wire) == {
             "status": "error",
-            "message": "the tone voice was told to fail on this sentence",
+            "message": "tone_tts was told to fail on this sentence",
         }
 
 

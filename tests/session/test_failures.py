@@ -18,7 +18,7 @@ from trio_backend.errors import WireClosed
 from trio_backend.history.memory import MemoryHistory
 from trio_backend.history.store import ConfUid
 
-TOLD = "the tone voice was told to fail on this sentence"
+TOLD = "tone_tts was told to fail on this sentence"
 
 
 async def test_a_model_that_fails_is_told_and_the_turn_ends(

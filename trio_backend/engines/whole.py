@@ -1,16 +1,16 @@
-"""Engines that know only whole values, as the streams that base.py asks for; and streams as whole values.
+"""What adapters are built with: streams, as base.py asks for them, from simpler things.
 
-`WholeTts` and `WholeAsr` are base classes for adapters, `tagged` is for language models that write their
-thoughts between tags. `spoken` and `transcribed` are for callers that have no use for pieces.
+`WholeTts` and `WholeAsr` are base classes for engines that know only whole values, `channel_of` makes a
+stream of a generator, and `tagged` is for language models that write their thoughts between tags. `spoken`
+and `transcribed` are for callers that have no use for pieces.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from typing import Generic, TypeVar
 
 import attrs
@@ -41,11 +41,12 @@ class WholeTts(ABC):
 
     def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
         """See `Tts.speak`. The work is done in the first ``receive``, by the task that receives."""
-        return _Single(partial(self._chunk, text))
+        return channel_of(self._chunk(text))
 
-    async def _chunk(self, text: str) -> Pcm | None:
+    async def _chunk(self, text: str) -> AsyncGenerator[Pcm, None]:
         pcm = await self.synthesize(text)
-        return pcm if pcm.samples else None
+        if pcm.samples:
+            yield pcm
 
 
 class WholeAsr(ABC):
@@ -62,10 +63,19 @@ class WholeAsr(ABC):
 
     def listen(self, sound: ReceiveChannel[Pcm]) -> AbstractAsyncContextManager[ReceiveChannel[Transcript]]:
         """See `Asr.listen`. There is only the final transcript; ``sound`` is read in its ``receive``."""
-        return _Single(partial(self._final, sound))
+        return channel_of(self._final(sound))
 
-    async def _final(self, sound: ReceiveChannel[Pcm]) -> Transcript:
-        return Transcript(await self.transcribe(_joined([chunk async for chunk in sound])), final=True)
+    async def _final(self, sound: ReceiveChannel[Pcm]) -> AsyncGenerator[Transcript, None]:
+        yield Transcript(await self.transcribe(joined([chunk async for chunk in sound])), final=True)
+
+
+def channel_of(values: AsyncGenerator[T, None]) -> ReceiveChannel[T]:
+    """What a generator yields, as a channel for one receiver. Closing the channel closes the generator.
+
+    The generator runs in the task that receives, so it has no nursery and no cancel scope around a ``yield``.
+    What it raises comes out of ``receive``.
+    """
+    return _Generated(values)
 
 
 def tagged(source: ReceiveChannel[str | Thought | ToolRequest]) -> ReceiveChannel[ReplyPart]:
@@ -81,7 +91,7 @@ def tagged(source: ReceiveChannel[str | Thought | ToolRequest]) -> ReceiveChanne
 async def spoken(tts: Tts, text: str) -> Pcm:
     """The whole sound of ``text``; empty where there is nothing to say. Raises and cancels as `Tts.speak`."""
     async with tts.speak(text) as chunks:
-        return _joined([chunk async for chunk in chunks])
+        return joined([chunk async for chunk in chunks])
 
 
 async def transcribed(asr: Asr, pcm: Pcm) -> str:
@@ -98,7 +108,7 @@ async def transcribed(asr: Asr, pcm: Pcm) -> str:
         return text
 
 
-def _joined(chunks: list[Pcm]) -> Pcm:
+def joined(chunks: list[Pcm]) -> Pcm:
     """The chunks as one sound. Raises `EngineError` where their rates differ."""
     if len(chunks) == 1:
         return chunks[0]
@@ -109,23 +119,19 @@ def _joined(chunks: list[Pcm]) -> Pcm:
 
 
 @attrs.define(eq=False)
-class _Single(ReceiveChannel[T], Generic[T]):
-    """A channel of the one value that ``work`` returns, or of none if that is None."""
-
-    _work: Callable[[], Awaitable[T | None]] | None
+class _Generated(ReceiveChannel[T], Generic[T]):
+    _values: AsyncGenerator[T, None]
 
     async def receive(self) -> T:
-        work, self._work = self._work, None
-        if work is None:
+        try:
+            return await anext(self._values)
+        except StopAsyncIteration:
+            # It may have ended without having waited for anything.
             await trio.lowlevel.checkpoint()
-            raise trio.EndOfChannel
-        value = await work()
-        if value is None:
-            raise trio.EndOfChannel
-        return value
+            raise trio.EndOfChannel from None
 
     async def aclose(self) -> None:
-        self._work = None
+        await self._values.aclose()
         await trio.lowlevel.checkpoint()
 
 

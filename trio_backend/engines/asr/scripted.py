@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import attrs
 import numpy as np
 import trio
+from trio.abc import ReceiveChannel
 
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError
+from ..base import Transcript
 from ..settings import Surroundings, between, read_settings
-from ..whole import WholeAsr
+from ..whole import channel_of, joined
 
 NAMES = ("scripted_asr",)
 
@@ -26,13 +28,15 @@ LOUD = -3000
 class ScriptedAsrConfig:
     """Delays are in seconds. A ``serial`` one does one utterance at a time, like one on a busy machine.
 
-    An utterance that contains ``fail_on`` fails.
+    An utterance that contains ``fail_on`` fails. With ``partial``, what was read so far is told at each chunk
+    of sound.
     """
 
     delay: float = attrs.field(default=0.0, validator=between(0, 3600))
     load: float = attrs.field(default=0.0, validator=between(0, 3600))
     serial: bool = False
     fail_on: str = ""
+    partial: bool = False
 
 
 def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> ScriptedAsrConfig:
@@ -49,20 +53,28 @@ async def open(config: ScriptedAsrConfig) -> AsyncIterator[ScriptedAsr]:
 
 
 @attrs.frozen
-class ScriptedAsr(WholeAsr):
+class ScriptedAsr:
     """An `Asr` for which each sample is a letter, by its number in Unicode; silence is none."""
 
     config: ScriptedAsrConfig
     _utterances: trio.CapacityLimiter = attrs.field(repr=False)
 
-    async def transcribe(self, pcm: Pcm) -> str:
-        """The letters of ``pcm``."""
+    def listen(self, sound: ReceiveChannel[Pcm]) -> AbstractAsyncContextManager[ReceiveChannel[Transcript]]:
+        """The letters of ``sound``."""
+        return channel_of(self._transcripts(sound))
+
+    async def _transcripts(self, sound: ReceiveChannel[Pcm]) -> AsyncGenerator[Transcript, None]:
+        chunks: list[Pcm] = []
+        async for chunk in sound:
+            chunks.append(chunk)
+            if self.config.partial:
+                yield Transcript(read(joined(chunks)), final=False)
         async with self._utterances:
             await trio.sleep(self.config.delay)
-        text = read(pcm)
+        text = read(joined(chunks))
         if self.config.fail_on and self.config.fail_on in text:
             raise EngineError("scripted_asr was told to fail on this utterance")
-        return text
+        yield Transcript(text, final=True)
 
 
 def write(text: str, *, seconds: float = 0.0) -> Pcm:

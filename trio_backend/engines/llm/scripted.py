@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import trio
 from ...errors import EngineError, SettingsError
 from ..base import Prompt, ReplyPart, Text
 from ..settings import Surroundings, between, read_settings
+from ..whole import channel_of
 from .companion.answer import answer
 from .companion.reading import read_companion
 from .companion.rules import Companion
@@ -105,9 +106,11 @@ class ScriptedLlm:
     config: ScriptedLlmConfig
     _companion: Companion = attrs.field(repr=False)
 
-    @trio.as_safe_channel
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[ReplyPart, None]:
+    def reply(self, prompt: Prompt) -> AbstractAsyncContextManager[trio.abc.ReceiveChannel[ReplyPart]]:
         """Word by word (two characters at a time in Chinese), with ``token_delay`` before each."""
+        return channel_of(self._tokens(prompt))
+
+    async def _tokens(self, prompt: Prompt) -> AsyncGenerator[ReplyPart, None]:
         for token in _TOKEN.findall(await self._composed(prompt)):
             await trio.sleep(self.config.token_delay)
             yield Text(token)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import array
 import math
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import attrs
 import trio
+from trio.abc import ReceiveChannel
 
 from ...audio.pcm import Pcm
 from ...errors import EngineError
 from ..settings import Surroundings, between, read_settings
-from ..whole import WholeTts
+from ..whole import channel_of
 
 NAMES = ("tone_tts",)
 
@@ -26,7 +27,8 @@ NOTE = 400  # Hz; divides the rate, so that one period repeats without a click
 class ToneConfig:
     """Delays are in seconds. A ``serial`` voice does one sentence at a time, like one on a busy machine.
 
-    A sentence that contains ``fail_on`` fails.
+    A sentence that contains ``fail_on`` fails. With a ``chunk`` of so many seconds, the sound comes in chunks
+    of that length, ``delay`` before each.
     """
 
     seconds_per_character: float = attrs.field(default=0.06, validator=between(0, 10))
@@ -34,6 +36,7 @@ class ToneConfig:
     load: float = attrs.field(default=0.0, validator=between(0, 3600))
     serial: bool = False
     fail_on: str = ""
+    chunk: float = attrs.field(default=0.0, validator=between(0, 3600))
 
 
 def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> ToneConfig:
@@ -50,19 +53,30 @@ async def open(config: ToneConfig) -> AsyncIterator[Tone]:
 
 
 @attrs.frozen
-class Tone(WholeTts):
+class Tone:
     """A `Tts` of 16 kHz."""
 
     config: ToneConfig
     _sentences: trio.CapacityLimiter = attrs.field(repr=False)
 
-    async def synthesize(self, text: str) -> Pcm:
+    def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
         """A note of ``seconds_per_character`` times the length of ``text``."""
-        async with self._sentences:
-            await trio.sleep(self.config.delay)
-        if self.config.fail_on and self.config.fail_on in text:
-            raise EngineError("tone_tts was told to fail on this sentence")
-        return hum(len(text.strip()) * self.config.seconds_per_character)
+        return channel_of(self._chunks(text))
+
+    async def _chunks(self, text: str) -> AsyncGenerator[Pcm, None]:
+        left = len(text.strip()) * self.config.seconds_per_character
+        length = self.config.chunk or math.inf
+        while True:
+            async with self._sentences:
+                await trio.sleep(self.config.delay)
+            if self.config.fail_on and self.config.fail_on in text:
+                raise EngineError("tone_tts was told to fail on this sentence")
+            chunk = hum(min(left, length))
+            if chunk.samples:
+                yield chunk
+            left -= length
+            if left <= 0:
+                break
 
 
 def hum(seconds: float) -> Pcm:
