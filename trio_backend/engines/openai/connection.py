@@ -58,23 +58,27 @@ async def open_model_server(endpoint: Endpoint, *, connect: float) -> AsyncItera
 
 
 @attrs.frozen
+class SoundForm:
+    """A form of ``fields`` and of ``wav``, a WAV file, as the field ``file``."""
+
+    fields: Mapping[str, str]
+    wav: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen
 class ModelServer:
     """One endpoint and the connections to it. Callers set the deadlines."""
 
     endpoint: Endpoint
     _client: httpx2.AsyncClient = attrs.field(repr=False)
 
-    async def ask(
-        self, path: str, body: bytes, *, accept: str, content_type: str = "application/json"
-    ) -> httpx2.Response:
-        """POST ``body`` and return the answer, of status 200 and not yet read; the caller closes it.
+    async def ask(self, path: str, body: bytes | SoundForm, *, accept: str) -> httpx2.Response:
+        """POST ``body``, JSON or a form, and return the answer, of status 200 and not yet read.
 
-        What may pass by itself is asked again, twice at most. Raises `EngineError`.
+        The caller closes it. What may pass by itself is asked again, twice at most. Raises `EngineError`.
         """
-        headers = {"Accept": accept, "Content-Type": content_type}
         for pause in (*PAUSES, None):
-            request = self._client.build_request("POST", path, content=body, headers=headers)
-            answer = await self._send(request)
+            answer = await self._send(self._request(path, body, accept))
             if isinstance(answer, httpx2.Response):
                 return answer
             if pause is None or not answer.passing or answer.after > LONGEST_RETRY_AFTER:
@@ -82,6 +86,15 @@ class ModelServer:
             logger.debug("asking again: {}", answer.text)
             await trio.sleep(max(pause, answer.after))
         raise AssertionError("the last attempt returns or raises")
+
+    def _request(self, path: str, body: bytes | SoundForm, accept: str) -> httpx2.Request:
+        if isinstance(body, SoundForm):
+            files = {"file": ("speech.wav", body.wav, "audio/wav")}
+            return self._client.build_request(
+                "POST", path, data=dict(body.fields), files=files, headers={"Accept": accept}
+            )
+        headers = {"Accept": accept, "Content-Type": "application/json"}
+        return self._client.build_request("POST", path, content=body, headers=headers)
 
     async def _send(self, request: httpx2.Request) -> httpx2.Response | ApiRefusal:
         try:

@@ -13,10 +13,9 @@ import trio
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import AnswerTooLong, EngineError
-from ...identity import new_id
 from ..whole import WholeAsr
 from .configs import TranscriptionConfig
-from .connection import ModelServer, open_model_server, read_answer, read_body, unreachable
+from .connection import ModelServer, SoundForm, open_model_server, read_answer, read_body, unreachable
 from .json_text import decode_json, whole_characters
 from .refusals import not_a_stream
 
@@ -56,14 +55,8 @@ class OpenAiAsr(WholeAsr):
         raise EngineError(f"{self.config.provider}: no transcript within {self.config.timeout:g} s")
 
     async def _transcribe(self, pcm: Pcm) -> str:
-        boundary = new_id().hex
-        sound = await self._sound(pcm)
-        response = await self._server.ask(
-            "audio/transcriptions",
-            _form(self.config.fields, sound, boundary),
-            accept="application/json",
-            content_type=f"multipart/form-data; boundary={boundary}",
-        )
+        form = SoundForm(self.config.fields, await self._sound(pcm))
+        response = await self._server.ask("audio/transcriptions", form, accept="application/json")
         if not response.headers.get("content-type", "").lower().startswith("application/json"):
             answer = await read_answer(response)
             raise EngineError(not_a_stream(self.config.endpoint, answer).text)
@@ -90,18 +83,3 @@ class OpenAiAsr(WholeAsr):
             ) from None
         except httpx2.RequestError as error:
             raise EngineError(unreachable(self.config.endpoint, error).text) from error
-
-
-def _form(fields: dict[str, str], wav: bytes, boundary: str) -> bytes:
-    """``multipart/form-data`` with ``fields`` and the sound as ``file``, by RFC 7578."""
-    lines = []
-    for name, value in fields.items():
-        lines += [f"--{boundary}", f'Content-Disposition: form-data; name="{name}"', "", value]
-    lines += [
-        f"--{boundary}",
-        'Content-Disposition: form-data; name="file"; filename="speech.wav"',
-        "Content-Type: audio/wav",
-        "",
-        "",
-    ]
-    return b"".join(["\r\n".join(lines).encode(), wav, f"\r\n--{boundary}--\r\n".encode()])
