@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from trio_backend.engines.base import Llm, Message, Prompt, ReplyPart, Text, Thought
+from trio_backend.engines.base import Llm, Message, Nudge, Prompt, ReplyPart, Text, Thought, ToolRequest
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Surroundings
 from trio_backend.errors import EngineError
@@ -99,6 +100,34 @@ async def test_images_go_with_their_message(server: ModelServer) -> None:
             ],
         },
     ]
+
+
+async def test_a_nudge_is_asked_as_the_user(server: ModelServer) -> None:
+    """The interface knows no other way that all models heed; its images go with it."""
+    image = "data:image/png;base64,AAAA"
+    async with open_chat(server.url) as llm:
+        await read(llm, Prompt("", [Message("user", "Hi"), Nudge("Say something.", [image])]))
+    content = [
+        {"type": "text", "text": "Say something."},
+        {"type": "image_url", "image_url": {"url": image}},
+    ]
+    assert server.asked[0].body["messages"][1:] == [{"role": "user", "content": content}]
+
+
+async def test_a_request_for_a_tool_comes_with_the_reply(server: ModelServer) -> None:
+    """Behind what the model says, and whole."""
+    call = {"index": 0, "id": "c1", "function": {"name": "look", "arguments": '{"at": "cats"}'}}
+    server.behaviour = events(
+        '{"choices":[{"delta":{"content":"<think>Cats?</think>Let me see."}}]}',
+        json.dumps({"choices": [{"delta": {"tool_calls": [call]}}]}),
+        '{"choices":[{"delta":{},"finish_reason":"tool_calls"}]}',
+    )
+    async with open_chat(server.url) as llm:
+        assert await read(llm) == [
+            Thought("Cats?"),
+            Text("Let me see."),
+            ToolRequest("c1", "look", '{"at": "cats"}'),
+        ]
 
 
 async def test_replies_share_a_connection(server: ModelServer) -> None:
