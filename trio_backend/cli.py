@@ -148,14 +148,14 @@ def chat(
 
 @app.command
 def transcribe(file: Path, /, *, config: Path | None = None) -> None:
-    """Print what is said in a WAV file, as the base character's ear understands it.
+    """Print what is said in a WAV file, as the base character's speech recognition understands it.
 
     Parameters
     ----------
     file
         A WAV file, of any rate and number of channels.
     config
-        The configuration with the ear; found as for `serve`.
+        The configuration with the engine; found as for `serve`.
     """
     from .observe.log import start_logging
     from .try_engine import transcribe as run
