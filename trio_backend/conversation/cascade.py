@@ -10,7 +10,8 @@ import trio
 
 from ..audio.pcm import Pcm
 from ..concurrency import map_in_order
-from ..engines.base import Prompt
+from ..engines.base import Prompt, ReplyPart, Thought, ToolRequest
+from ..engines.whole import spoken
 from ..errors import EngineError
 from ..text.lines import Line, LineReader, slices
 from .character import Character
@@ -87,9 +88,9 @@ class _Reply:
                 to_synthesis, lines = trio.open_memory_channel[Line](0)
                 nursery.start_soon(self._write, heard, to_synthesis, name="turn/model")
                 with context.timeline.until_gone("synthesis"):
-                    async with map_in_order(self._synthesize, lines, ahead=context.ahead) as spoken:
+                    async with map_in_order(self._synthesize, lines, ahead=context.ahead) as sentences:
                         index = 0
-                        async for line, pcm in spoken:
+                        async for line, pcm in sentences:
                             await self._hand_out(index, line, pcm)
                             index += 1
 
@@ -113,21 +114,26 @@ class _Reply:
         reader, timeline = self._reader(), self._context.timeline
         try:
             with timeline.until_gone("model"):
-                async with self._character.llm.reply(prompt) as tokens:
-                    async for token in tokens:
+                async with self._character.llm.reply(prompt) as parts:
+                    async for part in parts:
                         timeline.token()
-                        await self._read_token(reader, token, lines)
+                        await self._read_part(reader, part, lines)
         except EngineError as error:
             await self._events.send(Problem("engine-error", str(error)))
         for line in reader.flush():
             await self._send_line(lines, line)
 
-    async def _read_token(self, reader: LineReader, token: str, lines: trio.MemorySendChannel[Line]) -> None:
-        """A model may send megabytes at once: others have their turn in between."""
-        for number, piece in enumerate(slices(token)):
+    async def _read_part(
+        self, reader: LineReader, part: ReplyPart, lines: trio.MemorySendChannel[Line]
+    ) -> None:
+        if isinstance(part, ToolRequest):
+            # No tool is offered to the model yet, so whatever it asks for does not exist.
+            return
+        # A model may send megabytes at once: others have their turn in between.
+        for number, piece in enumerate(slices(part.text)):
             if number:
                 await trio.lowlevel.checkpoint()
-            for line in reader.feed(piece):
+            for line in reader.feed(piece, thought=isinstance(part, Thought)):
                 await self._send_line(lines, line)
 
     def _reader(self) -> LineReader:
@@ -143,7 +149,7 @@ class _Reply:
         if not line.spoken or self._voice_failed:
             return line, _SILENCE
         try:
-            return line, await self._character.tts.speak(line.spoken)
+            return line, await spoken(self._character.tts, line.spoken)
         except EngineError as error:
             # Several sentences may fail at once; that is told once.
             if not self._voice_failed:

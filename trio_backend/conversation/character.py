@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -14,8 +14,9 @@ from ..audio.pcm import Pcm
 from ..config.character import CharacterConfig, EngineChoice
 from ..engines.base import Llm, Tts
 from ..engines.leases import Leases
-from ..engines.registry import configure
+from ..engines.registry import EngineConfig, configure
 from ..engines.settings import Surroundings
+from ..engines.whole import WholeTts, spoken
 from ..errors import ConfigError, NoVoice, SettingsError, UnknownEngine
 from .ears import Ears, open_ears
 
@@ -49,7 +50,7 @@ async def open_character(
 
 
 @attrs.define(eq=False)
-class _TellsOnce:
+class _TellsOnce(WholeTts):
     """A `Tts` for one session: that the machine has no voice is raised once, and is silence from then on.
 
     Nothing changes it before the server is started again, so an error in each turn would only be noise.
@@ -58,10 +59,10 @@ class _TellsOnce:
     _tts: Tts
     _told: bool = attrs.field(default=False, init=False)
 
-    async def speak(self, text: str) -> Pcm:
-        """See `Tts.speak`."""
+    async def synthesize(self, text: str) -> Pcm:
+        """See `WholeTts.synthesize`."""
         try:
-            return await self._tts.speak(text)
+            return await spoken(self._tts, text)
         except NoVoice:
             if self._told:
                 return Pcm(b"", 22_050)
@@ -78,7 +79,7 @@ async def lease_engine(
         yield engine
 
 
-def engine_config(choice: EngineChoice, surroundings: Surroundings) -> Hashable:
+def engine_config(choice: EngineChoice, surroundings: Surroundings) -> EngineConfig:
     """The frozen configuration of the engine chosen, or of the embedded one where there is none of that name.
 
     Raises `ConfigError`, with the place of the setting that is wrong.

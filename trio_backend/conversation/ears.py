@@ -16,6 +16,7 @@ from ..boundary import UNCOUNTED, Boundary
 from ..config.character import CharacterConfig, EngineChoice
 from ..engines.base import Asr, Detector, Vad
 from ..engines.registry import DEFAULTS
+from ..engines.whole import transcribed
 from ..errors import ConfigError, EngineError
 
 E = TypeVar("E")
@@ -38,7 +39,7 @@ class Ears:
     async def transcribe(self, pcm: Pcm) -> str:
         """What is said in ``pcm``. Cancelling stops the decoding. Raises `EngineError`."""
         async with self._asr.engine() as asr:
-            return await asr.transcribe(pcm)
+            return await transcribed(asr, pcm)
 
     async def detector(self) -> tuple[Detector, Rules]:
         """What tells speech in a new stream, and by which rules. Raises `EngineError`."""

@@ -7,7 +7,7 @@ from enum import Enum, auto
 import attrs
 import trio
 
-from ..engines.base import Message, Prompt
+from ..engines.base import Message, Nudge, Prompt
 from ..history.store import StoredMessage
 from ..text.lines import joined
 from .character import Character
@@ -198,9 +198,9 @@ class Turn:
     def _prompt(self, request: str) -> Prompt:
         """What the model is to read."""
         config = self.character.config
-        messages = [*self.context.memory.so_far()]
+        messages: list[Message | Nudge] = [*self.context.memory.so_far()]
         if self.user_input.nudge:
-            messages.append(Message("user", request, "nudge", self.user_input.images))
+            messages.append(Nudge(request, self.user_input.images))
         return Prompt(config.system_prompt, messages, config.character_name, tuple(config.emotions))
 
     # Its sound.

@@ -13,10 +13,11 @@ import trio
 from ..audio.pcm import Pcm
 from ..concurrency import map_in_order
 from ..engines.base import Tts
+from ..engines.whole import spoken
 from ..errors import ConfigError, EngineError, WireClosed, first_leaf
 from ..protocol.outgoing import Error
 from ..protocol.rate import RateLimit
-from ..text.lines import Line, LineReader, SpeechFilters
+from ..text.lines import Line, SpeechFilters, lines_of
 from ..wire import Wire, receive_within
 from .client_address import share_of
 from .fair_queue import FairQueue
@@ -61,8 +62,7 @@ class Speech:
         return await trio.to_thread.run_sync(self._lines, text, limiter=self._readers)
 
     def _lines(self, text: str) -> list[Line]:
-        reader = LineReader((), self.filters, first_early=False)
-        lines = [line for line in (*reader.feed(text), *reader.flush()) if line.spoken]
+        lines = [line for line in lines_of(text, self.filters) if line.spoken]
         # One character can be spoken as eighteen: U+FDFA is a sentence.
         if sum(len(line.spoken) for line in lines) > self.limits.longest:
             raise ValueError(f"as it is spoken, {_too_long(self.limits.longest)}")
@@ -154,7 +154,7 @@ async def _speak(wire: Wire, speech: Speech, maker: str, lines: Sequence[Line]) 
     async with speech.open_voice() as tts:
 
         async def perform(line: Line) -> tuple[Line, Pcm]:
-            return line, await tts.speak(line.spoken)
+            return line, await spoken(tts, line.spoken)
 
         async with map_in_order(perform, source, ahead=speech.limits.ahead) as performed:
             async for line, pcm in performed:
