@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -70,13 +71,14 @@ def _change(rng: Random, at: dict[Any, Any], key: Any) -> None:
         case 0:
             del at[key]
         case 1:
-            at[rng.choice(("", 1, None, True, "x", str(key) + "s", 1.5))] = at[key]
+            at[rng.choice(("", 1, None, True, "x", str(key) + "s", 1.5))] = deepcopy(at[key])
         case 2:
             at[key] = {str(key): at[key]}
         case 3:
             at[key] = rng.choice((*TEXTS, "x" * 50_000))
         case _:
-            at[key] = rng.choice((*WRONG, *NUMBERS))
+            # A copy: what is changed in it later must not change the next case.
+            at[key] = deepcopy(rng.choice((*WRONG, *NUMBERS)))
 
 
 def _edited(rng: Random, text: str) -> str:
