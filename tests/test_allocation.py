@@ -31,6 +31,27 @@ def test_a_large_block_is_given_back() -> None:
     assert int(grown) < 1_000_000
 
 
+# Blocks too small to be given back at once are freed, all but one in a thousand of them, which stays.
+HOLES = """
+import psutil
+from trio_backend.allocation import give_back_free_pages
+def resident(): return psutil.Process().memory_info().rss
+before = resident()
+blocks = [bytearray(b"x" * 5000) for _ in range(20_000)]
+blocks = blocks[::1000]
+kept = resident() - before
+give_back_free_pages()
+print(kept - (resident() - before))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the other C libraries are left as they are")
+def test_pages_between_what_stays_are_given_back() -> None:
+    """Of a hundred megabytes that crowds held, little is left."""
+    given_back = subprocess.check_output([sys.executable, "-c", HOLES], text=True, timeout=60)
+    assert int(given_back) > 50_000_000
+
+
 @pytest.mark.skipif(sys.platform.startswith("linux"), reason="that is where it works")
 def test_elsewhere_nothing_is_done() -> None:
     """And it is no error."""

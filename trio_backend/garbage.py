@@ -25,13 +25,20 @@ def nobody() -> int:
     return 0
 
 
-async def collect_when_quiet(is_quiet: Callable[[], bool], gone: Callable[[], int] = nobody) -> None:
+def nothing() -> None:
+    """For programs that have nothing to do behind a collection."""
+
+
+async def collect_when_quiet(
+    is_quiet: Callable[[], bool], gone: Callable[[], int] = nobody, *, after: Callable[[], None] = nothing
+) -> None:
     """Make full collections only while ``is_quiet()``, or every ten minutes if it never is.
 
     One is due when the interpreter would consider it, and when somebody has left: ``gone()`` says how many
     have. A session ends as a circle of references, perhaps with megabytes of pictures in it, and where
     nothing else happens nothing would ever look. What exists when it begins is never looked at again.
-    Runs until it is cancelled; then everything is as it was before.
+    ``after`` is called in a thread behind each of them. Runs until it is cancelled; then everything is as it
+    was before.
     """
     before, enabled = gc.get_threshold(), gc.isenabled()
     gc.freeze()
@@ -46,6 +53,7 @@ async def collect_when_quiet(is_quiet: Callable[[], bool], gone: Callable[[], in
                 seen = gone()
                 logger.debug("full garbage collection: {} objects were unreachable", gc.collect())
                 collected = trio.current_time()
+                await trio.to_thread.run_sync(after)
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()

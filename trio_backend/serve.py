@@ -11,6 +11,7 @@ import attrs
 import trio
 from loguru import logger
 
+from .allocation import give_back_free_pages
 from .assets import find_backgrounds, live2d_info
 from .backend import Backend, Premises, open_backend
 from .boundary import Boundary
@@ -195,7 +196,7 @@ async def _sweep_when_quiet(backend: Backend, departures: _Departures) -> None:
     def is_quiet() -> bool:
         return len(sessions) <= SMALL_HOUSE or not any(session.turn_running for session in sessions)
 
-    await collect_when_quiet(is_quiet, lambda: departures.count)
+    await collect_when_quiet(is_quiet, lambda: departures.count, after=give_back_free_pages)
 
 
 async def _say_what_is_near(config: Config) -> None:
