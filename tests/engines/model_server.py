@@ -118,6 +118,22 @@ def body(data: bytes, kind: str) -> Behaviour:
     return answer
 
 
+def lingering(*tokens: str, ends: bool) -> Behaviour:
+    """Answer to the last event, and then leave the body open for ever, or break it off where it ``ends``."""
+
+    async def answer(answering: Answering) -> None:
+        await answering.begin_events()
+        for token in tokens:
+            await answering.token(token)
+        await answering.event("[DONE]")
+        if not ends:
+            await trio.sleep_forever()
+        await trio.sleep(0.01)
+        await answering.stream.aclose()
+
+    return answer
+
+
 def hanging(*tokens: str) -> Behaviour:
     """Say these tokens, then nothing more for ever; without tokens, not even the head of an answer."""
 

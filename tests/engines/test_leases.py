@@ -11,9 +11,9 @@ import pytest
 import trio
 from loguru import logger
 
-from trio_backend.engines.leases import CLOSING_GRACE, Leases
+from trio_backend.engines.leases import Leases
 from trio_backend.engines.registry import Adapter, EngineConfig
-from trio_backend.errors import EngineError
+from trio_backend.errors import EngineError, first_leaf
 
 
 @attrs.frozen
@@ -234,8 +234,45 @@ async def test_an_engine_that_hangs_in_closing_holds_nobody_up_for_long(autojump
         async with leases.lease(config):
             pass
         async with leases.lease(config):
-            assert trio.current_time() == CLOSING_GRACE
+            assert trio.current_time() == 10
     assert [line.split()[1] for line in workshop.diary].count("open") == 2
+
+
+async def test_the_end_of_an_old_engine_does_not_forget_its_successor(autojump_clock: object) -> None:
+    """Who comes after that shares the new one."""
+    workshop = Workshop()
+    config = slow(load=0, close=30)
+    async with open_leases(workshop) as leases:
+        async with leases.lease(config):
+            pass
+        async with leases.lease(config) as new:
+            await trio.sleep(60)
+            async with leases.lease(config) as shared:
+                assert shared is new
+
+
+async def test_only_some_lessees_are_named(autojump_clock: object) -> None:
+    """A room with thousands of clients is counted, and does not fill an operator's screen."""
+    async with open_leases(Workshop()) as leases, trio.open_nursery() as nursery:
+
+        async def hold() -> None:
+            async with leases.lease(slow()):
+                await trio.sleep(10)
+
+        for _ in range(60):
+            nursery.start_soon(hold)
+        await trio.sleep(1)
+        (engine,) = leases.statistics().engines
+        assert (engine.leases, len(engine.lessees)) == (60, 50)
+
+
+async def test_what_ends_the_program_is_not_swallowed(autojump_clock: object) -> None:
+    """A Ctrl-C that arrives in an engine's task is no problem of the engine's."""
+    workshop = Workshop(failure=KeyboardInterrupt())
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with open_leases(workshop) as leases:
+            await lease_in_vain(leases, slow())
+    assert isinstance(first_leaf(caught.value), KeyboardInterrupt)
 
 
 async def test_an_engine_that_breaks_down_is_forgotten(autojump_clock: object) -> None:
@@ -296,6 +333,7 @@ async def test_an_engine_is_nobodys_in_the_log(autojump_clock: object) -> None:
                     logger.info("a session's own line")
 
         nursery.start_soon(session)
+        await trio.sleep(1)  # the session is the first
         async with leases.lease(slow()):
             await trio.sleep(1)
             workshop.breakdown.set()

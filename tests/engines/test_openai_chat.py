@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 import trio
 
 from trio_backend.engines.base import Llm, Message, Nudge, Prompt, ReplyPart, Text, Thought, ToolRequest
+from trio_backend.engines.openai import chat
+from trio_backend.engines.openai.connection import json_of
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Surroundings
 from trio_backend.errors import EngineError
@@ -22,6 +25,7 @@ from .model_server import (
     cut,
     events,
     hanging,
+    lingering,
     open_model_server,
     page,
     reasoning,
@@ -167,6 +171,68 @@ async def test_leaving_the_block_closes_the_connection(server: ModelServer) -> N
         with trio.fail_after(1):
             await server.asked[0].left.wait()
     assert server.asked[0].left_at - left < 0.05
+
+
+async def test_a_finished_answer_is_waited_for_a_moment(server: ModelServer) -> None:
+    """Its connection could be used again; but who leaves is not held up by a server that never ends."""
+    server.behaviour = lingering("Hello ", "there.", ends=False)
+    async with open_chat(server.url) as llm:
+        for _ in range(2):
+            async with llm.reply(PROMPT) as parts:
+                assert [part async for part in parts] == HELLO
+                left = trio.current_time()
+            assert trio.current_time() - left < 0.5
+
+
+async def test_a_barge_in_waits_for_nothing(server: ModelServer) -> None:
+    """An answer that is not finished is cut at once: its connection is of no more use."""
+    server.behaviour = hanging("Hello ", "there.")
+    took = []
+    async with open_chat(server.url) as llm:
+        for _ in range(5):
+            async with llm.reply(PROMPT) as parts:
+                assert [await parts.receive(), await parts.receive()] == HELLO
+                left = trio.current_time()
+            took.append(trio.current_time() - left)
+    assert min(took) < 0.04
+
+
+async def test_a_server_that_breaks_off_after_the_end_is_no_error(server: ModelServer) -> None:
+    """All was said."""
+    server.behaviour = lingering("Hello ", "there.", ends=True)
+    async with open_chat(server.url) as llm:
+        assert await read(llm) == HELLO
+
+
+async def test_the_type_of_an_answer_may_be_written_in_any_case(server: ModelServer) -> None:
+    """As header values may."""
+    answer = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\ndata: [DONE]\n\n'
+    server.behaviour = body(answer, "Text/Event-Stream; charset=UTF-8")
+    async with open_chat(server.url) as llm:
+        assert await read(llm) == [Text("Hi")]
+
+
+async def test_pictures_are_written_in_a_thread(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Megabytes of them take longer than the loop has; a text alone is not worth a thread."""
+    threads: list[bool] = []
+
+    def counted(request: Mapping[str, object]) -> bytes:
+        threads.append(threading.current_thread() is not threading.main_thread())
+        return json_of(request)
+
+    monkeypatch.setattr(chat, "json_of", counted)
+    image = "data:image/png;base64,AAAA"
+    async with open_chat(server.url) as llm:
+        await read(llm)
+        await read(llm, Prompt("", [Message("user", "What is this?", images=[image])]))
+    assert threads == [False, True]
+
+
+async def test_a_temperature_of_zero_is_one(server: ModelServer) -> None:
+    """It is sent, as any other is."""
+    async with open_chat(server.url, temperature=0) as llm:
+        await read(llm)
+    assert server.asked[0].body["temperature"] == 0
 
 
 @pytest.mark.parametrize(

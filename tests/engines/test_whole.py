@@ -9,6 +9,7 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import assert_checkpoints
 
 from tests.text.streams import torn_texts
 from trio_backend.audio.pcm import Pcm
@@ -96,6 +97,17 @@ async def test_a_long_token_comes_in_small_steps(unit: str, thought: bool) -> No
         nursery.cancel_scope.cancel()
     assert others_had_their_turn >= 20_000 // 256
     assert max((len(part.text) for part in parts if isinstance(part, Text | Thought)), default=0) <= 256
+
+
+async def test_each_receive_is_a_checkpoint() -> None:
+    """So that a reader of many small parts holds nobody up, and can be cancelled."""
+    async with tagged(channel_of(given_back("a<think>b</think>c<think>d"))) as parts:
+        for expected in (Text("a"), Thought("b"), Text("c"), Thought("d")):
+            with assert_checkpoints():
+                assert await parts.receive() == expected
+        for _ in range(2):
+            with assert_checkpoints(), pytest.raises(trio.EndOfChannel):
+                await parts.receive()
 
 
 async def test_what_the_source_raises_comes_from_receive() -> None:
