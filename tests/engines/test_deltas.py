@@ -80,6 +80,14 @@ def test_requests_that_are_not_numbered_are_told_apart(index: int | None) -> Non
     assert reader.feed(DONE) == [ToolRequest("call_0", "look", "1")]
 
 
+def test_a_request_that_names_no_tool_is_none() -> None:
+    """Nor is what is no request at all; neither costs the user the answer."""
+    reader = DeltaReader()
+    assert reader.feed(call(0, None, "{}", "a")) == []
+    assert reader.feed('{"choices":[{"delta":{"content":"Hi","tool_calls":["x",{"id":7}]}}]}') == ["Hi"]
+    assert reader.feed(DONE) == []
+
+
 @pytest.mark.parametrize(
     "events", [[call(0, "a", "x" * 100_000)] * 11, [call(number, "a", "") for number in range(65)]]
 )

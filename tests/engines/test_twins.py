@@ -91,3 +91,15 @@ async def test_the_scripted_recognition_tells_what_it_has_so_far(
             (0, Transcript("Hello there", final=False)),
             (2, Transcript("Hello there", final=True)),
         ]
+
+
+async def test_the_scripted_recognition_tells_only_the_end_unless_asked(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """As most engines do."""
+    send, sound = trio.open_memory_channel[Pcm](2)
+    async with scripted.open(scripted.ScriptedAsrConfig()) as asr, asr.listen(sound) as transcripts:
+        for text in ("Hello", " there"):
+            await send.send(scripted.write(text))
+        send.close()
+        assert [one async for one in transcripts] == [Transcript("Hello there", final=True)]
