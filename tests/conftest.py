@@ -13,10 +13,9 @@ import trio
 from tests.client import Client
 from tests.memory_wire import memory_wire_pair
 from trio_backend.backend import Backend, Premises, open_backend
-from trio_backend.config.cast import MemoryCast
-from trio_backend.config.character import CharacterConfig, EngineChoice
+from trio_backend.config.catalog import MemoryCast
+from trio_backend.config.character import CharacterConfig, EngineChoice, WakeWordConfig
 from trio_backend.config.system import SystemConfig
-from trio_backend.config.wake_words import WakeWordConfig
 from trio_backend.engines.settings import Surroundings
 from trio_backend.history.memory import MemoryHistory
 

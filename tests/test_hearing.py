@@ -22,7 +22,7 @@ from tests.promptness import promptly
 from trio_backend.audio.pcm import Pcm
 from trio_backend.audio.utterance import RATE
 from trio_backend.backend import Backend, Premises, open_backend
-from trio_backend.config.cast import MemoryCast
+from trio_backend.config.catalog import MemoryCast
 from trio_backend.config.character import EngineChoice
 
 PIECE = 4096  # samples, as the old page sends them

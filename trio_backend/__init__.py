@@ -11,11 +11,11 @@ from typing import Any
 
 _HOME = {
     "Backend": "backend",
-    "Config": "config.schema",
+    "Config": "config.load",
     "ConfigError": "errors",
     "EngineError": "errors",
     "HistoryError": "errors",
-    "MemoryCast": "config.cast",
+    "MemoryCast": "config.catalog",
     "MemoryHistory": "history.memory",
     "Pcm": "audio.pcm",
     "Premises": "backend",

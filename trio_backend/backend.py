@@ -11,7 +11,7 @@ import trio
 from loguru import logger
 
 from .boundary import Boundary
-from .config.cast import Cast
+from .config.catalog import Cast
 from .config.system import SystemConfig
 from .conversation.character import lease_engine, open_character
 from .conversation.ears import Ears, LeaseEngine, open_ears

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .config.character import CharacterConfig, EngineChoice
-from .config.finding import Finding, Findings, Severity
+from .config.diagnostics import Finding, Findings, Severity
 from .config.load import survey
 from .engines.registry import configure
 from .engines.settings import Surroundings

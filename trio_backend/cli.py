@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from cyclopts import App, Parameter
 
 if TYPE_CHECKING:
-    from .config.schema import Config
+    from .config.load import Config
 
 T = TypeVar("T")
 

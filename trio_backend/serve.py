@@ -15,8 +15,8 @@ from .allocation import give_back_free_pages
 from .assets import find_backgrounds, live2d_info
 from .backend import Backend, Premises, open_backend
 from .boundary import Boundary
-from .config.cast import DiskCast
-from .config.schema import Config
+from .config.catalog import DiskCast
+from .config.load import Config
 from .conversation.observer import Observer
 from .engines.local_servers import find_ollama
 from .engines.registry import DEFAULTS

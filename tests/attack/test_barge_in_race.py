@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from tests.session.stagecraft import END, THREE, meet
 from trio_backend.audio.pcm import Pcm
 from trio_backend.backend import Premises, open_backend
-from trio_backend.config.cast import MemoryCast
+from trio_backend.config.catalog import MemoryCast
 from trio_backend.config.character import EngineChoice
 from trio_backend.engines.tts import tone
 

@@ -22,7 +22,7 @@ from tests.conftest import character
 from tests.memory_wire import MemoryWire, memory_wire_pair
 from tests.session.stagecraft import END, START
 from trio_backend.backend import Backend, Premises, open_backend
-from trio_backend.config.cast import MemoryCast
+from trio_backend.config.catalog import MemoryCast
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
 from trio_backend.engines.settings import Surroundings

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Connect, character
 from trio_backend.backend import Premises
-from trio_backend.config.cast import MemoryCast
+from trio_backend.config.catalog import MemoryCast
 from trio_backend.config.character import EngineChoice
 
 from .conversing import shown

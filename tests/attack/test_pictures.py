@@ -15,7 +15,7 @@ from tests.client import Client
 from tests.conftest import Connect
 from tests.session.stagecraft import END, meet
 from trio_backend.backend import Backend, Premises, open_backend
-from trio_backend.config.cast import MemoryCast
+from trio_backend.config.catalog import MemoryCast
 from trio_backend.config.character import EngineChoice
 from trio_backend.engines.base import Prompt
 from trio_backend.engines.llm import echo

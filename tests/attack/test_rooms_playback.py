@@ -13,7 +13,7 @@ from tests.memory_wire import memory_wire_pair
 from tests.rooms.house import House, open_house
 from tests.session.stagecraft import END
 from trio_backend.backend import Backend, Premises
-from trio_backend.config.cast import MemoryCast
+from trio_backend.config.catalog import MemoryCast
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
 from trio_backend.rooms.rooms import RoomsStatistics

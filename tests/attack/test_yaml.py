@@ -13,14 +13,13 @@ import trio
 
 from tests.config.conftest import BASE
 from tests.house.serving import open_client, open_server_process
-from trio_backend.config import cast as cast_module
-from trio_backend.config import composing
-from trio_backend.config.cast import CharacterFile, DiskCast
-from trio_backend.config.finding import MAX_FINDINGS, Findings
-from trio_backend.config.library import Library
-from trio_backend.config.load import load_config
-from trio_backend.config.parse import parse
-from trio_backend.config.reading import read_file
+from trio_backend.config import catalog
+from trio_backend.config import yaml as config_yaml
+from trio_backend.config.catalog import CharacterFile, DiskCast
+from trio_backend.config.diagnostics import MAX_FINDINGS, Findings
+from trio_backend.config.files import read_file
+from trio_backend.config.load import Library, load_config
+from trio_backend.config.yaml import parse
 from trio_backend.errors import ConfigError
 
 GOOD = "character_config: {conf_name: Bob, conf_uid: bob_001}\n"
@@ -125,9 +124,9 @@ def test_what_aliases_stand_for_is_counted_exactly(monkeypatch: pytest.MonkeyPat
     """Each alias counts as what it names: one value more than is allowed is one too many."""
     # 1 mapping, 3 keys, a list of 1 + 3, an alias of 4, a text that counts as 3, an alias of it.
     text = f"a: &a [1, 2, 3]\nb: *a\nc: [&t {'x' * 128}, *t]\n"
-    monkeypatch.setattr(composing, "MAX_NODES", 1 + 3 + 4 + 4 + 1 + 3 + 3)
+    monkeypatch.setattr(config_yaml, "MAX_NODES", 1 + 3 + 4 + 4 + 1 + 3 + 3)
     assert parsed(text) == []
-    monkeypatch.setattr(composing, "MAX_NODES", 1 + 3 + 4 + 4 + 1 + 3 + 3 - 1)
+    monkeypatch.setattr(config_yaml, "MAX_NODES", 1 + 3 + 4 + 4 + 1 + 3 + 3 - 1)
     assert parsed(text)[0].startswith("a.yaml:3: not valid YAML: more than")
 
 
@@ -156,7 +155,7 @@ def dead(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
         return read(self, folders, filename, findings)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Library, "_read_character", stuck)
-    monkeypatch.setattr(cast_module, "FILE_PATIENCE", 0.2)
+    monkeypatch.setattr(catalog, "FILE_PATIENCE", 0.2)
     yield names.add
     answers.set()
 
@@ -194,4 +193,4 @@ async def test_a_dead_disk_takes_so_many_threads(tmp_path: Path, dead: Callable[
     cast = DiskCast.of(load_config(tmp_path / "conf.yaml", environ={}).config, {})
     with trio.fail_after(15):
         assert len(await cast.files()) == 31
-    assert len(cast._stuck) == cast_module.MAX_STUCK
+    assert len(cast._stuck) == catalog.MAX_STUCK

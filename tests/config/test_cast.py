@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from trio_backend.config.cast import Cast, CharacterFile, DiskCast, MemoryCast
+from trio_backend.config.catalog import Cast, CharacterFile, DiskCast, MemoryCast
 from trio_backend.config.character import CharacterConfig, EngineChoice
 from trio_backend.config.load import load_config
 from trio_backend.errors import ConfigError

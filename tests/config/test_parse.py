@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_backend.config.document import Listing, Node, Table, core_value, laid_over
-from trio_backend.config.finding import Findings, Place
-from trio_backend.config.parse import parse
-from trio_backend.config.values import as_written
+from trio_backend.config.diagnostics import Findings, Place
+from trio_backend.config.tree import Listing, Node, Table, as_written, core_value, laid_over
+from trio_backend.config.yaml import parse
 
 
 def parsed(text: str | bytes) -> tuple[object, list[str]]:

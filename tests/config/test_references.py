@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from trio_backend.config.finding import Findings
+from trio_backend.config.diagnostics import Findings
 from trio_backend.config.load import examine, load_config
-from trio_backend.config.model_dictionary import read_models
+from trio_backend.config.references import read_models
 
 from .conftest import BASE, Write
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from trio_backend.config import documents
-from trio_backend.config.documents import Documents
-from trio_backend.config.finding import Finding, Findings
+from trio_backend.config import files
+from trio_backend.config.diagnostics import Finding, Findings
+from trio_backend.config.files import Documents
 from trio_backend.config.load import examine, load_config
 from trio_backend.errors import ConfigError
 
@@ -110,7 +110,7 @@ def test_translation_is_not_dropped_in_silence(write: Write) -> None:
 def test_a_file_that_is_no_configuration_is_not_read_whole(write: Write) -> None:
     """Size is looked at first."""
     path = write({"conf.yaml": BASE})
-    path.write_bytes(b"#" * (documents.MAX_FILE_SIZE + 1))
+    path.write_bytes(b"#" * (files.MAX_FILE_SIZE + 1))
 
     (found,) = examine(path, {})
 
@@ -119,7 +119,7 @@ def test_a_file_that_is_no_configuration_is_not_read_whole(write: Write) -> None
 
 def test_only_so_many_files_are_kept(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest makes room, and is read anew when it is asked for again."""
-    monkeypatch.setattr(documents, "MAX_KEPT", 2)
+    monkeypatch.setattr(files, "MAX_KEPT", 2)
     folder = write({f"{name}.yaml": "a: 1\n" for name in "abc"}).parent
     kept = Documents()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from trio_backend.config.character import WakeWordConfig
 from trio_backend.config.load import load_config
-from trio_backend.config.wake_words import WakeWordConfig
 from trio_backend.errors import ConfigError
 
 BASE = """

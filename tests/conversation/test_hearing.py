@@ -15,7 +15,7 @@ from tests.client import Client
 from tests.conftest import Connect
 from trio_backend.audio.pcm import Pcm
 from trio_backend.backend import Backend, Premises
-from trio_backend.config.cast import MemoryCast
+from trio_backend.config.catalog import MemoryCast
 from trio_backend.config.character import CharacterConfig, EngineChoice
 from trio_backend.engines.asr.scripted import write
 from trio_backend.history.store import ConfUid

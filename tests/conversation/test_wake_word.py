@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trio_backend.config.wake_words import WakeWordConfig
+from trio_backend.config.character import WakeWordConfig
 from trio_backend.conversation.wake_word import Counts, Heard, WakeWord
 
 CONFIG = WakeWordConfig(

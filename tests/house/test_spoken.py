@@ -18,9 +18,8 @@ from tests.engines.ears import needs_espeak, noise, silence, spoken
 from tests.house.serving import SocketWire, configured, open_client, open_server
 from trio_backend.audio.pcm import Pcm
 from trio_backend.audio.utterance import RATE
-from trio_backend.config.character import EngineChoice
-from trio_backend.config.schema import Config
-from trio_backend.config.wake_words import WakeWordConfig
+from trio_backend.config.character import EngineChoice, WakeWordConfig
+from trio_backend.config.load import Config
 
 PHRASES = ["okay iris", "tell me a story", "turn on the light", "go to sleep"]
 ECHO = EngineChoice("llm", "echo_llm", {})

@@ -12,7 +12,7 @@ from tests.client import Client
 from tests.conftest import GREETING
 from tests.memory_wire import memory_wire_pair
 from trio_backend.backend import Backend, Premises
-from trio_backend.config.cast import MemoryCast
+from trio_backend.config.catalog import MemoryCast
 from trio_backend.config.character import EngineChoice
 from trio_backend.history.store import ConfUid
 

@@ -11,7 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.conftest import Connect, character
 from tests.session.stagecraft import meet, shown, with_llm
 from trio_backend.backend import Backend, Premises, open_backend
-from trio_backend.config.cast import MemoryCast
+from trio_backend.config.catalog import MemoryCast
 from trio_backend.config.character import CharacterConfig, EngineChoice
 
 

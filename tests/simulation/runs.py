@@ -19,7 +19,7 @@ from trio.testing import MockClock
 from trio_backend import identity
 from trio_backend.backend import Backend, Premises, open_backend
 from trio_backend.concurrency import names_of_tasks
-from trio_backend.config.cast import MemoryCast
+from trio_backend.config.catalog import MemoryCast
 from trio_backend.config.character import CharacterConfig, EngineChoice
 from trio_backend.config.system import SystemConfig
 from trio_backend.engines.settings import Surroundings

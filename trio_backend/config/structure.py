@@ -2,25 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, TypeVar, get_type_hints
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 import attrs
+import cattrs
+from cattrs.cols import homogenous_tuple_structure_factory, mapping_structure_factory
 from cattrs.errors import (
     AttributeValidationNote,
     BaseValidationError,
     ClassValidationError,
     IterableValidationError,
 )
+from cattrs.gen import make_dict_structure_fn, override
 
-from .conversion import CONVERTER
-from .document import Listing, Node, Scalar, Table
-from .finding import Findings, did_you_mean
-from .sections import OTHERS, Others
-from .values import Values
+from .diagnostics import Findings, did_you_mean
+from .tree import Listing, Node, Scalar, Table, Values
+
+Hook = Callable[[Any, Any], Any]
+
+# What YAML 1.1 took for booleans, and old files may hold.
+_WORDS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
+
+
+def _text(value: object, _: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError("must be text, in quotes if it looks like something else")
+
+
+def _boolean(value: object, _: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _WORDS:
+        return _WORDS[value.lower()]
+    raise ValueError("must be true or false")
+
+
+def _integer(value: object, _: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and len(value) <= 100 and value.strip().isdecimal():
+        return int(value)
+    raise ValueError("must be a whole number")
+
+
+def _number(value: object, _: Any) -> float:
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError, OverflowError):
+            return float(value)
+    raise ValueError("must be a number")
+
+
+def _only(kind: type, rule: str, inner: Hook) -> Hook:
+    def structure(value: object, cls: Any) -> Any:
+        if not isinstance(value, kind):
+            raise ValueError(rule)
+        return inner(value, cls)
+
+    return structure
+
+
+def _class_hook(cls: Any, converter: cattrs.Converter) -> Hook:
+    # The class checks its fields too, but stops at the first; here each has its turn.
+    fields = {field.name: override(struct_hook=_checked(field, converter)) for field in attrs.fields(cls)}
+    inner = make_dict_structure_fn(cls, converter, **fields)  # type: ignore[arg-type]
+    return _only(dict, "must be a section with keys of its own", inner)
+
+
+def _checked(field: attrs.Attribute[Any], converter: cattrs.Converter) -> Hook:
+    def structure(value: object, cls: Any) -> Any:
+        result = converter.structure(value, cls)
+        if field.validator:
+            field.validator(None, field, result)
+        return result
+
+    return structure
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(detailed_validation=True)
+    for kind, hook in ((str, _text), (bool, _boolean), (int, _integer), (float, _number)):
+        converter.register_structure_hook(kind, hook)
+    converter.register_structure_hook_factory(attrs.has, _class_hook)
+    converter.register_structure_hook_factory(_is_tuple, _tuple_hook)
+    converter.register_structure_hook_factory(_is_mapping, _mapping_hook)
+    return converter
+
+
+def _is_tuple(cls: Any) -> bool:
+    origin: object = get_origin(cls)
+    return origin is tuple
+
+
+def _is_mapping(cls: Any) -> bool:
+    origin: object = get_origin(cls)
+    return origin is Mapping
+
+
+def _tuple_hook(cls: Any, converter: cattrs.Converter) -> Hook:
+    inner = homogenous_tuple_structure_factory(cls, converter)
+    return _only(list, "must be a list, such as [a, b]", inner)
+
+
+def _mapping_hook(cls: Any, converter: cattrs.Converter) -> Hook:
+    return _only(dict, "must be a section with keys of its own", mapping_structure_factory(cls, converter))
+
+
+CONVERTER = _converter()
+"""Plain values → classes. Errors are those of cattrs, with paths; each field is checked by its validator."""
+
 
 T = TypeVar("T")
 Path = tuple[str, ...]
+
+
+@attrs.frozen
+class Others:
+    """Keys that a section may hold besides its own: by name, or any that hold an engine's settings."""
+
+    names: frozenset[str] = frozenset()
+    engines: bool = False
+
+
+NO_OTHERS: Mapping[type, Others] = {}
 
 
 def structured(cls: type[T], table: Table, values: Values) -> T:
@@ -40,29 +146,32 @@ def structured(cls: type[T], table: Table, values: Values) -> T:
     return result
 
 
-def report_unknown(cls: type, table: Table, findings: Findings) -> None:
-    """Warn of the keys in ``table``, and in its sections, that ``cls`` does not have."""
-    others, hints = OTHERS.get(cls, Others()), get_type_hints(cls)
-    for key in unknown_keys(cls, table):
+def report_unknown(
+    cls: type, table: Table, findings: Findings, others: Mapping[type, Others] = NO_OTHERS
+) -> None:
+    """Warn of the keys in ``table``, and in its sections, that neither ``cls`` nor ``others`` have."""
+    hints = get_type_hints(cls)
+    names = others.get(cls, Others()).names
+    for key in unknown_keys(cls, table, others):
         if findings.is_full("warning", table.place.file):
             break  # To look for what was meant takes time.
-        remedy = did_you_mean(key, [*hints, *others.names]) or "it changes nothing"
+        remedy = did_you_mean(key, [*hints, *names]) or "it changes nothing"
         findings.warning(table.entries[key].place, "this key is not known", remedy)
     for key, hint in hints.items():
         section = table.table(key)
         if section and attrs.has(hint):
-            report_unknown(hint, section, findings)
+            report_unknown(hint, section, findings, others)
 
 
-def unknown_keys(cls: type, table: Table) -> list[str]:
-    """The keys in ``table`` that neither ``cls`` nor the old backend has."""
-    others, own = OTHERS.get(cls, Others()), get_type_hints(cls)
+def unknown_keys(cls: type, table: Table, others: Mapping[type, Others] = NO_OTHERS) -> list[str]:
+    """The keys in ``table``, its sections aside, that neither ``cls`` nor ``others`` have."""
+    also, own = others.get(cls, Others()), get_type_hints(cls)
     return [
         key
         for key, node in table.entries.items()
         if key not in own
-        and key not in others.names
-        and not (others.engines and (isinstance(node, Table) or (isinstance(node, Scalar) and node.is_null)))
+        and key not in also.names
+        and not (also.engines and (isinstance(node, Table) or (isinstance(node, Scalar) and node.is_null)))
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-from ..config.wake_words import Phrases, WakeWordConfig
+from ..config.character import Phrases, WakeWordConfig
 from ..text.phrases import LONGEST_HEARD, find, is_all, plain, words
 
 Action: TypeAlias = Literal["wake_up", "sleep", "ignored"]

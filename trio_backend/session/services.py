@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from ..config.cast import Cast
+from ..config.catalog import Cast
 from ..config.system import SystemConfig
 from ..conversation.observer import Nobody, Observer
 from ..conversation.scene import OpenCharacter

@@ -10,7 +10,7 @@ import attrs
 from yaml.error import MarkedYAMLError, YAMLError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from ....config.composing import compose
+from ....config.yaml import compose
 from ....errors import EngineError
 
 T = TypeVar("T")

@@ -14,9 +14,8 @@ from loguru import logger
 
 from ..errors import ConfigError
 from .character import CharacterConfig
-from .finding import Finding, Findings
-from .library import Library
-from .schema import Config
+from .diagnostics import Finding, Findings
+from .load import Config, Library
 
 T = TypeVar("T")
 

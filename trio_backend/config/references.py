@@ -1,0 +1,162 @@
+"""What a configuration refers to outside itself: prompts, ``model_dict.json``, folders, certificates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import attrs
+
+from .character import NUDGE
+from .diagnostics import Findings, Place
+from .files import FileTooLarge, read_file
+from .system import SystemConfig
+from .tree import Table
+
+EXPRESSIONS = "live2d_expression_prompt"
+NUDGING = "proactive_speak_prompt"
+KEYWORDS_GO_HERE = "[<insert_emomap_keys>]"
+
+# These are for an occasion, or for tools; a character that is just conversing does not read them.
+ELSEWHERE = {"group_conversation_prompt", NUDGING, "mcp_prompt", "tool_guidance_prompt"}
+# Their occasion cannot arise yet, so that nobody misses their files.
+UNUSED = {"group_conversation_prompt", "mcp_prompt", "tool_guidance_prompt"}
+
+MAX_PROMPT_SIZE = 2**20
+MAX_MODELS_SIZE = 4 * 2**20
+
+
+@attrs.frozen
+class Prompts:
+    """The texts of ``tool_prompts``, by the prompt's key, in the order of the file."""
+
+    texts: Mapping[str, str]
+
+    def system_prompt(self, persona: str, emotions: Iterable[str]) -> str:
+        """The persona, then each prompt; how to show emotions only where there are some to show."""
+        keywords = ", ".join(f"[{emotion}]" for emotion in emotions)
+        parts = [persona.strip()]
+        for key, text in self.texts.items():
+            if key == EXPRESSIONS and keywords:
+                parts.append(text.replace(KEYWORDS_GO_HERE, keywords).strip())
+            elif key != EXPRESSIONS and key not in ELSEWHERE:
+                parts.append(text.strip())
+        return "\n\n".join(part for part in parts if part)
+
+    @property
+    def nudge(self) -> str:
+        """What asks the character to speak of its own accord."""
+        return self.texts.get(NUDGING, "").strip() or NUDGE
+
+
+def read_prompts(named: Mapping[str, str], section: Table, folder: Path, findings: Findings) -> Prompts:
+    """The files that ``named`` names, from ``folder``. A missing one is a warning, and left out.
+
+    ``section`` is where ``named`` was read from, for the places of findings.
+    """
+    texts = {}
+    for key, name in named.items():
+        place = section.entries[key].place
+        text = _read(folder, name, place, findings)
+        if text is None and key not in UNUSED:
+            remedy = f"write it as prompts/utils/{name}.txt, or remove the key"
+            findings.warning(place, f"there is no prompt {name!r}", remedy)
+        texts[key] = text or ""
+    return Prompts(texts)
+
+
+def _read(folder: Path, name: str, place: Place, findings: Findings) -> str | None:
+    for path in (folder / "utils" / f"{name}.txt", folder / f"{name}.txt"):
+        try:
+            text = read_file(path, MAX_PROMPT_SIZE).decode("utf-8-sig")
+            return text.replace("\r\n", "\n").replace("\r", "\n")
+        except FileNotFoundError:
+            continue
+        except FileTooLarge:
+            findings.error(place, f"prompts/{name}.txt is over 1 MiB")
+        except (OSError, UnicodeDecodeError):
+            findings.error(place, f"the prompt {name!r} cannot be read", "save it as a UTF-8 file")
+        return ""
+    return None if name else ""
+
+
+@attrs.frozen
+class Model:
+    """One entry: ``info`` is the entry as it stands, ``emotions`` its ``emotionMap`` in lower case."""
+
+    info: Mapping[str, object]
+    emotions: Mapping[str, int | str]
+
+
+def read_models(path: Path, findings: Findings) -> dict[str, Model]:
+    """All good entries by name. Whatever else there is goes to ``findings``; a missing file is a warning."""
+    place = Place(path.name)
+    try:
+        entries = json.loads(read_file(path, MAX_MODELS_SIZE))
+    except FileNotFoundError:
+        findings.warning(place, "the file is missing", "without it no character has a face")
+    except FileTooLarge:
+        findings.error(place, "the file is over 4 MiB")
+    except OSError as error:
+        findings.error(place, f"cannot be read: {error.strerror}")
+    except json.JSONDecodeError as error:
+        findings.error(Place(path.name, error.lineno), f"not valid JSON: {error.msg}, column {error.colno}")
+    except (UnicodeDecodeError, RecursionError):
+        findings.error(place, "not valid JSON", "save the file as UTF-8")
+    else:
+        return dict(_models(entries, place, findings))
+    return {}
+
+
+def _models(entries: object, place: Place, findings: Findings) -> Iterator[tuple[str, Model]]:
+    if not isinstance(entries, list):
+        findings.error(place, "must be a list of entries, each with name, url and emotionMap")
+        return
+    seen: set[str] = set()
+    for index, entry in enumerate(entries):
+        at = place.inside(f"[{index}]", 0)
+        if not isinstance(entry, dict) or not isinstance(name := entry.get("name"), str) or not name:
+            findings.error(at, "the entry has no name", 'write "name": "…" into it')
+        elif name in seen:
+            findings.error(at.inside("name", 0), f"{name!r} stands here for the second time", "remove one")
+        else:
+            seen.add(name)
+            yield name, Model(entry, dict(_emotions(entry, at, findings)))
+
+
+def _emotions(entry: Mapping[str, object], at: Place, findings: Findings) -> Iterator[tuple[str, int | str]]:
+    if not isinstance(entry.get("url"), str):
+        findings.error(at.inside("url", 0), "is missing or no text", 'write "url": "/live2d-models/…"')
+    emotions = entry.get("emotionMap", {})
+    if not isinstance(emotions, dict):
+        findings.error(at.inside("emotionMap", 0), 'must map keywords to expressions, as in {"joy": 3}')
+        return
+    for keyword, value in emotions.items():
+        if isinstance(value, int | str) and not isinstance(value, bool):
+            yield keyword.lower(), value
+        else:
+            findings.error(at.inside(f"emotionMap.{keyword}", 0), "must be a whole number or a name")
+
+
+def check_premises(system: SystemConfig, table: Table, root: Path, findings: Findings) -> None:
+    """Find what the server could not start with. ``root`` is the folder of ``conf.yaml``."""
+
+    def error(key: str, message: str, remedy: str) -> None:
+        node = table.find(key)
+        findings.error(node.place if node else table.place.inside(key, table.place.line), message, remedy)
+
+    if system.pong_timeout <= system.ping_interval:
+        error("pong_timeout", "is not longer than ping_interval", "a client must have time to answer a ping")
+    if system.frontend_dir and not (root / Path(system.frontend_dir).expanduser()).is_dir():
+        error(
+            "frontend_dir",
+            f"there is no folder {system.frontend_dir!r}",
+            f"relative paths start at {root.name}/",
+        )
+    pair = {"tls_certificate": system.tls_certificate, "tls_key": system.tls_key}
+    for key, name in pair.items():
+        if name and not all(pair.values()):
+            error(key, "is of no use alone", "TLS needs both tls_certificate and tls_key")
+        elif name and not (root / Path(name).expanduser()).is_file():
+            error(key, f"there is no file {name!r}", "give the path of a PEM file")
