@@ -13,7 +13,7 @@ import trio
 from tests.client import Client
 from tests.memory_wire import memory_wire_pair
 from trio_backend.backend import Backend, Premises, open_backend
-from trio_backend.config.catalog import MemoryCast
+from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import CharacterConfig, EngineChoice, WakeWordConfig
 from trio_backend.config.system import SystemConfig
 from trio_backend.engines.settings import Surroundings
@@ -74,7 +74,7 @@ def premises(system: SystemConfig) -> Premises:
 
     iris = attrs.evolve(character("iris"), wake_word=WAKE_WORDS)
     others = [iris, character("ann", load=5), character("slow", load=60), character("mute", voice="none_tts")]
-    cast = MemoryCast(
+    cast = MemoryCatalog(
         attrs.evolve(character("mao"), file="conf.yaml"), {other.file: other for other in others}
     )
     return Premises(system, cast, MemoryHistory(), Surroundings(Path(), {}), backgrounds)

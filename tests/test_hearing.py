@@ -22,7 +22,7 @@ from tests.promptness import promptly
 from trio_backend.audio.pcm import Pcm
 from trio_backend.audio.utterance import RATE
 from trio_backend.backend import Backend, Premises, open_backend
-from trio_backend.config.catalog import MemoryCast
+from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 
 PIECE = 4096  # samples, as the old page sends them
@@ -37,7 +37,7 @@ def premises(premises: Premises) -> Premises:
     detection = EngineChoice("vad", "silero_vad", {})
     voice = EngineChoice("tts", "none_tts", {})
     base = attrs.evolve(premises.cast.base, asr=ear, vad=detection, tts=voice)
-    return attrs.evolve(premises, cast=MemoryCast(base))
+    return attrs.evolve(premises, cast=MemoryCatalog(base))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ _HOME = {
     "ConfigError": "errors",
     "EngineError": "errors",
     "HistoryError": "errors",
-    "MemoryCast": "config.catalog",
+    "MemoryCatalog": "config.catalog",
     "MemoryHistory": "history.memory",
     "Pcm": "audio.pcm",
     "Premises": "backend",

@@ -11,7 +11,7 @@ import trio
 from loguru import logger
 
 from .boundary import Boundary
-from .config.catalog import Cast
+from .config.catalog import CharacterCatalog
 from .config.system import SystemConfig
 from .conversation.character import lease_engine, open_character
 from .conversation.ears import Ears, LeaseEngine, open_ears
@@ -38,7 +38,7 @@ class Premises:
     """
 
     system: SystemConfig
-    cast: Cast
+    cast: CharacterCatalog
     history: History
     surroundings: Surroundings
     backgrounds: Callable[[], Awaitable[Sequence[str]]]

@@ -15,7 +15,7 @@ from .allocation import give_back_free_pages
 from .assets import find_backgrounds, live2d_info
 from .backend import Backend, Premises, open_backend
 from .boundary import Boundary
-from .config.catalog import DiskCast
+from .config.catalog import DiskCatalog
 from .config.load import Config
 from .conversation.observer import Observer
 from .engines.local_servers import find_ollama
@@ -237,7 +237,7 @@ def _log_readings() -> Iterator[Reading]:
 def _premises(config: Config, *, history: History, observer: Observer, quota: MemoryQuota) -> Premises:
     return Premises(
         config.system,
-        DiskCast.of(config, os.environ),
+        DiskCatalog.of(config, os.environ),
         history,
         Surroundings(config.folders.root, os.environ, config.system.max_sentence_sound),
         partial(trio.to_thread.run_sync, find_backgrounds, config.folders.backgrounds),

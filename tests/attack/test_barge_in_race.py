@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from tests.session.stagecraft import END, THREE, meet
 from trio_backend.audio.pcm import Pcm
 from trio_backend.backend import Premises, open_backend
-from trio_backend.config.catalog import MemoryCast
+from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.engines.tts import tone
 
@@ -46,7 +46,7 @@ async def test_a_barge_in_in_the_pass_in_which_a_sentence_has_its_sound(
 
     monkeypatch.setattr(tone.Tone, "_chunks", chunks)
     base = attrs.evolve(premises.cast.base, llm=EngineChoice("llm", "echo_llm", {}))
-    async with open_backend(attrs.evolve(premises, cast=MemoryCast(base))) as backend:
+    async with open_backend(attrs.evolve(premises, cast=MemoryCatalog(base))) as backend:
         client = await meet(backend, nursery)
         for attempt in range(PASSES * TRIES):
             passes = attempt % PASSES

@@ -22,7 +22,7 @@ from tests.conftest import character
 from tests.memory_wire import MemoryWire, memory_wire_pair
 from tests.session.stagecraft import END, START
 from trio_backend.backend import Backend, Premises, open_backend
-from trio_backend.config.catalog import MemoryCast
+from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
 from trio_backend.engines.settings import Surroundings
@@ -155,7 +155,7 @@ def premises(history: MemoryHistory) -> Premises:
 
     tts = EngineChoice("tts", "tone_tts", {"seconds_per_character": 0.01, "delay": 0.05})
     mao, ann = (attrs.evolve(character(name), tts=tts) for name in ("mao", "ann"))
-    cast = MemoryCast(attrs.evolve(mao, file="conf.yaml"), {ann.file: ann})
+    cast = MemoryCatalog(attrs.evolve(mao, file="conf.yaml"), {ann.file: ann})
     return Premises(SystemConfig(preload=False), cast, history, Surroundings(Path(), {}), backgrounds)
 
 

@@ -16,7 +16,7 @@ from tests.conftest import GREETING
 from tests.memory_wire import memory_wire_pair
 from tests.session.stagecraft import END, stored
 from trio_backend.backend import Backend, Premises, open_backend
-from trio_backend.config.catalog import MemoryCast
+from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
 from trio_backend.quota import MemoryQuota
@@ -47,7 +47,7 @@ def premises(premises: Premises, everybody: MemoryQuota) -> Premises:
     base = attrs.evolve(
         premises.cast.base, llm=EngineChoice("llm", "echo_llm", {}), tts=EngineChoice("tts", "none_tts", {})
     )
-    return attrs.evolve(premises, cast=MemoryCast(base), quota=everybody)
+    return attrs.evolve(premises, cast=MemoryCatalog(base), quota=everybody)
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ async def test_what_waits_for_a_character_counts(
 ) -> None:
     """What comes later takes its place; what the character finds is answered, and then memory's."""
     slow = attrs.evolve(premises.cast.base, llm=EngineChoice("llm", "echo_llm", {"load": 10.0}))
-    async with open_backend(attrs.evolve(premises, cast=MemoryCast(slow))) as backend:
+    async with open_backend(attrs.evolve(premises, cast=MemoryCatalog(slow))) as backend:
         ours, theirs = memory_wire_pair()
         theirs.quota = MemoryQuota(LIMIT, parent=everybody)
         nursery.start_soon(backend.serve_client, theirs)

@@ -15,7 +15,7 @@ from tests.client import Client
 from tests.conftest import Connect
 from tests.session.stagecraft import END, meet
 from trio_backend.backend import Backend, Premises, open_backend
-from trio_backend.config.catalog import MemoryCast
+from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.engines.base import Prompt
 from trio_backend.engines.llm import echo
@@ -29,7 +29,7 @@ def premises(premises: Premises) -> Premises:
     base = attrs.evolve(
         premises.cast.base, llm=EngineChoice("llm", "echo_llm", {}), tts=EngineChoice("tts", "none_tts", {})
     )
-    return attrs.evolve(premises, cast=MemoryCast(base))
+    return attrs.evolve(premises, cast=MemoryCatalog(base))
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ async def test_what_was_never_answered_is_let_go_too(
 ) -> None:
     """Pictures and sound that wait for a character who loads, or were said to nobody."""
     slow = attrs.evolve(premises.cast.base, llm=EngineChoice("llm", "echo_llm", {"load": 1000.0}))
-    async with open_backend(attrs.evolve(premises, cast=MemoryCast(slow))) as backend:
+    async with open_backend(attrs.evolve(premises, cast=MemoryCatalog(slow))) as backend:
         client = await meet(backend, nursery)
         before = held()
         for _ in range(20):

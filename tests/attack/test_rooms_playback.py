@@ -13,7 +13,7 @@ from tests.memory_wire import memory_wire_pair
 from tests.rooms.house import House, open_house
 from tests.session.stagecraft import END
 from trio_backend.backend import Backend, Premises
-from trio_backend.config.catalog import MemoryCast
+from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
 from trio_backend.rooms.rooms import RoomsStatistics
@@ -35,7 +35,7 @@ def premises(premises: Premises) -> Premises:
         llm=EngineChoice("llm", "echo_llm", {}),
         tts=EngineChoice("tts", "tone_tts", {"seconds_per_character": 0.06}),
     )
-    return attrs.evolve(premises, cast=MemoryCast(base))
+    return attrs.evolve(premises, cast=MemoryCatalog(base))
 
 
 async def join(backend: Backend, nursery: trio.Nursery, room: str) -> Client:

@@ -15,10 +15,10 @@ from tests.config.conftest import BASE
 from tests.house.serving import open_client, open_server_process
 from trio_backend.config import catalog
 from trio_backend.config import yaml as config_yaml
-from trio_backend.config.catalog import CharacterFile, DiskCast
+from trio_backend.config.catalog import CharacterFile, DiskCatalog
 from trio_backend.config.diagnostics import MAX_FINDINGS, Findings
 from trio_backend.config.files import read_file
-from trio_backend.config.load import Library, load_config
+from trio_backend.config.load import ConfigFolder, load_config
 from trio_backend.config.yaml import parse
 from trio_backend.errors import ConfigError
 
@@ -147,15 +147,15 @@ def test_a_pipe_is_no_file(tmp_path: Path) -> None:
 def dead(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Makes the disk not answer for files of a name."""
     answers, names = threading.Event(), set[str]()
-    read = Library._read_character
+    read = ConfigFolder._read_character
 
-    def stuck(self: Library, folders: object, filename: str, findings: Findings) -> object:
+    def stuck(self: ConfigFolder, folders: object, filename: str, findings: Findings) -> object:
         if filename in names:
             answers.wait(30)
         return read(self, folders, filename, findings)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Library, "_read_character", stuck)
-    monkeypatch.setattr(catalog, "FILE_PATIENCE", 0.2)
+    monkeypatch.setattr(ConfigFolder, "_read_character", stuck)
+    monkeypatch.setattr(catalog, "FILE_TIMEOUT", 0.2)
     yield names.add
     answers.set()
 
@@ -166,7 +166,7 @@ async def test_a_dead_disk_holds_up_nobody_else(tmp_path: Path, dead: Callable[[
     (tmp_path / "characters").mkdir()
     for name in ("b.yaml", "dead.yaml", "z.yaml"):
         (tmp_path / "characters" / name).write_text(GOOD.replace("Bob", name[0].upper()))
-    cast = DiskCast.of(load_config(tmp_path / "conf.yaml", environ={}).config, {})
+    cast = DiskCatalog.of(load_config(tmp_path / "conf.yaml", environ={}).config, {})
     dead("dead.yaml")
     expected = [
         CharacterFile("conf.yaml", "Ann"),
@@ -190,7 +190,7 @@ async def test_a_dead_disk_takes_so_many_threads(tmp_path: Path, dead: Callable[
     for number in range(30):
         (tmp_path / "characters" / f"{number:02}.yaml").write_text(GOOD)
         dead(f"{number:02}.yaml")
-    cast = DiskCast.of(load_config(tmp_path / "conf.yaml", environ={}).config, {})
+    cast = DiskCatalog.of(load_config(tmp_path / "conf.yaml", environ={}).config, {})
     with trio.fail_after(15):
         assert len(await cast.files()) == 31
     assert len(cast._stuck) == catalog.MAX_STUCK

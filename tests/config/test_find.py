@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trio_backend.config.bounds import bounds_of
-from trio_backend.config.load import examine, find_config, packaged_conf, survey
+from trio_backend.config.load import find_config, packaged_conf, survey
 from trio_backend.config.system import SystemConfig
 from trio_backend.errors import ConfigError
 
@@ -35,7 +35,7 @@ def test_without_one_the_nearest_is_used(tmp_path: Path) -> None:
 
 def test_the_configuration_we_ship_has_nothing_wrong_with_it() -> None:
     """No finding at all, and no variable needed."""
-    assert examine(packaged_conf() / "conf.yaml", {}) == []
+    assert survey(packaged_conf() / "conf.yaml", {}).findings == ()
 
 
 def test_the_characters_we_ship_differ_in_manner_voice_and_face() -> None:

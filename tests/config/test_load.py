@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trio_backend.config.character import NUDGE
-from trio_backend.config.load import examine, load_config, survey
+from trio_backend.config.load import load_config, survey
 from trio_backend.errors import ConfigError
 
 from .conftest import BASE, Write
@@ -15,7 +15,7 @@ from .conftest import BASE, Write
 
 def lines(path: Path, **environ: str) -> list[str]:
     """All findings about ``path``, each with its severity in front."""
-    return [f"{found.severity}: {found}" for found in examine(path, environ)]
+    return [f"{found.severity}: {found}" for found in survey(path, environ).findings]
 
 
 def test_a_short_file_is_enough(write: Write) -> None:
@@ -234,7 +234,7 @@ def test_what_the_server_needs_on_disk_is_checked(write: Write) -> None:
     system = "system_config: {frontend_dir: page, tls_certificate: c.pem, tls_key: k.pem, pong_timeout: 20}\n"
     path = write({"conf.yaml": system + BASE, "k.pem": ""})
 
-    found = {finding.key: finding.message for finding in examine(path, {})}
+    found = {finding.key: finding.message for finding in survey(path, {}).findings}
 
     assert found == {
         "system_config.frontend_dir": "there is no folder 'page'",

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_backend.config.diagnostics import Findings, Place
-from trio_backend.config.tree import Listing, Node, Table, as_written, core_value, laid_over
+from trio_backend.config.diagnostics import Findings, Location
+from trio_backend.config.tree import Listing, Node, Table, as_written, core_value, overlay
 from trio_backend.config.yaml import parse
 
 
@@ -129,11 +129,11 @@ def merged(base: object, over: object) -> object:
 
 def planted(value: object) -> Node:
     """``value`` as a tree."""
-    place = Place("a.yaml")
+    location = Location("a.yaml")
     if isinstance(value, dict):
-        return Table(place, {key: planted(inner) for key, inner in value.items()})
+        return Table(location, {key: planted(inner) for key, inner in value.items()})
     if isinstance(value, list):
-        return Listing(place, tuple(planted(item) for item in value))
+        return Listing(location, tuple(planted(item) for item in value))
     findings = Findings()
     table = parse(f"a: {value!r}".encode() if isinstance(value, int) else b"a: ''", "a.yaml", findings)
     assert table
@@ -145,6 +145,6 @@ def test_an_overlay_merges_mappings_and_replaces_the_rest(base: object, over: ob
     """Whatever the two hold, the result is that of merging their plain values."""
     base_tree, over_tree = planted(base), planted(over)
 
-    result = as_written(laid_over(base_tree, over_tree))
+    result = as_written(overlay(base_tree, over_tree))
 
     assert result == merged(as_written(base_tree), as_written(over_tree))

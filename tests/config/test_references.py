@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trio_backend.config.diagnostics import Findings
-from trio_backend.config.load import examine, load_config
+from trio_backend.config.load import load_config, survey
 from trio_backend.config.references import read_models
 
 from .conftest import BASE, Write
@@ -16,7 +16,7 @@ from .conftest import BASE, Write
 
 def said(path: Path) -> list[str]:
     """All findings about ``path``."""
-    return [str(finding) for finding in examine(path, {})]
+    return [str(finding) for finding in survey(path, {}).findings]
 
 
 def test_a_model_that_is_not_in_the_dictionary_is_a_warning(write: Write) -> None:

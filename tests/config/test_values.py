@@ -6,8 +6,8 @@ import pytest
 
 from trio_backend.config import files
 from trio_backend.config.diagnostics import Finding, Findings
-from trio_backend.config.files import Documents
-from trio_backend.config.load import examine, load_config
+from trio_backend.config.files import ParsedFiles
+from trio_backend.config.load import load_config, survey
 from trio_backend.errors import ConfigError
 
 from .conftest import BASE, Write
@@ -15,7 +15,7 @@ from .conftest import BASE, Write
 
 def finding(write: Write, files: dict[str, str]) -> Finding:
     """The one finding about these files."""
-    (found,) = examine(write(files), {})
+    (found,) = survey(write(files), {}).findings
     return found
 
 
@@ -112,7 +112,7 @@ def test_a_file_that_is_no_configuration_is_not_read_whole(write: Write) -> None
     path = write({"conf.yaml": BASE})
     path.write_bytes(b"#" * (files.MAX_FILE_SIZE + 1))
 
-    (found,) = examine(path, {})
+    (found,) = survey(path, {}).findings
 
     assert found.message == "the file is over 1 MiB"
 
@@ -121,7 +121,7 @@ def test_only_so_many_files_are_kept(write: Write, monkeypatch: pytest.MonkeyPat
     """The oldest makes room, and is read anew when it is asked for again."""
     monkeypatch.setattr(files, "MAX_KEPT", 2)
     folder = write({f"{name}.yaml": "a: 1\n" for name in "abc"}).parent
-    kept = Documents()
+    kept = ParsedFiles()
 
     first = [kept.read(folder / f"{name}.yaml", name, Findings()) for name in "abc"]
     again = [kept.read(folder / f"{name}.yaml", name, Findings()) for name in "cba"]

@@ -15,7 +15,7 @@ from tests.client import Client
 from tests.conftest import Connect
 from trio_backend.audio.pcm import Pcm
 from trio_backend.backend import Backend, Premises
-from trio_backend.config.catalog import MemoryCast
+from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import CharacterConfig, EngineChoice
 from trio_backend.engines.asr.scripted import write
 from trio_backend.history.store import ConfUid
@@ -30,7 +30,7 @@ RATE = 16_000
 def premises(premises: Premises, request: pytest.FixtureRequest) -> Premises:
     """Those of all tests, with the change to the base character that a test asks for."""
     change: Change = getattr(request, "param", lambda base: base)
-    return attrs.evolve(premises, cast=MemoryCast(change(premises.cast.base)))
+    return attrs.evolve(premises, cast=MemoryCatalog(change(premises.cast.base)))
 
 
 def with_ear(**settings: object) -> pytest.MarkDecorator:

@@ -12,7 +12,7 @@ from tests.client import Client
 from tests.conftest import GREETING
 from tests.memory_wire import memory_wire_pair
 from trio_backend.backend import Backend, Premises
-from trio_backend.config.catalog import MemoryCast
+from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.history.store import ConfUid
 
@@ -44,13 +44,13 @@ async def stored(backend: Backend, conf_uid: str = "mao_001") -> list[tuple[str,
 def with_llm(premises: Premises, settings: Mapping[str, object]) -> Premises:
     """The premises with other settings of the echo model for the base character, who is alone."""
     base = attrs.evolve(premises.cast.base, llm=EngineChoice("llm", "echo_llm", settings))
-    return attrs.evolve(premises, cast=MemoryCast(base))
+    return attrs.evolve(premises, cast=MemoryCatalog(base))
 
 
 def with_tts(premises: Premises, settings: Mapping[str, object]) -> Premises:
     """The premises with other settings of the tone voice for the base character, who is alone."""
     base = attrs.evolve(premises.cast.base, tts=EngineChoice("tts", "tone_tts", settings))
-    return attrs.evolve(premises, cast=MemoryCast(base))
+    return attrs.evolve(premises, cast=MemoryCatalog(base))
 
 
 async def meet(backend: Backend, nursery: trio.Nursery) -> Client:

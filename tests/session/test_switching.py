@@ -11,7 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.conftest import Connect, character
 from tests.session.stagecraft import meet, shown, with_llm
 from trio_backend.backend import Backend, Premises, open_backend
-from trio_backend.config.catalog import MemoryCast
+from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import CharacterConfig, EngineChoice
 
 
@@ -36,7 +36,7 @@ async def test_a_character_that_cannot_come_is_tried_again_at_the_next_input(
 ) -> None:
     """The reason is told each time, and another character can be chosen meanwhile."""
     broken = attrs.evolve(premises.cast.base, llm=EngineChoice("llm", "echo_llm", {"token_delay": "soon"}))
-    cast = MemoryCast(broken, {"ann.yaml": character("ann")})
+    cast = MemoryCatalog(broken, {"ann.yaml": character("ann")})
     async with open_backend(attrs.evolve(premises, cast=cast)) as backend:
         client = await meet(backend, nursery)
         for _ in range(2):
@@ -56,7 +56,9 @@ async def test_ten_rapid_switches_end_in_the_last(
     """With engines that take 5 s they are over 5 s after the tenth, and nothing of the others is left."""
     names = [f"c{n}" for n in range(10)]
     others = {f"{name}.yaml": slow_one(name) for name in names}
-    async with open_backend(attrs.evolve(premises, cast=MemoryCast(premises.cast.base, others))) as backend:
+    async with open_backend(
+        attrs.evolve(premises, cast=MemoryCatalog(premises.cast.base, others))
+    ) as backend:
         client = await meet(backend, nursery)
         await client.say("heartbeat")
         await client.until("heartbeat-ack")

@@ -19,7 +19,7 @@ from trio.testing import MockClock
 from trio_backend import identity
 from trio_backend.backend import Backend, Premises, open_backend
 from trio_backend.concurrency import names_of_tasks
-from trio_backend.config.catalog import MemoryCast
+from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import CharacterConfig, EngineChoice
 from trio_backend.config.system import SystemConfig
 from trio_backend.engines.settings import Surroundings
@@ -86,7 +86,7 @@ def premises_of(world: World) -> Premises:
 
     base = attrs.evolve(character("mao"), file="conf.yaml")
     others = [character("ann", load=2), character("slow", load=30)]
-    cast = MemoryCast(base, {other.file: other for other in others})
+    cast = MemoryCatalog(base, {other.file: other for other in others})
     return Premises(SYSTEM, cast, world.store, Surroundings(Path(), {}), backgrounds)
 
 

@@ -1,4 +1,4 @@
-"""`bound`: a field with a range, a unit and a rule for when it is full, as in the README's table."""
+"""The validators of settings, for ``conf.yaml`` and for engines; and `bound`, a row of the README's table."""
 
 from __future__ import annotations
 
@@ -23,13 +23,17 @@ class Bound:
 
 @attrs.frozen
 class Within:
-    """An attrs validator: a number from ``low`` to ``high``, both included. NaN is never inside."""
+    """An attrs validator: a number from ``low`` to ``high``, both included. Refuses NaN.
+
+    Raises `ValueError` with what is allowed, and not with the value, which may have come from a variable.
+    """
 
     low: float
     high: float
     unit: str
 
     def __call__(self, _instance: object, _attribute: attrs.Attribute[Any], value: float) -> None:
+        # Not `value < low or …`: NaN would pass.
         if not self.low <= value <= self.high:
             raise ValueError(f"must be a number from {self}")
 
@@ -39,7 +43,7 @@ class Within:
 
 @attrs.frozen
 class OneOf:
-    """An attrs validator: one of ``words``."""
+    """An attrs validator: one of ``words``. Raises `ValueError` with all of them."""
 
     words: tuple[str, ...]
 
@@ -54,8 +58,8 @@ def bound(default: float, inside: Within, help: str, *, when_full: str) -> Any:
     return attrs.field(default=default, validator=inside, metadata=metadata)
 
 
-def plain(default: object, help: str, **more: Any) -> Any:
-    """An attrs field that bounds nothing, with its ``help``; ``more`` goes to `attrs.field`."""
+def option(default: object, help: str, **more: Any) -> Any:
+    """An attrs field that is not a row of the table, with its ``help``; ``more`` goes to `attrs.field`."""
     return attrs.field(default=default, metadata={"help": help}, **more)
 
 

@@ -1,4 +1,4 @@
-"""`Cast`: the characters that a client may choose from; on disk, or in memory for tests and embedding."""
+"""`CharacterCatalog`: the characters that a client may choose from, on disk or in memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from loguru import logger
 from ..errors import ConfigError
 from .character import CharacterConfig
 from .diagnostics import Finding, Findings
-from .load import Config, Library
+from .load import Config, ConfigFolder
 
 T = TypeVar("T")
 
@@ -28,8 +28,8 @@ class CharacterFile:
     name: str
 
 
-class Cast(Protocol):
-    """The characters that there are."""
+class CharacterCatalog(Protocol):
+    """The characters that there are. Its methods may be called at the same time."""
 
     @property
     def base(self) -> CharacterConfig:
@@ -53,14 +53,17 @@ class Cast(Protocol):
 
 
 @attrs.frozen
-class MemoryCast:
-    """A cast that was given whole."""
+class MemoryCatalog:
+    """Characters that were made by a program: for tests, and for who embeds a backend.
+
+    ``others`` are by file name, which need not be that of any file.
+    """
 
     base: CharacterConfig
     others: Mapping[str, CharacterConfig] = attrs.field(factory=dict)
 
     async def files(self) -> Sequence[CharacterFile]:
-        """See `Cast.files`."""
+        """See `CharacterCatalog.files`."""
         await trio.lowlevel.checkpoint()
         others = sorted(self.others.items())
         return [
@@ -69,7 +72,7 @@ class MemoryCast:
         ]
 
     async def load(self, filename: str) -> CharacterConfig:
-        """See `Cast.load`."""
+        """See `CharacterCatalog.load`."""
         await trio.lowlevel.checkpoint()
         if filename == self.base.file:
             return self.base
@@ -78,113 +81,118 @@ class MemoryCast:
         return self.others[filename]
 
 
-# Enough for every warning of a large cast; said again beyond that.
-MAX_SAID = 1_000
+# Of warnings: enough for all of a large folder. Beyond that they are forgotten, and logged again.
+MAX_LOGGED = 1_000
 
-# Seconds for a file to be read and understood, which takes milliseconds; and for all that are listed.
-FILE_PATIENCE = 2.0
-LIST_PATIENCE = 5.0
-# Threads that a dead disk may keep.
+# Seconds. To read and understand a file takes milliseconds; a network disk that is gone takes minutes.
+FILE_TIMEOUT = 2.0
+# Seconds for all files of a list together, since each may take `FILE_TIMEOUT`.
+LIST_TIMEOUT = 5.0
+# Threads: each file on a disk that does not answer may hold one until the process ends.
 MAX_STUCK = 8
 
 
 @attrs.define(eq=False)
 class _Job:
-    """What one thread reads; ``over`` once it has ended."""
+    """One call in a thread. ``over`` is set when the thread ends, even if nobody waits for it any more."""
 
     over: bool = attrs.field(default=False, init=False)
 
-    def run(self, read: Callable[[Library], T], library: Library) -> T:
+    def run(self, read: Callable[[ConfigFolder], T], folder: ConfigFolder) -> T:
         try:
-            return read(library)
+            return read(folder)
         finally:
             self.over = True
 
 
 @attrs.define(eq=False)
-class DiskCast:
-    """The cast beside ``conf.yaml``, read anew each time, so that edits are seen at the next switch.
+class DiskCatalog:
+    """The characters beside ``conf.yaml``. An edit on disk is seen by the next call.
 
-    Reading is done in a thread, one call at a time; a cancelled call is left once its thread is done. A file
-    that is not read within `FILE_PATIENCE` seconds, on a disk that does not answer, is an error, and its
-    thread is left behind; until it has ended, nobody else waits for that file. Each warning about a file is
-    logged once.
+    Files are read in a thread, one call at a time. A cancelled call ends when its thread does, `FILE_TIMEOUT`
+    seconds later at most. A file that takes longer, on a disk that does not answer, is a `ConfigError`; its
+    thread is abandoned, and until it ends, asking for that file again is an error at once. Each warning about
+    a file is logged once.
     """
 
     base: CharacterConfig
     _path: Path
     _environ: Mapping[str, str] = attrs.field(repr=False)
-    # The library belongs to one thread at a time; one that is stuck keeps it.
-    _library: Library = attrs.field(init=False)
-    _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    # Not safe for two threads: an abandoned one keeps the folder that it has, and a new one is made.
+    _folder: ConfigFolder = attrs.field(init=False)
+    _lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _threads: trio.CapacityLimiter = attrs.field(init=False)
     _stuck: dict[str, _Job] = attrs.field(factory=dict, init=False)
-    _said: set[Finding] = attrs.field(factory=set, init=False)
+    _logged: set[Finding] = attrs.field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._library = Library(self._path, self._environ)
+        self._folder = ConfigFolder(self._path, self._environ)
         self._threads = trio.CapacityLimiter(MAX_STUCK + 1)
 
     @classmethod
-    def of(cls, config: Config, environ: Mapping[str, str], said: Sequence[Finding] = ()) -> DiskCast:
-        """The cast of ``config``. ``said`` are the warnings that need no repetition."""
-        cast = cls(config.character, config.path, environ)
-        cast._said.update(said)
-        return cast
+    def of(cls, config: Config, environ: Mapping[str, str], logged: Sequence[Finding] = ()) -> DiskCatalog:
+        """The characters beside ``config.path``. ``logged`` are warnings that were told already."""
+        catalog = cls(config.character, config.path, environ)
+        catalog._logged.update(logged)
+        return catalog
 
     async def files(self) -> Sequence[CharacterFile]:
-        """See `Cast.files`. Within a few seconds; what could not be read by then is listed by its name."""
+        """See `CharacterCatalog.files`. Files that are not read within `LIST_TIMEOUT` are listed by name."""
         listed = [CharacterFile(self.base.file, self.base.conf_name)]
         try:
-            folders = await self._read(self.base.file, Library.folder)
+            folders = await self._read(self.base.file, ConfigFolder.folders)
             if folders is None:
                 return listed
-            names = await self._read(folders.characters.name, partial(Library.filenames, folders=folders))
+            names = await self._read(
+                folders.characters.name, partial(ConfigFolder.filenames, folders=folders)
+            )
         except ConfigError as error:
             logger.warning("{}", error)
             return listed
-        until = trio.current_time() + LIST_PATIENCE
+        until = trio.current_time() + LIST_TIMEOUT
         for name in names:
             title = name
             if trio.current_time() < until:
                 with suppress(ConfigError):
-                    title = await self._read(name, partial(Library.title, folders=folders, filename=name))
+                    title = await self._read(
+                        name, partial(ConfigFolder.title, folders=folders, filename=name)
+                    )
             listed.append(CharacterFile(name, title))
         return listed
 
     async def load(self, filename: str) -> CharacterConfig:
-        """See `Cast.load`."""
+        """See `CharacterCatalog.load`."""
         findings = Findings()
         character = await self._read(
-            filename, partial(Library.character, filename=filename, findings=findings)
+            filename, partial(ConfigFolder.character, filename=filename, findings=findings)
         )
         self._warn(findings)
         if character is None or findings.errors:
             raise ConfigError("\n".join(str(finding) for finding in findings.errors))
         return character
 
-    async def _read(self, name: str, read: Callable[[Library], T]) -> T:
+    async def _read(self, name: str, read: Callable[[ConfigFolder], T]) -> T:
         """What ``read`` gives. Raises `ConfigError` if it takes too long."""
-        async with self._turn:
+        async with self._lock:
             self._stuck = {each: job for each, job in self._stuck.items() if not job.over}
             if name in self._stuck or len(self._stuck) >= MAX_STUCK:
                 raise ConfigError(f"{name[:80]}: the disk does not answer; it is still being read")
             job = _Job()
-            # Within a cancel, too: the library is the thread's until it has ended, or is given up.
-            with trio.move_on_after(FILE_PATIENCE, shield=True):
+            # Shielded: the next call must not get the folder while this thread still uses it.
+            with trio.move_on_after(FILE_TIMEOUT, shield=True):
                 return await trio.to_thread.run_sync(
-                    job.run, read, self._library, abandon_on_cancel=True, limiter=self._threads
+                    job.run, read, self._folder, abandon_on_cancel=True, limiter=self._threads
                 )
             self._stuck[name] = job
-            self._library = Library(self._path, self._environ)
+            self._folder = ConfigFolder(self._path, self._environ)
         raise ConfigError(
-            f"{name[:80]}: could not be read within {FILE_PATIENCE:g} s; the disk does not answer"
+            f"{name[:80]}: could not be read within {FILE_TIMEOUT:g} s; the disk does not answer"
         )
 
     def _warn(self, findings: Findings) -> None:
-        if len(self._said) > MAX_SAID:
-            self._said.clear()
+        if len(self._logged) > MAX_LOGGED:
+            self._logged.clear()
         for finding in findings.warnings:
-            if finding not in self._said:
-                self._said.add(finding)
+            if finding not in self._logged:
+                self._logged.add(finding)
                 logger.warning("{}", finding)

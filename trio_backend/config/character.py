@@ -12,7 +12,7 @@ import attrs
 from ..text.lines import SpeechFilters
 from ..text.phrases import plain, words
 from .bounds import Within
-from .diagnostics import Place
+from .diagnostics import Location
 
 Phrases: TypeAlias = Mapping[str, tuple[str, ...]]
 
@@ -26,7 +26,9 @@ def _check_phrases(_instance: object, _attribute: attrs.Attribute[Any], value: P
 
 @attrs.frozen
 class WakeWordConfig:
-    """Off by default. Phrases are by language, a word of the file's own choice that clients are told.
+    """By which words a character wakes up, and goes back to sleep. Off by default.
+
+    Phrases are by language; its name is any text, and is sent to clients as it stands in the file.
 
     Without ``wake_words`` the character listens for its own name. ``idle_timeout`` is in seconds.
     """
@@ -47,7 +49,7 @@ NUDGE = (
 )
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
-_NOWHERE: Mapping[str, Place] = MappingProxyType({})
+_NOWHERE: Mapping[str, Location] = MappingProxyType({})
 
 
 @attrs.frozen
@@ -64,22 +66,22 @@ class EngineChoice:
     folder: Path = attrs.field(default=Path(), repr=False)
     key: str = attrs.field(default="", repr=False, eq=False)
     """Path of the settings in the file: ``character_config.tts_config.espeak_tts``."""
-    places: Mapping[str, Place] = attrs.field(default=_NOWHERE, repr=False, eq=False)
+    locations: Mapping[str, Location] = attrs.field(default=_NOWHERE, repr=False, eq=False)
     """Where each setting stands, by dotted key; ``""`` is where the engine is chosen."""
 
-    def where(self, key: str = "") -> Place:
-        """The place of ``key``; of what would hold it, where the file does not have it."""
+    def where(self, key: str = "") -> Location:
+        """The location of ``key``; of what would hold it, where the file does not have it."""
         holder = key
-        while holder and holder not in self.places:
+        while holder and holder not in self.locations:
             holder = holder.rpartition(".")[0]
         path = ".".join(part for part in (self.key or self.name, key) if part)
-        found = self.places.get(holder, Place(""))
-        return Place(found.file, found.line, path)
+        found = self.locations.get(holder, Location(""))
+        return Location(found.file, found.line, path)
 
     def locate(self, key: str = "") -> str:
         """`where` in words: ``characters/ann.yaml:12: character_config.tts_config.espeak_tts.voice``."""
-        place = self.where(key)
-        return f"{place}: {place.key}" if place.file else place.key
+        location = self.where(key)
+        return f"{location}: {location.key}" if location.file else location.key
 
 
 @attrs.frozen
@@ -88,7 +90,7 @@ class CharacterConfig:
 
     ``emotions`` maps the keywords that its face knows, in lower case, to what the client shows for
     them. ``system_prompt`` is the persona with the prompts of the tools behind it; ``nudge_prompt``
-    asks the character to speak of its own accord. ``unknown`` keeps the keys that nobody knows.
+    asks the character to speak of its own accord. ``unknown`` has the keys of the file that are not known.
     """
 
     file: str
@@ -106,7 +108,7 @@ class CharacterConfig:
     faster_first_response: bool = True
     speech_filters: SpeechFilters = attrs.field(factory=SpeechFilters)
     wake_word: WakeWordConfig = attrs.field(factory=WakeWordConfig, hash=False)
-    model_info: Mapping[str, object] = attrs.field(default=_NOTHING, repr=False, hash=False)
+    model_info: Mapping[str, object] = attrs.field(factory=dict, repr=False, hash=False)
     emotions: Mapping[str, int | str] = attrs.field(factory=dict, repr=False, hash=False)
     system_prompt: str = attrs.field(default="", repr=False)
     nudge_prompt: str = attrs.field(default=NUDGE, repr=False)

@@ -12,23 +12,26 @@ import attrs
 Severity = Literal["error", "warning"]
 
 
-# Of one severity in one file: nobody reads more, and some of them take time to find.
+# Of one severity in one file: nobody reads more, and a file of 1 MiB could have 100 000.
 MAX_FINDINGS = 100
 # Characters of a message, and of its remedy: they may hold what stands in the file.
 MAX_MESSAGE = 400
 
 
 @attrs.frozen
-class Place:
-    """Where something stands: a file as the user knows it, a line (0: the file as a whole), a dotted key."""
+class Location:
+    """Where something is: a file, relative to the folder of ``conf.yaml``; a line from 1 on; a dotted key.
+
+    The line is 0 for the file as a whole, and the key ``""``.
+    """
 
     file: str
     line: int = 0
     key: str = ""
 
-    def inside(self, key: str, line: int) -> Place:
-        """The place of ``key`` in what stands here."""
-        return Place(self.file, line, f"{self.key}.{key}" if self.key else key)
+    def inside(self, key: str, line: int) -> Location:
+        """The location of ``key``, one level below this one."""
+        return Location(self.file, line, f"{self.key}.{key}" if self.key else key)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file
@@ -46,46 +49,46 @@ class Finding:
     remedy: str = ""
 
     def __str__(self) -> str:
-        where = str(Place(self.file, self.line))
+        where = str(Location(self.file, self.line))
         what = "; ".join(part for part in (self.message, self.remedy) if part)
         return ": ".join(part for part in (where, self.key, what) if part)
 
 
 @attrs.define(eq=False)
 class Findings:
-    """Collects what is found, once for each place and severity: the first there is the cause of the rest.
+    """Collects what is found, once for each location and severity: further ones mostly follow from the first.
 
     Of each file it keeps `MAX_FINDINGS` errors, and as many warnings.
     """
 
-    _found: dict[tuple[Severity, Place], Finding] = attrs.field(factory=dict, init=False)
+    _found: dict[tuple[Severity, Location], Finding] = attrs.field(factory=dict, init=False)
     _counts: Counter[tuple[Severity, str]] = attrs.field(factory=Counter, init=False)
 
-    def error(self, place: Place, message: str, remedy: str = "") -> None:
-        self._add("error", place, message, remedy)
+    def error(self, location: Location, message: str, remedy: str = "") -> None:
+        self._add("error", location, message, remedy)
 
-    def warning(self, place: Place, message: str, remedy: str = "") -> None:
-        self._add("warning", place, message, remedy)
+    def warning(self, location: Location, message: str, remedy: str = "") -> None:
+        self._add("warning", location, message, remedy)
 
     def extend(self, found: Iterable[Finding]) -> None:
-        """Take over what was found elsewhere."""
+        """Add findings that were collected elsewhere."""
         for finding in found:
-            key = finding.severity, Place(finding.file, finding.line, finding.key)
+            key = finding.severity, Location(finding.file, finding.line, finding.key)
             if key not in self._found and not self.is_full(finding.severity, finding.file):
                 self._found[key] = finding
                 self._counts[finding.severity, finding.file] += 1
 
     def is_full(self, severity: Severity, file: str) -> bool:
-        """Whether no more of them are kept, so that nobody need look for more."""
+        """Whether no more of them are kept, so that looking for more is wasted time."""
         return self._counts[severity, file] >= MAX_FINDINGS
 
-    def _add(self, severity: Severity, place: Place, message: str, remedy: str) -> None:
+    def _add(self, severity: Severity, location: Location, message: str, remedy: str) -> None:
         message, remedy = _shortened(message), _shortened(remedy)
-        self.extend([Finding(severity, place.file, place.line, place.key, message, remedy)])
+        self.extend([Finding(severity, location.file, location.line, location.key, message, remedy)])
 
     @property
     def all(self) -> tuple[Finding, ...]:
-        """All findings, file by file as they were opened, each file's from the top."""
+        """All findings: files in the order of their first finding, and within a file by line."""
         found = self._found.values()
         files = list(dict.fromkeys(finding.file for finding in found))
         return tuple(sorted(found, key=lambda finding: (files.index(finding.file), finding.line)))

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import attrs
 
-from .diagnostics import Finding, Findings, Place
+from .diagnostics import Finding, Findings, Location
 from .tree import Table
 from .yaml import parse
 
 
 @attrs.frozen
-class Folders:
-    """Where things lie, all beside ``conf.yaml``. Any of them may be missing on disk."""
+class ConfigFolders:
+    """The folders of a configuration, beside ``conf.yaml``. Any of them may be missing on disk."""
 
     root: Path
     characters: Path
@@ -43,7 +43,7 @@ class Folders:
 
 
 class FileTooLarge(OSError):
-    """There is more in the file than may be read."""
+    """A file is larger than its reader allows."""
 
 
 def read_file(path: Path, limit: int) -> bytes:
@@ -52,7 +52,7 @@ def read_file(path: Path, limit: int) -> bytes:
     Raises `FileTooLarge` where that is more than ``limit`` bytes, and `OSError` where it cannot be read or
     is no ordinary file: a pipe would keep its reader waiting for ever.
     """
-    # A pipe that nobody writes to would hold up the opening already, unless told not to wait.
+    # Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         handle = os.open(path, flags)
@@ -62,6 +62,7 @@ def read_file(path: Path, limit: int) -> bytes:
     with open(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(None, "it is no ordinary file")
+        # One byte more than allowed says that it is too large, even if it grew since it was opened.
         data = file.read(limit + 1)
     if len(data) > limit:
         raise FileTooLarge(None, "it is too large")
@@ -73,7 +74,7 @@ MAX_KEPT = 256
 
 
 @attrs.define(eq=False)
-class Documents:
+class ParsedFiles:
     """Parsed files, up to ``MAX_KEPT``, parsed again when they have changed; the oldest makes room."""
 
     _kept: dict[Path, tuple[object, Table | None, tuple[Finding, ...]]] = attrs.field(
@@ -88,10 +89,10 @@ class Documents:
             if path not in self._kept or self._kept[path][0] != stamp:
                 self._keep(path, stamp, shown)
         except FileNotFoundError:
-            findings.error(Place(shown), "there is no such file")
+            findings.error(Location(shown), "there is no such file")
             return None
         except OSError as error:
-            findings.error(Place(shown), f"cannot be read: {error.strerror}")
+            findings.error(Location(shown), f"cannot be read: {error.strerror}")
             return None
         _, table, found = self._kept[path]
         findings.extend(found)
@@ -102,7 +103,7 @@ class Documents:
         try:
             table = parse(read_file(path, MAX_FILE_SIZE), shown, found)
         except FileTooLarge:
-            found.error(Place(shown), "the file is over 1 MiB", "is it a configuration?")
+            found.error(Location(shown), "the file is over 1 MiB", "is it a configuration?")
         self._kept.pop(path, None)
         while len(self._kept) >= MAX_KEPT:
             del self._kept[next(iter(self._kept))]

@@ -9,17 +9,19 @@ import attrs
 
 from ..errors import ConfigError
 from .character import CharacterConfig
-from .diagnostics import Finding, Findings, Place, did_you_mean
-from .files import Documents, Folders
-from .references import check_premises, read_models, read_prompts
-from .schema import TOP_LEVEL, TOP_LEVEL_OTHERS, Props, character_of
+from .diagnostics import Finding, Findings, Location, did_you_mean
+from .files import ConfigFolders, ParsedFiles
+from .references import check_references, read_models, read_prompts
+from .schema import TOP_LEVEL, TOP_LEVEL_OTHER_KEYS, References, build_character
 from .structure import report_unknown, structured
 from .system import SystemConfig
-from .tree import Scalar, Table, Values, laid_over
+from .tree import Scalar, Table, Values, overlay
 
 PACKAGE = Path(__file__).parents[1]
+# Characters of a character's name in a list.
 MAX_TITLE = 200
-MAX_NAME = 255  # bytes: the longest that common file systems take
+# Bytes of a file's name: the longest that common file systems take.
+MAX_NAME = 255
 
 
 @attrs.frozen
@@ -31,9 +33,9 @@ class Config:
     character: CharacterConfig
 
     @property
-    def folders(self) -> Folders:
+    def folders(self) -> ConfigFolders:
         root = self.path.parent
-        return Folders(root, root / self.system.config_alts_dir)
+        return ConfigFolders(root, root / self.system.config_alts_dir)
 
     @property
     def frontend(self) -> Path | None:
@@ -55,63 +57,66 @@ def _absolute(path: Path) -> Path:
 
 
 @attrs.frozen
-class _Ground:
-    """What all characters stand on: the base file, and the server's section of it."""
+class _BaseFile:
+    """``conf.yaml`` with its server section understood: what every character of the folder is built with."""
 
     document: Table
     system: SystemConfig
-    folders: Folders
-    props: Props
+    folders: ConfigFolders
+    references: References
     values: Values
 
 
 @attrs.define(eq=False)
-class Library:
-    """All files of one configuration. For one thread at a time; edits on disk are seen by the next call."""
+class ConfigFolder:
+    """A ``conf.yaml`` and the files beside it. An edit on disk is seen by the next call.
+
+    For one thread at a time. No method raises for what is wrong in a file: that goes to the findings.
+    """
 
     path: Path = attrs.field(converter=_absolute)
     environ: Mapping[str, str] = attrs.field(repr=False)
-    _documents: Documents = attrs.field(factory=Documents, init=False)
+    _files: ParsedFiles = attrs.field(factory=ParsedFiles, init=False)
 
     def base(self, findings: Findings) -> Config | None:
         """``conf.yaml``; None where it cannot be read.
 
         What is wrong in it is in ``findings``, and its default stands in, so that checking can go on.
         """
-        ground = self._ground(findings)
-        section = _character_section(ground.document, findings) if ground else None
-        if ground is None or section is None:
+        base = self._base_file(findings)
+        section = _character_section(base.document, findings) if base else None
+        if base is None or section is None:
             return None
-        character = character_of(self.path.name, section, ground.props, ground.values)
-        return Config(self.path, ground.system, character)
+        character = build_character(self.path.name, section, base.references, base.values)
+        return Config(self.path, base.system, character)
 
     def character(self, filename: str, findings: Findings) -> CharacterConfig | None:
-        """The character of ``filename``, laid over the base; None where it cannot be read.
+        """The character of ``filename``, laid over the base key by key; None where it cannot be read.
 
-        As for `base`, what is wrong is in ``findings``. A name that is not that of a file in the characters'
-        folder is an error too, and is not opened.
+        As for `base`, what is wrong is in ``findings``. ``filename`` comes from clients: what is not the name
+        of a file in the characters' folder is an error, and is not opened.
         """
         if filename == self.path.name:
             config = self.base(findings)
             return config.character if config else None
-        ground = self._ground(findings)
-        if ground is None:
+        base = self._base_file(findings)
+        if base is None:
             return None
-        own = self._read_character(ground.folders, filename, findings)
+        own = self._read_character(base.folders, filename, findings)
         section = _character_section(own, findings) if own else None
         if section is None:
             return None
-        under = ground.document.table("character_config")
-        merged = laid_over(under, section) if under else section
+        common = base.document.table("character_config")
+        merged = overlay(common, section) if common else section
         assert isinstance(merged, Table)
-        return character_of(filename, merged, ground.props, ground.values)
+        return build_character(filename, merged, base.references, base.values)
 
-    def folder(self) -> Folders | None:
-        """Where the characters are; None where ``conf.yaml`` cannot be read."""
-        ground = self._ground(Findings())
-        return ground.folders if ground else None
+    def folders(self) -> ConfigFolders | None:
+        """The folders that ``conf.yaml`` names; None where ``conf.yaml`` cannot be read."""
+        base = self._base_file(Findings())
+        return base.folders if base else None
 
-    def filenames(self, folders: Folders) -> list[str]:
+    def filenames(self, folders: ConfigFolders) -> list[str]:
         """The files in the characters' folder without the base, sorted; none where there is no folder."""
         try:
             names = [entry.name for entry in folders.characters.iterdir() if entry.suffix == ".yaml"]
@@ -119,24 +124,24 @@ class Library:
             return []
         return sorted(name for name in names if name != self.path.name)
 
-    def title(self, folders: Folders, filename: str) -> str:
+    def title(self, folders: ConfigFolders, filename: str) -> str:
         """The ``conf_name`` in that file, cut at `MAX_TITLE`, or else its own name."""
         own = self._read_character(folders, filename, Findings())
         title = own.find("character_config.conf_name") if own else None
         return title.text[:MAX_TITLE] if isinstance(title, Scalar) and title.text.strip() else filename
 
-    def _read_character(self, folders: Folders, filename: str, findings: Findings) -> Table | None:
-        place = Place(f"{folders.characters.name}/{filename[:80]}")
-        if complaint := _refusal(folders.characters, filename):
-            findings.error(place, complaint)
+    def _read_character(self, folders: ConfigFolders, filename: str, findings: Findings) -> Table | None:
+        location = Location(f"{folders.characters.name}/{filename[:80]}")
+        if reason := _refusal(folders.characters, filename):
+            findings.error(location, reason)
             return None
-        own = self._documents.read(folders.characters / filename, place.file, findings)
+        own = self._files.read(folders.characters / filename, location.file, findings)
         if own:
             _report_top(own, ("character_config",), findings)
         return own
 
-    def _ground(self, findings: Findings) -> _Ground | None:
-        document = self._documents.read(self.path, self.path.name, findings)
+    def _base_file(self, findings: Findings) -> _BaseFile | None:
+        document = self._files.read(self.path, self.path.name, findings)
         if document is None:
             return None
         _report_top(document, TOP_LEVEL, findings)
@@ -145,12 +150,12 @@ class Library:
         report_unknown(SystemConfig, section, findings)
         system = structured(SystemConfig, section, values)
         root = self.path.parent
-        check_premises(system, section, root, findings)
-        folders = Folders(root, root / system.config_alts_dir)
+        check_references(system, section, root, findings)
+        folders = ConfigFolders(root, root / system.config_alts_dir)
         named = section.table("tool_prompts") or section
         prompts = read_prompts(system.tool_prompts, named, folders.prompts, findings)
-        props = Props(root, prompts, read_models(folders.model_dict, findings))
-        return _Ground(document, system, folders, props, values)
+        references = References(root, prompts, read_models(folders.model_dict, findings))
+        return _BaseFile(document, system, folders, references, values)
 
 
 def _system_section(document: Table, findings: Findings) -> Table:
@@ -158,16 +163,18 @@ def _system_section(document: Table, findings: Findings) -> Table:
     if isinstance(node, Table):
         return node
     if node:
-        findings.error(node.place, "must be a section with keys of its own")
-    return Table(Place(document.place.file, 1, "system_config"), {})
+        findings.error(node.location, "must be a section with keys of its own")
+    return Table(Location(document.location.file, 1, "system_config"), {})
 
 
 def _character_section(document: Table, findings: Findings) -> Table | None:
     node = document.find("character_config")
     if isinstance(node, Table):
         return node
-    place = node.place if node else Place(document.place.file, 1, "character_config")
-    findings.error(place, "must be a section with keys of its own" if node else "is missing", "see conf.yaml")
+    location = node.location if node else Location(document.location.file, 1, "character_config")
+    findings.error(
+        location, "must be a section with keys of its own" if node else "is missing", "see conf.yaml"
+    )
     return None
 
 
@@ -176,18 +183,18 @@ def _report_top(document: Table, known: tuple[str, ...], findings: Findings) -> 
     if not any(key in document.entries for key in known):
         return
     for key, node in document.entries.items():
-        if findings.is_full("warning", document.place.file):
-            break  # To look for what was meant takes time.
-        if key not in known and key not in TOP_LEVEL_OTHERS:
+        if findings.is_full("warning", document.location.file):
+            break  # Comparing a key with all known ones takes 0.1 ms, and a file may hold 100 000.
+        if key not in known and key not in TOP_LEVEL_OTHER_KEYS:
             remedy = did_you_mean(key, known) or f"here counts only {' and '.join(known)}"
-            findings.warning(node.place, "this key is not known", remedy)
+            findings.warning(node.location, "this key is not known", remedy)
 
 
 def _refusal(folder: Path, filename: str) -> str:
     """Why ``filename`` is not opened in ``folder``; empty if it may be."""
     if len(filename.encode(errors="replace")) > MAX_NAME:
         return "the name is too long"
-    # Seen through both systems' eyes: a name that is harmless here may be a path there.
+    # By the rules of both systems, so that what works on Linux works on Windows: C:ann.yaml is a path there.
     plain = filename == Path(filename).name == PureWindowsPath(filename).name
     if not plain or not filename.isprintable() or not filename.endswith(".yaml"):
         return "this is not the name of a character file, such as ann.yaml"
@@ -198,7 +205,7 @@ def _refusal(folder: Path, filename: str) -> str:
 
 
 @attrs.frozen
-class Loaded:
+class LoadedConfig:
     """A configuration without errors, and the warnings about it."""
 
     config: Config
@@ -237,45 +244,40 @@ def packaged_conf() -> Path:
     return installed if installed.is_dir() else PACKAGE.parent / "conf"
 
 
-def load_config(path: Path, *, environ: Mapping[str, str]) -> Loaded:
+def load_config(path: Path, *, environ: Mapping[str, str]) -> LoadedConfig:
     """The configuration in ``path``, with its base character.
 
     Raises `ConfigError` with one line per mistake: ``file:line: key: what is wrong; what is allowed``.
     """
     findings = Findings()
-    config = Library(path, environ).base(findings)
+    config = ConfigFolder(path, environ).base(findings)
     if config is None or findings.errors:
         raise ConfigError("\n".join(str(finding) for finding in findings.errors))
-    return Loaded(config, findings.warnings)
+    return LoadedConfig(config, findings.warnings)
 
 
 def survey(path: Path, environ: Mapping[str, str]) -> Survey:
     """Read ``path`` and every character beside it, whatever is wrong with them."""
-    findings, library = Findings(), Library(path, environ)
-    config = library.base(findings)
+    findings, folder = Findings(), ConfigFolder(path, environ)
+    config = folder.base(findings)
     characters = [config.character] if config else []
-    folders = library.folder()
-    for filename in library.filenames(folders) if folders else ():
+    folders = folder.folders()
+    for filename in folder.filenames(folders) if folders else ():
         own = Findings()
-        character = library.character(filename, own)
+        character = folder.character(filename, own)
         findings.extend(own.all)
         if character:
             characters.append(character)
     if config:
-        _report_twins(characters, config.folders.characters.name, findings)
+        _report_same_uids(characters, config.folders.characters.name, findings)
     return Survey(config, tuple(characters), findings.all)
 
 
-def examine(path: Path, environ: Mapping[str, str]) -> list[Finding]:
-    """All errors and warnings about ``path``, the characters beside it, and what they refer to."""
-    return list(survey(path, environ).findings)
-
-
-def _report_twins(characters: list[CharacterConfig], folder: str, findings: Findings) -> None:
+def _report_same_uids(characters: list[CharacterConfig], folder: str, findings: Findings) -> None:
     first: dict[str, str] = {}
     for character in characters:
         other = first.setdefault(character.conf_uid, character.file)
         if other != character.file:
-            place = Place(f"{folder}/{character.file}", 0, "character_config.conf_uid")
+            location = Location(f"{folder}/{character.file}", 0, "character_config.conf_uid")
             message = f"{character.conf_uid!r} is also that of {other}"
-            findings.warning(place, message, "they share their conversations; give each its own")
+            findings.warning(location, message, "they share their conversations; give each its own")

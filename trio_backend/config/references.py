@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from .character import NUDGE
-from .diagnostics import Findings, Place
+from .diagnostics import Findings, Location
 from .files import FileTooLarge, read_file
 from .system import SystemConfig
 from .tree import Table
@@ -18,9 +18,9 @@ EXPRESSIONS = "live2d_expression_prompt"
 NUDGING = "proactive_speak_prompt"
 KEYWORDS_GO_HERE = "[<insert_emomap_keys>]"
 
-# These are for an occasion, or for tools; a character that is just conversing does not read them.
+# Prompts for nudges, groups and tools: not part of the system prompt of a plain conversation.
 ELSEWHERE = {"group_conversation_prompt", NUDGING, "mcp_prompt", "tool_guidance_prompt"}
-# Their occasion cannot arise yet, so that nobody misses their files.
+# Nothing uses these yet, so a missing file is not worth a warning.
 UNUSED = {"group_conversation_prompt", "mcp_prompt", "tool_guidance_prompt"}
 
 MAX_PROMPT_SIZE = 2**20
@@ -53,20 +53,20 @@ class Prompts:
 def read_prompts(named: Mapping[str, str], section: Table, folder: Path, findings: Findings) -> Prompts:
     """The files that ``named`` names, from ``folder``. A missing one is a warning, and left out.
 
-    ``section`` is where ``named`` was read from, for the places of findings.
+    ``section`` is where ``named`` was read from, for the locations of findings.
     """
     texts = {}
     for key, name in named.items():
-        place = section.entries[key].place
-        text = _read(folder, name, place, findings)
+        location = section.entries[key].location
+        text = _read(folder, name, location, findings)
         if text is None and key not in UNUSED:
             remedy = f"write it as prompts/utils/{name}.txt, or remove the key"
-            findings.warning(place, f"there is no prompt {name!r}", remedy)
+            findings.warning(location, f"there is no prompt {name!r}", remedy)
         texts[key] = text or ""
     return Prompts(texts)
 
 
-def _read(folder: Path, name: str, place: Place, findings: Findings) -> str | None:
+def _read(folder: Path, name: str, location: Location, findings: Findings) -> str | None:
     for path in (folder / "utils" / f"{name}.txt", folder / f"{name}.txt"):
         try:
             text = read_file(path, MAX_PROMPT_SIZE).decode("utf-8-sig")
@@ -74,58 +74,62 @@ def _read(folder: Path, name: str, place: Place, findings: Findings) -> str | No
         except FileNotFoundError:
             continue
         except FileTooLarge:
-            findings.error(place, f"prompts/{name}.txt is over 1 MiB")
+            findings.error(location, f"prompts/{name}.txt is over 1 MiB")
         except (OSError, UnicodeDecodeError):
-            findings.error(place, f"the prompt {name!r} cannot be read", "save it as a UTF-8 file")
+            findings.error(location, f"the prompt {name!r} cannot be read", "save it as a UTF-8 file")
         return ""
     return None if name else ""
 
 
 @attrs.frozen
-class Model:
+class ModelEntry:
     """One entry: ``info`` is the entry as it stands, ``emotions`` its ``emotionMap`` in lower case."""
 
     info: Mapping[str, object]
     emotions: Mapping[str, int | str]
 
 
-def read_models(path: Path, findings: Findings) -> dict[str, Model]:
+def read_models(path: Path, findings: Findings) -> dict[str, ModelEntry]:
     """All good entries by name. Whatever else there is goes to ``findings``; a missing file is a warning."""
-    place = Place(path.name)
+    location = Location(path.name)
     try:
         entries = json.loads(read_file(path, MAX_MODELS_SIZE))
     except FileNotFoundError:
-        findings.warning(place, "the file is missing", "without it no character has a face")
+        findings.warning(location, "the file is missing", "without it no character has a face")
     except FileTooLarge:
-        findings.error(place, "the file is over 4 MiB")
+        findings.error(location, "the file is over 4 MiB")
     except OSError as error:
-        findings.error(place, f"cannot be read: {error.strerror}")
+        findings.error(location, f"cannot be read: {error.strerror}")
     except json.JSONDecodeError as error:
-        findings.error(Place(path.name, error.lineno), f"not valid JSON: {error.msg}, column {error.colno}")
+        findings.error(
+            Location(path.name, error.lineno), f"not valid JSON: {error.msg}, column {error.colno}"
+        )
     except (UnicodeDecodeError, RecursionError):
-        findings.error(place, "not valid JSON", "save the file as UTF-8")
+        findings.error(location, "not valid JSON", "save the file as UTF-8")
     else:
-        return dict(_models(entries, place, findings))
+        return dict(_models(entries, location, findings))
     return {}
 
 
-def _models(entries: object, place: Place, findings: Findings) -> Iterator[tuple[str, Model]]:
+def _models(entries: object, location: Location, findings: Findings) -> Iterator[tuple[str, ModelEntry]]:
     if not isinstance(entries, list):
-        findings.error(place, "must be a list of entries, each with name, url and emotionMap")
+        findings.error(location, "must be a list of entries, each with name, url and emotionMap")
         return
     seen: set[str] = set()
     for index, entry in enumerate(entries):
-        at = place.inside(f"[{index}]", 0)
+        at = location.inside(f"[{index}]", 0)
         if not isinstance(entry, dict) or not isinstance(name := entry.get("name"), str) or not name:
             findings.error(at, "the entry has no name", 'write "name": "…" into it')
         elif name in seen:
             findings.error(at.inside("name", 0), f"{name!r} stands here for the second time", "remove one")
         else:
             seen.add(name)
-            yield name, Model(entry, dict(_emotions(entry, at, findings)))
+            yield name, ModelEntry(entry, dict(_emotions(entry, at, findings)))
 
 
-def _emotions(entry: Mapping[str, object], at: Place, findings: Findings) -> Iterator[tuple[str, int | str]]:
+def _emotions(
+    entry: Mapping[str, object], at: Location, findings: Findings
+) -> Iterator[tuple[str, int | str]]:
     if not isinstance(entry.get("url"), str):
         findings.error(at.inside("url", 0), "is missing or no text", 'write "url": "/live2d-models/…"')
     emotions = entry.get("emotionMap", {})
@@ -139,12 +143,17 @@ def _emotions(entry: Mapping[str, object], at: Place, findings: Findings) -> Ite
             findings.error(at.inside(f"emotionMap.{keyword}", 0), "must be a whole number or a name")
 
 
-def check_premises(system: SystemConfig, table: Table, root: Path, findings: Findings) -> None:
-    """Find what the server could not start with. ``root`` is the folder of ``conf.yaml``."""
+def check_references(system: SystemConfig, table: Table, root: Path, findings: Findings) -> None:
+    """Errors for what the server could not start with: keys that contradict each other, missing files.
+
+    ``root`` is the folder of ``conf.yaml``.
+    """
 
     def error(key: str, message: str, remedy: str) -> None:
         node = table.find(key)
-        findings.error(node.place if node else table.place.inside(key, table.place.line), message, remedy)
+        findings.error(
+            node.location if node else table.location.inside(key, table.location.line), message, remedy
+        )
 
     if system.pong_timeout <= system.ping_interval:
         error("pong_timeout", "is not longer than ping_interval", "a client must have time to answer a ping")

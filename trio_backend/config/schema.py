@@ -10,9 +10,9 @@ import attrs
 
 from ..text.lines import SpeechFilters
 from .character import CharacterConfig, EngineChoice, EngineKind, WakeWordConfig
-from .diagnostics import Findings, Place, did_you_mean
-from .references import Model, Prompts
-from .structure import Others, report_unknown, structured, unknown_keys
+from .diagnostics import Findings, Location, did_you_mean
+from .references import ModelEntry, Prompts
+from .structure import OtherKeys, report_unknown, structured, unknown_keys
 from .tree import Scalar, Table, Values, as_written, walk
 
 AGENT = "basic_memory_agent"
@@ -23,7 +23,7 @@ def _required(*, secret: bool = False) -> Any:
 
 
 @attrs.frozen
-class MemoryAgent:
+class MemoryAgentSection:
     """``basic_memory_agent``: the one way in which characters converse here."""
 
     llm_provider: str = "scripted_llm"
@@ -31,28 +31,38 @@ class MemoryAgent:
 
 
 @attrs.frozen
-class AgentSettings:
-    basic_memory_agent: MemoryAgent = attrs.field(factory=MemoryAgent)
+class AgentSettingsSection:
+    """``agent_settings``: a section for each agent; those of agents that are not here are ignored."""
+
+    basic_memory_agent: MemoryAgentSection = attrs.field(factory=MemoryAgentSection)
 
 
 @attrs.frozen
-class Agent:
+class AgentSection:
+    """``agent_config``: which agent converses, and by which language model."""
+
     conversation_agent_choice: str = AGENT
-    agent_settings: AgentSettings = attrs.field(factory=AgentSettings)
+    agent_settings: AgentSettingsSection = attrs.field(factory=AgentSettingsSection)
 
 
 @attrs.frozen
-class Voice:
+class TtsSection:
+    """``tts_config``: the name of the speech synthesis, with a section of settings under each name."""
+
     tts_model: str = "espeak_tts"
 
 
 @attrs.frozen
-class Ears:
+class AsrSection:
+    """``asr_config``: as `TtsSection`, for speech recognition; null: the embedded one."""
+
     asr_model: str | None = None
 
 
 @attrs.frozen
-class Attention:
+class VadSection:
+    """``vad_config``: as `TtsSection`, for voice activity detection; null: the embedded one."""
+
     vad_model: str | None = None
 
 
@@ -67,45 +77,50 @@ class CharacterSection:
     character_name: str = ""
     avatar: str = ""
     human_name: str = "Human"
-    agent_config: Agent = attrs.field(factory=Agent)
-    asr_config: Ears = attrs.field(factory=Ears)
-    tts_config: Voice = attrs.field(factory=Voice)
-    vad_config: Attention = attrs.field(factory=Attention)
+    agent_config: AgentSection = attrs.field(factory=AgentSection)
+    asr_config: AsrSection = attrs.field(factory=AsrSection)
+    tts_config: TtsSection = attrs.field(factory=TtsSection)
+    vad_config: VadSection = attrs.field(factory=VadSection)
     tts_preprocessor_config: SpeechFilters = attrs.field(factory=SpeechFilters)
     wake_word_config: WakeWordConfig = attrs.field(factory=WakeWordConfig)
 
 
-OTHERS: Mapping[type, Others] = {
+# Keys of existing files that change nothing here, and must not be warned of.
+OTHER_KEYS: Mapping[type, OtherKeys] = {
     # For segmenting there is one splitter, and tools have no part here yet.
-    MemoryAgent: Others(frozenset({"segment_method", "use_mcpp", "mcp_enabled_servers"})),
-    AgentSettings: Others(engines=True),
-    Agent: Others(frozenset({"llm_configs"})),
-    Voice: Others(engines=True),
-    Ears: Others(engines=True),
-    Attention: Others(engines=True),
-    SpeechFilters: Others(frozenset({"translator_config"})),
+    MemoryAgentSection: OtherKeys(frozenset({"segment_method", "use_mcpp", "mcp_enabled_servers"})),
+    AgentSettingsSection: OtherKeys(engines=True),
+    AgentSection: OtherKeys(frozenset({"llm_configs"})),
+    TtsSection: OtherKeys(engines=True),
+    AsrSection: OtherKeys(engines=True),
+    VadSection: OtherKeys(engines=True),
+    SpeechFilters: OtherKeys(frozenset({"translator_config"})),
 }
 TOP_LEVEL = ("system_config", "character_config")
-TOP_LEVEL_OTHERS = ("live_config",)
+# Written for another program that reads the same file.
+TOP_LEVEL_OTHER_KEYS = ("live_config",)
 
 
 @attrs.frozen
-class Props:
-    """What a character's file refers to: prompts, models, and the folder that all paths start from."""
+class References:
+    """What a character's file refers to. ``folder`` is that of ``conf.yaml``: relative paths start there."""
 
     folder: Path
     prompts: Prompts
-    models: Mapping[str, Model]
+    models: Mapping[str, ModelEntry]
 
 
-def character_of(file: str, table: Table, props: Props, values: Values) -> CharacterConfig:
-    """The character; defaults stand in for what is wrong, with the errors in ``values.findings``."""
-    report_unknown(CharacterSection, table, values.findings, OTHERS)
+def build_character(file: str, table: Table, references: References, values: Values) -> CharacterConfig:
+    """The character in ``table``, which is the base's ``character_config`` with that of ``file`` over it.
+
+    Where a value is wrong, its default is used, and the error is in ``values.findings``.
+    """
+    report_unknown(CharacterSection, table, values.findings, OTHER_KEYS)
     section = structured(CharacterSection, table, values)
     _report_unused(section, table, values.findings)
-    _report_avatar(section.avatar, table, props.folder / "avatars", values.findings)
-    model = _model(section.live2d_model_name, table, props.models, values.findings)
-    pick = _Picker(table, props.folder, values)
+    _report_avatar(section.avatar, table, references.folder / "avatars", values.findings)
+    model = _model(section.live2d_model_name, table, references.models, values.findings)
+    pick = _EngineChooser(table, references.folder, values)
     agent = section.agent_config.agent_settings.basic_memory_agent
     asr, vad = section.asr_config.asr_model, section.vad_config.vad_model
     return CharacterConfig(
@@ -126,14 +141,15 @@ def character_of(file: str, table: Table, props: Props, values: Values) -> Chara
         wake_word=_wake_word(section),
         model_info=model.info,
         emotions=model.emotions,
-        system_prompt=props.prompts.system_prompt(section.persona_prompt, model.emotions),
-        nudge_prompt=props.prompts.nudge,
+        system_prompt=references.prompts.system_prompt(section.persona_prompt, model.emotions),
+        nudge_prompt=references.prompts.nudge,
         unknown={
-            key: as_written(table.entries[key]) for key in unknown_keys(CharacterSection, table, OTHERS)
+            key: as_written(table.entries[key]) for key in unknown_keys(CharacterSection, table, OTHER_KEYS)
         },
     )
 
 
+# Where an engine is chosen, by its kind: what is wrong with an engine that has no settings is told there.
 CHOSEN_AT = {
     "llm": "agent_config.agent_settings.basic_memory_agent.llm_provider",
     "tts": "tts_config.tts_model",
@@ -143,8 +159,8 @@ CHOSEN_AT = {
 
 
 @attrs.frozen
-class _Picker:
-    """Finds the settings that belong to an engine's name."""
+class _EngineChooser:
+    """Finds the settings of an engine: the section that has its name, in the section of its kind."""
 
     table: Table
     folder: Path
@@ -152,25 +168,28 @@ class _Picker:
 
     def engine(self, kind: EngineKind, name: str, section: str) -> EngineChoice:
         blocks = self.table.table(section)
+        # Existing files write Edge_TTS here and edge_tts there.
         found = next((n for n in (name, name.lower()) if blocks and n in blocks.entries), name)
         block = blocks.entries.get(found) if blocks else None
         if isinstance(block, Scalar) and block.is_null:
             block = None
-        key = f"{self.table.place.key}.{section}.{found}"
+        key = f"{self.table.location.key}.{section}.{found}"
         chosen = block or self.table.find(CHOSEN_AT[kind]) or self.table
-        places = {"": chosen.place}
+        locations = {"": chosen.location}
         settings: object = {}
         if isinstance(block, Table):
             settings = self.values.of(block)
-            places |= {n.place.key.removeprefix(f"{key}."): n.place for n in walk(block) if n is not block}
+            locations |= {
+                n.location.key.removeprefix(f"{key}."): n.location for n in walk(block) if n is not block
+            }
         elif block:
-            self.values.findings.error(block.place, "must be a section with keys of its own")
+            self.values.findings.error(block.location, "must be a section with keys of its own")
         assert isinstance(settings, dict)
-        return EngineChoice(kind, name, settings, self.folder, key, places)
+        return EngineChoice(kind, name, settings, self.folder, key, locations)
 
 
 def _wake_word(section: CharacterSection) -> WakeWordConfig:
-    """The configuration, with the character's own name where it has no words."""
+    """The section; where it is enabled and has no words, the character's own name is the wake word."""
     config = section.wake_word_config
     if config.enabled and not any(config.wake_words.values()):
         return attrs.evolve(config, wake_words={"": (section.character_name or section.conf_name,)})
@@ -181,25 +200,27 @@ def _report_unused(section: CharacterSection, table: Table, findings: Findings) 
     choice = table.find("agent_config.conversation_agent_choice")
     if choice and section.agent_config.conversation_agent_choice != AGENT:
         name = section.agent_config.conversation_agent_choice
-        findings.warning(choice.place, f"there is no agent {name!r} here", f"{AGENT} is used instead")
+        findings.warning(choice.location, f"there is no agent {name!r} here", f"{AGENT} is used instead")
     translate = table.find("tts_preprocessor_config.translator_config.translate_audio")
     if isinstance(translate, Scalar) and translate.text.lower() in ("true", "yes", "on"):
-        findings.warning(translate.place, "speech is not translated here", "it is spoken as it is shown")
+        findings.warning(translate.location, "speech is not translated here", "it is spoken as it is shown")
 
 
 def _report_avatar(avatar: str, table: Table, folder: Path, findings: Findings) -> None:
     node = table.find("avatar")
     if node and avatar and "://" not in avatar and not (folder / avatar).is_file():
-        findings.warning(node.place, f"there is no file {avatar!r} in avatars/", "the first letter is shown")
+        findings.warning(
+            node.location, f"there is no file {avatar!r} in avatars/", "the first letter is shown"
+        )
 
 
-def _model(name: str, table: Table, models: Mapping[str, Model], findings: Findings) -> Model:
+def _model(name: str, table: Table, models: Mapping[str, ModelEntry], findings: Findings) -> ModelEntry:
     node = table.find("live2d_model_name")
     if name in models or not name:
-        return models.get(name, Model({}, {}))
-    # Without any model the dictionary has its own finding.
+        return models.get(name, ModelEntry({}, {}))
+    # An empty dictionary has a finding of its own, which is the cause of this one.
     if models:
         remedy = did_you_mean(name, models) or f"it has {', '.join(models)}"
-        place = node.place if node else Place(table.place.file)
-        findings.warning(place, f"model_dict.json has no model {name!r}", remedy)
-    return Model({}, {})
+        location = node.location if node else Location(table.location.file)
+        findings.warning(location, f"model_dict.json has no model {name!r}", remedy)
+    return ModelEntry({}, {})

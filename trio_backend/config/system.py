@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from .addresses import check_origins, check_proxies, check_upstream
-from .bounds import OneOf, Within, bound, plain
+from .bounds import OneOf, Within, bound, option
 
 MIB = 2**20
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
@@ -34,48 +34,48 @@ class SystemConfig:
     ``Origin`` is no browser, and is not asked.
     """
 
-    conf_version: str = plain("", "version of the file's format; for people, not read")
-    host: str = plain("127.0.0.1", "address to listen on; 0.0.0.0 for all")
+    conf_version: str = option("", "version of the file's format; for people, not read")
+    host: str = option("127.0.0.1", "address to listen on; 0.0.0.0 for all")
     port: int = attrs.field(
         default=12393,
         validator=Within(0, 65_535, ""),
         metadata={"help": "port to listen on; 0 lets the system choose"},
     )
-    config_alts_dir: str = plain("characters", "folder of the other characters' files")
-    tool_prompts: Mapping[str, str] = plain(
+    config_alts_dir: str = option("characters", "folder of the other characters' files")
+    tool_prompts: Mapping[str, str] = option(
         attrs.Factory(dict), "files under prompts/ that follow the persona in the system prompt", repr=False
     )
-    enable_proxy: bool = plain(False, "whether /proxy-ws serves rooms")
-    upstream_url: str = plain(
+    enable_proxy: bool = option(False, "whether /proxy-ws serves rooms")
+    upstream_url: str = option(
         "",
         "WebSocket of another server where the rooms' sessions are; empty: in this process",
         validator=check_upstream,
         repr=False,
     )
 
-    frontend_dir: str = plain("", "folder with a build of a front end to serve at /; empty: ours")
-    allowed_origins: tuple[str, ...] = plain(
+    frontend_dir: str = option("", "folder with a build of a front end to serve at /; empty: ours")
+    allowed_origins: tuple[str, ...] = option(
         ("same-host", "localhost", "file"), "which web pages may connect", validator=check_origins
     )
-    trusted_proxies: tuple[str, ...] = plain(
+    trusted_proxies: tuple[str, ...] = option(
         (),
         "proxies whose X-Forwarded-For is believed: addresses, or networks such as 10.0.0.0/8",
         validator=check_proxies,
     )
-    access_token: str = plain("", "what clients must present to connect; empty: nothing", repr=False)
-    tls_certificate: str = plain("", "PEM file with the certificate chain; with tls_key: serve TLS")
-    tls_key: str = plain("", "PEM file with the certificate's key")
-    history_file: str = plain(
+    access_token: str = option("", "what clients must present to connect; empty: nothing", repr=False)
+    tls_certificate: str = option("", "PEM file with the certificate chain; with tls_key: serve TLS")
+    tls_key: str = option("", "PEM file with the certificate's key")
+    history_file: str = option(
         "chat_history/history.sqlite3", "conversations; relative to the working directory"
     )
-    cache_dir: str = plain(
+    cache_dir: str = option(
         "cache", "files served under /cache; relative to the working directory", validator=_check_cache
     )
-    preload: bool = plain(True, "open the base character's engines at start, not with the first client")
-    metrics: bool = plain(True, "serve /metrics, for Prometheus: to this machine, or with the token")
-    metrics_for_all: bool = plain(False, "show /metrics to all who may connect")
-    debug: bool = plain(False, "show /debug/tasks and /metrics to all who may connect, and time every step")
-    log_level: str = plain("INFO", "least severe message that is logged", validator=OneOf(LOG_LEVELS))
+    preload: bool = option(True, "open the base character's engines at start, not with the first client")
+    metrics: bool = option(True, "serve /metrics, for Prometheus: to this machine, or with the token")
+    metrics_for_all: bool = option(False, "show /metrics to all who may connect")
+    debug: bool = option(False, "show /debug/tasks and /metrics to all who may connect, and time every step")
+    log_level: str = option("INFO", "least severe message that is logged", validator=OneOf(LOG_LEVELS))
 
     max_connections: int = bound(
         2_000, Within(1, 100_000, "connections"), "clients at once", when_full="refuse: HTTP 503"

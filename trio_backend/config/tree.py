@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import attrs
 
-from .diagnostics import Findings, Place
+from .diagnostics import Findings, Location
 
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -25,7 +25,7 @@ _FLOAT = re.compile(
 class Scalar:
     """A single value, as text. ``typed``: it may be a number, a boolean or null (it is not in quotes)."""
 
-    place: Place
+    location: Location
     text: str
     typed: bool
 
@@ -38,7 +38,7 @@ class Scalar:
 class Listing:
     """A list of values."""
 
-    place: Place
+    location: Location
     items: tuple[Node, ...]
 
 
@@ -46,7 +46,7 @@ class Listing:
 class Table:
     """A mapping of keys to values."""
 
-    place: Place
+    location: Location
     entries: Mapping[str, Node]
 
     def find(self, key: str) -> Node | None:
@@ -80,14 +80,14 @@ def core_value(text: str) -> object:
     return text
 
 
-def laid_over(base: Node, over: Node) -> Node:
+def overlay(base: Node, over: Node) -> Node:
     """``over`` on top of ``base``: tables are merged key by key, everything else is replaced."""
     if not (isinstance(base, Table) and isinstance(over, Table)):
         return over
     merged = dict(base.entries)
     for key, value in over.entries.items():
-        merged[key] = laid_over(merged[key], value) if key in merged else value
-    return Table(over.place, merged)
+        merged[key] = overlay(merged[key], value) if key in merged else value
+    return Table(over.location, merged)
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -103,7 +103,7 @@ _VARIABLE = re.compile(r"(\$?)\$\{(\w+)(?::-([^}]*))?\}")
 
 @attrs.frozen
 class Values:
-    """Reads values out of trees.
+    """Makes plain values of trees.
 
     ``${NAME}`` stands for the variable, ``${NAME:-text}`` for ``text`` where there is none, and
     ``$${NAME}`` for itself. A missing variable is an error at the line that asks for it, and only
@@ -140,11 +140,11 @@ class Values:
                 return match[0][1:]
             if name not in self.environ and default is None:
                 remedy = f"set it, or write ${{{name}:-a default}}"
-                self.findings.error(node.place, f"the environment variable {name} is not set", remedy)
+                self.findings.error(node.location, f"the environment variable {name} is not set", remedy)
                 return match[0]
             return self.environ.get(name, default or "")
 
-        # Behind the last brace nothing can end: each variable begun there would be looked through to the end.
+        # Behind the last brace no variable ends. Without this, 100 000 times "${a:-" takes quadratic time.
         within, brace, rest = node.text.rpartition("}")
         return _VARIABLE.sub(fill, within + brace) + rest
 

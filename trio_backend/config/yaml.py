@@ -12,26 +12,26 @@ from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, Ev
 from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
-from .diagnostics import Findings, Place
+from .diagnostics import Findings, Location
 from .tree import Listing, Node, Scalar, Table
 
 PLAIN = "plain"
 """The tag of a scalar that is neither quoted nor tagged: what it means is for its reader to say."""
 
-# A person's file nests ten deep; libyaml takes a level of the C stack for each.
+# Levels. Files nest ten deep; libyaml recurses in C for each level, and a stack overflow ends the process.
 MAX_NESTING = 100
 
-# A person's file has some hundreds, the companion's rules 14 000. Aliases of aliases make 2^50 of 65 bytes.
+# Configurations have some hundreds, the companion's rules 14 000; aliases of aliases make 2^50 of 65 bytes.
 MAX_NODES = 100_000
 TEXT_OF_A_NODE = 64
 """Characters of text that count as one node more."""
 
-# A person's file nests six deep.
+# Levels. Configurations nest six deep, and Python recurses for each.
 MAX_DEPTH = 50
-# Of the dotted key of a value, which all that is in it has in its own: long keys, deep down, would add up.
+# Characters of a dotted key. Each value holds its own, so long keys with much below them would add up.
 MAX_KEY = 400
 
-# Others make programs of what is read, with readers that obey them.
+# Libraries of other projects build objects, and run programs, where a tag asks for that.
 _CORE = "tag:yaml.org,2002:"
 _TAGS = {"!", *(_CORE + name for name in ("str", "int", "float", "bool", "null", "map", "seq", "merge"))}
 _STR = _CORE + "str"
@@ -50,15 +50,15 @@ def compose(text: str) -> yaml.Node | None:
     Takes time in proportion to ``text``, which with all aliases written out has no more than `MAX_NODES`
     nodes. Raises `yaml.YAMLError`, mostly a `MarkedYAMLError` that knows the line.
     """
-    meter = _Meter()
+    meter = _NodeCounter()
     for event in yaml.parse(text, Loader=_Loader):
         meter.take(event)
     return yaml.compose(text, Loader=_Loader)
 
 
 @attrs.define(eq=False)
-class _Meter:
-    """Counts a document's nodes, event by event, before the library builds any; raises where it is too much.
+class _NodeCounter:
+    """Counts a document's nodes from its events, before PyYAML builds any; raises where there are too many.
 
     An alias counts as all that it stands for, since readers go through that again at each of them.
     """
@@ -70,7 +70,7 @@ class _Meter:
     _open: list[tuple[str | None, int]] = attrs.field(factory=list, init=False)
 
     def take(self, event: Event) -> None:
-        """The next event of the document."""
+        """Count the next event of the document."""
         before, tag = self._total, getattr(event, "tag", None)
         if tag and tag not in _TAGS:
             _fail(event, f"the tag {tag.removeprefix(_CORE)[:80]!r} means nothing here")
@@ -119,17 +119,17 @@ def parse(data: bytes, file: str, findings: Findings) -> Table | None:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        place = Place(file, data.count(b"\n", 0, error.start) + 1)
-        findings.error(place, "this line is not UTF-8", "save the file as UTF-8")
+        location = Location(file, data.count(b"\n", 0, error.start) + 1)
+        findings.error(location, "this line is not UTF-8", "save the file as UTF-8")
         return None
     root = _compose(text, file, findings)
     if root is None:
         return None
     if not isinstance(root, MappingNode):
-        place = Place(file, root.start_mark.line + 1)
-        findings.error(place, "the file holds no keys", "start with system_config: or character_config:")
+        location = Location(file, root.start_mark.line + 1)
+        findings.error(location, "the file holds no keys", "start with system_config: or character_config:")
         return None
-    node = _Reader(file, findings).read(root, Place(file, 1), 0)
+    node = _Reader(file, findings).read(root, Location(file, 1), 0)
     return node if isinstance(node, Table) else None
 
 
@@ -139,83 +139,87 @@ def _compose(text: str, file: str, findings: Findings) -> yaml.Node | None:
     except MarkedYAMLError as error:
         findings.error(*_syntax(error, text, file))
     except ReaderError as error:
-        place = Place(file, line_of(error, text))
+        location = Location(file, line_of(error, text))
         findings.error(
-            place, f"a character that YAML does not allow (number {error.character!r})", "remove it"
+            location, f"a character that YAML does not allow (number {error.character!r})", "remove it"
         )
     except (YAMLError, RecursionError):
-        findings.error(Place(file), "this is not YAML that can be read", "check its brackets and indentation")
+        findings.error(
+            Location(file), "this is not YAML that can be read", "check its brackets and indentation"
+        )
     else:
         if root is None:
-            findings.error(Place(file), "the file is empty", "write a character_config: into it")
+            findings.error(Location(file), "the file is empty", "write a character_config: into it")
         return root
     return None
 
 
-def _syntax(error: MarkedYAMLError, text: str, file: str) -> tuple[Place, str, str]:
+def _syntax(error: MarkedYAMLError, text: str, file: str) -> tuple[Location, str, str]:
     mark = error.problem_mark or error.context_mark
     line = mark.line if mark else 0
-    place = Place(file, line + 1)
+    location = Location(file, line + 1)
     lines = text.splitlines()
     if (line < len(lines) and lines[line].startswith(("\t", " \t"))) or r"'\t'" in str(error.problem):
-        return place, "the line is indented with a tab", "use spaces"
+        return location, "the line is indented with a tab", "use spaces"
     problem = ", ".join(part for part in (error.context, error.problem) if part)
-    return place, f"not valid YAML: {problem}", "check quotes, brackets, colons and indentation"
+    return location, f"not valid YAML: {problem}", "check quotes, brackets, colons and indentation"
 
 
 @attrs.frozen
 class _Reader:
-    """The library's nodes → ours. ``depth`` counts the levels above."""
+    """PyYAML's nodes → `Table`, `Listing`, `Scalar`. ``depth`` counts the levels above."""
 
     file: str
     findings: Findings
 
-    def read(self, node: object, place: Place, depth: int) -> Node:
+    def read(self, node: object, location: Location, depth: int) -> Node:
         if depth > MAX_DEPTH:
-            self.findings.error(place, f"nested more than {MAX_DEPTH} levels deep")
+            self.findings.error(location, f"nested more than {MAX_DEPTH} levels deep")
         elif isinstance(node, MappingNode):
-            return self._table(node, place, depth)
+            return self._table(node, location, depth)
         elif isinstance(node, SequenceNode):
             items = enumerate(node.value)
-            return Listing(place, tuple(self._item(item, place, i, depth) for i, item in items))
+            return Listing(location, tuple(self._item(item, location, i, depth) for i, item in items))
         elif isinstance(node, ScalarNode):
-            return Scalar(place, node.value, typed=not node.style and node.tag != _STR)
-        return Scalar(place, "", typed=True)
+            return Scalar(location, node.value, typed=not node.style and node.tag != _STR)
+        return Scalar(location, "", typed=True)
 
-    def _item(self, node: object, place: Place, index: int, depth: int) -> Node:
+    def _item(self, node: object, location: Location, index: int, depth: int) -> Node:
         line = getattr(node, "start_mark").line + 1  # noqa: B009
-        return self.read(node, Place(self.file, line, f"{place.key}[{index}]"), depth + 1)
+        return self.read(node, Location(self.file, line, f"{location.key}[{index}]"), depth + 1)
 
-    def _table(self, node: MappingNode, place: Place, depth: int) -> Table:
+    def _table(self, node: MappingNode, location: Location, depth: int) -> Table:
         entries: dict[str, Node] = {}
         merged: dict[str, Node] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if key_node.tag == PLAIN and key_node.value == "<<":
-                self._merge(value_node, place, depth, merged)
+                self._merge(value_node, location, depth, merged)
             elif not isinstance(key_node, ScalarNode):
-                self.findings.error(Place(self.file, line, place.key), "a key must be plain text")
-            elif len(place.key) + len(key_node.value) > MAX_KEY:
+                self.findings.error(Location(self.file, line, location.key), "a key must be plain text")
+            elif len(location.key) + len(key_node.value) > MAX_KEY:
                 self.findings.error(
-                    Place(self.file, line, place.key[:80]), f"a key of over {MAX_KEY} characters"
+                    Location(self.file, line, location.key[:80]), f"a key of over {MAX_KEY} characters"
                 )
             else:
-                self._entry(entries, key_node.value, value_node, place.inside(key_node.value, line), depth)
-        return Table(place, merged | entries)
+                self._entry(entries, key_node.value, value_node, location.inside(key_node.value, line), depth)
+        return Table(location, merged | entries)
 
-    def _entry(self, entries: dict[str, Node], key: str, value: object, place: Place, depth: int) -> None:
+    def _entry(
+        self, entries: dict[str, Node], key: str, value: object, location: Location, depth: int
+    ) -> None:
         if key in entries:
-            first = entries[key].place.line
+            first = entries[key].location.line
             self.findings.error(
-                place, f"stands here for the second time, first in line {first}", "remove one"
+                location, f"stands here for the second time, first in line {first}", "remove one"
             )
         else:
-            entries[key] = self.read(value, place, depth + 1)
+            entries[key] = self.read(value, location, depth + 1)
 
-    def _merge(self, node: object, place: Place, depth: int, merged: dict[str, Node]) -> None:
+    def _merge(self, node: object, location: Location, depth: int, merged: dict[str, Node]) -> None:
         sources = node.value if isinstance(node, SequenceNode) else [node]
         for source in sources:
-            table = self.read(source, place, depth + 1)
+            table = self.read(source, location, depth + 1)
             if isinstance(table, Table):
                 for key, value in table.entries.items():
                     merged.setdefault(key, value)

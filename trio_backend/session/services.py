@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from ..config.catalog import Cast
+from ..config.catalog import CharacterCatalog
 from ..config.system import SystemConfig
 from ..conversation.observer import Nobody, Observer
 from ..conversation.scene import OpenCharacter
@@ -23,7 +23,7 @@ class Services:
     """What all sessions share. It outlives every one of them."""
 
     system: SystemConfig
-    cast: Cast
+    cast: CharacterCatalog
     history: Backlog
     open_character: OpenCharacter
     backgrounds: Callable[[], Awaitable[Sequence[str]]]

@@ -1,4 +1,4 @@
-"""The cast: which characters there are, and what a client may ask for."""
+"""The catalog: which characters there are, and what a client may ask for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from trio_backend.config.catalog import Cast, CharacterFile, DiskCast, MemoryCast
+from trio_backend.config.catalog import CharacterCatalog, CharacterFile, DiskCatalog, MemoryCatalog
 from trio_backend.config.character import CharacterConfig, EngineChoice
 from trio_backend.config.load import load_config
 from trio_backend.errors import ConfigError
@@ -18,58 +18,58 @@ from .conftest import BASE, Write
 BOB = "character_config: {conf_name: Bob, conf_uid: bob_001}\n"
 
 
-def disk_cast(path: Path) -> DiskCast:
-    """The cast of the configuration in ``path``."""
+def disk_catalog(path: Path) -> DiskCatalog:
+    """The catalog of the configuration in ``path``."""
     loaded = load_config(path, environ={})
-    return DiskCast.of(loaded.config, {}, loaded.findings)
+    return DiskCatalog.of(loaded.config, {}, loaded.findings)
 
 
-def memory_cast(path: Path) -> MemoryCast:
-    """A cast like that of `disk_cast`, but given whole."""
+def memory_catalog(path: Path) -> MemoryCatalog:
+    """A catalog like that of `disk_catalog`, but given whole."""
     base = load_config(path, environ={}).config.character
     bob = CharacterConfig("bob.yaml", "Bob", "bob_001", EngineChoice("llm", "x"), EngineChoice("tts", "x"))
-    return MemoryCast(base, {"bob.yaml": bob})
+    return MemoryCatalog(base, {"bob.yaml": bob})
 
 
-@pytest.mark.parametrize("make", [disk_cast, memory_cast])
-async def test_both_casts_keep_the_promise(write: Write, make: Callable[[Path], Cast]) -> None:
+@pytest.mark.parametrize("make", [disk_catalog, memory_catalog])
+async def test_both_catalogs_keep_the_promise(write: Write, make: Callable[[Path], CharacterCatalog]) -> None:
     """The base comes first, each choice loads by its file name, and what is not there is refused."""
-    cast = make(write({"conf.yaml": BASE, "characters/bob.yaml": BOB}))
+    catalog = make(write({"conf.yaml": BASE, "characters/bob.yaml": BOB}))
 
-    assert await cast.files() == [CharacterFile("conf.yaml", "Ann"), CharacterFile("bob.yaml", "Bob")]
-    assert cast.base.conf_uid == "ann_001"
-    assert (await cast.load("conf.yaml")).conf_name == "Ann"
-    assert (await cast.load("bob.yaml")).conf_uid == "bob_001"
+    assert await catalog.files() == [CharacterFile("conf.yaml", "Ann"), CharacterFile("bob.yaml", "Bob")]
+    assert catalog.base.conf_uid == "ann_001"
+    assert (await catalog.load("conf.yaml")).conf_name == "Ann"
+    assert (await catalog.load("bob.yaml")).conf_uid == "bob_001"
     with pytest.raises(ConfigError, match="there is no such character file"):
-        await cast.load("eve.yaml")
+        await catalog.load("eve.yaml")
 
 
 async def test_an_edit_is_seen_by_the_next_switch(write: Write) -> None:
     """Files are read anew each time, the base too; the base that the server started with stays."""
     path = write({"conf.yaml": BASE, "characters/bob.yaml": BOB})
-    cast = disk_cast(path)
-    before = await cast.load("bob.yaml")
+    catalog = disk_catalog(path)
+    before = await catalog.load("bob.yaml")
 
     write(
         {"conf.yaml": BASE.replace("You are Ann", "Be kind"), "characters/bob.yaml": BOB.replace("Bob", "B.")}
     )
-    after = await cast.load("bob.yaml")
+    after = await catalog.load("bob.yaml")
 
     assert (before.conf_name, before.persona_prompt) == ("Bob", "You are Ann.")
     assert (after.conf_name, after.persona_prompt) == ("B.", "Be kind.")
-    assert cast.base.persona_prompt == "You are Ann."
-    assert (await cast.files())[1] == CharacterFile("bob.yaml", "B.")
+    assert catalog.base.persona_prompt == "You are Ann."
+    assert (await catalog.files())[1] == CharacterFile("bob.yaml", "B.")
 
 
 async def test_a_broken_file_is_listed_by_its_name_and_says_what_is_wrong(write: Write) -> None:
     """Who chooses it learns the line; the others are as they were."""
     path = write({"conf.yaml": BASE, "characters/b.yaml": "a: [\n", "characters/c.yaml": BOB})
-    cast = disk_cast(path)
+    catalog = disk_catalog(path)
 
-    assert [file.name for file in await cast.files()] == ["Ann", "b.yaml", "Bob"]
+    assert [file.name for file in await catalog.files()] == ["Ann", "b.yaml", "Bob"]
     with pytest.raises(ConfigError, match=r"^characters/b\.yaml:2: not valid YAML"):
-        await cast.load("b.yaml")
-    assert (await cast.load("c.yaml")).conf_name == "Bob"
+        await catalog.load("b.yaml")
+    assert (await catalog.load("c.yaml")).conf_name == "Bob"
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,12 @@ async def test_nothing_outside_the_folder_can_be_asked_for(write: Write, filenam
     names = ("secret.yaml", "characters/sub/deep.yaml", "characters/notes.txt", "characters/folder.yaml/x")
     path = write({"conf.yaml": BASE, "characters/bob.yaml": BOB, **dict.fromkeys(names, outside)})
     for name in ("..\\secret.yaml", "C:secret.yaml"):
-        # Harmless names here, paths on Windows: refused everywhere, so that a cast can move.
+        # Harmless names here, paths on Windows: refused everywhere, so that a folder can move.
         (path.parent / "characters" / name).write_text(BOB)
     (path.parent / "characters" / "link.yaml").symlink_to(path.parent / "secret.yaml")
 
     with pytest.raises(ConfigError) as caught:
-        await disk_cast(path).load(filename)
+        await disk_catalog(path).load(filename)
 
     assert len(str(caught.value)) < 250
     assert str(path.parent) not in str(caught.value)
@@ -111,23 +111,23 @@ async def test_nothing_outside_the_folder_can_be_asked_for(write: Write, filenam
 async def test_a_wrong_base_is_named_when_a_character_is_chosen(write: Write) -> None:
     """An edit that broke the base keeps every switch from happening, and says why."""
     path = write({"conf.yaml": BASE, "characters/bob.yaml": BOB})
-    cast = disk_cast(path)
+    catalog = disk_catalog(path)
     write({"conf.yaml": f"system_config: {{port: 0x}}\n{BASE}"})
 
     with pytest.raises(ConfigError, match=r"^conf\.yaml:1: system_config\.port: got '0x'"):
-        await cast.load("bob.yaml")
+        await catalog.load("bob.yaml")
 
 
 async def test_a_warning_is_logged_once(write: Write) -> None:
     """The base's were said at the start; a character's are said when it is first loaded."""
     bob = BOB.replace("}", ", colour: red}")
-    cast = disk_cast(write({"conf.yaml": BASE + "  hobby: chess\n", "characters/bob.yaml": bob}))
+    catalog = disk_catalog(write({"conf.yaml": BASE + "  hobby: chess\n", "characters/bob.yaml": bob}))
     said: list[str] = []
     sink = logger.add(lambda message: said.append(message.record["message"]), level="WARNING")
 
     try:
-        await cast.load("bob.yaml")
-        await cast.load("bob.yaml")
+        await catalog.load("bob.yaml")
+        await catalog.load("bob.yaml")
     finally:
         logger.remove(sink)
 
