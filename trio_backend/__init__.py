@@ -11,7 +11,7 @@ from typing import Any
 
 _HOME = {
     "Backend": "backend",
-    "Config": "config.load",
+    "Config": "config.folder",
     "ConfigError": "errors",
     "EngineError": "errors",
     "HistoryError": "errors",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from cyclopts import App, Parameter
 
 if TYPE_CHECKING:
-    from .config.load import Config
+    from .config.folder import Config
 
 T = TypeVar("T")
 

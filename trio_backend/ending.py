@@ -13,7 +13,7 @@ import psutil
 import trio
 from loguru import logger
 
-from .config.load import Config
+from .config.folder import Config
 from .observe.log import flush_log
 from .serve import serve
 

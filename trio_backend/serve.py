@@ -16,7 +16,7 @@ from .assets import find_backgrounds, live2d_info
 from .backend import Backend, Premises, open_backend
 from .boundary import Boundary
 from .config.catalog import DiskCatalog
-from .config.load import Config
+from .config.folder import Config
 from .conversation.observer import Observer
 from .engines.local_servers import find_ollama
 from .engines.registry import DEFAULTS

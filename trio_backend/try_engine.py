@@ -9,7 +9,7 @@ import trio
 
 from .audio.pcm import Pcm
 from .config.character import EngineChoice
-from .config.load import Config
+from .config.folder import Config
 from .conversation.character import engine_config
 from .engines.registry import DEFAULTS, open_engine
 from .engines.settings import Surroundings

@@ -18,7 +18,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
 
 from trio_backend.config.character import EngineChoice
-from trio_backend.config.load import Config, load_config, packaged_conf
+from trio_backend.config.folder import Config
+from trio_backend.config.load import load_config, packaged_conf
 from trio_backend.engines.base import Prompt
 from trio_backend.engines.llm.echo import Echo
 from trio_backend.serve import serve

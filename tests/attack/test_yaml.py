@@ -18,7 +18,8 @@ from trio_backend.config import yaml as config_yaml
 from trio_backend.config.catalog import CharacterFile, DiskCatalog
 from trio_backend.config.diagnostics import MAX_FINDINGS, Findings
 from trio_backend.config.files import read_file
-from trio_backend.config.load import ConfigFolder, load_config
+from trio_backend.config.folder import ConfigFolder
+from trio_backend.config.load import load_config
 from trio_backend.config.yaml import parse
 from trio_backend.errors import ConfigError
 

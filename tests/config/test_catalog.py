@@ -12,8 +12,10 @@ from trio_backend.config.catalog import CharacterCatalog, CharacterFile, DiskCat
 from trio_backend.config.character import CharacterConfig, EngineChoice
 from trio_backend.config.load import load_config
 from trio_backend.errors import ConfigError
+from trio_backend.protocol.codec import encode
+from trio_backend.protocol.outgoing import SetModelAndConf
 
-from .conftest import BASE, Write
+from .conftest import BASE, MODELS, Write
 
 BOB = "character_config: {conf_name: Bob, conf_uid: bob_001}\n"
 
@@ -59,6 +61,50 @@ async def test_an_edit_is_seen_by_the_next_switch(write: Write) -> None:
     assert (after.conf_name, after.persona_prompt) == ("B.", "Be kind.")
     assert catalog.base.persona_prompt == "You are Ann."
     assert (await catalog.files())[1] == CharacterFile("bob.yaml", "B.")
+
+
+async def test_an_edit_of_what_a_character_refers_to_is_seen_too(write: Write) -> None:
+    """What is kept between two switches is kept only as long as its file is the same."""
+    files = {
+        "conf.yaml": "system_config: {tool_prompts: {one: a}}\n" + BASE + "  live2d_model_name: ann\n",
+        "prompts/a.txt": "Be brief.",
+        "characters/bob.yaml": BOB,
+    }
+    catalog = disk_catalog(write(files))
+    before = await catalog.load("bob.yaml")
+    assert await catalog.load("bob.yaml") == before
+
+    write(files | {"prompts/a.txt": "Be kind, now.", "model_dict.json": MODELS.replace("Joy", "Laughter")})
+    after = await catalog.load("bob.yaml")
+    write(files | {"conf.yaml": files["conf.yaml"].replace("one: a", "one: b"), "prompts/b.txt": "B"})
+    other = await catalog.load("bob.yaml")
+
+    assert [each.system_prompt for each in (before, after, other)] == [
+        "You are Ann.\n\nBe brief.", "You are Ann.\n\nBe kind, now.", "You are Ann.\n\nB",
+    ]  # fmt: skip
+    assert [next(iter(each.emotions)) for each in (before, after, other)] == ["joy", "laughter", "joy"]
+
+
+async def test_a_file_that_a_server_setting_names_is_looked_for_each_time(write: Write) -> None:
+    """It may have gone although ``conf.yaml`` is the same."""
+    system = "system_config: {tls_key: key.pem, tls_certificate: cert.pem}\n"
+    path = write({"conf.yaml": system + BASE, "key.pem": "", "cert.pem": "", "characters/bob.yaml": BOB})
+    catalog = disk_catalog(path)
+    await catalog.load("bob.yaml")
+
+    (path.parent / "key.pem").unlink()
+
+    with pytest.raises(ConfigError, match=r"tls_key: there is no file 'key\.pem'"):
+        await catalog.load("bob.yaml")
+
+
+def test_a_character_made_by_a_program_can_be_sent() -> None:
+    """Its defaults are what the wire can carry."""
+    eve = CharacterConfig("eve.yaml", "Eve", "eve", EngineChoice("llm", "x"), EngineChoice("tts", "x"))
+
+    message = encode(SetModelAndConf(eve.model_info, eve.conf_name, eve.conf_uid, "a client"))
+
+    assert b'"model_info":{}' in message
 
 
 async def test_a_broken_file_is_listed_by_its_name_and_says_what_is_wrong(write: Write) -> None:

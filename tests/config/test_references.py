@@ -9,7 +9,7 @@ import pytest
 
 from trio_backend.config.diagnostics import Findings
 from trio_backend.config.load import load_config, survey
-from trio_backend.config.references import read_models
+from trio_backend.config.references import ReferencedFiles
 
 from .conftest import BASE, Write
 
@@ -75,7 +75,7 @@ def test_mistakes_in_the_dictionary_are_errors(tmp_path: Path, text: str, messag
     path, findings = tmp_path / "model_dict.json", Findings()
     path.write_text(text, encoding="utf-8")
 
-    read_models(path, findings)
+    ReferencedFiles().models(path, findings)
 
     assert [str(error) for error in findings.errors] == [message]
 
@@ -85,7 +85,7 @@ def test_what_is_no_utf_8_is_no_json(tmp_path: Path) -> None:
     path, findings = tmp_path / "model_dict.json", Findings()
     path.write_bytes(b'[{"name": "\xff"}]')
 
-    assert read_models(path, findings) == {}
+    assert ReferencedFiles().models(path, findings) == {}
     assert [str(error) for error in findings.errors] == [
         "model_dict.json: not valid JSON; save the file as UTF-8"
     ]

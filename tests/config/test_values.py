@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import nullcontext
+from pathlib import Path
+
 import pytest
 
-from trio_backend.config import files
-from trio_backend.config.diagnostics import Finding, Findings
-from trio_backend.config.files import ParsedFiles
+from trio_backend.config import files, folder
+from trio_backend.config.diagnostics import Finding
+from trio_backend.config.files import FileCache
 from trio_backend.config.load import load_config, survey
 from trio_backend.errors import ConfigError
 
@@ -110,7 +114,7 @@ def test_translation_is_not_dropped_in_silence(write: Write) -> None:
 def test_a_file_that_is_no_configuration_is_not_read_whole(write: Write) -> None:
     """Size is looked at first."""
     path = write({"conf.yaml": BASE})
-    path.write_bytes(b"#" * (files.MAX_FILE_SIZE + 1))
+    path.write_bytes(b"#" * (folder.MAX_FILE_SIZE + 1))
 
     (found,) = survey(path, {}).findings
 
@@ -120,10 +124,41 @@ def test_a_file_that_is_no_configuration_is_not_read_whole(write: Write) -> None
 def test_only_so_many_files_are_kept(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest makes room, and is read anew when it is asked for again."""
     monkeypatch.setattr(files, "MAX_KEPT", 2)
-    folder = write({f"{name}.yaml": "a: 1\n" for name in "abc"}).parent
-    kept = ParsedFiles()
+    beside = write({f"{name}.yaml": "a: 1\n" for name in "abc"}).parent
+    made: list[str] = []
+    cache = FileCache(lambda _data, shown: made.append(shown), 100)
 
-    first = [kept.read(folder / f"{name}.yaml", name, Findings()) for name in "abc"]
-    again = [kept.read(folder / f"{name}.yaml", name, Findings()) for name in "cba"]
+    for name in "abc" + "cba":
+        cache.read(beside / f"{name}.yaml", name)
 
-    assert [one is other for one, other in zip(first, reversed(again), strict=True)] == [False, True, True]
+    assert "".join(made) == "abca"
+
+
+def test_what_was_made_of_a_file_is_kept_until_the_file_changes(tmp_path: Path) -> None:
+    """Its time is enough to notice that, and so is its size; what cannot be made is tried again."""
+    path, cache = tmp_path / "a.txt", FileCache(lambda data, _shown: data.decode(), 100)
+    path.write_text("one")
+    os.utime(path, ns=(0, 1))
+
+    first = cache.read(path, "a")
+    assert cache.read(path, "a") is first
+    path.write_text("two")
+    os.utime(path, ns=(0, 2))
+    assert cache.read(path, "a") == "two"
+    path.write_text("three")
+    os.utime(path, ns=(0, 2))
+    assert cache.read(path, "a") == "three"
+    path.write_bytes(b"\xff")
+    with pytest.raises(UnicodeDecodeError):
+        cache.read(path, "a")
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        cache.read(path, "a")
+
+
+@pytest.mark.parametrize("size", [100, 101])
+def test_a_file_may_have_as_many_bytes_as_its_reader_allows(tmp_path: Path, size: int) -> None:
+    """One more is too large."""
+    (tmp_path / "a").write_bytes(b"x" * size)
+    with pytest.raises(files.FileTooLarge) if size > 100 else nullcontext():
+        assert len(files.read_file(tmp_path / "a", 100)) == size

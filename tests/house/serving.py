@@ -18,7 +18,8 @@ import trio_websocket
 from tests.client import Client
 from trio_backend.client.connection import shake_hands
 from trio_backend.config.character import EngineChoice
-from trio_backend.config.load import Config, load_config, packaged_conf
+from trio_backend.config.folder import Config
+from trio_backend.config.load import load_config, packaged_conf
 from trio_backend.errors import WireClosed
 from trio_backend.quota import MemoryQuota
 from trio_backend.serve import serve

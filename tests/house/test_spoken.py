@@ -19,7 +19,7 @@ from tests.house.serving import SocketWire, configured, open_client, open_server
 from trio_backend.audio.pcm import Pcm
 from trio_backend.audio.utterance import RATE
 from trio_backend.config.character import EngineChoice, WakeWordConfig
-from trio_backend.config.load import Config
+from trio_backend.config.folder import Config
 
 PHRASES = ["okay iris", "tell me a story", "turn on the light", "go to sleep"]
 ECHO = EngineChoice("llm", "echo_llm", {})

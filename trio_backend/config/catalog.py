@@ -15,7 +15,7 @@ from loguru import logger
 from ..errors import ConfigError
 from .character import CharacterConfig
 from .diagnostics import Finding, Findings
-from .load import Config, ConfigFolder
+from .folder import Config, ConfigFolder
 
 T = TypeVar("T")
 

@@ -4,42 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import attrs
 
-from .diagnostics import Finding, Findings, Location
-from .tree import Table
-from .yaml import parse
-
-
-@attrs.frozen
-class ConfigFolders:
-    """The folders of a configuration, beside ``conf.yaml``. Any of them may be missing on disk."""
-
-    root: Path
-    characters: Path
-
-    @property
-    def prompts(self) -> Path:
-        return self.root / "prompts"
-
-    @property
-    def model_dict(self) -> Path:
-        """The model dictionary, a JSON file."""
-        return self.root / "model_dict.json"
-
-    @property
-    def live2d_models(self) -> Path:
-        return self.root / "live2d-models"
-
-    @property
-    def backgrounds(self) -> Path:
-        return self.root / "backgrounds"
-
-    @property
-    def avatars(self) -> Path:
-        return self.root / "avatars"
+T = TypeVar("T")
 
 
 class FileTooLarge(OSError):
@@ -60,51 +31,45 @@ def read_file(path: Path, limit: int) -> bytes:
         # A NUL in the name: no file has one.
         raise OSError(None, "no file can have this name") from error
     with open(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
             raise OSError(None, "it is no ordinary file")
         # One byte more than allowed says that it is too large, even if it grew since it was opened.
-        data = file.read(limit + 1)
-    if len(data) > limit:
+        data = file.read(limit + 1) if found.st_size <= limit else b""
+    if found.st_size > limit or len(data) > limit:
         raise FileTooLarge(None, "it is too large")
     return data
 
 
-MAX_FILE_SIZE = 2**20
+# Files that one cache keeps: more than any folder of characters has.
 MAX_KEPT = 256
 
 
 @attrs.define(eq=False)
-class ParsedFiles:
-    """Parsed files, up to ``MAX_KEPT``, parsed again when they have changed; the oldest makes room."""
+class FileCache(Generic[T]):
+    """What ``make`` made of each file, until the file changes on disk. For one thread at a time.
 
-    _kept: dict[Path, tuple[object, Table | None, tuple[Finding, ...]]] = attrs.field(
-        factory=dict, init=False
-    )
+    ``make`` is given the file's bytes and the name by which people know it. It must depend on nothing else,
+    and its results must not be changed. A change is noticed by time, size or inode. Of `MAX_KEPT` files and
+    more, the one that was made first is forgotten.
+    """
 
-    def read(self, path: Path, shown: str, findings: Findings) -> Table | None:
-        """The file's tree; None where it cannot be read, with the reason in ``findings``."""
-        try:
-            stat = path.stat()
-            stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino, shown)
-            if path not in self._kept or self._kept[path][0] != stamp:
-                self._keep(path, stamp, shown)
-        except FileNotFoundError:
-            findings.error(Location(shown), "there is no such file")
-            return None
-        except OSError as error:
-            findings.error(Location(shown), f"cannot be read: {error.strerror}")
-            return None
-        _, table, found = self._kept[path]
-        findings.extend(found)
-        return table
+    make: Callable[[bytes, str], T]
+    limit: int
+    """Bytes that a file may have."""
+    _kept: dict[tuple[Path, str], tuple[object, T]] = attrs.field(factory=dict, init=False)
 
-    def _keep(self, path: Path, stamp: tuple[int, int, int, str], shown: str) -> None:
-        found, table = Findings(), None
-        try:
-            table = parse(read_file(path, MAX_FILE_SIZE), shown, found)
-        except FileTooLarge:
-            found.error(Location(shown), "the file is over 1 MiB", "is it a configuration?")
-        self._kept.pop(path, None)
+    def read(self, path: Path, shown: str) -> T:
+        """What is made of the file; ``shown`` is its name for people. Raises as `read_file` and ``make``."""
+        # Looked at before it is read: a change in between is then noticed by the next call.
+        found = path.stat()
+        stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+        kept = self._kept.get((path, shown))
+        if kept and kept[0] == stamp:
+            return kept[1]
+        made = self.make(read_file(path, self.limit), shown)
+        self._kept.pop((path, shown), None)
         while len(self._kept) >= MAX_KEPT:
             del self._kept[next(iter(self._kept))]
-        self._kept[path] = (stamp, table, found.all)
+        self._kept[path, shown] = (stamp, made)
+        return made

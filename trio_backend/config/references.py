@@ -9,8 +9,8 @@ from pathlib import Path
 import attrs
 
 from .character import NUDGE
-from .diagnostics import Findings, Location
-from .files import FileTooLarge, read_file
+from .diagnostics import Finding, Findings, Location
+from .files import FileCache, FileTooLarge
 from .system import SystemConfig
 from .tree import Table
 
@@ -50,37 +50,6 @@ class Prompts:
         return self.texts.get(NUDGING, "").strip() or NUDGE
 
 
-def read_prompts(named: Mapping[str, str], section: Table, folder: Path, findings: Findings) -> Prompts:
-    """The files that ``named`` names, from ``folder``. A missing one is a warning, and left out.
-
-    ``section`` is where ``named`` was read from, for the locations of findings.
-    """
-    texts = {}
-    for key, name in named.items():
-        location = section.entries[key].location
-        text = _read(folder, name, location, findings)
-        if text is None and key not in UNUSED:
-            remedy = f"write it as prompts/utils/{name}.txt, or remove the key"
-            findings.warning(location, f"there is no prompt {name!r}", remedy)
-        texts[key] = text or ""
-    return Prompts(texts)
-
-
-def _read(folder: Path, name: str, location: Location, findings: Findings) -> str | None:
-    for path in (folder / "utils" / f"{name}.txt", folder / f"{name}.txt"):
-        try:
-            text = read_file(path, MAX_PROMPT_SIZE).decode("utf-8-sig")
-            return text.replace("\r\n", "\n").replace("\r", "\n")
-        except FileNotFoundError:
-            continue
-        except FileTooLarge:
-            findings.error(location, f"prompts/{name}.txt is over 1 MiB")
-        except (OSError, UnicodeDecodeError):
-            findings.error(location, f"the prompt {name!r} cannot be read", "save it as a UTF-8 file")
-        return ""
-    return None if name else ""
-
-
 @attrs.frozen
 class ModelEntry:
     """One entry: ``info`` is the entry as it stands, ``emotions`` its ``emotionMap`` in lower case."""
@@ -89,26 +58,24 @@ class ModelEntry:
     emotions: Mapping[str, int | str]
 
 
-def read_models(path: Path, findings: Findings) -> dict[str, ModelEntry]:
-    """All good entries by name. Whatever else there is goes to ``findings``; a missing file is a warning."""
-    location = Location(path.name)
+@attrs.frozen
+class ModelDictionary:
+    """``model_dict.json``: the good entries by name, and what is wrong with the others."""
+
+    entries: Mapping[str, ModelEntry]
+    findings: tuple[Finding, ...]
+
+
+def _model_dictionary(data: bytes, shown: str) -> ModelDictionary:
+    findings, location = Findings(), Location(shown)
+    entries: dict[str, ModelEntry] = {}
     try:
-        entries = json.loads(read_file(path, MAX_MODELS_SIZE))
-    except FileNotFoundError:
-        findings.warning(location, "the file is missing", "without it no character has a face")
-    except FileTooLarge:
-        findings.error(location, "the file is over 4 MiB")
-    except OSError as error:
-        findings.error(location, f"cannot be read: {error.strerror}")
+        entries = dict(_models(json.loads(data), location, findings))
     except json.JSONDecodeError as error:
-        findings.error(
-            Location(path.name, error.lineno), f"not valid JSON: {error.msg}, column {error.colno}"
-        )
+        findings.error(Location(shown, error.lineno), f"not valid JSON: {error.msg}, column {error.colno}")
     except (UnicodeDecodeError, RecursionError):
         findings.error(location, "not valid JSON", "save the file as UTF-8")
-    else:
-        return dict(_models(entries, location, findings))
-    return {}
+    return ModelDictionary(entries, findings.all)
 
 
 def _models(entries: object, location: Location, findings: Findings) -> Iterator[tuple[str, ModelEntry]]:
@@ -141,6 +108,65 @@ def _emotions(
             yield keyword.lower(), value
         else:
             findings.error(at.inside(f"emotionMap.{keyword}", 0), "must be a whole number or a name")
+
+
+def _prompt(data: bytes, _shown: str) -> str:
+    text = data.decode("utf-8-sig")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+@attrs.frozen
+class ReferencedFiles:
+    """Reads prompts and ``model_dict.json``, again where they have changed. For one thread at a time."""
+
+    _prompts: FileCache[str] = attrs.field(factory=lambda: FileCache(_prompt, MAX_PROMPT_SIZE), init=False)
+    _models: FileCache[ModelDictionary] = attrs.field(
+        factory=lambda: FileCache(_model_dictionary, MAX_MODELS_SIZE), init=False
+    )
+
+    def prompts(self, named: Mapping[str, str], section: Table, folder: Path, findings: Findings) -> Prompts:
+        """The files that ``named`` names, from ``folder``. A missing one is a warning, and left out.
+
+        ``section`` is where ``named`` was read from, for the locations of findings.
+        """
+        texts = {}
+        for key, name in named.items():
+            location = section.entries[key].location
+            text = self._prompt(folder, name, location, findings)
+            if text is None and key not in UNUSED:
+                remedy = f"write it as prompts/utils/{name}.txt, or remove the key"
+                findings.warning(location, f"there is no prompt {name!r}", remedy)
+            texts[key] = text or ""
+        return Prompts(texts)
+
+    def _prompt(self, folder: Path, name: str, location: Location, findings: Findings) -> str | None:
+        for path in (folder / "utils" / f"{name}.txt", folder / f"{name}.txt"):
+            try:
+                return self._prompts.read(path, name)
+            except FileNotFoundError:
+                continue
+            except FileTooLarge:
+                findings.error(location, f"prompts/{name}.txt is over 1 MiB")
+            except (OSError, UnicodeDecodeError):
+                findings.error(location, f"the prompt {name!r} cannot be read", "save it as a UTF-8 file")
+            return ""
+        return None if name else ""
+
+    def models(self, path: Path, findings: Findings) -> Mapping[str, ModelEntry]:
+        """All good entries of the model dictionary by name; a missing file is a warning."""
+        location = Location(path.name)
+        try:
+            dictionary = self._models.read(path, path.name)
+        except FileNotFoundError:
+            findings.warning(location, "the file is missing", "without it no character has a face")
+        except FileTooLarge:
+            findings.error(location, "the file is over 4 MiB")
+        except OSError as error:
+            findings.error(location, f"cannot be read: {error.strerror}")
+        else:
+            findings.extend(dictionary.findings)
+            return dictionary.entries
+        return {}
 
 
 def check_references(system: SystemConfig, table: Table, root: Path, findings: Findings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, TypeVar, get_origin, get_type_hints
 
 import attrs
@@ -118,6 +119,12 @@ CONVERTER = _converter()
 """Plain values → classes. Errors are those of cattrs, with paths; each field is checked by its validator."""
 
 
+@cache
+def _type_hints(cls: type) -> Mapping[str, Any]:
+    # Asked some thirty times for each character: evaluating the annotations took two thirds of a switch.
+    return get_type_hints(cls)
+
+
 @attrs.frozen
 class OtherKeys:
     """Keys that a section may hold besides its own: by name, or any that hold an engine's settings."""
@@ -150,7 +157,7 @@ def report_unknown(
     cls: type, table: Table, findings: Findings, others: Mapping[type, OtherKeys] = NO_OTHER_KEYS
 ) -> None:
     """Warn of the keys in ``table``, and in its sections, that neither ``cls`` nor ``others`` have."""
-    hints = get_type_hints(cls)
+    hints = _type_hints(cls)
     names = others.get(cls, OtherKeys()).names
     for key in unknown_keys(cls, table, others):
         if findings.is_full("warning", table.location.file):
@@ -165,7 +172,7 @@ def report_unknown(
 
 def unknown_keys(cls: type, table: Table, others: Mapping[type, OtherKeys] = NO_OTHER_KEYS) -> list[str]:
     """The keys in ``table``, its sections aside, that neither ``cls`` nor ``others`` have."""
-    also, own = others.get(cls, OtherKeys()), get_type_hints(cls)
+    also, own = others.get(cls, OtherKeys()), _type_hints(cls)
     return [
         key
         for key, node in table.entries.items()
@@ -178,7 +185,7 @@ def unknown_keys(cls: type, table: Table, others: Mapping[type, OtherKeys] = NO_
 def _plain(cls: Any, table: Table, values: Values) -> dict[str, object]:
     """The values of the keys that ``cls`` has; what nobody reads may hold what it likes."""
     plain: dict[str, object] = {}
-    for key, hint in get_type_hints(cls).items():
+    for key, hint in _type_hints(cls).items():
         node = table.entries.get(key)
         if isinstance(node, Table) and attrs.has(hint):
             plain[key] = _plain(hint, node, values)

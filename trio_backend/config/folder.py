@@ -1,0 +1,284 @@
+"""`ConfigFolder`: ``conf.yaml`` and the files beside it, read and checked as often as wanted; blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path, PureWindowsPath
+
+import attrs
+
+from .character import CharacterConfig
+from .diagnostics import Finding, Findings, Location, did_you_mean
+from .files import FileCache, FileTooLarge
+from .references import ReferencedFiles, check_references
+from .schema import TOP_LEVEL, TOP_LEVEL_OTHER_KEYS, References, build_character
+from .structure import report_unknown, structured
+from .system import SystemConfig
+from .tree import Scalar, Table, Values, overlay
+from .yaml import parse
+
+# Bytes of a YAML file.
+MAX_FILE_SIZE = 2**20
+# Characters of a character's name in a list.
+MAX_TITLE = 200
+# Bytes of a file's name: the longest that common file systems take.
+MAX_NAME = 255
+
+
+@attrs.frozen
+class ConfigFolders:
+    """The folders of a configuration, beside ``conf.yaml``. Any of them may be missing on disk."""
+
+    root: Path
+    characters: Path
+
+    @property
+    def prompts(self) -> Path:
+        return self.root / "prompts"
+
+    @property
+    def model_dict(self) -> Path:
+        """The model dictionary, a JSON file."""
+        return self.root / "model_dict.json"
+
+    @property
+    def live2d_models(self) -> Path:
+        return self.root / "live2d-models"
+
+    @property
+    def backgrounds(self) -> Path:
+        return self.root / "backgrounds"
+
+    @property
+    def avatars(self) -> Path:
+        return self.root / "avatars"
+
+
+@attrs.frozen
+class Config:
+    """A whole configuration. ``path`` is its ``conf.yaml``; ``character`` is the base character."""
+
+    path: Path
+    system: SystemConfig
+    character: CharacterConfig
+
+    @property
+    def folders(self) -> ConfigFolders:
+        root = self.path.parent
+        return ConfigFolders(root, root / self.system.config_alts_dir)
+
+    @property
+    def frontend(self) -> Path | None:
+        """The folder with another front end's build, if one is configured."""
+        return self._beside(self.system.frontend_dir)
+
+    @property
+    def tls(self) -> tuple[Path, Path] | None:
+        """The files of certificate chain and key, if TLS is configured."""
+        certificate, key = self._beside(self.system.tls_certificate), self._beside(self.system.tls_key)
+        return (certificate, key) if certificate and key else None
+
+    def _beside(self, name: str) -> Path | None:
+        return self.path.parent / Path(name).expanduser() if name else None
+
+
+def _absolute(path: Path) -> Path:
+    return path.absolute()
+
+
+@attrs.frozen
+class _Document:
+    """A YAML file, parsed; ``table`` is None where that is not possible."""
+
+    table: Table | None
+    findings: tuple[Finding, ...]
+
+
+@attrs.frozen
+class _ServerSection:
+    """``system_config`` of a ``conf.yaml``, checked, as far as that needs no other file."""
+
+    document: Table
+    section: Table
+    system: SystemConfig
+    findings: tuple[Finding, ...]
+
+
+@attrs.frozen
+class _BaseFile:
+    """``conf.yaml`` with its server section understood: what every character of the folder is built with."""
+
+    document: Table
+    system: SystemConfig
+    folders: ConfigFolders
+    references: References
+    values: Values
+
+
+@attrs.define(eq=False)
+class ConfigFolder:
+    """A ``conf.yaml`` and the files beside it. An edit on disk is seen by the next call.
+
+    For one thread at a time. No method raises for what is wrong in a file: that goes to the findings.
+    """
+
+    path: Path = attrs.field(converter=_absolute)
+    environ: Mapping[str, str] = attrs.field(repr=False)
+    _documents: FileCache[_Document] = attrs.field(
+        factory=lambda: FileCache(_document, MAX_FILE_SIZE), init=False
+    )
+    _references: ReferencedFiles = attrs.field(factory=ReferencedFiles, init=False)
+    # Of ``conf.yaml`` as it was when it was last asked for.
+    _server: _ServerSection | None = attrs.field(default=None, init=False)
+
+    def base(self, findings: Findings) -> Config | None:
+        """``conf.yaml``; None where it cannot be read.
+
+        What is wrong in it is in ``findings``, and its default stands in, so that checking can go on.
+        """
+        base = self._base_file(findings)
+        section = _character_section(base.document, findings) if base else None
+        if base is None or section is None:
+            return None
+        character = build_character(self.path.name, section, base.references, base.values)
+        return Config(self.path, base.system, character)
+
+    def character(self, filename: str, findings: Findings) -> CharacterConfig | None:
+        """The character of ``filename``, laid over the base key by key; None where it cannot be read.
+
+        As for `base`, what is wrong is in ``findings``. ``filename`` comes from clients: what is not the name
+        of a file in the characters' folder is an error, and is not opened.
+        """
+        if filename == self.path.name:
+            config = self.base(findings)
+            return config.character if config else None
+        base = self._base_file(findings)
+        if base is None:
+            return None
+        own = self._read_character(base.folders, filename, findings)
+        section = _character_section(own, findings) if own else None
+        if section is None:
+            return None
+        common = base.document.table("character_config")
+        merged = overlay(common, section) if common else section
+        assert isinstance(merged, Table)
+        return build_character(filename, merged, base.references, base.values)
+
+    def folders(self) -> ConfigFolders | None:
+        """The folders that ``conf.yaml`` names; None where ``conf.yaml`` cannot be read."""
+        base = self._base_file(Findings())
+        return base.folders if base else None
+
+    def filenames(self, folders: ConfigFolders) -> list[str]:
+        """The files in the characters' folder without the base, sorted; none where there is no folder."""
+        try:
+            names = [entry.name for entry in folders.characters.iterdir() if entry.suffix == ".yaml"]
+        except OSError:
+            return []
+        return sorted(name for name in names if name != self.path.name)
+
+    def title(self, folders: ConfigFolders, filename: str) -> str:
+        """The ``conf_name`` in that file, cut at `MAX_TITLE`, or else its own name."""
+        own = self._read_character(folders, filename, Findings())
+        title = own.find("character_config.conf_name") if own else None
+        return title.text[:MAX_TITLE] if isinstance(title, Scalar) and title.text.strip() else filename
+
+    def _read_character(self, folders: ConfigFolders, filename: str, findings: Findings) -> Table | None:
+        location = Location(f"{folders.characters.name}/{filename[:80]}")
+        if reason := _refusal(folders.characters, filename):
+            findings.error(location, reason)
+            return None
+        own = self._read(folders.characters / filename, location.file, findings)
+        if own:
+            _report_top(own, ("character_config",), findings)
+        return own
+
+    def _base_file(self, findings: Findings) -> _BaseFile | None:
+        document = self._read(self.path, self.path.name, findings)
+        if document is None:
+            return None
+        if self._server is None or self._server.document is not document:
+            self._server = _server_section(document, self.environ)
+        findings.extend(self._server.findings)
+        system, section, root = self._server.system, self._server.section, self.path.parent
+        check_references(system, section, root, findings)
+        folders = ConfigFolders(root, root / system.config_alts_dir)
+        named = section.table("tool_prompts") or section
+        prompts = self._references.prompts(system.tool_prompts, named, folders.prompts, findings)
+        references = References(root, prompts, self._references.models(folders.model_dict, findings))
+        return _BaseFile(document, system, folders, references, Values(self.environ, findings))
+
+    def _read(self, path: Path, shown: str, findings: Findings) -> Table | None:
+        """The file's tree; None where it cannot be read, with the reason in ``findings``."""
+        try:
+            document = self._documents.read(path, shown)
+        except FileNotFoundError:
+            findings.error(Location(shown), "there is no such file")
+        except FileTooLarge:
+            findings.error(Location(shown), "the file is over 1 MiB", "is it a configuration?")
+        except OSError as error:
+            findings.error(Location(shown), f"cannot be read: {error.strerror}")
+        else:
+            findings.extend(document.findings)
+            return document.table
+        return None
+
+
+def _document(data: bytes, shown: str) -> _Document:
+    findings = Findings()
+    return _Document(parse(data, shown, findings), findings.all)
+
+
+def _server_section(document: Table, environ: Mapping[str, str]) -> _ServerSection:
+    findings = Findings()
+    _report_top(document, TOP_LEVEL, findings)
+    section = _system_section(document, findings)
+    report_unknown(SystemConfig, section, findings)
+    system = structured(SystemConfig, section, Values(environ, findings))
+    return _ServerSection(document, section, system, findings.all)
+
+
+def _system_section(document: Table, findings: Findings) -> Table:
+    node = document.find("system_config")
+    if isinstance(node, Table):
+        return node
+    if node:
+        findings.error(node.location, "must be a section with keys of its own")
+    return Table(Location(document.location.file, 1, "system_config"), {})
+
+
+def _character_section(document: Table, findings: Findings) -> Table | None:
+    node = document.find("character_config")
+    if isinstance(node, Table):
+        return node
+    location = node.location if node else Location(document.location.file, 1, "character_config")
+    findings.error(
+        location, "must be a section with keys of its own" if node else "is missing", "see conf.yaml"
+    )
+    return None
+
+
+def _report_top(document: Table, known: tuple[str, ...], findings: Findings) -> None:
+    # A file without any known section was written for something else; one error says so.
+    if not any(key in document.entries for key in known):
+        return
+    for key, node in document.entries.items():
+        if findings.is_full("warning", document.location.file):
+            break  # Comparing a key with all known ones takes 0.1 ms, and a file may hold 100 000.
+        if key not in known and key not in TOP_LEVEL_OTHER_KEYS:
+            remedy = did_you_mean(key, known) or f"here counts only {' and '.join(known)}"
+            findings.warning(node.location, "this key is not known", remedy)
+
+
+def _refusal(folder: Path, filename: str) -> str:
+    """Why ``filename`` is not opened in ``folder``; empty if it may be."""
+    if len(filename.encode(errors="replace")) > MAX_NAME:
+        return "the name is too long"
+    # By the rules of both systems, so that what works on Linux works on Windows: C:ann.yaml is a path there.
+    plain = filename == Path(filename).name == PureWindowsPath(filename).name
+    if not plain or not filename.isprintable() or not filename.endswith(".yaml"):
+        return "this is not the name of a character file, such as ann.yaml"
+    path = folder / filename
+    if not path.is_file():
+        return "there is no such character file"
+    return "" if path.resolve().parent == folder.resolve() else "lies outside the characters' folder"
