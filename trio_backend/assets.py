@@ -1,4 +1,4 @@
-"""What lies in the folders beside ``conf.yaml`` for clients to show: Live2D models and backgrounds.
+"""Live2D models and backgrounds: what the folders beside ``conf.yaml`` have for clients to show.
 
 All functions here read directories and block: call them in a thread.
 """
@@ -11,13 +11,9 @@ from typing import Literal
 
 import attrs
 
-AVATAR_TYPES = (".jpg", ".jpeg", ".png", ".gif", ".svg")
-"""What ``/avatars`` serves."""
-
-BACKGROUND_TYPES = (*AVATAR_TYPES, ".webp")
-"""What counts as a background."""
-
+BACKGROUND_TYPES = (".jpg", ".jpeg", ".png", ".gif", ".svg", ".webp")
 MODEL_FILE = ".model3.json"
+# In the order in which they are looked for.
 PORTRAIT_TYPES = (".png", ".jpg", ".jpeg")
 
 
@@ -45,17 +41,18 @@ def live2d_info(folder: Path) -> Live2dInfo:
     ``NAME/NAME.model3.json`` comes first, then any other model file up to two folders deeper. The
     avatar is ``NAME/NAME`` with an image's suffix. A missing folder holds nothing.
     """
-    found = ((home, _model_file(home)) for home in _children(folder) if home.is_dir())
+    found = ((own, _model_file(own)) for own in _children(folder) if own.is_dir())
     models = tuple(
-        Live2dModel(home.name, _url(_portrait(home), folder), model_path)
-        for home, model in found
+        Live2dModel(own.name, _url(_portrait(own), folder), model_path)
+        for own, model in found
         if (model_path := _url(model, folder))
     )
     return Live2dInfo(models, len(models))
 
 
 def find_backgrounds(folder: Path) -> list[str]:
-    """The images in ``folder`` and below, as URLs relative to ``/bg/``, sorted. Hidden ones are left out."""
+    """The images in ``folder`` and below, as URLs relative to ``/bg/``, sorted. Hidden ones are left out,
+    and links to folders, which may go round in a circle."""
     return [path.relative_to(folder).as_posix() for path in _below(folder) if _is_image(path)]
 
 
@@ -63,18 +60,18 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in BACKGROUND_TYPES and path.is_file()
 
 
-def _model_file(home: Path) -> Path | None:
-    own = home / f"{home.name}{MODEL_FILE}"
+def _model_file(own: Path) -> Path | None:
+    own = own / f"{own.name}{MODEL_FILE}"
     if own.is_file():
         return own
     for depth in ("", "*/", "*/*/"):
-        for path in sorted(home.glob(f"{depth}*{MODEL_FILE}")):
+        for path in sorted(own.glob(f"{depth}*{MODEL_FILE}")):
             return path
     return None
 
 
-def _portrait(home: Path) -> Path | None:
-    candidates = (home / f"{home.name}{suffix}" for suffix in PORTRAIT_TYPES)
+def _portrait(own: Path) -> Path | None:
+    candidates = (own / f"{own.name}{suffix}" for suffix in PORTRAIT_TYPES)
     return next((path for path in candidates if path.is_file()), None)
 
 

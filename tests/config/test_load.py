@@ -134,7 +134,6 @@ def test_a_variable_is_asked_for_only_where_its_value_is_used(write: Write) -> N
     loaded = load_config(path, environ={})
 
     assert [finding.key for finding in loaded.findings] == ["character_config.hobby"]
-    assert loaded.config.character.unknown == {"hobby": "${NOT_SET}"}
 
 
 def test_a_character_is_laid_over_the_base(write: Write) -> None:

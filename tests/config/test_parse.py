@@ -7,8 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_backend.config.diagnostics import Findings, Location
-from trio_backend.config.tree import Listing, Node, Table, as_written, core_value, overlay
+from trio_backend.config.tree import Listing, Node, Table, Values, core_value, overlay
 from trio_backend.config.yaml import parse
+
+
+def plain(node: Node) -> object:
+    """``node`` without its places; there is no variable in it."""
+    return Values({}, Findings()).of(node)
 
 
 def parsed(text: str | bytes) -> tuple[object, list[str]]:
@@ -16,7 +21,7 @@ def parsed(text: str | bytes) -> tuple[object, list[str]]:
     findings = Findings()
     data = text.encode() if isinstance(text, str) else text
     table = parse(data, "a.yaml", findings)
-    return (None if table is None else as_written(table)), [str(finding) for finding in findings.all]
+    return (None if table is None else plain(table)), [str(finding) for finding in findings.all]
 
 
 @pytest.mark.parametrize(
@@ -145,6 +150,6 @@ def test_an_overlay_merges_mappings_and_replaces_the_rest(base: object, over: ob
     """Whatever the two hold, the result is that of merging their plain values."""
     base_tree, over_tree = planted(base), planted(over)
 
-    result = as_written(overlay(base_tree, over_tree))
+    result = plain(overlay(base_tree, over_tree))
 
-    assert result == merged(as_written(base_tree), as_written(over_tree))
+    assert result == merged(plain(base_tree), plain(over_tree))

@@ -90,7 +90,7 @@ class CharacterConfig:
 
     ``emotions`` maps the keywords that its face knows, in lower case, to what the client shows for
     them. ``system_prompt`` is the persona with the prompts of the tools behind it; ``nudge_prompt``
-    asks the character to speak of its own accord. ``unknown`` has the keys of the file that are not known.
+    asks the character to speak of its own accord.
     """
 
     file: str
@@ -112,4 +112,3 @@ class CharacterConfig:
     emotions: Mapping[str, int | str] = attrs.field(factory=dict, repr=False, hash=False)
     system_prompt: str = attrs.field(default="", repr=False)
     nudge_prompt: str = attrs.field(default=NUDGE, repr=False)
-    unknown: Mapping[str, object] = attrs.field(default=_NOTHING, repr=False, hash=False)

@@ -12,8 +12,8 @@ from ..text.lines import SpeechFilters
 from .character import CharacterConfig, EngineChoice, EngineKind, WakeWordConfig
 from .diagnostics import Findings, Location, did_you_mean
 from .references import ModelEntry, Prompts
-from .structure import OtherKeys, report_unknown, structured, unknown_keys
-from .tree import Scalar, Table, Values, as_written, walk
+from .structure import OtherKeys, report_unknown, structured
+from .tree import Scalar, Table, Values, walk
 
 AGENT = "basic_memory_agent"
 
@@ -143,9 +143,6 @@ def build_character(file: str, table: Table, references: References, values: Val
         emotions=model.emotions,
         system_prompt=references.prompts.system_prompt(section.persona_prompt, model.emotions),
         nudge_prompt=references.prompts.nudge,
-        unknown={
-            key: as_written(table.entries[key]) for key in unknown_keys(CharacterSection, table, OTHER_KEYS)
-        },
     )
 
 

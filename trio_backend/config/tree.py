@@ -147,12 +147,3 @@ class Values:
         # Behind the last brace no variable ends. Without this, 100 000 times "${a:-" takes quadratic time.
         within, brace, rest = node.text.rpartition("}")
         return _VARIABLE.sub(fill, within + brace) + rest
-
-
-def as_written(node: Node) -> object:
-    """``node`` as plain values, with ``${NAME}`` left as it is."""
-    if isinstance(node, Table):
-        return {key: as_written(value) for key, value in node.entries.items()}
-    if isinstance(node, Listing):
-        return [as_written(item) for item in node.items]
-    return core_value(node.text) if node.typed else node.text
