@@ -60,18 +60,18 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in BACKGROUND_TYPES and path.is_file()
 
 
-def _model_file(own: Path) -> Path | None:
-    own = own / f"{own.name}{MODEL_FILE}"
-    if own.is_file():
-        return own
+def _model_file(folder: Path) -> Path | None:
+    named = folder / f"{folder.name}{MODEL_FILE}"
+    if named.is_file():
+        return named
     for depth in ("", "*/", "*/*/"):
-        for path in sorted(own.glob(f"{depth}*{MODEL_FILE}")):
+        for path in sorted(folder.glob(f"{depth}*{MODEL_FILE}")):
             return path
     return None
 
 
-def _portrait(own: Path) -> Path | None:
-    candidates = (own / f"{own.name}{suffix}" for suffix in PORTRAIT_TYPES)
+def _portrait(folder: Path) -> Path | None:
+    candidates = (folder / f"{folder.name}{suffix}" for suffix in PORTRAIT_TYPES)
     return next((path for path in candidates if path.is_file()), None)
 
 

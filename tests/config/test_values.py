@@ -162,3 +162,12 @@ def test_a_file_may_have_as_many_bytes_as_its_reader_allows(tmp_path: Path, size
     (tmp_path / "a").write_bytes(b"x" * size)
     with pytest.raises(files.FileTooLarge) if size > 100 else nullcontext():
         assert len(files.read_file(tmp_path / "a", 100)) == size
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\0"])
+def test_a_nul_in_a_name_is_an_error_like_any_other(tmp_path: Path, name: str) -> None:
+    """No file has one, and the system's functions fail in a way of their own."""
+    with pytest.raises(OSError, match="no file can have this name"):
+        files.read_file(tmp_path / name, 100)
+    with pytest.raises(OSError, match="no file can have this name"):
+        FileCache(lambda data, _shown: data, 100).read(tmp_path / name, "a")

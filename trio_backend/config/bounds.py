@@ -1,11 +1,22 @@
-"""The validators of settings, for ``conf.yaml`` and for engines; and `bound`, a row of the README's table."""
+"""The validators of settings, for ``conf.yaml`` and for engines; and `bound`, a row of the README's table.
+
+Each raises `ValueError` with what is allowed. Only where a list is wrong does it name the item: the whole
+list may be long, and an item that is an address is no secret.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from ipaddress import ip_network
 from typing import Any
 
 import attrs
+
+ORIGIN_WORDS = ("same-host", "localhost", "file", "null", "*")
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s@?#;,'\"]+", re.IGNORECASE)
+_UPSTREAM = re.compile(r"(ws|http)s?://[^/\s]+(/\S*)?", re.IGNORECASE)
 
 
 @attrs.frozen
@@ -76,3 +87,27 @@ def bounds_of(cls: type[attrs.AttrsInstance]) -> Iterator[Bound]:
                 field.metadata["help"],
                 field.metadata["when_full"],
             )
+
+
+def check_origins(_instance: object, _attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
+    """An attrs validator: each is one of `ORIGIN_WORDS`, or an origin as browsers send it."""
+    for origin in value:
+        if origin not in ORIGIN_WORDS and not _ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"{origin!r} must be one of {', '.join(ORIGIN_WORDS)}, or an origin such as https://example.org:8443"
+            )
+
+
+def check_proxies(_instance: object, _attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
+    """An attrs validator: each is an IP address or a network; a name could come to mean another machine."""
+    for proxy in value:
+        try:
+            ip_network(proxy, strict=False)
+        except ValueError:
+            raise ValueError(f"{proxy!r} must be an IP address, or a network such as 10.0.0.0/8") from None
+
+
+def check_upstream(_instance: object, _attribute: attrs.Attribute[Any], value: str) -> None:
+    """An attrs validator: empty, or the URL of a server."""
+    if value and not _UPSTREAM.fullmatch(value):
+        raise ValueError("must be empty, or a URL such as ws://192.168.1.20:12393/client-ws")

@@ -23,13 +23,9 @@ def read_file(path: Path, limit: int) -> bytes:
     Raises `FileTooLarge` where that is more than ``limit`` bytes, and `OSError` where it cannot be read or
     is no ordinary file: a pipe would keep its reader waiting for ever.
     """
+    _refuse_nul(path)
     # Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        handle = os.open(path, flags)
-    except ValueError as error:
-        # A NUL in the name: no file has one.
-        raise OSError(None, "no file can have this name") from error
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(handle, "rb") as file:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
@@ -62,8 +58,7 @@ class FileCache(Generic[T]):
     def read(self, path: Path, shown: str) -> T:
         """What is made of the file; ``shown`` is its name for people. Raises as `read_file` and ``make``."""
         # Looked at before it is read: a change in between is then noticed by the next call.
-        found = path.stat()
-        stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+        stamp = _stamp(path)
         kept = self._kept.get((path, shown))
         if kept and kept[0] == stamp:
             return kept[1]
@@ -73,3 +68,15 @@ class FileCache(Generic[T]):
             del self._kept[next(iter(self._kept))]
         self._kept[path, shown] = (stamp, made)
         return made
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    _refuse_nul(path)
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _refuse_nul(path: Path) -> None:
+    if "\0" in str(path):
+        # The system's functions raise ValueError, which no caller expects of a file.
+        raise OSError(None, "no file can have this name")

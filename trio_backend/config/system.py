@@ -7,8 +7,7 @@ from typing import Any
 
 import attrs
 
-from .addresses import check_origins, check_proxies, check_upstream
-from .bounds import OneOf, Within, bound, option
+from .bounds import OneOf, Within, bound, check_origins, check_proxies, check_upstream, option
 
 MIB = 2**20
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
