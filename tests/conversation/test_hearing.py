@@ -182,5 +182,5 @@ async def test_a_wrong_setting_of_an_ear_is_named_to_who_speaks(
     await speak(client, "Hello.")
     heard = await client.until(**END)
     (error,) = [message for message in heard if message["type"] == "error"]
-    assert "did you mean delay" in error["message"]
+    assert "did you mean 'delay'?" in error["message"]
     assert (await client.turn("Hello."))[-1] == END

@@ -115,7 +115,7 @@ def test_a_name_belongs_to_one_engine() -> None:
 
 def test_an_unknown_engine_is_told_with_what_stands_in_for_it() -> None:
     """The error has the names that exist, the likely one, and the default."""
-    with pytest.raises(UnknownEngine, match=r"did you mean tone_tts.*espeak_tts is used instead") as caught:
+    with pytest.raises(UnknownEngine, match=r"did you mean 'tone_tts'.*espeak_tts is used instead") as caught:
         configure("tts", "tones_tts", {}, surroundings=SURROUNDINGS)
     assert caught.value.instead == "espeak_tts"
     assert "none_tts" in str(caught.value)
@@ -135,15 +135,53 @@ def test_all_wrong_settings_are_told_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         configure("llm", "echo_llm", settings, surroundings=SURROUNDINGS)
     told = {error.key: error.message for error in (caught.value, *caught.value.others)}
-    assert "did you mean token_delay" in told["token_dely"]
+    assert "this key is not known; did you mean 'token_delay'?" in told["token_dely"]
     assert told["load"] == "must be a number"
-    assert told["fail"] == "must be text; put it in quotes"
+    assert told["fail"] == "must be text, in quotes if it looks like something else"
     assert len(told) == 3
 
 
 def test_a_value_out_of_range_is_told_with_the_range() -> None:
     """What is allowed is part of the message."""
-    with pytest.raises(SettingsError, match="load: must be between 0 and 3600, not -1"):
+    with pytest.raises(SettingsError, match=r"load: must be a number from 0 to 3 600$"):
         configure("llm", "echo_llm", {"load": -1}, surroundings=SURROUNDINGS)
     with pytest.raises(SettingsError, match="serial: must be true or false"):
         configure("tts", "tone_tts", {"serial": "often"}, surroundings=SURROUNDINGS)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"), [(True, True), ("yes", True), ("off", False), ("False", False), (None, False)]
+)
+def test_a_setting_is_read_as_in_the_rest_of_the_file(written: object, value: bool) -> None:
+    """What is true in ``system_config`` is true under an engine's name; null means the default."""
+    config = configure("tts", "tone_tts", {"serial": written}, surroundings=SURROUNDINGS)
+    assert getattr(config, "serial") is value  # noqa: B009
+
+
+@pytest.mark.parametrize(("written", "value"), [(3, 3), (3.0, 3), ("3", 3), (" +3 ", 3)])
+def test_a_whole_number_may_be_written_in_any_way(written: object, value: int) -> None:
+    """A variable is always text."""
+    config = configure("llm", "echo_llm", {"fail_at": written}, surroundings=SURROUNDINGS)
+    assert getattr(config, "fail_at") == value  # noqa: B009
+
+
+@pytest.mark.parametrize("written", [3.5, "3.5", True, "", "1e3", "٣", float("nan"), float("inf"), [3], "-1"])
+def test_what_is_no_whole_number_is_refused(written: object) -> None:
+    """Nothing is taken for what it is not, and the value is not repeated: it may be a key."""
+    with pytest.raises(SettingsError, match=r"^fail_at: must be a (whole )?number[^\[]*$"):
+        configure("llm", "echo_llm", {"fail_at": written}, surroundings=SURROUNDINGS)
+
+
+def test_a_list_is_not_a_text_and_its_wrong_items_are_named() -> None:
+    """A text was taken for the list of its letters."""
+    settings = {"phrases": "hello"}
+    with pytest.raises(SettingsError, match=r"^phrases: must be a list, such as \[a, b\]$"):
+        configure("asr", "pocketsphinx_asr", settings, surroundings=SURROUNDINGS)
+    with pytest.raises(SettingsError, match=r"^phrases\[1\]: must be text"):
+        configure("asr", "pocketsphinx_asr", {"phrases": ["hello", 5]}, surroundings=SURROUNDINGS)
+
+
+def test_a_choice_that_may_be_empty_says_so() -> None:
+    """And not `one of , wav`."""
+    with pytest.raises(SettingsError, match=r"^response_format: must be empty, or one of wav, mp3, pcm$"):
+        configure("tts", "openai_tts", {"response_format": "ogg"}, surroundings=SURROUNDINGS)

@@ -116,7 +116,7 @@ async def test_the_rules_come_from_the_configuration_s_folder_or_with_the_packag
     assert configure("scripted_llm", {"rules": "mine.yaml"}, surroundings).rules == tmp_path / "mine.yaml"
     with pytest.raises(SettingsError, match="there is no file"):
         configure("scripted_llm", {"rules": "theirs.yaml"}, surroundings)
-    with pytest.raises(SettingsError, match="between 0 and 10"):
+    with pytest.raises(SettingsError, match="token_delay: must be a number from 0 to 10"):
         configure("scripted_llm", {"token_delay": -1}, surroundings)
 
 

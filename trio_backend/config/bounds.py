@@ -54,13 +54,14 @@ class Within:
 
 @attrs.frozen
 class OneOf:
-    """An attrs validator: one of ``words``. Raises `ValueError` with all of them."""
+    """An attrs validator: one of ``words``, of which an empty one is told as such."""
 
     words: tuple[str, ...]
 
     def __call__(self, _instance: object, _attribute: attrs.Attribute[Any], value: object) -> None:
         if value not in self.words:
-            raise ValueError(f"must be one of {', '.join(self.words)}")
+            empty = "empty, or " if "" in self.words else ""
+            raise ValueError(f"must be {empty}one of {', '.join(filter(None, self.words))}")
 
 
 def bound(default: float, inside: Within, help: str, *, when_full: str) -> Any:

@@ -106,8 +106,11 @@ def _shortened(text: str) -> str:
     return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``did you mean 'port'?`` where something known is close to ``word``, else nothing."""
-    # The default of 0.6 takes any two words that end in _config for each other.
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
+def did_you_mean(word: str, known: Iterable[str], *, likeness: float = 0.75) -> str:
+    """``did you mean 'port'?`` where something known is close to ``word``, else nothing.
+
+    ``likeness`` is the share of letters in common, in 0..1, from which on two words are close.
+    """
+    # difflib's default of 0.6 takes any two words for each other that end in _config, or in _tts.
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=likeness)
     return f"did you mean {close[0]!r}?" if close else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, TypeVar, get_origin, get_type_hints
@@ -24,9 +25,10 @@ from .tree import Listing, Node, Scalar, Table, Values
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
 
-KeyPath = tuple[str, ...]
-"""The keys, and for items of lists their numbers, that lead to a value."""
+KeyPath = tuple[str | int, ...]
+"""The keys, and for items of lists their numbers from 0 on, that lead to a value."""
 
+_INTEGER = re.compile(r"[-+]?[0-9]+")
 # What YAML 1.1 took for booleans, and old files may hold.
 _WORDS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
 
@@ -48,7 +50,10 @@ def _boolean(value: object, _: Any) -> bool:
 def _integer(value: object, _: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, str) and len(value) <= 100 and value.strip().isdecimal():
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    # Text, because a variable is text. Python refuses to read more than 4 300 digits, since that takes time.
+    if isinstance(value, str) and len(value) <= 100 and _INTEGER.fullmatch(value.strip()):
         return int(value)
     raise ValueError("must be a whole number")
 
@@ -60,7 +65,7 @@ def _number(value: object, _: Any) -> float:
     raise ValueError("must be a number")
 
 
-def _only(kind: type, rule: str, inner: Hook) -> Hook:
+def _only(kind: type | tuple[type, ...], rule: str, inner: Hook) -> Hook:
     def structure(value: object, cls: Any) -> Any:
         if not isinstance(value, kind):
             raise ValueError(rule)
@@ -108,7 +113,7 @@ def _is_mapping(cls: Any) -> bool:
 
 def _tuple_hook(cls: Any, converter: cattrs.Converter) -> Hook:
     inner = homogenous_tuple_structure_factory(cls, converter)
-    return _only(list, "must be a list, such as [a, b]", inner)
+    return _only((list, tuple), "must be a list, such as [a, b]", inner)
 
 
 def _mapping_hook(cls: Any, converter: cattrs.Converter) -> Hook:
@@ -145,7 +150,7 @@ def structured(cls: type[T], table: Table, values: Values) -> T:
     try:
         result = CONVERTER.structure(plain, cls)
     except BaseValidationError as error:
-        for path, cause, secret in _mistakes(error, (), secret=False):
+        for path, cause, secret in mistakes(error):
             _report(table, path, cause, values.findings, secret=secret)
             _remove(plain, path)
         result = CONVERTER.structure(plain, cls)
@@ -194,19 +199,22 @@ def _plain(cls: Any, table: Table, values: Values) -> dict[str, object]:
     return plain
 
 
-def _mistakes(
-    error: BaseValidationError, path: KeyPath, *, secret: bool
+def mistakes(
+    error: BaseValidationError, path: KeyPath = (), *, secret: bool = False
 ) -> Iterator[tuple[KeyPath, Exception, bool]]:
-    """Each single mistake inside ``error``, with its path and whether its value must not be shown."""
+    """Each single mistake inside an ``error`` of `CONVERTER`, with its path from ``path`` on.
+
+    The last of the three says whether the value must not be shown: its field, or one above, has no repr.
+    """
     assert isinstance(error, ClassValidationError | IterableValidationError)
     for cause, note in error.group_exceptions()[0]:
         if isinstance(note, AttributeValidationNote):
             inner = (*path, note.name)
             hidden = secret or not attrs.fields_dict(error.cl)[note.name].repr
         else:
-            inner, hidden = (*path, str(note.index)), secret
+            inner, hidden = (*path, note.index), secret
         if isinstance(cause, BaseValidationError):
-            yield from _mistakes(cause, inner, secret=hidden)
+            yield from mistakes(cause, inner, secret=hidden)
         else:
             yield inner, cause, hidden
 
@@ -215,7 +223,7 @@ def _report(table: Table, path: KeyPath, cause: Exception, findings: Findings, *
     node: Node = table
     for part in path:
         if isinstance(node, Table):
-            node = node.entries[part]
+            node = node.entries[str(part)]
         elif isinstance(node, Listing):
             node = node.items[int(part)]
     # The text as it is in the file, and not the value: a variable may hold a key or a password.

@@ -17,8 +17,9 @@ from typing import Any, Literal, Protocol, TypeAlias, cast, get_args
 
 import attrs
 
+from ..config.diagnostics import did_you_mean
 from ..errors import UnknownEngine
-from .settings import Surroundings, closest
+from .settings import Surroundings
 
 Kind: TypeAlias = Literal["llm", "tts", "asr", "vad"]
 
@@ -125,9 +126,9 @@ def _built_in(kind: Kind) -> Mapping[str, Adapter]:
 
 
 def _unknown(kind: Kind, name: str) -> UnknownEngine:
-    noun, instead = _NOUNS[kind], DEFAULTS[kind]
+    noun, instead, meant = _NOUNS[kind], DEFAULTS[kind], did_you_mean(name, known(kind))
     return UnknownEngine(
-        f"no {noun} is called {name!r}{closest(name, known(kind))}; {instead} is used instead. "
+        f"no {noun} is called {name!r}{f' ({meant})' if meant else ''}; {instead} is used instead. "
         f"Known are: {', '.join(known(kind))}",
         kind=kind,
         name=name,

@@ -1,15 +1,20 @@
-"""Engine settings: from the mapping in a configuration file to the frozen class of an adapter."""
+"""Engine settings: from the mapping in a configuration file to the frozen class of an adapter.
+
+By the rules of ``conf.yaml`` itself, and in the same words.
+"""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import attrs
-from cattrs import ClassValidationError, Converter
+from cattrs.errors import BaseValidationError
 
+from ..config.bounds import OneOf, Within
+from ..config.diagnostics import did_you_mean
+from ..config.structure import CONVERTER, KeyPath, mistakes
 from ..errors import SettingsError
 
 C = TypeVar("C", bound=attrs.AttrsInstance)
@@ -36,9 +41,9 @@ def read_settings(
 ) -> C:
     """``settings`` as a ``cls``, whose fields are the settings that exist.
 
-    A value of None counts as not given. ``preset`` are the fields that the adapter fills in and no
-    file may; ``ignored`` the settings of older formats that mean nothing here. Raises
-    `SettingsError` for an unknown setting or a wrong value, with the further ones in ``others``.
+    A value of None counts as not given. ``preset`` are the fields that the adapter fills in and no file may;
+    ``ignored`` the settings of older formats that mean nothing here. Raises `SettingsError` for an unknown
+    setting or a wrong value, with the further ones in ``others``; no value is in it, since it may be a key.
     """
     preset = preset or {}
     given = {key: value for key, value in settings.items() if value is not None and key not in ignored}
@@ -46,88 +51,32 @@ def read_settings(
     wrong = [SettingsError(key, _unknown(key, allowed)) for key in given if key not in allowed]
     try:
         known = {key: value for key, value in given.items() if key in allowed}
-        config = _converter.structure({**known, **preset}, cls)
-    except ClassValidationError as errors:
-        wrong += [_settings_error(error) for error in errors.exceptions]
+        config = CONVERTER.structure({**known, **preset}, cls)
+    except BaseValidationError as error:
+        wrong += [_settings_error(path, cause) for path, cause, _ in mistakes(error)]
     if wrong:
         raise SettingsError(wrong[0].key, wrong[0].message, others=wrong[1:])
     return config
 
 
-def between(low: float, high: float) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+def between(low: float, high: float, unit: str = "") -> Within:
     """A validator for attrs fields: a number in [low, high]."""
-
-    def check(_instance: object, field: attrs.Attribute[Any], value: float) -> None:
-        if not low <= value <= high:
-            raise SettingsError(field.name, f"must be between {low:g} and {high:g}, not {value:g}")
-
-    return check
+    return Within(low, high, unit)
 
 
-def one_of(*choices: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+def one_of(*words: str) -> OneOf:
     """A validator for attrs fields: one of a few words."""
-
-    def check(_instance: object, field: attrs.Attribute[Any], value: str) -> None:
-        if value not in choices:
-            raise SettingsError(field.name, f"must be one of {', '.join(choices)}, not {value!r}")
-
-    return check
-
-
-def closest(word: str, words: Collection[str]) -> str:
-    """`` (did you mean …?)`` where one of ``words`` is much like ``word``, otherwise nothing."""
-    match = difflib.get_close_matches(word, words, n=1, cutoff=0.75)
-    return f" (did you mean {match[0]}?)" if match else ""
+    return OneOf(words)
 
 
 def _unknown(key: str, allowed: Collection[str]) -> str:
+    meant = did_you_mean(key, allowed)
     known = ", ".join(sorted(allowed)) or "none"
-    return f"no such setting{closest(key, allowed)}; known are: {known}"
+    return "; ".join(part for part in ("this key is not known", meant, f"known are: {known}") if part)
 
 
-def _settings_error(error: Exception) -> SettingsError:
-    """What cattrs found, in our words. A value is never repeated: it may be a key."""
-    if isinstance(error, SettingsError):
-        return error
-    key = next((note.name for note in getattr(error, "__notes__", ()) if hasattr(note, "name")), "settings")
-    if isinstance(error, KeyError):
-        return SettingsError(str(error.args[0]), "is missing")
-    return SettingsError(key, str(error))
-
-
-def _text(value: object, _type: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be text; put it in quotes")
-    return value
-
-
-def _number(value: object, _type: object) -> float:
-    # Text that is a number is allowed, because `${NAME}` from the environment is always text.
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError("must be a number")
-    try:
-        return float(value)
-    except ValueError:
-        raise ValueError("must be a number") from None
-
-
-def _whole_number(value: object, _type: object) -> int:
-    number = _number(value, _type)
-    if not number.is_integer():
-        raise ValueError("must be a whole number")
-    return int(number)
-
-
-def _switch(value: object, _type: object) -> bool:
-    if isinstance(value, str) and value.lower() in {"true", "false"}:
-        return value.lower() == "true"
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return value
-
-
-_converter = Converter(detailed_validation=True)
-_converter.register_structure_hook(str, _text)
-_converter.register_structure_hook(float, _number)
-_converter.register_structure_hook(int, _whole_number)
-_converter.register_structure_hook(bool, _switch)
+def _settings_error(path: KeyPath, cause: Exception) -> SettingsError:
+    if isinstance(cause, SettingsError):
+        return cause
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    return SettingsError(key, "is missing" if isinstance(cause, KeyError) else str(cause))

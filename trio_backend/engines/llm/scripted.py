@@ -40,14 +40,14 @@ class ScriptedLlmConfig:
 
     rules: Path
     manner: str = "warm"
-    token_delay: float = attrs.field(default=0.025, validator=between(0, 10))
+    token_delay: float = 0.025
 
 
 @attrs.frozen
 class _ScriptedLlmSettings:
     rules: str = DELIVERED
     manner: str = "warm"
-    token_delay: float = 0.025
+    token_delay: float = attrs.field(default=0.025, validator=between(0, 10))
 
 
 def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> ScriptedLlmConfig:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from difflib import get_close_matches
 from typing import TypeVar
 
 import attrs
 from yaml.error import MarkedYAMLError, YAMLError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from ....config.diagnostics import did_you_mean
 from ....config.yaml import compose
 from ....errors import EngineError
 
@@ -134,6 +134,8 @@ def open_page(text: str, file: str) -> RulesNode:
 
 def unknown(what: str, name: str, known: Collection[str]) -> str:
     """That there is no such thing, and what was probably meant."""
-    close = get_close_matches(name, known, n=1)
-    meant = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"there is no {what} {name!r}{meant}; known are: {', '.join(sorted(known))}"
+    # Names are short here: "sai" is 0.67 like "say".
+    meant = did_you_mean(name, known, likeness=0.6)
+    return (
+        f"there is no {what} {name!r}{f' ({meant})' if meant else ''}; known are: {', '.join(sorted(known))}"
+    )
