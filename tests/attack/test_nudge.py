@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Connect, character
 from trio_backend.backend import Premises
-from trio_backend.config.catalog import MemoryCast
+from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 
 from .conversing import shown
@@ -21,7 +21,7 @@ def premises(premises: Premises) -> Premises:
     """The embedded companion, without sound."""
     llm = EngineChoice("llm", "scripted_llm", {"token_delay": 0})
     companion = attrs.evolve(character("mia", voice="none_tts"), llm=llm)
-    return attrs.evolve(premises, cast=MemoryCast(companion, {}))
+    return attrs.evolve(premises, cast=MemoryCatalog(companion, {}))
 
 
 @pytest.mark.parametrize("name", ["Ann", "nudge", "Nudge", "assistant", "system"])

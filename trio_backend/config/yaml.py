@@ -122,8 +122,12 @@ def parse(data: bytes, file: str, findings: Findings) -> Table | None:
         location = Location(file, data.count(b"\n", 0, error.start) + 1)
         findings.error(location, "this line is not UTF-8", "save the file as UTF-8")
         return None
-    root = _compose(text, file, findings)
+    wrong = Findings()
+    root = read_nodes(text, file, wrong)
     if root is None:
+        if not wrong.errors:
+            wrong.error(Location(file), "the file is empty", "write a character_config: into it")
+        findings.extend(wrong.all)
         return None
     if not isinstance(root, MappingNode):
         location = Location(file, root.start_mark.line + 1)
@@ -133,9 +137,13 @@ def parse(data: bytes, file: str, findings: Findings) -> Table | None:
     return node if isinstance(node, Table) else None
 
 
-def _compose(text: str, file: str, findings: Findings) -> yaml.Node | None:
+def read_nodes(text: str, file: str, findings: Findings) -> yaml.Node | None:
+    """The only document in ``text``; None where it is empty, or wrong and ``findings`` say why.
+
+    Bounded as `compose` is. ``file`` is how people know the file.
+    """
     try:
-        root = compose(text)
+        return compose(text)
     except MarkedYAMLError as error:
         findings.error(*_syntax(error, text, file))
     except ReaderError as error:
@@ -147,10 +155,6 @@ def _compose(text: str, file: str, findings: Findings) -> yaml.Node | None:
         findings.error(
             Location(file), "this is not YAML that can be read", "check its brackets and indentation"
         )
-    else:
-        if root is None:
-            findings.error(Location(file), "the file is empty", "write a character_config: into it")
-        return root
     return None
 
 

@@ -47,6 +47,11 @@ languages:
         ("- rule: x\n  hear: hi\n  goto: y", 20, "there is no rule 'y'"),
         ("- rule: x\n  event: noting\n  say: Hi.", 19, "no event 'noting' (did you mean 'nothing'?)"),
         ("- rule: x\n  hear: hi\n  rank: high\n  say: Hi.", 20, "a whole number between -100 and 100"),
+        (
+            "- rule: x\n  hear: hi\n  rank: 000000000999\n  say: Hi.",
+            20,
+            "a whole number between -100 and 100",
+        ),
         ("- rule: x\n  hear: hi\n  again: yes\n  say: Hi.", 20, "true or false is expected here, not 'yes'"),
         ("- rule: x\n  hear: hi\n  remember: {nam: x}\n  say: Hi.", 20, "no kind of fact 'nam'"),
         ("- rule: x\n  hear: hi\n  hear: hello\n  say: Hi.", 20, "'hear' is here twice"),
@@ -70,6 +75,7 @@ def test_a_mistake_is_named_with_file_and_line(rule: str, line: int, message: st
     [
         ("", "the file is empty"),
         ("just text", "names with values are expected here"),
+        ("a: 1\n\tb: 2", "mine.yaml, line 2: the line is indented with a tab; use spaces"),
         ("a: [", "mine.yaml, line"),
         ("manners: {}", "'languages' is missing"),
         ("manners: {}\nlanguages: {}", "at least one language"),

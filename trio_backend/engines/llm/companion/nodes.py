@@ -1,4 +1,4 @@
-"""Places in a YAML file: values that know their line, and errors that name it."""
+"""The rules file, value by value: what a value is asked for and is not, is an error that names its line."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeVar
 
 import attrs
-from yaml.error import MarkedYAMLError, YAMLError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from ....config.diagnostics import did_you_mean
-from ....config.yaml import compose
+from ....config.diagnostics import Findings, did_you_mean
+from ....config.yaml import read_nodes
 from ....errors import EngineError
 
 T = TypeVar("T")
@@ -44,7 +43,8 @@ class RulesNode:
     def number(self, low: int, high: int) -> int:
         """A whole number in [low, high]."""
         text = self.text()
-        if not text.removeprefix("-").isdecimal() or not low <= int(text[:9]) <= high:
+        # Nine digits at most: Python refuses to read thousands of them.
+        if not text.removeprefix("-").isdecimal() or len(text) > 9 or not low <= int(text) <= high:
             raise self.wrong(f"a whole number between {low} and {high} is expected here, not {text!r}")
         return int(text)
 
@@ -119,14 +119,11 @@ class Fields:
 
 def open_page(text: str, file: str) -> RulesNode:
     """The whole of a YAML text. Raises `EngineError` where it is no YAML."""
-    try:
-        node = compose(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f", line {mark.line + 1}" if mark else ""
-        raise EngineError(f"{file}{line}: {error.problem or error.context}") from error
-    except YAMLError as error:
-        raise EngineError(f"{file}: this is no YAML ({str(error).splitlines()[0]})") from error
+    findings = Findings()
+    node = read_nodes(text, file, findings)
+    for wrong in findings.errors:
+        line = f", line {wrong.line}" if wrong.line else ""
+        raise EngineError(f"{file}{line}: {wrong.message}; {wrong.remedy}")
     if node is None:
         raise EngineError(f"{file}: the file is empty")
     return RulesNode(file, node)
