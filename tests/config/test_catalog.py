@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from loguru import logger
 
 from trio_backend.config.catalog import CharacterCatalog, CharacterFile, DiskCatalog, MemoryCatalog
 from trio_backend.config.character import CharacterConfig, EngineChoice
+from trio_backend.config.diagnostics import Findings
+from trio_backend.config.folder import ConfigFolder
 from trio_backend.config.load import load_config
 from trio_backend.errors import ConfigError
 from trio_backend.protocol.codec import encode
@@ -180,3 +183,31 @@ async def test_a_warning_is_logged_once(write: Write) -> None:
     assert said == [
         "characters/bob.yaml:1: character_config.colour: this key is not known; it changes nothing"
     ]
+
+
+async def test_an_abandoned_thread_shares_nothing_with_the_next(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may wake up at any time, and go on with the folder that it has."""
+    catalog = disk_catalog(write({"conf.yaml": BASE, "characters/bob.yaml": BOB, "characters/eve.yaml": BOB}))
+    answers, used = threading.Event(), list[ConfigFolder]()
+    character = ConfigFolder.character
+
+    def stuck(self: ConfigFolder, filename: str, findings: Findings) -> object:
+        used.append(self)
+        if filename == "eve.yaml":
+            answers.wait(20)
+        return character(self, filename, findings)
+
+    monkeypatch.setattr(ConfigFolder, "character", stuck)
+    monkeypatch.setattr("trio_backend.config.catalog.FILE_TIMEOUT", 0.2)
+    try:
+        with pytest.raises(ConfigError, match=r"^eve\.yaml: could not be read within 0.2 s"):
+            await catalog.load("eve.yaml")
+        await catalog.load("bob.yaml")
+        await catalog.load("bob.yaml")
+    finally:
+        answers.set()
+
+    assert used[0] is not used[1]
+    assert used[1] is used[2]

@@ -95,6 +95,8 @@ def test_a_secret_is_in_no_finding_and_in_no_repr(write: Write) -> None:
     assert "hush" not in said
     assert "4711" not in said
     assert "system_config.access_token: the value is wrong; must be text" in said
+    inside = write({"conf.yaml": f"system_config: {{tool_prompts: {{one: 4711}}}}\n{BASE}"})
+    assert "4711" not in " ".join(lines(inside))
     assert "system_config.port: got '${PORT}'; must be a whole number" in said
     right = write({"conf.yaml": f"system_config: {{access_token: hush}}\n{BASE}"})
     config = load_config(right, environ={}).config

@@ -12,7 +12,7 @@ from trio_backend.errors import ConfigError
 
 BASE = """
 character_config:
-  conf_name: Iris
+  conf_name: Iris in the evening
   conf_uid: iris_001
   character_name: Iris
   persona_prompt: You are Iris.

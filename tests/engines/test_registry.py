@@ -185,3 +185,9 @@ def test_a_choice_that_may_be_empty_says_so() -> None:
     """And not `one of , wav`."""
     with pytest.raises(SettingsError, match=r"^response_format: must be empty, or one of wav, mp3, pcm$"):
         configure("tts", "openai_tts", {"response_format": "ogg"}, surroundings=SURROUNDINGS)
+
+
+def test_no_file_sets_what_the_adapter_fills_in() -> None:
+    """The longest sound of a sentence is the server's to say."""
+    with pytest.raises(SettingsError, match=r"^max_sound: this key is not known"):
+        configure("tts", "espeak_tts", {"max_sound": 5}, surroundings=SURROUNDINGS)
