@@ -112,3 +112,9 @@ def check_upstream(_instance: object, _attribute: attrs.Attribute[Any], value: s
     """An attrs validator: empty, or the URL of a server."""
     if value and not _UPSTREAM.fullmatch(value):
         raise ValueError("must be empty, or a URL such as ws://192.168.1.20:12393/client-ws")
+
+
+def check_folder(_instance: object, _attribute: attrs.Attribute[Any], value: str) -> None:
+    """An attrs validator: a folder's name, and not empty, which would be the working directory."""
+    if not value.strip():
+        raise ValueError("must name a folder")

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import attrs
 
-from .bounds import OneOf, Within, bound, check_origins, check_proxies, check_upstream, option
+from .bounds import OneOf, Within, bound, check_folder, check_origins, check_proxies, check_upstream, option
 
 MIB = 2**20
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
-
-
-def _check_cache(_instance: object, _attribute: attrs.Attribute[Any], value: str) -> None:
-    if not value.strip():
-        raise ValueError("must name a folder")
 
 
 @attrs.frozen
@@ -68,7 +62,7 @@ class SystemConfig:
         "chat_history/history.sqlite3", "conversations; relative to the working directory"
     )
     cache_dir: str = option(
-        "cache", "files served under /cache; relative to the working directory", validator=_check_cache
+        "cache", "files served under /cache; relative to the working directory", validator=check_folder
     )
     preload: bool = option(True, "open the base character's engines at start, not with the first client")
     metrics: bool = option(True, "serve /metrics, for Prometheus: to this machine, or with the token")
