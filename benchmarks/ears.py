@@ -31,7 +31,7 @@ import trio_websocket
 from trio_backend.audio.pcm import Pcm
 from trio_backend.audio.utterance import RATE
 from trio_backend.engines.registry import configure, open_engine
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.engines.whole import spoken
 
 BOUND = 0.1
@@ -98,8 +98,8 @@ class Client:
 
 async def speech() -> Pcm:
     """Sentences by the embedded voice, with pauses."""
-    surroundings = Surroundings(Path(), {})
-    config = configure("tts", "espeak_tts", {"voice": "en-us", "speed": 140}, surroundings=surroundings)
+    environment = Environment(Path(), {})
+    config = configure("tts", "espeak_tts", {"voice": "en-us", "speed": 140}, environment=environment)
     async with open_engine(config) as voice:
         spoken = [(await spoken(voice, sentence)).resampled(RATE).samples for sentence in SENTENCES]
     pause = bytes(2 * round(PAUSE * RATE))

@@ -16,7 +16,7 @@ from trio_backend.backend import Backend, Premises, open_backend
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import CharacterConfig, EngineChoice, WakeWordConfig
 from trio_backend.config.system import SystemConfig
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.history.memory import MemoryHistory
 
 Connect: TypeAlias = Callable[[], Awaitable[Client]]
@@ -77,7 +77,7 @@ def premises(system: SystemConfig) -> Premises:
     cast = MemoryCatalog(
         attrs.evolve(character("mao"), file="conf.yaml"), {other.file: other for other in others}
     )
-    return Premises(system, cast, MemoryHistory(), Surroundings(Path(), {}), backgrounds)
+    return Premises(system, cast, MemoryHistory(), Environment(Path(), {}), backgrounds)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from trio_backend.config.character import EngineChoice
 from trio_backend.config.load import load_config
 from trio_backend.config.system import SystemConfig
 from trio_backend.engines import registry
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.engines.whole import spoken
 
 ROOT = Path(__file__).parents[1]
@@ -104,7 +104,7 @@ async def test_one_file_is_an_engine(
     registry._built_in.cache_clear()
     try:
         config = registry.configure(
-            "tts", "whistle_tts", {"note": 440}, surroundings=Surroundings(tmp_path, {})
+            "tts", "whistle_tts", {"note": 440}, environment=Environment(tmp_path, {})
         )
         async with registry.open_engine(config) as tts:
             assert (await spoken(tts, "whistle")).seconds == pytest.approx(0.7)
@@ -120,7 +120,7 @@ def test_the_yaml_of_an_own_model_loads(tmp_path: Path) -> None:
     assert (character.llm.name, character.tts.name) == ("ollama_llm", "openai_tts")
     assert character.asr
     for choice in (character.llm, character.tts, character.asr):
-        registry.configure(choice.kind, choice.name, choice.settings, surroundings=Surroundings(tmp_path, {}))
+        registry.configure(choice.kind, choice.name, choice.settings, environment=Environment(tmp_path, {}))
 
 
 @pytest.mark.parametrize("kind", ["llm", "tts", "asr", "vad"])

@@ -18,7 +18,7 @@ from .conversation.ears import Ears, LeaseEngine, open_ears
 from .conversation.observer import Nobody, Observer
 from .engines.base import Tts
 from .engines.leases import Leases
-from .engines.settings import Surroundings
+from .engines.settings import Environment
 from .errors import ConfigError, EngineError, first_leaf
 from .history.backlog import open_backlog
 from .history.store import History
@@ -31,7 +31,7 @@ from .wire import Wire
 
 @attrs.frozen
 class Premises:
-    """What a backend is opened with: its configuration, its characters, its history, its surroundings.
+    """What a backend is opened with: its configuration, its characters, its history, its environment.
 
     ``observer`` is told what all sessions do. ``quota`` is what the data of all clients may take; a client's
     wire has a part of it.
@@ -40,7 +40,7 @@ class Premises:
     system: SystemConfig
     cast: CharacterCatalog
     history: History
-    surroundings: Surroundings
+    environment: Environment
     backgrounds: Callable[[], Awaitable[Sequence[str]]]
     observer: Observer = attrs.field(factory=Nobody)
     quota: MemoryQuota = attrs.field(factory=MemoryQuota)
@@ -147,11 +147,11 @@ async def open_backend(premises: Premises) -> AsyncIterator[Backend]:
             premises.system,
             premises.cast,
             history,
-            partial(open_character, leases=leases, surroundings=premises.surroundings),
+            partial(open_character, leases=leases, environment=premises.environment),
             premises.backgrounds,
             observer=premises.observer,
         )
-        lease = partial(lease_engine, leases=leases, surroundings=premises.surroundings)
+        lease = partial(lease_engine, leases=leases, environment=premises.environment)
         boundary = Boundary(premises.observer.bug_found)
         async with (
             open_rooms(

@@ -9,7 +9,7 @@ from .config.character import CharacterConfig, EngineChoice
 from .config.diagnostics import Finding, Findings, Severity
 from .config.load import survey
 from .engines.registry import configure
-from .engines.settings import Surroundings
+from .engines.settings import Environment
 from .errors import SettingsError, UnknownEngine
 
 
@@ -29,9 +29,9 @@ def check(path: Path, environ: Mapping[str, str]) -> list[Finding]:
 def engine_findings(character: CharacterConfig, environ: Mapping[str, str]) -> Iterator[Finding]:
     """What is wrong with the engines that ``character`` chooses."""
     for choice in filter(None, (character.llm, character.tts, character.asr, character.vad)):
-        surroundings = Surroundings(choice.folder, environ)
+        environment = Environment(choice.folder, environ)
         try:
-            configure(choice.kind, choice.name, choice.settings, surroundings=surroundings)
+            configure(choice.kind, choice.name, choice.settings, environment=environment)
         except UnknownEngine as error:
             yield _finding("warning", choice, "", str(error))
         except SettingsError as error:

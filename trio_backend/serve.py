@@ -20,7 +20,7 @@ from .config.folder import Config
 from .conversation.observer import Observer
 from .engines.local_servers import find_ollama
 from .engines.registry import DEFAULTS
-from .engines.settings import Surroundings
+from .engines.settings import Environment
 from .garbage import collect_when_quiet
 from .history.sqlite import open_sqlite_history
 from .history.store import History
@@ -239,7 +239,7 @@ def _premises(config: Config, *, history: History, observer: Observer, quota: Me
         config.system,
         DiskCatalog.of(config, os.environ),
         history,
-        Surroundings(config.folders.root, os.environ, config.system.max_sentence_sound),
+        Environment(config.folders.root, os.environ, config.system.max_sentence_sound),
         partial(trio.to_thread.run_sync, find_backgrounds, config.folders.backgrounds),
         observer,
         quota,

@@ -12,7 +12,7 @@ from .config.character import EngineChoice
 from .config.folder import Config
 from .conversation.character import engine_config
 from .engines.registry import DEFAULTS, open_engine
-from .engines.settings import Surroundings
+from .engines.settings import Environment
 from .engines.whole import spoken, transcribed
 from .errors import ConfigError, EngineError
 from .text.lines import lines_of
@@ -25,7 +25,7 @@ async def transcribe(config: Config, file: Path) -> str:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
     choice = config.character.asr or EngineChoice("asr", DEFAULTS["asr"])
-    async with open_engine(engine_config(choice, _surroundings(config))) as engine:
+    async with open_engine(engine_config(choice, _environment(config))) as engine:
         return await transcribed(engine, pcm)
 
 
@@ -35,7 +35,7 @@ async def speak(config: Config, text: str, file: Path) -> float:
     Raises `EngineError` if TTS fails or there is nothing to say, `ConfigError` if the file cannot be written.
     """
     lines = [line for line in lines_of(text, config.character.speech_filters) if line.spoken]
-    async with open_engine(engine_config(config.character.tts, _surroundings(config))) as engine:
+    async with open_engine(engine_config(config.character.tts, _environment(config))) as engine:
         sounds = [await spoken(engine, line.spoken) for line in lines]
     if not any(sound.samples for sound in sounds):
         raise EngineError("there is nothing in this text that can be spoken")
@@ -48,5 +48,5 @@ async def speak(config: Config, text: str, file: Path) -> float:
     return whole.seconds
 
 
-def _surroundings(config: Config) -> Surroundings:
-    return Surroundings(config.folders.root, os.environ, config.system.max_sentence_sound)
+def _environment(config: Config) -> Environment:
+    return Environment(config.folders.root, os.environ, config.system.max_sentence_sound)

@@ -25,7 +25,7 @@ from trio_backend.backend import Backend, Premises, open_backend
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.errors import WireClosed
 from trio_backend.history.memory import MemoryHistory
 from trio_backend.history.store import ConfUid, HistoryUid, StoredMessage
@@ -156,7 +156,7 @@ def premises(history: MemoryHistory) -> Premises:
     tts = EngineChoice("tts", "tone_tts", {"seconds_per_character": 0.01, "delay": 0.05})
     mao, ann = (attrs.evolve(character(name), tts=tts) for name in ("mao", "ann"))
     cast = MemoryCatalog(attrs.evolve(mao, file="conf.yaml"), {ann.file: ann})
-    return Premises(SystemConfig(preload=False), cast, history, Surroundings(Path(), {}), backgrounds)
+    return Premises(SystemConfig(preload=False), cast, history, Environment(Path(), {}), backgrounds)
 
 
 async def dialogue(mode: str, countdown: Countdown) -> None:

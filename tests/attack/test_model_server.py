@@ -26,7 +26,7 @@ from trio_backend.audio.pcm import Pcm
 from trio_backend.config.character import EngineChoice
 from trio_backend.engines.openai import connection
 from trio_backend.engines.registry import configure, open_engine
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.engines.whole import transcribed
 from trio_backend.errors import EngineError
 
@@ -307,7 +307,7 @@ Transcribe = Callable[[], Awaitable[str]]
 async def transcribe(server: ModelServer) -> AsyncIterator[Transcribe]:
     """Asks the recogniser at that server what is said in a second of silence."""
     settings = {"base_url": server.url, "api_key": KEY, "timeout": 2}
-    config = configure("asr", "openai_compatible_asr", settings, surroundings=Surroundings(Path(), {}))
+    config = configure("asr", "openai_compatible_asr", settings, environment=Environment(Path(), {}))
     async with open_engine(config) as asr:
         yield lambda: transcribed(asr, Pcm(bytes(96_000), 48_000))
 

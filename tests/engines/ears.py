@@ -15,7 +15,7 @@ from trio_backend.audio.pcm import Pcm
 from trio_backend.audio.utterance import RATE
 from trio_backend.engines.base import Asr
 from trio_backend.engines.registry import configure, open_engine
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 
 OpenAsr = Callable[..., AbstractAsyncContextManager[Asr]]
 
@@ -59,5 +59,5 @@ def clicks(seconds: float) -> Pcm:
 
 def opened(name: str, settings: Mapping[str, object], folder: Path = Path()) -> OpenAsr:
     """The ear of that name."""
-    config = configure("asr", name, settings, surroundings=Surroundings(folder, {}))
+    config = configure("asr", name, settings, environment=Environment(folder, {}))
     return lambda: open_engine(config)

@@ -17,7 +17,7 @@ from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.asr.scripted import ScriptedAsrConfig, write
 from trio_backend.engines.base import Asr
 from trio_backend.engines.registry import configure
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.engines.whole import transcribed
 from trio_backend.errors import EngineError, SettingsError
 
@@ -167,7 +167,7 @@ async def test_the_scripted_ear_reads_what_is_written() -> None:
         assert await transcribed(asr, sound) == "Hey, Iris! 你好"
         with pytest.raises(EngineError, match="told to fail"):
             await transcribed(asr, write("boo"))
-    config = configure("asr", "scripted_asr", {"delay": 1}, surroundings=Surroundings(Path(), {}))
+    config = configure("asr", "scripted_asr", {"delay": 1}, environment=Environment(Path(), {}))
     assert config.settings == ScriptedAsrConfig(delay=1)
 
 

@@ -17,7 +17,7 @@ import trio
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.base import Asr, Llm, Message, Prompt, Text, Transcript, Tts
 from trio_backend.engines.registry import EngineConfig, Kind, configure, open_engine
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.engines.tts import espeak, espeak_installed
 from trio_backend.engines.tts.tone import hum
 from trio_backend.engines.whole import spoken, transcribed
@@ -39,7 +39,7 @@ OpenTts = Callable[[], AbstractAsyncContextManager[Tts]]
 
 def config(kind: Kind, name: str, settings: Mapping[str, object]) -> EngineConfig:
     """As a configuration file would have it."""
-    return configure(kind, name, settings, surroundings=Surroundings(Path(), {}))
+    return configure(kind, name, settings, environment=Environment(Path(), {}))
 
 
 def opens(kind: Kind, name: str, **settings: object) -> Callable[[], AbstractAsyncContextManager[object]]:

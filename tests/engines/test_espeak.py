@@ -17,7 +17,7 @@ import trio
 
 from trio_backend.config.load import packaged_conf
 from trio_backend.engines.registry import configure, open_engine
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.engines.tts import espeak, espeak_installed
 from trio_backend.engines.tts.espeak import Espeak, EspeakConfig
 from trio_backend.engines.whole import spoken
@@ -114,7 +114,7 @@ def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 async def test_every_shipped_voice_speaks_on_every_machine(machine: str, name: str) -> None:
     """A character that we ship comes wherever one of the two is installed."""
     settings = {"voice": name}
-    config = configure("tts", "espeak_tts", settings, surroundings=Surroundings(Path(), {}))
+    config = configure("tts", "espeak_tts", settings, environment=Environment(Path(), {}))
     async with open_engine(config) as tts:
         assert isinstance(tts, Espeak)
         assert isinstance(

@@ -15,7 +15,7 @@ from trio_backend.engines.base import Llm, Message, Nudge, Prompt, ReplyPart, Te
 from trio_backend.engines.openai import chat
 from trio_backend.engines.openai.connection import json_of
 from trio_backend.engines.registry import configure, open_engine
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.errors import EngineError
 
 from .model_server import (
@@ -49,7 +49,7 @@ async def server() -> AsyncIterator[ModelServer]:
 async def open_chat(url: str, provider: str = "ollama_llm", **settings: object) -> AsyncIterator[Llm]:
     """The adapter, with a key and short patience."""
     given = {"base_url": url, "model": "qwen", "llm_api_key": KEY, **settings}
-    config = configure("llm", provider, given, surroundings=Surroundings(Path(), {}))
+    config = configure("llm", provider, given, environment=Environment(Path(), {}))
     async with open_engine(config) as llm:
         yield llm
 

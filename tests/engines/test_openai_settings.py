@@ -9,7 +9,7 @@ import pytest
 
 from trio_backend.engines.openai.configs import ChatConfig, SpeechConfig
 from trio_backend.engines.registry import Kind, configure
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.errors import SettingsError
 
 CLOUD = {
@@ -24,7 +24,7 @@ CLOUD = {
 
 def read(kind: Kind, name: str, settings: Mapping[str, object], **environ: str) -> object:
     """As a configuration file would have it."""
-    return configure(kind, name, settings, surroundings=Surroundings(Path(), environ)).settings
+    return configure(kind, name, settings, environment=Environment(Path(), environ)).settings
 
 
 def chat(name: str, settings: Mapping[str, object], **environ: str) -> ChatConfig:

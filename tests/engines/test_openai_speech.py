@@ -18,7 +18,7 @@ import trio
 from trio_backend.engines.base import Tts
 from trio_backend.engines.openai.sound import PCM_RATE, decode
 from trio_backend.engines.registry import configure, open_engine
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.engines.tts.tone import hum
 from trio_backend.engines.whole import spoken
 from trio_backend.errors import EngineError
@@ -46,7 +46,7 @@ async def server() -> AsyncIterator[ModelServer]:
 async def open_speech(server: ModelServer, **settings: object) -> AsyncIterator[Tts]:
     """The adapter."""
     given = {"base_url": server.url, "model": "kokoro", "voice": "af_sky", **settings}
-    config = configure("tts", "openai_tts", given, surroundings=Surroundings(Path(), {}))
+    config = configure("tts", "openai_tts", given, environment=Environment(Path(), {}))
     async with open_engine(config) as tts:
         yield tts
 

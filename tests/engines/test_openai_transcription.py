@@ -13,7 +13,7 @@ from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.openai.configs import TranscriptionConfig
 from trio_backend.engines.registry import configure
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.engines.whole import transcribed
 from trio_backend.errors import EngineError, SettingsError
 
@@ -76,7 +76,7 @@ def test_keys_of_existing_files_are_understood() -> None:
         "asr",
         "groq_whisper_asr",
         {"api_key": "k", "model": "m", "lang": "de"},
-        surroundings=Surroundings(Path(), {}),
+        environment=Environment(Path(), {}),
     )
     assert isinstance(config.settings, TranscriptionConfig)
     assert config.settings.language == "de"

@@ -14,7 +14,7 @@ from trio_backend.engines.base import Message, Prompt, Text
 from trio_backend.engines.llm import scripted
 from trio_backend.engines.llm.companion.talk import FARTHEST, LONGEST, read_talk
 from trio_backend.engines.llm.scripted import ScriptedLlmConfig, configure
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.errors import EngineError, SettingsError
 
 from .companion.dialogue import EMOTIONS, RULES, Dialogue, reply
@@ -109,15 +109,15 @@ async def test_chinese_comes_two_characters_at_a_time(autojump_clock: trio.testi
 
 async def test_the_rules_come_from_the_configuration_s_folder_or_with_the_package(tmp_path: Path) -> None:
     """A file of one's own next to the configuration wins; a name that is not there is an error."""
-    surroundings = Surroundings(tmp_path, {})
+    environment = Environment(tmp_path, {})
 
-    assert configure("scripted_llm", {}, surroundings).rules.name == "companion.yaml"
+    assert configure("scripted_llm", {}, environment).rules.name == "companion.yaml"
     (tmp_path / "mine.yaml").write_text(RULES.read_text(encoding="utf-8"), encoding="utf-8")
-    assert configure("scripted_llm", {"rules": "mine.yaml"}, surroundings).rules == tmp_path / "mine.yaml"
+    assert configure("scripted_llm", {"rules": "mine.yaml"}, environment).rules == tmp_path / "mine.yaml"
     with pytest.raises(SettingsError, match="there is no file"):
-        configure("scripted_llm", {"rules": "theirs.yaml"}, surroundings)
+        configure("scripted_llm", {"rules": "theirs.yaml"}, environment)
     with pytest.raises(SettingsError, match="token_delay: must be a number from 0 to 10"):
-        configure("scripted_llm", {"token_delay": -1}, surroundings)
+        configure("scripted_llm", {"token_delay": -1}, environment)
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ from trio_backend.audio.endpointing import WINDOW_BYTES, Edge, Endpointer, Rules
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.base import Vad
 from trio_backend.engines.registry import configure, open_engine
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.engines.vad.loudness import LoudnessConfig
 from trio_backend.engines.vad.silero import SileroConfig
 from trio_backend.errors import SettingsError
 
-HERE = Surroundings(Path(), {})
+HERE = Environment(Path(), {})
 
 
 @attrs.frozen
@@ -44,7 +44,7 @@ def edges(vad: Vad, *sounds: Pcm) -> list[Heard]:
 @pytest.mark.parametrize("sound", [noise(4), noise(4, level=300), hum(4), clicks(4), silence(4)])
 async def test_what_is_no_speech_starts_nothing(sound: Pcm) -> None:
     """White noise, loud and low, mains hum, typing, and digital silence."""
-    async with open_engine(configure("vad", "silero_vad", {}, surroundings=HERE)) as vad:
+    async with open_engine(configure("vad", "silero_vad", {}, environment=HERE)) as vad:
         assert edges(vad, sound) == []
 
 
@@ -52,7 +52,7 @@ async def test_what_is_no_speech_starts_nothing(sound: Pcm) -> None:
 async def test_speech_is_found_where_it_is() -> None:
     """Between noise and noise: it starts within its first 0.4 s, and ends with the hang-over."""
     speech = spoken("tell me a story about the sea")
-    async with open_engine(configure("vad", "silero_vad", {}, surroundings=HERE)) as vad:
+    async with open_engine(configure("vad", "silero_vad", {}, environment=HERE)) as vad:
         started, ended = edges(vad, noise(2, level=100), speech, noise(2, level=100))
     assert (started.edge, ended.edge) == (Edge.STARTED, Edge.ENDED)
     assert 2 < started.at < 2.4
@@ -63,14 +63,14 @@ async def test_speech_is_found_where_it_is() -> None:
 async def test_a_pause_shorter_than_the_hang_over_is_one_utterance() -> None:
     """Half a second of thought is part of the sentence, two seconds are not."""
     first, second = spoken("tell me a story"), spoken("about the sea")
-    async with open_engine(configure("vad", "silero_vad", {}, surroundings=HERE)) as vad:
+    async with open_engine(configure("vad", "silero_vad", {}, environment=HERE)) as vad:
         assert len(edges(vad, first, silence(0.4), second, silence(2))) == 2
         assert len(edges(vad, first, silence(2), second, silence(2))) == 4
 
 
 async def test_silence_costs_next_to_nothing() -> None:
     """The gate is closed: the network, a millisecond a window, is not asked."""
-    async with open_engine(configure("vad", "silero_vad", {}, surroundings=HERE)) as vad:
+    async with open_engine(configure("vad", "silero_vad", {}, environment=HERE)) as vad:
         detector = vad.detector()
         began = time.perf_counter()
         for _ in range(500):
@@ -80,7 +80,7 @@ async def test_silence_costs_next_to_nothing() -> None:
 
 async def test_loudness_alone_needs_no_library() -> None:
     """It takes a hum for speech, as it says, and silence for silence."""
-    async with open_engine(configure("vad", "loudness_vad", {}, surroundings=HERE)) as vad:
+    async with open_engine(configure("vad", "loudness_vad", {}, environment=HERE)) as vad:
         assert [heard.edge for heard in edges(vad, silence(1), hum(1), silence(2))] == [
             Edge.STARTED,
             Edge.ENDED,
@@ -90,8 +90,8 @@ async def test_loudness_alone_needs_no_library() -> None:
 def test_the_settings_of_existing_files_are_understood() -> None:
     """Under their own names; the rate is the protocol's."""
     settings = {"orig_sr": 16000, "target_sr": 16000, "prob_threshold": 0.5, "required_misses": 10}
-    config = configure("vad", "silero_vad", settings, surroundings=HERE)
+    config = configure("vad", "silero_vad", settings, environment=HERE)
     assert config.settings == SileroConfig(Rules(prob_threshold=0.5, required_misses=10))
     with pytest.raises(SettingsError, match="orig_sr: must be 16000"):
-        configure("vad", "silero_vad", {"orig_sr": 8000}, surroundings=HERE)
-    assert configure("vad", "loudness_vad", {}, surroundings=HERE).settings == LoudnessConfig(Rules())
+        configure("vad", "silero_vad", {"orig_sr": 8000}, environment=HERE)
+    assert configure("vad", "loudness_vad", {}, environment=HERE).settings == LoudnessConfig(Rules())

@@ -17,7 +17,7 @@ from tests.memory_wire import MemoryWire, memory_wire_pair
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.base import Tts
 from trio_backend.engines.registry import configure, open_engine
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.protocol.rate import RateLimit
 from trio_backend.server.fair_queue import FairQueue
 from trio_backend.server.sound_cache import open_sound_cache
@@ -27,7 +27,7 @@ from trio_backend.text.lines import SpeechFilters
 
 def voice(**settings: object) -> AbstractAsyncContextManager[Tts]:
     """The humming voice."""
-    return open_engine(configure("tts", "tone_tts", settings, surroundings=Surroundings(Path(), {})))
+    return open_engine(configure("tts", "tone_tts", settings, environment=Environment(Path(), {})))
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from trio_backend.concurrency import names_of_tasks
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import CharacterConfig, EngineChoice
 from trio_backend.config.system import SystemConfig
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.errors import first_leaf
 
 from . import checker
@@ -87,7 +87,7 @@ def premises_of(world: World) -> Premises:
     base = attrs.evolve(character("mao"), file="conf.yaml")
     others = [character("ann", load=2), character("slow", load=30)]
     cast = MemoryCatalog(base, {other.file: other for other in others})
-    return Premises(SYSTEM, cast, world.store, Surroundings(Path(), {}), backgrounds)
+    return Premises(SYSTEM, cast, world.store, Environment(Path(), {}), backgrounds)
 
 
 @attrs.define(eq=False)

@@ -69,7 +69,7 @@ def test_it_is_not_found(text: str, phrase: str) -> None:
 
 @given(st.text(), st.text())
 def test_a_text_contains_itself_wherever_it_stands_between_spaces(text: str, around: str) -> None:
-    """Of every text that has a word, in every surroundings."""
+    """Of every text that has a word, in every environment."""
     if words(plain(text)):
         assert contains(text, text)
         assert contains(f"{around} | {text} | {around}", text)

@@ -15,7 +15,7 @@ from ..config.character import CharacterConfig, EngineChoice
 from ..engines.base import Llm, Tts
 from ..engines.leases import Leases
 from ..engines.registry import EngineConfig, configure
-from ..engines.settings import Surroundings
+from ..engines.settings import Environment
 from ..engines.whole import WholeTts, spoken
 from ..errors import ConfigError, NoVoice, SettingsError, UnknownEngine
 from .ears import Ears, open_ears
@@ -33,18 +33,18 @@ class Character:
 
 @asynccontextmanager
 async def open_character(
-    config: CharacterConfig, leases: Leases, surroundings: Surroundings
+    config: CharacterConfig, leases: Leases, environment: Environment
 ) -> AsyncIterator[Character]:
     """Lease all that the character needs; give it back when the block is left, or cancelled.
 
     Raises `EngineError` where an engine cannot be opened, `ConfigError` where its settings are wrong.
     An engine that we do not have is replaced by the embedded one, with a warning in the log.
     """
-    llm_config, tts_config = engine_config(config.llm, surroundings), engine_config(config.tts, surroundings)
+    llm_config, tts_config = engine_config(config.llm, environment), engine_config(config.tts, environment)
     async with (
         leases.lease(llm_config) as llm,
         leases.lease(tts_config) as tts,
-        open_ears(config, partial(lease_engine, leases=leases, surroundings=surroundings)) as ears,
+        open_ears(config, partial(lease_engine, leases=leases, environment=environment)) as ears,
     ):
         yield Character(config, llm, _TellsOnce(tts), ears)
 
@@ -71,23 +71,21 @@ class _TellsOnce(WholeTts):
 
 
 @asynccontextmanager
-async def lease_engine(
-    choice: EngineChoice, leases: Leases, surroundings: Surroundings
-) -> AsyncIterator[Any]:
+async def lease_engine(choice: EngineChoice, leases: Leases, environment: Environment) -> AsyncIterator[Any]:
     """The engine of ``choice``, until the block is left. Raises as `open_character` does."""
-    async with leases.lease(engine_config(choice, surroundings)) as engine:
+    async with leases.lease(engine_config(choice, environment)) as engine:
         yield engine
 
 
-def engine_config(choice: EngineChoice, surroundings: Surroundings) -> EngineConfig:
+def engine_config(choice: EngineChoice, environment: Environment) -> EngineConfig:
     """The frozen configuration of the engine chosen, or of the embedded one where there is none of that name.
 
     Raises `ConfigError`, with the place of the setting that is wrong.
     """
     try:
-        return configure(choice.kind, choice.name, choice.settings, surroundings=surroundings)
+        return configure(choice.kind, choice.name, choice.settings, environment=environment)
     except UnknownEngine as error:
         logger.warning("{}: {}", choice.locate(), error)
-        return configure(choice.kind, error.instead, {}, surroundings=surroundings)
+        return configure(choice.kind, error.instead, {}, environment=environment)
     except SettingsError as error:
         raise ConfigError(f"{choice.locate(error.key)}: {error.message}") from error

@@ -1,7 +1,7 @@
 """Engines by the names that configurations give them.
 
 An adapter is a module in the folder of its kind, or any object that `register_engine` was given. It has
-``NAMES``, the names that it goes by; ``configure(name, settings, surroundings)``, which checks the settings
+``NAMES``, the names that it goes by; ``configure(name, settings, environment)``, which checks the settings
 of a configuration file and returns them as a frozen value; and ``open(settings)``, which takes that value and
 returns an asynchronous context manager that yields the engine. Heavy libraries are imported inside ``open``.
 """
@@ -19,7 +19,7 @@ import attrs
 
 from ..config.diagnostics import did_you_mean
 from ..errors import UnknownEngine
-from .settings import Surroundings
+from .settings import Environment
 
 Kind: TypeAlias = Literal["llm", "tts", "asr", "vad"]
 
@@ -44,9 +44,7 @@ class Adapter(Protocol):
 
     @property
     def NAMES(self) -> tuple[str, ...]: ...  # noqa: N802
-    def configure(
-        self, name: str, settings: Mapping[str, object], surroundings: Surroundings
-    ) -> Hashable: ...
+    def configure(self, name: str, settings: Mapping[str, object], environment: Environment) -> Hashable: ...
     def open(self, settings: Any, /) -> AbstractAsyncContextManager[Any]: ...
 
 
@@ -89,7 +87,7 @@ def known(kind: Kind) -> tuple[str, ...]:
 
 
 def configure(
-    kind: Kind, name: str, settings: Mapping[str, object], *, surroundings: Surroundings
+    kind: Kind, name: str, settings: Mapping[str, object], *, environment: Environment
 ) -> EngineConfig:
     """The engine ``name`` with ``settings``. Nothing is opened.
 
@@ -98,7 +96,7 @@ def configure(
     adapter = _adapters(kind).get(name)
     if adapter is None:
         raise _unknown(kind, name)
-    return EngineConfig(kind, name, adapter.configure(name, settings, surroundings), adapter)
+    return EngineConfig(kind, name, adapter.configure(name, settings, environment), adapter)
 
 
 def open_engine(config: EngineConfig) -> AbstractAsyncContextManager[Any]:

@@ -21,10 +21,11 @@ C = TypeVar("C", bound=attrs.AttrsInstance)
 
 
 @attrs.frozen
-class Surroundings:
-    """Where a configuration stands: its ``folder``, for files that settings name, and the environment.
+class Environment:
+    """What an engine's configuration depends on besides its settings.
 
-    ``max_sentence_sound`` is the server's bound of that name, in seconds.
+    Relative paths in settings start at ``folder``, that of ``conf.yaml``. ``environ`` has the variables of
+    the process, for keys that are not in the file. ``max_sentence_sound`` is the server's bound, in seconds.
     """
 
     folder: Path

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import attrs
 
 from trio_backend.audio.pcm import Pcm
-from trio_backend.engines.settings import Surroundings
+from trio_backend.engines.settings import Environment
 from trio_backend.engines.whole import WholeAsr
 from trio_backend.engines.worker import Worker, WorkerJob, open_worker
 
@@ -20,7 +20,7 @@ class HostileConfig:
     """There is nothing to set."""
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> HostileConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> HostileConfig:
     """Settings are ignored."""
     return HostileConfig()
 

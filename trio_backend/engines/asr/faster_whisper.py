@@ -12,7 +12,7 @@ import trio
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError
-from ..settings import Surroundings, between, read_settings
+from ..settings import Environment, between, read_settings
 from ..whole import WholeAsr
 from ..worker import Worker, WorkerJob, open_worker
 
@@ -49,14 +49,14 @@ class _WhisperSettings:
     patience: float = attrs.field(default=600.0, validator=between(1, 36_000))
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> WhisperConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> WhisperConfig:
     """The settings are the fields of `WhisperConfig`; folders start at that of the configuration."""
     del name
     given = read_settings(_WhisperSettings, settings)
     model = given.model_path
     return WhisperConfig(
-        model_path=str(surroundings.folder / Path(model).expanduser()) if _is_path(model) else model,
-        download_root=str(surroundings.folder / Path(given.download_root).expanduser()),
+        model_path=str(environment.folder / Path(model).expanduser()) if _is_path(model) else model,
+        download_root=str(environment.folder / Path(given.download_root).expanduser()),
         language="" if given.language == "auto" else given.language,
         device=given.device,
         compute_type=given.compute_type,

@@ -12,7 +12,7 @@ import trio
 from ..base import Asr
 from ..openai.configs import TranscriptionConfig
 from ..openai.endpoint import Endpoint, Provider, check_key, checked_url, find_key
-from ..settings import Surroundings, between, read_settings
+from ..settings import Environment, between, read_settings
 
 _PROVIDERS = {
     Provider("openai_compatible_asr", "http://localhost:8000/v1"): "whisper-1",
@@ -40,7 +40,7 @@ class _OpenAiAsrSettings:
     timeout: float = attrs.field(default=60.0, validator=between(0.1, 3600))
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> TranscriptionConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> TranscriptionConfig:
     """The settings are the fields of `_OpenAiAsrSettings`; ``lang`` is another word for ``language``."""
     provider, model = next(pair for pair in _PROVIDERS.items() if pair[0].name == name)
     given = read_settings(_OpenAiAsrSettings, settings)
@@ -49,7 +49,7 @@ def configure(name: str, settings: Mapping[str, object], surroundings: Surroundi
         base_url=checked_url(given.base_url or provider.base_url),
         model=given.model.strip() or model,
         key_setting="api_key",
-        api_key=find_key(given.api_key, provider.key_variables, surroundings.environ),
+        api_key=find_key(given.api_key, provider.key_variables, environment.environ),
     )
     return TranscriptionConfig(
         endpoint=check_key(endpoint),

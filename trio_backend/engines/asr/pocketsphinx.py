@@ -11,7 +11,7 @@ import attrs
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import SettingsError
-from ..settings import Surroundings, between, read_settings
+from ..settings import Environment, between, read_settings
 from ..whole import WholeAsr
 from ..worker import Worker, WorkerJob, open_worker
 
@@ -42,9 +42,9 @@ class _PocketsphinxSettings:
     patience: float = attrs.field(default=60.0, validator=between(1, 3600))
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> PocketsphinxConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> PocketsphinxConfig:
     """The settings are the fields of `PocketsphinxConfig`; ``pronunciations`` is a mapping in the file."""
-    del name, surroundings
+    del name, environment
     given = read_settings(_PocketsphinxSettings, settings)
     phrases = tuple(_words_of(phrase) for phrase in given.phrases)
     if len(phrases) > MOST_PHRASES:

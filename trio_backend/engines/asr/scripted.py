@@ -15,7 +15,7 @@ from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError
 from ..base import Transcript
-from ..settings import Surroundings, between, read_settings
+from ..settings import Environment, between, read_settings
 from ..whole import channel_of, joined
 
 NAMES = ("scripted_asr",)
@@ -39,9 +39,9 @@ class ScriptedAsrConfig:
     partial: bool = False
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> ScriptedAsrConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> ScriptedAsrConfig:
     """The settings are the fields of `ScriptedAsrConfig`."""
-    del name, surroundings
+    del name, environment
     return read_settings(ScriptedAsrConfig, settings)
 
 

@@ -12,7 +12,7 @@ import trio
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError, SettingsError
-from ..settings import Surroundings, between, one_of, read_settings
+from ..settings import Environment, between, one_of, read_settings
 from ..whole import WholeAsr
 from ..worker import Worker, WorkerJob, open_worker
 
@@ -98,7 +98,7 @@ class _SherpaSettings:
     patience: float = attrs.field(default=120.0, validator=between(1, 3600))
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> SherpaConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> SherpaConfig:
     """The settings are those of existing files; only those of the ``model_type`` count.
 
     Paths start at the folder of the configuration.
@@ -117,7 +117,7 @@ def configure(name: str, settings: Mapping[str, object], surroundings: Surroundi
         files |= {word: getattr(given, word) for word in _EXTRA_FILES if getattr(given, word)}
     return SherpaConfig(
         model_type=given.model_type,
-        files=tuple((word, surroundings.folder / Path(path).expanduser()) for word, path in files.items()),
+        files=tuple((word, environment.folder / Path(path).expanduser()) for word, path in files.items()),
         options=tuple((word, getattr(given, setting)) for word, setting in kind.options.items()),
         num_threads=given.num_threads,
         device=given.provider,

@@ -10,7 +10,7 @@ import trio
 
 from ...errors import EngineError
 from ..base import Message, Nudge, Prompt, ReplyPart
-from ..settings import Surroundings, between, read_settings
+from ..settings import Environment, between, read_settings
 from ..whole import tagged
 
 NAMES = ("echo_llm",)
@@ -31,9 +31,9 @@ class EchoConfig:
     fail_at: int = attrs.field(default=0, validator=between(0, 1_000_000))
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> EchoConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> EchoConfig:
     """The settings are the fields of `EchoConfig`."""
-    del name, surroundings
+    del name, environment
     return read_settings(EchoConfig, settings)
 
 

@@ -13,7 +13,7 @@ from ...errors import SettingsError
 from ..base import Llm
 from ..openai.configs import ChatConfig
 from ..openai.endpoint import Endpoint, Provider, check_key, checked_url, find_key
-from ..settings import Surroundings, between, read_settings
+from ..settings import Environment, between, read_settings
 
 _OLLAMA = "http://localhost:11434/v1"
 
@@ -70,7 +70,7 @@ class _OpenAiLlmSettings:
     token_timeout: float = attrs.field(default=30.0, validator=between(0.1, 3600))
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> ChatConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> ChatConfig:
     """The settings are the fields of `_OpenAiLlmSettings`; ``model`` is the one that must be there."""
     provider = next(provider for provider in _PROVIDERS if provider.name == name)
     given = read_settings(_OpenAiLlmSettings, settings, ignored=_OLD)
@@ -81,7 +81,7 @@ def configure(name: str, settings: Mapping[str, object], surroundings: Surroundi
         base_url=checked_url(given.base_url or provider.base_url),
         model=given.model.strip(),
         key_setting="llm_api_key",
-        api_key=find_key(given.llm_api_key, provider.key_variables, surroundings.environ),
+        api_key=find_key(given.llm_api_key, provider.key_variables, environment.environ),
     )
     return ChatConfig(
         check_key(endpoint),

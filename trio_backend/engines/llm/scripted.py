@@ -13,7 +13,7 @@ import trio
 
 from ...errors import EngineError, SettingsError
 from ..base import Prompt, ReplyPart, Text
-from ..settings import Surroundings, between, read_settings
+from ..settings import Environment, between, read_settings
 from ..whole import channel_of
 from .companion.answer import answer
 from .companion.reading import read_companion
@@ -50,11 +50,11 @@ class _ScriptedLlmSettings:
     token_delay: float = attrs.field(default=0.025, validator=between(0, 10))
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> ScriptedLlmConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> ScriptedLlmConfig:
     """The settings: ``rules`` (a file, from the configuration's folder), ``manner``, ``token_delay``."""
     del name
     given = read_settings(_ScriptedLlmSettings, settings)
-    return ScriptedLlmConfig(_rules_file(surroundings.folder, given.rules), given.manner, given.token_delay)
+    return ScriptedLlmConfig(_rules_file(environment.folder, given.rules), given.manner, given.token_delay)
 
 
 def _rules_file(folder: Path, name: str) -> Path:

@@ -18,7 +18,7 @@ from loguru import logger
 
 from ...audio.pcm import Pcm
 from ...errors import EngineError, NoVoice, SettingsError
-from ..settings import Surroundings, between, read_settings
+from ..settings import Environment, between, read_settings
 from ..whole import WholeTts
 from .espeak_installed import RATE, EspeakLibrary, EspeakProgram, ProcessResult, find_espeak, run
 
@@ -71,10 +71,10 @@ class EspeakConfig:
         return f"{script}{plus}{variant}" if script and not _READS_HAN.match(language) else self.voice
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> EspeakConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> EspeakConfig:
     """The settings are the fields of `EspeakConfig`, but for ``max_sound``, which is the server's."""
     del name
-    return read_settings(EspeakConfig, settings, preset={"max_sound": surroundings.max_sentence_sound})
+    return read_settings(EspeakConfig, settings, preset={"max_sound": environment.max_sentence_sound})
 
 
 @asynccontextmanager

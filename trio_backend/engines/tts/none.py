@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from ...audio.pcm import Pcm
-from ..settings import Surroundings, read_settings
+from ..settings import Environment, read_settings
 from ..whole import WholeTts
 
 NAMES = ("none_tts",)
@@ -20,9 +20,9 @@ class NoneConfig:
     """Nothing to set."""
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> NoneConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> NoneConfig:
     """There are no settings."""
-    del name, surroundings
+    del name, environment
     return read_settings(NoneConfig, settings)
 
 

@@ -13,7 +13,7 @@ import trio
 from ..base import Tts
 from ..openai.configs import SpeechConfig
 from ..openai.endpoint import Endpoint, Provider, check_key, checked_url, find_key
-from ..settings import Surroundings, between, one_of, read_settings
+from ..settings import Environment, between, one_of, read_settings
 
 NAMES = ("openai_tts",)
 
@@ -34,7 +34,7 @@ class _OpenAiTtsSettings:
     timeout: float = attrs.field(default=60.0, validator=between(0.1, 3600))
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> SpeechConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> SpeechConfig:
     """Its settings are the fields of `_OpenAiTtsSettings`; ``response_format`` also means ``file_extension``.
 
     The environment's OPENAI_API_KEY is for OpenAI's own server only.
@@ -43,7 +43,7 @@ def configure(name: str, settings: Mapping[str, object], surroundings: Surroundi
     given = read_settings(_OpenAiTtsSettings, settings)
     url = checked_url(given.base_url)
     provider = _OPENAI if urlsplit(url).hostname == "api.openai.com" else _LOCAL
-    key = find_key(given.api_key, provider.key_variables, surroundings.environ)
+    key = find_key(given.api_key, provider.key_variables, environment.environ)
     return SpeechConfig(
         endpoint=check_key(Endpoint(provider, url, given.model, "api_key", key)),
         voice=given.voice,
@@ -51,7 +51,7 @@ def configure(name: str, settings: Mapping[str, object], surroundings: Surroundi
         speed=given.speed,
         connect_timeout=given.connect_timeout,
         timeout=given.timeout,
-        max_sound=surroundings.max_sentence_sound,
+        max_sound=environment.max_sentence_sound,
     )
 
 

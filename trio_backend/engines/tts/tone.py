@@ -14,7 +14,7 @@ from trio.abc import ReceiveChannel
 
 from ...audio.pcm import Pcm
 from ...errors import EngineError
-from ..settings import Surroundings, between, read_settings
+from ..settings import Environment, between, read_settings
 from ..whole import channel_of
 
 NAMES = ("tone_tts",)
@@ -39,9 +39,9 @@ class ToneConfig:
     chunk: float = attrs.field(default=0.0, validator=between(0, 3600))
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> ToneConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> ToneConfig:
     """The settings are the fields of `ToneConfig`."""
-    del name, surroundings
+    del name, environment
     return read_settings(ToneConfig, settings)
 
 

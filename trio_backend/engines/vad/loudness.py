@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import attrs
 
 from ...audio.endpointing import Rules
-from ..settings import Surroundings, read_settings
+from ..settings import Environment, read_settings
 from .thresholds import Thresholds
 
 NAMES = ("loudness_vad",)
@@ -21,9 +21,9 @@ class LoudnessConfig:
     rules: Rules
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> LoudnessConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> LoudnessConfig:
     """The settings are those of `Thresholds`."""
-    del name, surroundings
+    del name, environment
     return LoudnessConfig(read_settings(Thresholds, settings).rules())
 
 

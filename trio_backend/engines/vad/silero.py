@@ -13,7 +13,7 @@ import trio
 from ...audio.endpointing import Rules
 from ...audio.utterance import RATE
 from ...errors import EngineError, SettingsError
-from ..settings import Surroundings, read_settings
+from ..settings import Environment, read_settings
 from .thresholds import Thresholds
 
 NAMES = ("silero_vad",)
@@ -40,9 +40,9 @@ class _SileroSettings(Thresholds):
     target_sr: int = RATE
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> SileroConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> SileroConfig:
     """The settings are those of `Thresholds`; the rates of older files must be that of the protocol."""
-    del name, surroundings
+    del name, environment
     given = read_settings(_SileroSettings, settings)
     for key in ("orig_sr", "target_sr"):
         if getattr(given, key) != RATE:

@@ -9,7 +9,7 @@ import attrs
 
 from tests.simulation.world import World, here
 from trio_backend.audio.pcm import Pcm
-from trio_backend.engines.settings import Surroundings, read_settings
+from trio_backend.engines.settings import Environment, read_settings
 from trio_backend.engines.whole import WholeAsr
 from trio_backend.errors import EngineError
 
@@ -21,9 +21,9 @@ class SimulatedAsrConfig:
     """Nothing to choose."""
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> SimulatedAsrConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> SimulatedAsrConfig:
     """There are no settings."""
-    del name, surroundings
+    del name, environment
     return read_settings(SimulatedAsrConfig, settings)
 
 

@@ -11,7 +11,7 @@ import trio
 from tests.simulation.world import Asked, World, here
 from trio_backend.engines.base import Prompt, ReplyPart
 from trio_backend.engines.llm.companion.talk import read_talk
-from trio_backend.engines.settings import Surroundings, read_settings
+from trio_backend.engines.settings import Environment, read_settings
 from trio_backend.engines.whole import tagged
 from trio_backend.errors import EngineError
 
@@ -26,9 +26,9 @@ class SimulatedLlmConfig:
     load: float = 0.0
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> SimulatedLlmConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> SimulatedLlmConfig:
     """The settings are the fields of `SimulatedLlmConfig`."""
-    del name, surroundings
+    del name, environment
     return read_settings(SimulatedLlmConfig, settings)
 
 

@@ -10,7 +10,7 @@ import trio
 
 from tests.simulation.world import World, here
 from trio_backend.audio.pcm import Pcm
-from trio_backend.engines.settings import Surroundings, read_settings
+from trio_backend.engines.settings import Environment, read_settings
 from trio_backend.engines.tts.tone import hum
 from trio_backend.engines.whole import WholeTts
 from trio_backend.errors import EngineError
@@ -23,9 +23,9 @@ class SimulatedTtsConfig:
     """Nothing to choose."""
 
 
-def configure(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> SimulatedTtsConfig:
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> SimulatedTtsConfig:
     """There are no settings."""
-    del name, surroundings
+    del name, environment
     return read_settings(SimulatedTtsConfig, settings)
 
 
