@@ -49,6 +49,7 @@ class Within:
             raise ValueError(f"must be a number from {self}")
 
     def __str__(self) -> str:
+        # 65 535, not 65,535: a comma separates decimals in half of the world.
         return f"{self.low:,} to {self.high:,} {self.unit}".replace(",", " ").rstrip()
 
 

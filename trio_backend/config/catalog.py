@@ -93,7 +93,7 @@ MAX_STUCK = 8
 
 
 @attrs.define(eq=False)
-class _Job:
+class _ThreadCall:
     """One call in a thread. ``over`` is set when the thread ends, even if nobody waits for it any more."""
 
     over: bool = attrs.field(default=False, init=False)
@@ -122,7 +122,7 @@ class DiskCatalog:
     _folder: ConfigFolder = attrs.field(init=False)
     _lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _threads: trio.CapacityLimiter = attrs.field(init=False)
-    _stuck: dict[str, _Job] = attrs.field(factory=dict, init=False)
+    _stuck: dict[str, _ThreadCall] = attrs.field(factory=dict, init=False)
     _logged: set[Finding] = attrs.field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -150,6 +150,7 @@ class DiskCatalog:
             logger.warning("{}", error)
             return listed
         until = trio.current_time() + LIST_TIMEOUT
+        # File by file, so that another client's switch need not wait for the whole list.
         for name in names:
             title = name
             if trio.current_time() < until:
@@ -177,7 +178,7 @@ class DiskCatalog:
             self._stuck = {each: job for each, job in self._stuck.items() if not job.over}
             if name in self._stuck or len(self._stuck) >= MAX_STUCK:
                 raise ConfigError(f"{name[:80]}: the disk does not answer; it is still being read")
-            job = _Job()
+            job = _ThreadCall()
             # Shielded: the next call must not get the folder while this thread still uses it.
             with trio.move_on_after(FILE_TIMEOUT, shield=True):
                 return await trio.to_thread.run_sync(

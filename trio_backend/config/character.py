@@ -48,6 +48,7 @@ NUDGE = (
     "so far: one or two sentences.)"
 )
 
+# Read-only, since all choices share them.
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _NOWHERE: Mapping[str, Location] = MappingProxyType({})
 
@@ -62,6 +63,7 @@ class EngineChoice:
 
     kind: EngineKind
     name: str
+    # Not in the repr, which logs show: keys of providers are among them.
     settings: Mapping[str, object] = attrs.field(default=_NOTHING, repr=False, hash=False)
     folder: Path = attrs.field(default=Path(), repr=False)
     key: str = attrs.field(default="", repr=False, eq=False)

@@ -23,13 +23,14 @@ ELSEWHERE = {"group_conversation_prompt", NUDGING, "mcp_prompt", "tool_guidance_
 # Nothing uses these yet, so a missing file is not worth a warning.
 UNUSED = {"group_conversation_prompt", "mcp_prompt", "tool_guidance_prompt"}
 
+# Bytes. A prompt of 1 MiB is longer than models read; the dictionary that is shipped has 2 kB.
 MAX_PROMPT_SIZE = 2**20
 MAX_MODELS_SIZE = 4 * 2**20
 
 
 @attrs.frozen
 class Prompts:
-    """The texts of ``tool_prompts``, by the prompt's key, in the order of the file."""
+    """The texts of ``tool_prompts`` by key, in the order of the file; that of a missing file is empty."""
 
     texts: Mapping[str, str]
 
@@ -112,6 +113,7 @@ def _emotions(
 
 def _prompt(data: bytes, _shown: str) -> str:
     text = data.decode("utf-8-sig")
+    # The model reads the same, whatever system the file was written on.
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -84,6 +84,7 @@ def _class_hook(cls: Any, converter: cattrs.Converter) -> Hook:
 def _checked(field: attrs.Attribute[Any], converter: cattrs.Converter) -> Hook:
     def structure(value: object, cls: Any) -> Any:
         result = converter.structure(value, cls)
+        # There is no instance yet; no validator here looks at one.
         if field.validator:
             field.validator(None, field, result)
         return result
@@ -121,7 +122,11 @@ def _mapping_hook(cls: Any, converter: cattrs.Converter) -> Hook:
 
 
 CONVERTER = _converter()
-"""Plain values → classes. Errors are those of cattrs, with paths; each field is checked by its validator."""
+"""Plain values → attrs classes, for ``conf.yaml`` and for engines' settings.
+
+Raises `cattrs.BaseValidationError` with all mistakes, see `mistakes`. Only what a variable or an old file may
+hold is converted: text to numbers, and the words of YAML 1.1 to booleans.
+"""
 
 
 @cache
@@ -142,9 +147,10 @@ NO_OTHER_KEYS: Mapping[type, OtherKeys] = {}
 
 
 def structured(cls: type[T], table: Table, values: Values) -> T:
-    """``table`` as a ``cls``. Each wrong value is an error in ``values.findings``, and its default stands in.
+    """``table`` as a ``cls``, all of whose fields have defaults.
 
-    Fields with the metadata ``required`` must be there and hold text. Unknown keys are not looked at.
+    A wrong value is an error in ``values.findings``, and its default is used. A field with the metadata
+    ``required`` must be there and hold text. Unknown keys are left to `report_unknown`.
     """
     plain = _plain(cls, table, values)
     try:
@@ -153,6 +159,7 @@ def structured(cls: type[T], table: Table, values: Values) -> T:
         for path, cause, secret in mistakes(error):
             _report(table, path, cause, values.findings, secret=secret)
             _remove(plain, path)
+        # Without the wrong values nothing can fail: each field has a default.
         result = CONVERTER.structure(plain, cls)
     _report_missing(result, table, values.findings)
     return result
@@ -166,7 +173,7 @@ def report_unknown(
     names = others.get(cls, OtherKeys()).names
     for key in unknown_keys(cls, table, others):
         if findings.is_full("warning", table.location.file):
-            break  # Comparing a key with all known ones takes 0.1 ms, and a file may hold 100 000.
+            break  # Comparing a key with all known ones takes 0.15 ms, and a file may hold 100 000.
         remedy = did_you_mean(key, [*hints, *names]) or "it changes nothing"
         findings.warning(table.entries[key].location, "this key is not known", remedy)
     for key, hint in hints.items():
@@ -183,12 +190,13 @@ def unknown_keys(cls: type, table: Table, others: Mapping[type, OtherKeys] = NO_
         for key, node in table.entries.items()
         if key not in own
         and key not in also.names
+        # Under the name of an engine that is not chosen there may be anything, even nothing.
         and not (also.engines and (isinstance(node, Table) or (isinstance(node, Scalar) and node.is_null)))
     ]
 
 
 def _plain(cls: Any, table: Table, values: Values) -> dict[str, object]:
-    """The values of the keys that ``cls`` has; what nobody reads may hold what it likes."""
+    """The values of the keys that ``cls`` has. Others are not read: their variables need not be set."""
     plain: dict[str, object] = {}
     for key, hint in _type_hints(cls).items():
         node = table.entries.get(key)

@@ -10,6 +10,7 @@ import attrs
 
 from .diagnostics import Findings, Location
 
+# YAML 1.2's core schema, where `no` is text; with the underscores of YAML 1.1, which old files may hold.
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?[0-9][0-9_]*")
@@ -36,7 +37,7 @@ class Scalar:
 
 @attrs.frozen
 class Listing:
-    """A list of values."""
+    """A list of values. The keys of its items end in ``[0]``, ``[1]``, …"""
 
     location: Location
     items: tuple[Node, ...]
@@ -44,7 +45,7 @@ class Listing:
 
 @attrs.frozen
 class Table:
-    """A mapping of keys to values."""
+    """A mapping of keys to values, in the order of the file. Its location is that of its own key."""
 
     location: Location
     entries: Mapping[str, Node]
@@ -81,7 +82,10 @@ def core_value(text: str) -> object:
 
 
 def overlay(base: Node, over: Node) -> Node:
-    """``over`` on top of ``base``: tables are merged key by key, everything else is replaced."""
+    """``over`` on top of ``base``: tables are merged key by key, everything else is replaced.
+
+    Lists are replaced as a whole. A null in ``over`` replaces a value too: the key has its default again.
+    """
     if not (isinstance(base, Table) and isinstance(over, Table)):
         return over
     merged = dict(base.entries)

@@ -61,12 +61,15 @@ def read_settings(
 
 
 def between(low: float, high: float, unit: str = "") -> Within:
-    """A validator for attrs fields: a number in [low, high]."""
+    """A validator for fields of a class that `read_settings` reads: a number in [low, high].
+
+    It raises `ValueError`, which only `read_settings` makes a `SettingsError`.
+    """
     return Within(low, high, unit)
 
 
 def one_of(*words: str) -> OneOf:
-    """A validator for attrs fields: one of a few words."""
+    """As `between`: one of a few words."""
     return OneOf(words)
 
 
