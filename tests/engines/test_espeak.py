@@ -38,7 +38,7 @@ def voice(request: pytest.FixtureRequest) -> Voice:
     found = espeak_installed.find_espeak() if request.param == "program" else espeak_installed.find_library()
 
     def make(*, at_once: int = 2, **settings: object) -> Espeak:
-        config = configure("tts", "espeak_tts", settings, surroundings=Surroundings(Path(), {})).settings
+        config = configure("tts", "espeak_tts", settings, environment=Environment(Path(), {})).settings
         assert isinstance(config, EspeakConfig)
         return Espeak(config, found, trio.CapacityLimiter(at_once))
 
