@@ -93,7 +93,7 @@ async def test_a_program_may_bring_engines_of_its_own() -> None:
         async with leases.lease(alto) as one, leases.lease(bass) as other:
             assert (one, other) == ("voice of alto_tts", "voice of bass_tts")
             assert {engine.name for engine in leases.statistics().engines} == set(choir.NAMES)
-    with pytest.raises(UnknownEngine, match=r"did you mean alto_tts"):
+    with pytest.raises(UnknownEngine, match=r"did you mean 'alto_tts'"):
         configure("tts", "alto_ts", {}, environment=ENVIRONMENT)
     with pytest.raises(UnknownEngine):
         configure("llm", "alto_tts", {}, environment=ENVIRONMENT)
@@ -155,14 +155,14 @@ def test_a_value_out_of_range_is_told_with_the_range() -> None:
 def test_a_setting_is_read_as_in_the_rest_of_the_file(written: object, value: bool) -> None:
     """What is true in ``system_config`` is true under an engine's name; null means the default."""
     config = configure("tts", "tone_tts", {"serial": written}, environment=ENVIRONMENT)
-    assert getattr(config, "serial") is value  # noqa: B009
+    assert getattr(config.settings, "serial") is value  # noqa: B009
 
 
 @pytest.mark.parametrize(("written", "value"), [(3, 3), (3.0, 3), ("3", 3), (" +3 ", 3)])
 def test_a_whole_number_may_be_written_in_any_way(written: object, value: int) -> None:
     """A variable is always text."""
     config = configure("llm", "echo_llm", {"fail_at": written}, environment=ENVIRONMENT)
-    assert getattr(config, "fail_at") == value  # noqa: B009
+    assert getattr(config.settings, "fail_at") == value  # noqa: B009
 
 
 @pytest.mark.parametrize("written", [3.5, "3.5", True, "", "1e3", "٣", float("nan"), float("inf"), [3], "-1"])
