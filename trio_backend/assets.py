@@ -6,6 +6,9 @@ All functions here read directories and block: call them in a thread.
 from __future__ import annotations
 
 from collections.abc import Iterator
+
+# Of a name that is too long, or holds a NUL, these say no, where the methods of `Path` raise.
+from os.path import isfile
 from pathlib import Path
 from typing import Literal
 
@@ -62,7 +65,7 @@ def _is_image(path: Path) -> bool:
 
 def _model_file(folder: Path) -> Path | None:
     named = folder / f"{folder.name}{MODEL_FILE}"
-    if named.is_file():
+    if isfile(named):
         return named
     for depth in ("", "*/", "*/*/"):
         for path in sorted(folder.glob(f"{depth}*{MODEL_FILE}")):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+# Of a name that is too long, or holds a NUL, these say no, where the methods of `Path` raise.
+from os.path import isfile
 from pathlib import Path, PureWindowsPath
 
 import attrs
@@ -281,6 +284,6 @@ def _refusal(folder: Path, filename: str) -> str:
         return "this is not the name of a character file, such as ann.yaml"
     path = folder / filename
     # A link may lead out of the folder, which is then not what the owner of the folder shows to clients.
-    if not path.is_file():
+    if not isfile(path):
         return "there is no such character file"
     return "" if path.resolve().parent == folder.resolve() else "lies outside the characters' folder"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+
+# Of a name that is too long, or holds a NUL, these say no, where the methods of `Path` raise.
+from os.path import isdir, isfile
 from pathlib import Path
 
 import attrs
@@ -185,7 +188,7 @@ def check_references(system: SystemConfig, table: Table, root: Path, findings: F
 
     if system.pong_timeout <= system.ping_interval:
         error("pong_timeout", "is not longer than ping_interval", "a client must have time to answer a ping")
-    if system.frontend_dir and not (root / Path(system.frontend_dir).expanduser()).is_dir():
+    if system.frontend_dir and not isdir(root / Path(system.frontend_dir).expanduser()):
         error(
             "frontend_dir",
             f"there is no folder {system.frontend_dir!r}",
@@ -195,5 +198,5 @@ def check_references(system: SystemConfig, table: Table, root: Path, findings: F
     for key, name in pair.items():
         if name and not all(pair.values()):
             error(key, "is of no use alone", "TLS needs both tls_certificate and tls_key")
-        elif name and not (root / Path(name).expanduser()).is_file():
+        elif name and not isfile(root / Path(name).expanduser()):
             error(key, f"there is no file {name!r}", "give the path of a PEM file")

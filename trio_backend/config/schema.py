@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+# Of a name that is too long, or holds a NUL, these say no, where the methods of `Path` raise.
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +208,7 @@ def _report_unused(section: CharacterSection, table: Table, findings: Findings) 
 
 def _report_avatar(avatar: str, table: Table, folder: Path, findings: Findings) -> None:
     node = table.find("avatar")
-    if node and avatar and "://" not in avatar and not (folder / avatar).is_file():
+    if node and avatar and "://" not in avatar and not isfile(folder / avatar):
         findings.warning(
             node.location, f"there is no file {avatar!r} in avatars/", "the first letter is shown"
         )
