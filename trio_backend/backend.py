@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import attrs
 import trio
@@ -29,19 +30,26 @@ from .session import ClientUid, Services, run_session
 from .wire import Wire
 
 
+async def _no_backgrounds() -> Sequence[str]:
+    await trio.lowlevel.checkpoint()
+    return ()
+
+
 @attrs.frozen
 class Premises:
     """What a backend is opened with: its configuration, its characters, its history, its environment.
 
-    ``observer`` is told what all sessions do. ``quota`` is what the data of all clients may take; a client's
-    wire has a part of it.
+    Engines read their keys and files from ``environment``: by default from no environment variable, and
+    below the working directory. ``backgrounds`` gives the file names of background images. ``observer`` is
+    told what all sessions do. ``quota`` is what the data of all clients may take; a client's wire has a part
+    of it.
     """
 
     system: SystemConfig
     cast: CharacterCatalog
     history: History
-    environment: Environment
-    backgrounds: Callable[[], Awaitable[Sequence[str]]]
+    environment: Environment = attrs.field(factory=lambda: Environment(Path(), {}))
+    backgrounds: Callable[[], Awaitable[Sequence[str]]] = _no_backgrounds
     observer: Observer = attrs.field(factory=Nobody)
     quota: MemoryQuota = attrs.field(factory=MemoryQuota)
 

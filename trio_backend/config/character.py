@@ -53,6 +53,11 @@ _NOTHING: Mapping[str, object] = MappingProxyType({})
 _NOWHERE: Mapping[str, Location] = MappingProxyType({})
 
 
+def _as_dict(mapping: Mapping[str, object]) -> Mapping[str, object]:
+    """What clients are sent as it stands: JSON can be made of a dict, but not of any mapping."""
+    return dict(mapping)
+
+
 @attrs.frozen
 class EngineChoice:
     """Which engine a character uses, and the settings under its name, as they are in the file.
@@ -110,7 +115,7 @@ class CharacterConfig:
     faster_first_response: bool = True
     speech_filters: SpeechFilters = attrs.field(factory=SpeechFilters)
     wake_word: WakeWordConfig = attrs.field(factory=WakeWordConfig, hash=False)
-    model_info: Mapping[str, object] = attrs.field(factory=dict, repr=False, hash=False)
+    model_info: Mapping[str, object] = attrs.field(factory=dict, converter=_as_dict, repr=False, hash=False)
     emotions: Mapping[str, int | str] = attrs.field(factory=dict, repr=False, hash=False)
     system_prompt: str = attrs.field(default="", repr=False)
     nudge_prompt: str = attrs.field(default=NUDGE, repr=False)

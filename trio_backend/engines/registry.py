@@ -9,7 +9,7 @@ returns an asynchronous context manager that yields the engine. Heavy libraries 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -19,7 +19,8 @@ import attrs
 
 from ..config.diagnostics import did_you_mean
 from ..errors import UnknownEngine
-from .settings import Environment
+from .base import Asr, Llm, Tts, Vad
+from .settings import Environment, read_settings
 
 Kind: TypeAlias = Literal["llm", "tts", "asr", "vad"]
 
@@ -62,6 +63,27 @@ class EngineConfig:
     adapter: Adapter = attrs.field(repr=False, eq=id)
 
 
+@attrs.frozen
+class _NoSettings:
+    pass
+
+
+@attrs.frozen(eq=False)
+class _Given:
+    """See `adapter_of`."""
+
+    NAMES: tuple[str, ...]
+    _engine: object
+
+    def configure(self, name: str, settings: Mapping[str, object], environment: Environment) -> _NoSettings:
+        del name, environment
+        return read_settings(_NoSettings, settings)
+
+    def open(self, settings: _NoSettings) -> AbstractAsyncContextManager[Any]:
+        del settings
+        return nullcontext(self._engine)
+
+
 _registered: dict[Kind, list[Adapter]] = {kind: [] for kind in get_args(Kind)}
 
 
@@ -79,6 +101,14 @@ def register_engine(kind: Kind, adapter: Adapter) -> None:
         raise ValueError(f"there is a {_NOUNS[kind]} called {taken[0]!r} already")
     if adapter not in _registered[kind]:
         _registered[kind].append(adapter)
+
+
+def adapter_of(name: str, engine: Llm | Tts | Asr | Vad) -> Adapter:
+    """An adapter, for `register_engine`, of an engine that is there already: ``name``, without settings.
+
+    All characters that choose it share ``engine``. Whoever made it closes it.
+    """
+    return _Given((name,), engine)
 
 
 def known(kind: Kind) -> tuple[str, ...]:
