@@ -13,7 +13,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 nox.options.error_on_missing_interpreters = False
 
 # What some tests need that pip cannot bring: the program, and Debian's package of it.
-PROGRAMS = {"espeak-ng": "espeak-ng", "chromium": "chromium", "redis-server": "redis-server"}
+PROGRAMS = {"espeak-ng": "espeak-ng", "chromium": "chromium"}
 
 
 @nox.session

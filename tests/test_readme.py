@@ -77,10 +77,13 @@ def test_the_licence_of_everything_that_is_installed_is_told() -> None:
 
 
 async def test_the_ten_lines_of_python_talk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The example, as it stands but for the port, against a running server."""
+    """The example, as it stands but for the port, against a running server.
+
+    It says when all was played: the server would wait for that longer than the test does.
+    """
     example = blocks("python")[0]
-    llm = EngineChoice("llm", "echo_llm", {})
-    async with open_server(configured(tmp_path, llm=llm, tts=EngineChoice("tts", "tone_tts", {}))) as address:
+    llm, tts = EngineChoice("llm", "echo_llm", {}), EngineChoice("tts", "tone_tts", {})
+    async with open_server(configured(tmp_path, llm=llm, tts=tts, playback_grace=60.0)) as address:
         names: dict[str, object] = {}
         source = example.replace("127.0.0.1:12393", address.removeprefix("http://")).replace(
             "trio.run(main)", ""
@@ -110,6 +113,25 @@ async def test_one_file_is_an_engine(
             assert (await spoken(tts, "whistle")).seconds == pytest.approx(0.7)
     finally:
         registry._built_in.cache_clear()
+
+
+def test_fifteen_lines_embed_a_backend(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The example, exactly as it stands, has a turn and prints a sentence."""
+    monkeypatch.setitem(registry._registered, "llm", [])
+    example = blocks("python")[2]
+    exec(compile(example, "README.md", "exec"), {})
+    assert capsys.readouterr().out == "Polly says: Squawk!\n"
+    lines = [line for line in example.splitlines() if line and "import" not in line.split()]
+    assert len(lines) <= 16, "fifteen lines, and the one that runs them"
+
+
+def test_every_document_is_listed() -> None:
+    """A link of the README leads somewhere, and each document has one."""
+    linked = set(re.findall(r"\]\(([\w./-]+)\)", README))
+    assert {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= linked
+    assert [path for path in linked if not (ROOT / path).exists()] == []
 
 
 def test_the_yaml_of_an_own_model_loads(tmp_path: Path) -> None:

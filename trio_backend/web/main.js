@@ -71,14 +71,7 @@ connection.addEventListener("message", (event) => {
 function fail(code, message) {
   // Our offer of bytes, to a server that knows nothing of it: then it is JSON.
   if (code === "unknown-type" || visit.excuse(code)) return;
-  if (code === "not-yet") {
-    // One answer per piece of sound that was on its way: it is said once.
-    settings.choose("earOpen", false);
-    ears.shut();
-    tell(say("noEar"));
-  } else if (code !== "bad-config" || !characters.refuse(message)) {
-    tell(message);
-  }
+  if (code !== "bad-config" || !characters.refuse(message)) tell(message);
 }
 
 /** Words for the person, above the conversation, until they are put away or a while has passed. */
