@@ -48,7 +48,7 @@ def test_without_the_token_nobody_talks(browser: Browser, locked: House) -> None
     """The page shows, and says that it is not let in; the server's inside stays hidden."""
     page = browser.new_page()
     page.goto(locked.at(""))
-    expect(page.locator("#state")).to_contain_text("does not let this page in")
+    expect(page.locator("#state")).to_contain_text("refused this page")
     page.goto(locked.at("status"))
     expect(page.locator("#refused")).to_contain_text("token")
     page.close()

@@ -19,7 +19,7 @@ def test_a_reply_comes_sentence_by_sentence_as_it_is_spoken(visit: Open) -> None
     heights, seen = [], []
     visitor.page.wait_for_selector(".sentence.now")
 
-    while visitor.find("#house[data-turn=speaking]").count():
+    while visitor.find("#app[data-turn=speaking]").count():
         seen.append(visitor.find(".ai .sentence").count())
         # The second sentence smiles, which opens a mouth too.
         if seen[-1] == 1:
@@ -84,7 +84,7 @@ def test_escape_stops_a_reply(visit: Open) -> None:
 
     visitor.page.keyboard.press("Escape")
 
-    expect(visitor.find("#house")).to_have_attribute("data-turn", "idle")
+    expect(visitor.find("#app")).to_have_attribute("data-turn", "idle")
     assert len(visitor.says("interrupt-signal")) == 1
 
 
@@ -199,7 +199,7 @@ def seconds_to_sound(visitor: Visitor) -> float:
     visitor.until(lambda: any(m["type"] == "audio" for _, m in visitor.received))
     began = next(at for at, m in visitor.received if m.get("text") == "conversation-chain-start")
     sound = next(at for at, m in visitor.received if m["type"] == "audio")
-    visitor.page.wait_for_selector("#house[data-turn=idle]")
+    visitor.page.wait_for_selector("#app[data-turn=idle]")
     return sound - began
 
 
@@ -242,14 +242,14 @@ def test_a_server_that_comes_back_finds_the_page_as_it_was(visit: Open, house: H
     visitor.type("Before the storm.")
     visitor.wait_quiet()
     house.kill()
-    visitor.page.wait_for_selector("#house[data-link=lost]")
+    visitor.page.wait_for_selector("#app[data-link=lost]")
     visitor.page.fill("#text", "typed in the dark")
     visitor.page.press("#text", "Enter")
     expect(visitor.find(".notice")).to_contain_text("kept here")
     expect(visitor.find("#state")).to_contain_text("lost")
 
     house.start()
-    visitor.page.wait_for_selector("#house[data-link=open]", timeout=25_000)
+    visitor.page.wait_for_selector("#app[data-link=open]", timeout=25_000)
 
     expect(visitor.find(".human .words")).to_have_text(["Before the storm."])
     expect(visitor.find("#text")).to_have_value("typed in the dark")

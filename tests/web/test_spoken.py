@@ -65,7 +65,7 @@ def test_what_is_said_is_heard_answered_and_cuts_in(speaker: Visitor) -> None:
     assert speaker.bytes_sent > 32_000
     assert len(speaker.says("raw-audio-data")) < 5
 
-    speaker.page.wait_for_selector("#house[data-turn=idle]")
+    speaker.page.wait_for_selector("#app[data-turn=idle]")
     speaker.sent.clear()
     said = speaker.find(".human .words").count()
     speaker.type(" ".join([LONG] * 6))

@@ -40,7 +40,7 @@ class Visitor:
         self.wait_here()
 
     def wait_here(self) -> None:
-        self.page.wait_for_selector("#house[data-link=open][data-busy=no]")
+        self.page.wait_for_selector("#app[data-link=open][data-busy=no]")
         self.until(
             lambda: any(m["type"] in ("new-history-created", "history-data") for _, m in self.received)
         )
@@ -52,8 +52,8 @@ class Visitor:
 
     def wait_quiet(self) -> None:
         """Wait until a turn has begun and ended."""
-        self.page.wait_for_selector("#house:not([data-turn=idle])", timeout=5_000)
-        self.page.wait_for_selector("#house[data-turn=idle]")
+        self.page.wait_for_selector("#app:not([data-turn=idle])", timeout=5_000)
+        self.page.wait_for_selector("#app[data-turn=idle]")
 
     def says(self, name: str) -> list[dict[str, Any]]:
         """The messages of that type that the page sent."""

@@ -15,7 +15,7 @@ export class Dialogue extends EventTarget {
     this.stage = stage;
     this.running = false;
     /** What still comes of a turn that was cut off is left out, until the next one begins. */
-    this.deaf = false;
+    this.ignoring = false;
     /** The server has sent all sound of the turn and waits for us to have played it. */
     this.awaited = false;
     /** The sentences that are on the page and not yet spoken to their end. @type {Map<object, HTMLElement>} */
@@ -37,21 +37,21 @@ export class Dialogue extends EventTarget {
   /** Cut the running reply off, and tell the server exactly what had been heard of it. */
   bargeIn() {
     if (!this.running && !this.playback.busy) return;
-    this.connection.send({ type: "interrupt-signal", text: this.#hush() });
+    this.connection.send({ type: "interrupt-signal", text: this.#silence() });
   }
 
   /** The line broke, or the conversation is another one: end everything here, and tell nobody. */
   abandon() {
     this.playback.stop();
     this.shown.clear();
-    this.running = this.awaited = this.deaf = false;
+    this.running = this.awaited = this.ignoring = false;
     this.#settle();
   }
 
   /** One message of a turn. @param {any} message */
   take(message) {
     if (message.type === "control") return this.#control(message.text);
-    if (this.deaf) return;
+    if (this.ignoring) return;
     switch (message.type) {
       case "audio": return this.#audio(message);
       case "backend-synth-complete":
@@ -64,17 +64,17 @@ export class Dialogue extends EventTarget {
       case "user-input-transcription": return this.conversation.human(String(message.text));
       case "interrupt-signal":
         // Another member of the group cut in: everybody's character falls silent.
-        if (this.running || this.playback.busy) this.#hush();
+        if (this.running || this.playback.busy) this.#silence();
     }
   }
 
   #control(text) {
     if (text === "conversation-chain-start") {
       this.running = true;
-      this.deaf = this.awaited = false;
+      this.ignoring = this.awaited = false;
       this.playback.forget();
       this.#settle();
-    } else if (text === "conversation-chain-end" && !this.deaf) {
+    } else if (text === "conversation-chain-end" && !this.ignoring) {
       this.running = false;
       this.#settle();
       this.dispatchEvent(new Event("ended"));
@@ -109,13 +109,13 @@ export class Dialogue extends EventTarget {
   }
 
   /** Fall silent, and mark the place. Returns what had been heard. */
-  #hush() {
+  #silence() {
     const { text, cut } = this.playback.stop();
     this.conversation.cut((cut && this.shown.get(cut.line)) ?? null, cut?.text ?? "");
     this.shown.clear();
     this.running = this.awaited = false;
     // The server ends a barge-in in silence; what is on its way is of no use any more.
-    this.deaf = true;
+    this.ignoring = true;
     this.#settle();
     return text;
   }

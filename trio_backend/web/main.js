@@ -4,14 +4,14 @@ import { Composer } from "./composer.js";
 import { Connection } from "./connection.js";
 import { Conversation, make } from "./conversation.js";
 import { Dialogue } from "./dialogue.js";
-import { Ears } from "./ears.js";
+import { SpeechInput } from "./speech-input.js";
 import { Face } from "./face.js";
 import { Characters, Conversations, closable, icon } from "./panels.js";
 import { Playback } from "./playback.js";
 import { Settings } from "./settings.js";
 import { SettingsSheet, backgroundUrl } from "./settings-sheet.js";
 import { Stage } from "./stage.js";
-import { Visit } from "./visit.js";
+import { Navigation } from "./navigation.js";
 import { label, say, speak } from "./words.js";
 
 /** An element of index.html. @param {string} id @returns {HTMLElement} */
@@ -30,14 +30,14 @@ const face = new Face(find("face"), () => playback.level());
 const stage = new Stage(face, find);
 const conversation = new Conversation({ log: find("log"), scroll: find("scroll"), latest: find("latest") }, (path) => settings.at(path));
 const dialogue = new Dialogue(connection, playback, conversation, stage);
-const visit = new Visit(connection, conversation, dialogue);
-const characters = new Characters(find, visit);
-const conversations = new Conversations(find, visit);
+const navigation = new Navigation(connection, conversation, dialogue);
+const characters = new Characters(find, navigation);
+const conversations = new Conversations(find, navigation);
 const sheet = new SettingsSheet(find, settings);
 const composer = new Composer(find, {
   send: (text, pictures) => dialogue.say(text, pictures), stop: () => dialogue.bargeIn(), tell,
 });
-const ears = new Ears(find("mic"), connection, settings, {
+const speechInput = new SpeechInput(find("mic"), connection, settings, {
   bargeIn: () => dialogue.bargeIn(), tell, pictures: () => composer.takePictures(), changed: showState,
 });
 
@@ -57,20 +57,20 @@ connection.addEventListener("message", (event) => {
     case "config-files": characters.take(message.configs); break;
     case "history-list": conversations.take(message.histories); break;
     case "background-files": sheet.take(message.files); break;
-    case "mic-format": ears.agree(message); break;
+    case "mic-format": speechInput.agree(message); break;
     case "error": fail(String(message.code ?? ""), String(message.message ?? "")); break;
     case "control":
-      if (message.text === "start-mic") ears.startAsBefore();
-      if (message.text === "stop-mic") ears.shut();
-      if (message.text === "mic-audio-end") ears.end();
+      if (message.text === "start-mic") speechInput.startAsBefore();
+      if (message.text === "stop-mic") speechInput.shut();
+      if (message.text === "mic-audio-end") speechInput.end();
   }
-  visit.take(message);
+  navigation.take(message);
   dialogue.take(message);
 });
 
 function fail(code, message) {
   // Our offer of bytes, to a server that knows nothing of it: then it is JSON.
-  if (code === "unknown-type" || visit.excuse(code)) return;
+  if (code === "unknown-type" || navigation.excuse(code)) return;
   if (code !== "bad-config" || !characters.refuse(message)) tell(message);
 }
 
@@ -99,10 +99,10 @@ connection.addEventListener("link", (event) => {
   const { link, seconds: wait } = event.detail;
   seconds = wait;
   news = "";
-  if (link === "open") visit.arrive();
+  if (link === "open") navigation.arrive();
   if (link === "lost") {
-    dialogue.running = dialogue.awaited = dialogue.deaf = false;
-    ears.forget();
+    dialogue.running = dialogue.awaited = dialogue.ignoring = false;
+    speechInput.forget();
   }
   showState();
 });
@@ -110,10 +110,10 @@ connection.addEventListener("link", (event) => {
 /* ---- what the person sees of all this ---- */
 
 function showState() {
-  const house = find("house");
-  house.dataset.link = connection.link;
-  house.dataset.turn = dialogue.turn;
-  house.dataset.busy = visit.loading ? "yes" : "no";
+  const app = find("app");
+  app.dataset.link = connection.link;
+  app.dataset.turn = dialogue.turn;
+  app.dataset.busy = navigation.loading ? "yes" : "no";
   find("send").setAttribute("aria-disabled", String(connection.link !== "open"));
   const stops = dialogue.turn !== "idle" && !find("text").value;
   label(find("send"), stops ? "stop" : "send");
@@ -124,10 +124,10 @@ function stateInWords() {
   if (connection.refused) return say("refused");
   if (connection.link === "connecting") return say("connecting");
   if (connection.link === "lost") return seconds ? say("lost", { seconds }) : say("retrying");
-  if (visit.loading) return say("arriving");
+  if (navigation.loading) return say("arriving");
   if (dialogue.turn !== "idle") return say(dialogue.turn);
   if (news) return news;
-  return say(ears.listening ? "hearing" : "ready");
+  return say(speechInput.listening ? "hearing" : "ready");
 }
 
 dialogue.addEventListener("turn", () => {
@@ -140,8 +140,8 @@ addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !document.querySelector("dialog[open]") && !event.defaultPrevented) dialogue.bargeIn();
 });
 dialogue.addEventListener("ended", () => conversations.refresh());
-visit.addEventListener("loading", showState);
-visit.addEventListener("moved", () => {
+navigation.addEventListener("loading", showState);
+navigation.addEventListener("moved", () => {
   news = "";
   showState();
 });

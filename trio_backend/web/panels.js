@@ -38,15 +38,15 @@ function row(title, under, sign = null) {
 }
 
 export class Characters {
-  constructor(find, visit) {
+  constructor(find, navigation) {
     this.sheet = find("characters");
     this.list = find("character-list");
     this.status = find("switching");
-    this.visit = visit;
+    this.navigation = navigation;
     /** @type {{filename: string, name: string}[]} */ this.known = [];
-    visit.addEventListener("loading", () => this.show());
-    visit.addEventListener("moved", () => this.show());
-    openWith(find("open-characters"), this.sheet, () => visit.connection.send({ type: "fetch-configs" }));
+    navigation.addEventListener("loading", () => this.show());
+    navigation.addEventListener("moved", () => this.show());
+    openWith(find("open-characters"), this.sheet, () => navigation.connection.send({ type: "fetch-configs" }));
   }
 
   /** These are the characters there are. @param {any} configs */
@@ -56,7 +56,7 @@ export class Characters {
   }
 
   show() {
-    const { loading } = this.visit;
+    const { loading } = this.navigation;
     const coming = this.known.find((one) => one.filename === loading);
     this.status.hidden = !loading;
     this.status.textContent = loading ? say("loadingOne", { name: coming?.name ?? loading }) : "";
@@ -77,12 +77,12 @@ export class Characters {
   /** Who is here: the file we switched to, or else the first of that name. */
   #here() {
     const { file, character } = place();
-    const { name, uid } = this.visit.character;
+    const { name, uid } = this.navigation.character;
     return this.known.find((one) => character === uid && one.filename === file) ?? this.known.find((one) => one.name === name);
   }
 
   #row({ filename, name }, here) {
-    const busy = this.visit.loading === filename;
+    const busy = this.navigation.loading === filename;
     const swatch = make("span", "swatch", [...name][0] ?? "·");
     swatch.setAttribute("aria-hidden", "true");
     swatch.style.setProperty("--own", String(here ? getComputedStyle(document.documentElement).getPropertyValue("--hue") : hueOf(name)));
@@ -90,31 +90,31 @@ export class Characters {
     item.classList.toggle("busy", busy);
     pick.setAttribute("aria-current", String(here));
     pick.addEventListener("click", () => {
-      if (busy || (here && !this.visit.loading)) return;
+      if (busy || (here && !this.navigation.loading)) return;
       // Choosing who is here already is how one changes one's mind.
-      this.visit.switchTo(filename);
+      this.navigation.switchTo(filename);
     });
     return item;
   }
 }
 
 export class Conversations {
-  constructor(find, visit) {
+  constructor(find, navigation) {
     this.sheet = find("conversations");
     this.list = find("conversation-list");
     this.none = find("no-conversations");
-    this.visit = visit;
+    this.navigation = navigation;
     /** @type {any[]} */ this.known = [];
-    visit.addEventListener("moved", () => this.show());
+    navigation.addEventListener("moved", () => this.show());
     openWith(find("open-conversations"), this.sheet, () => this.refresh());
     find("new-conversation").addEventListener("click", () => {
-      visit.begin();
+      navigation.begin();
       this.sheet.close();
     });
   }
 
   refresh() {
-    this.visit.connection.send({ type: "fetch-history-list" });
+    this.navigation.connection.send({ type: "fetch-history-list" });
   }
 
   /** These are the conversations there are, newest first. @param {any} histories */
@@ -132,7 +132,7 @@ export class Conversations {
     const { item, pick } = row(latest?.content ?? "…", when(latest?.timestamp ?? timestamp));
     pick.setAttribute("aria-current", String(uid === place().conversation));
     pick.addEventListener("click", () => {
-      this.visit.resume(uid);
+      this.navigation.resume(uid);
       this.sheet.close();
     });
     const bin = make("button", "round");
@@ -152,7 +152,7 @@ export class Conversations {
     sure.setAttribute("role", "group");
     sure.setAttribute("aria-label", say("sure"));
     yes.addEventListener("click", () => {
-      this.visit.connection.send({ type: "delete-history", history_uid: uid });
+      this.navigation.connection.send({ type: "delete-history", history_uid: uid });
       this.sheet.querySelector("#new-conversation").focus();
     });
     no.addEventListener("click", () => this.show());

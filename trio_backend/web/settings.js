@@ -9,7 +9,7 @@ import { languageOfBrowser } from "./words.js";
  * @property {number} volume 0..100
  * @property {boolean} muted
  * @property {"free"|"hold"} listening what the microphone button does
- * @property {boolean} earOpen hands-free listening was on when last seen
+ * @property {boolean} handsFreeOn hands-free listening was on when last seen
  * @property {string} device a microphone's id, "" for the system's choice
  * @property {string} background a file name under /bg, "" for none
  * @property {string} server another server's address, "" for the page's own
@@ -18,7 +18,7 @@ import { languageOfBrowser } from "./words.js";
 /** @type {Choices} */
 const FIRST = {
   language: languageOfBrowser(), theme: "system", volume: 90, muted: false,
-  listening: "free", earOpen: false, device: "", background: "", server: "",
+  listening: "free", handsFreeOn: false, device: "", background: "", server: "",
 };
 
 /** A browser may forbid storage: then everything works, and nothing is remembered. */

@@ -128,7 +128,7 @@ function draw(seen) {
     under: `${one.leases} ${one.leases === 1 ? "lease" : "leases"}: ${one.lessees.join(", ")}`,
   })));
   list("rooms", seen.rooms.map((one) => ({
-    title: one.name, end: `${one.clients} inside${one.busy ? " · a turn runs" : ""}`, fill: [one.waiting, one.capacity], under: `${one.waiting} of ${one.capacity} messages wait`,
+    title: one.name, end: `${one.clients} ${one.clients === 1 ? "client" : "clients"}${one.busy ? " · a turn runs" : ""}`, fill: [one.waiting, one.capacity], under: `${one.waiting} of ${one.capacity} messages wait`,
   })));
   list("sessions", seen.sessions.map((title) => ({ title: title.slice(1, -1) })));
   list("troubles", seen.troubles.toReversed().map((one) => ({

@@ -8,7 +8,7 @@ const MOST_WAITING = 1 << 20;
 /** A press shorter than this, in ms, is a tap: it listens on until the next one. Not everybody can hold a button. */
 const TAP = 300;
 
-export class Ears {
+export class SpeechInput {
   /**
    * @param {HTMLElement} button
    * @param {{bargeIn: () => void, tell: (words: string) => void, pictures: () => unknown[], changed: () => void}} outward
@@ -43,7 +43,7 @@ export class Ears {
 
   /** The server would like to hear: listen again if that was on before and needs no question to the person. */
   async startAsBefore() {
-    if (!this.settings.choices.earOpen || this.settings.choices.listening !== "free" || !Microphone.possible || this.listening) return;
+    if (!this.settings.choices.handsFreeOn || this.settings.choices.listening !== "free" || !Microphone.possible || this.listening) return;
     const permission = await navigator.permissions?.query({ name: "microphone" }).catch(() => null);
     if (permission?.state === "granted") this.#open("free");
   }
@@ -156,7 +156,7 @@ export class Ears {
     button.addEventListener("contextmenu", (event) => event.preventDefault());
     button.addEventListener("click", () => {
       if (this.settings.choices.listening !== "free") return;
-      this.settings.choose("earOpen", !this.listening);
+      this.settings.choose("handsFreeOn", !this.listening);
       if (this.listening) this.shut();
       else this.#open("free");
     });

@@ -5,7 +5,7 @@ import { place, remember } from "./settings.js";
 /** @typedef {"arriving"|"switching"|"resuming"|"here"} Step */
 
 /** Emits "moved" when character or conversation are others, and "loading" when a switch begins or ends. */
-export class Visit extends EventTarget {
+export class Navigation extends EventTarget {
   constructor(connection, conversation, dialogue) {
     super();
     this.connection = connection;
