@@ -168,3 +168,12 @@ def test_a_file_that_is_no_sound_is_named(tmp_path: Path) -> None:
         assert "Traceback" not in tried.stderr
     silent = run("speak", "...", folder=tmp_path)
     assert silent.stderr.endswith("trio-backend: there is nothing in this text that can be spoken\n")
+
+
+def test_a_port_that_cannot_be_is_refused_in_words(tmp_path: Path) -> None:
+    """No traceback: the option, the value, and what is allowed."""
+    served = run("serve", "--port", "99999", folder=tmp_path)
+    assert served.returncode == 2
+    assert "--port" in served.stderr
+    assert "65535" in served.stderr
+    assert "Traceback" not in served.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 if TYPE_CHECKING:
     from .config.folder import Config
@@ -39,22 +40,23 @@ def serve(
     /,
     *,
     host: str | None = None,
-    port: Annotated[int | None, Parameter(name=["--port", "-p"])] = None,
+    port: Annotated[int | None, Parameter(name=["--port", "-p"], validator=Number(gte=0, lte=65_535))] = None,
     strict: bool = False,
     log_level: Level | None = None,
 ) -> None:
     """Run the backend until Ctrl-C, SIGTERM, or the end of its terminal.
 
-    Then turns have some seconds to end (drain_timeout). A second Ctrl-C or SIGTERM cuts them, stores what was
-    said, and ends within two seconds; a third ends at once, with whatever that loses.
+    Running turns then get drain_timeout seconds to end. A second Ctrl-C or SIGTERM cancels them, stores what
+    was said, and ends within two seconds. A third ends the process at once; what is not stored yet is lost.
 
     Parameters
     ----------
     config
-        A conf.yaml, as Open-LLM-VTuber has it, or its folder. Default: ./conf.yaml, ./conf/conf.yaml, or the
-        one that comes with the package, which needs no model, no key and no network.
+        A conf.yaml in the format of Open-LLM-VTuber, or its folder. Default: ./conf.yaml, ./conf/conf.yaml,
+        or the one in the package, which needs no model, no key and no network.
     host
-        Address to listen on instead of the configured one; 0.0.0.0 for all.
+        Address to listen on instead of the configured one; 0.0.0.0 for all. Others can then reach the
+        server: set access_token.
     port
         Port to listen on instead of the configured one; 0 lets the system choose.
     strict
@@ -89,7 +91,7 @@ def serve(
 
 @app.command
 def check(config: Path | None = None, /, *, strict: bool = False) -> None:
-    """Say all that is wrong with a configuration, its characters, and the engines they choose.
+    """List what is wrong with a configuration, its characters, and the settings of their engines.
 
     Exits with 1 if there are errors.
 
@@ -122,23 +124,23 @@ def chat(
     room: str = "",
     name: str = "",
 ) -> None:
-    """Talk with the character of a running server; /help lists the commands.
+    """Talk with the character of a running server, in the terminal; /help lists the commands.
 
-    What you type while it speaks interrupts it. Exits with 1 if the server cannot be reached,
-    or the connection is lost for good.
+    Typing while the character speaks interrupts it. Exits with 1 if the server cannot be reached, or if the
+    connection is lost and cannot be made again.
 
     Parameters
     ----------
     url
         The server: ws://host:port/path, or just host:port.
     voice
-        Play what the character says, if the machine has a player.
+        Play the character's voice, if a program that plays sound is installed.
     once
-        Leave when the connection is lost, instead of reconnecting.
+        End when the connection is lost, instead of reconnecting.
     room
-        Join others in this room, where what you type waits for its turn instead of interrupting.
+        Join this room. What you type waits in the room's queue instead of interrupting.
     name
-        Your name, which the character and the others in the room are told.
+        Your name, for the character and for the others in the room.
     """
     from .chat import ChatOptions, RoomOptions
     from .chat import chat as talk
@@ -148,12 +150,12 @@ def chat(
 
 @app.command
 def transcribe(file: Path, /, *, config: Path | None = None) -> None:
-    """Print what is said in a WAV file, as the base character's speech recognition understands it.
+    """Print what the base character's speech recognition understands of a WAV file.
 
     Parameters
     ----------
     file
-        A WAV file, of any rate and number of channels.
+        A WAV file, of any sample rate and number of channels.
     config
         The configuration with the engine; found as for `serve`.
     """
@@ -194,16 +196,17 @@ def speak(
 
 @app.command
 def import_history(folder: Path, /, *, config: Path | None = None) -> None:
-    """Take over the conversations of Open-LLM-VTuber.
+    """Copy the conversations of Open-LLM-VTuber into history_file.
 
-    What is there already is skipped, so importing twice changes nothing. Nothing in the folder is changed.
+    Conversations that are there already are skipped, so a second import changes nothing. The old files stay
+    as they are.
 
     Parameters
     ----------
     folder
-        The old backend's chat_history folder: one folder for each conf_uid, with JSON files.
+        Open-LLM-VTuber's chat_history folder: one folder for each conf_uid, with JSON files.
     config
-        The configuration whose history_file they go to; found as for `serve`.
+        The configuration that names the history_file; found as for `serve`.
     """
     from .importing import import_history as run
 
@@ -222,31 +225,31 @@ def prove(
     json: Path | None = None,
     report: Path | None = None,
 ) -> None:
-    """Measure whether a server stays as fast as it was at first, whatever its clients do.
+    """Measure whether a server stays fast while clients leave, reload, switch and interrupt.
 
-    Without --url it starts a server with engines whose slowness is known, and takes about four minutes.
-    Exits with 1 if a bound is missed or a scenario fails.
+    Without --url it starts a server of its own with simulated engines, and takes about four minutes. Exits
+    with 1 if a limit is exceeded or a scenario fails.
 
     Parameters
     ----------
     scenarios
         start, reload, leave, switch, interrupt, crowd, queue, long, idle or soak; all of them by default.
     url
-        A running server of this protocol to test instead, such as http://localhost:12393.
+        A running server to test instead, such as http://localhost:12393.
     token
-        Its access token, if it asks for one.
+        The server's access token, if it needs one.
     pid
-        Its process, where it runs on this machine: to read its threads, files, memory and CPU.
+        The server's process id, if it runs on this machine: to measure its threads, files, memory and CPU.
     full
-        Run in the sizes by which the project is measured: 45 minutes.
+        Run all scenarios in full size: 45 minutes.
     scale
-        Slowness of the stand-in engines, and how long users stay; 1 for those of the full sizes.
+        Factor for the delays of the simulated engines and the time that clients stay; 1 is the full size.
     minutes
-        Length of the soak.
+        Length of the scenario soak.
     json
-        File to keep all numbers in.
+        File to write all figures to.
     report
-        File for a page that shows them.
+        File to write an HTML page with charts to.
     """
     from .prove.runner import ProveOptions
     from .prove.runner import prove as run
