@@ -21,7 +21,7 @@ FLOORS = [
     {"session", "rooms"},
     {"backend", "server", "chat", "garbage", "allocation"},
     {"observe"},
-    {"serve", "check", "importing", "try_engine", "prove"},
+    {"serving", "check", "importing", "try_engine", "prove"},
     {"ending"},
     {"cli", "__init__"},
     {"__main__"},

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from .history.memory import MemoryHistory as MemoryHistory
     from .rooms.memory_wire import memory_wire_pair as memory_wire_pair
     from .rooms.memory_wire import open_in_memory as open_in_memory
-    from .serve import serve as serve
+    from .serving import serve as serve
     from .wire import Wire as Wire
 
 _MODULES = {
@@ -87,7 +87,7 @@ _MODULES = {
     "open_in_memory": "rooms.memory_wire",
     "read_settings": "engines.settings",
     "register_engine": "engines.registry",
-    "serve": "serve",
+    "serve": "serving",
     "tagged": "engines.whole",
 }
 

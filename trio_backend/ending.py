@@ -15,7 +15,7 @@ from loguru import logger
 
 from .config.folder import Config
 from .observe.log import flush_log
-from .serve import serve
+from .serving import serve
 
 # Seconds beyond `drain_timeout` that an orderly end may take, and seconds that an end at once may: for last
 # words, goodbyes and child processes. A disk or a library that holds the process longer is left behind.

@@ -22,7 +22,7 @@ from trio_backend.config.folder import Config
 from trio_backend.config.load import load_config, packaged_conf
 from trio_backend.engines.base import Prompt
 from trio_backend.engines.llm.echo import Echo
-from trio_backend.serve import serve
+from trio_backend.serving import serve
 
 from .on_asyncio import Asked, Page, consume, fire_and_forget
 from .workload import Forward

@@ -122,7 +122,7 @@ WAYS = {
     "room": Way(
         "trio_backend.rooms.room.Room.live", upgrading("/proxy-ws"), "room", system={"enable_proxy": True}
     ),
-    "tts-ws": Way("trio_backend.serve.serve_speech", upgrading("/tts-ws"), "tts-ws"),
+    "tts-ws": Way("trio_backend.serving.serve_speech", upgrading("/tts-ws"), "tts-ws"),
     "the voice": Way(f"{SERVER}.speech._speak_all", upgrading("/tts-ws", b'{"text": "Hello."}'), "tts-ws"),
     "a route": Way("trio_backend.observe.inspection.take_snapshot", requesting("GET /debug/tasks"), "http"),
     "the page": Way(f"{SERVER}.static.FrontEnd.get_response", requesting("GET /"), "http"),
@@ -158,9 +158,9 @@ async def test_a_bug_ends_one_connection(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 SIDE_JOBS = {
-    "ready": "trio_backend.serve._say_when_ready",
-    "garbage": "trio_backend.serve.collect_when_quiet",
-    "neighbours": "trio_backend.serve._say_what_is_near",
+    "ready": "trio_backend.serving._say_when_ready",
+    "garbage": "trio_backend.serving.collect_when_quiet",
+    "neighbours": "trio_backend.serving._say_what_is_near",
 }
 
 

@@ -24,7 +24,7 @@ from trio_backend.config.system import SystemConfig
 from trio_backend.history.memory import MemoryHistory
 from trio_backend.history.sqlite import open_sqlite_history
 from trio_backend.history.store import ConfUid, HistoryUid, StoredMessage
-from trio_backend.serve import serve
+from trio_backend.serving import serve
 
 HEARD = [("human", THREE), ("ai", "One two three.")]
 

@@ -22,7 +22,7 @@ from trio_backend.config.folder import Config
 from trio_backend.config.load import load_config, packaged_conf
 from trio_backend.errors import WireClosed
 from trio_backend.quota import MemoryQuota
-from trio_backend.serve import serve
+from trio_backend.serving import serve
 
 TIMEOUT = 30.0
 
