@@ -50,7 +50,7 @@ class Boundary:
 
     def _report(self, part: str, bug: BaseException) -> None:
         self.count(part)
-        logger.opt(exception=without_words(bug)).error("{}: died of a bug; nothing else is affected", part)
+        logger.opt(exception=without_words(bug)).error("{}: ended by a bug; nothing else is affected", part)
         logger.debug("{}: the bug's own words: {:.500}", part, repr(first_leaf(bug)))
 
 

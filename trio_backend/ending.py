@@ -47,7 +47,7 @@ async def serve_until_signal(config: Config) -> None:
                 async for number in signals:
                     name = signal.Signals(number).name
                     if not shutdown.is_set():
-                        logger.info("{}: shutting down; once more ends at once", name)
+                        logger.info("{}: shutting down; a second one ends at once", name)
                         limits.enter_context(limited_end(config.system.drain_timeout + ORDERLY_END))
                         shutdown.set()
                     elif name != "SIGHUP":  # the kernel and the shell send one each: that is not impatience

@@ -48,7 +48,7 @@ from .server.transcription import Transcription
 from .wire import Wire
 
 # Looking at all the objects of so many sessions takes less than 10 ms, which nobody notices.
-SMALL_HOUSE = 50
+FEW_SESSIONS = 50
 # Seconds after which garbage is looked for even if the base character is still being loaded.
 LONGEST_START = 60.0
 
@@ -161,7 +161,7 @@ def _transcription(config: Config, backend: Backend) -> Transcription:
 async def _drain(backend: Backend) -> None:
     left = await backend.drain()
     if left:
-        logger.warning("{} turns were not over after drain_timeout, and are cut", left)
+        logger.warning("{} turns were still running after drain_timeout, and are cancelled", left)
 
 
 async def _say_when_ready(backend: Backend, address: str) -> None:
@@ -194,7 +194,7 @@ async def _sweep_when_quiet(backend: Backend, departures: _Departures) -> None:
     sessions = backend.services.sessions
 
     def is_quiet() -> bool:
-        return len(sessions) <= SMALL_HOUSE or not any(session.turn_running for session in sessions)
+        return len(sessions) <= FEW_SESSIONS or not any(session.turn_running for session in sessions)
 
     await collect_when_quiet(is_quiet, lambda: departures.count, after=give_back_free_pages)
 

@@ -116,7 +116,7 @@ async def test_detection_that_is_not_installed_is_told_once(
         await stream(client, "Hello.")
     error = await client.hear()
     assert (error["type"], error["code"]) == ("error", "engine-error")
-    assert "pip install 'trio-backend[voice]'" in error["message"]
+    assert "install the extra `voice`" in error["message"]
     await speak(client, "Hello.")
     heard = await client.until("user-input-transcription")
     assert [message["type"] for message in heard] == ["control", "full-text", "user-input-transcription"]

@@ -60,7 +60,7 @@ class Metrics:
         self._sessions = self._counter("sessions", "Clients that have connected.")
         self._turns = self._counter("turns", "Turns that ended, by how.", "end")
         self._errors = self._counter("errors", "Errors told to clients, by code.", "code")
-        self._bugs = self._counter("bugs", "What died of a bug, by the part of the server it was in.", "part")
+        self._bugs = self._counter("bugs", "Bugs that ended a part of the server, by part.", "part")
         self._first_token = self._histogram("first_token", "From a turn's input to the first token.", _SOON)
         self._first_audio = self._histogram("first_audio", "From a turn's input to the first sound.", _SOON)
         self._last_audio = self._histogram("last_audio", "From a turn's input to the last sound.", _SOON)

@@ -193,4 +193,4 @@ class Scenes:
         elif scene is self._scene:
             self._scene = None
             await self._conversation.end_turn("its character is gone")
-            await self._presenter.tell(Error(f"{name} had to leave: {why}", "engine-error"))
+            await self._presenter.tell(Error(f"{name} stopped working: {why}", "engine-error"))

@@ -15,7 +15,7 @@ def load(settings: dict[str, Any]) -> Work:
         from faster_whisper import WhisperModel
     except ImportError:
         raise EngineError(
-            "faster_whisper: the library is not installed: `pip install 'trio-backend[whisper]'`"
+            "faster_whisper: the library is not installed: install the extra `whisper`, as the README says"
         ) from None
     try:
         model = WhisperModel(

@@ -20,7 +20,8 @@ def load(settings: dict[str, Any]) -> Work:
         from pocketsphinx import Config, Decoder
     except ImportError:
         raise EngineError(
-            "speech recognition is not installed: `pip install 'trio-backend[voice]'` brings the embedded one"
+            "pocketsphinx_asr: the library is not installed: install the extra `voice`, as the README says, "
+            "or choose another asr_model"
         ) from None
     phrases = settings["phrases"]
     # Rescoring the lattice of a grammar loses words of it. The mean of the channel is taken from each

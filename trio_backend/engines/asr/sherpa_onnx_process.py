@@ -17,7 +17,7 @@ def load(settings: dict[str, Any]) -> Work:
         import sherpa_onnx
     except ImportError:
         raise EngineError(
-            "sherpa_onnx_asr: the library is not installed: `pip install 'trio-backend[sherpa]'`"
+            "sherpa_onnx_asr: the library is not installed: install the extra `sherpa`, as the README says"
         ) from None
     build = getattr(sherpa_onnx.OfflineRecognizer, settings["constructor"], None)
     if build is None:

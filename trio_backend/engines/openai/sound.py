@@ -49,7 +49,7 @@ def _check_length(frames: int, rate: int, longest: float) -> None:
 
 def _decode_compressed(data: bytes, longest: float) -> Pcm:
     if not has_mp3_decoder():
-        raise ValueError("it is compressed, and there is no decoder: `pip install 'trio-backend[voice]'`")
+        raise ValueError("it is compressed, and there is no decoder: install the extra `voice`")
     soundfile = import_module("soundfile")
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:

@@ -30,7 +30,7 @@ async def open_speech(config: SpeechConfig) -> AsyncIterator[OpenAiTts]:
     """Nothing is asked yet. Raises `EngineError` if the format is one that cannot be read here."""
     if config.file_extension == "mp3" and not await trio.to_thread.run_sync(has_mp3_decoder):
         raise EngineError(
-            f"{config.provider}: MP3 needs a decoder: `pip install 'trio-backend[voice]'`, "
+            f"{config.provider}: MP3 needs a decoder: install the extra `voice`, as the README says, "
             "or set file_extension: wav"
         )
     async with open_model_server(config.endpoint, connect=config.connect_timeout) as server:

@@ -63,8 +63,8 @@ def _import(name: str) -> Any:
         return import_module(name)
     except ImportError:
         raise EngineError(
-            "the server cannot tell when somebody speaks: `pip install 'trio-backend[voice]'` brings "
-            "the voice detection, or choose vad_model: loudness_vad"
+            "silero_vad: the library is not installed: install the extra `voice`, as the README says, "
+            "or choose vad_model: loudness_vad"
         ) from None
 
 
