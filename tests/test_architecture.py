@@ -14,7 +14,7 @@ IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
 
 # Rooms from the ground up. A floor may use any floor below it; the rooms of one floor do not know each other.
 FLOORS = [
-    {"errors", "identity", "boundary", "concurrency", "quota", "wire", "protocol", "text", "audio"},
+    {"errors", "identity", "boundary", "concurrency", "quota", "user", "wire", "protocol", "text", "audio"},
     {"config", "assets", "history", "client"},
     {"engines", "client"},
     {"conversation"},
@@ -29,7 +29,18 @@ FLOORS = [
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
 # Neighbours on the ground floor that build on each other, lower first.
-GROUND = ["errors", "identity", "boundary", "concurrency", "quota", "text", "audio", "protocol", "wire"]
+GROUND = [
+    "errors",
+    "identity",
+    "boundary",
+    "concurrency",
+    "quota",
+    "user",
+    "text",
+    "audio",
+    "protocol",
+    "wire",
+]
 
 # What touches the world, and so has no place in these rooms. They are fed, and they answer.
 PURE = {"protocol", "text", "audio"}

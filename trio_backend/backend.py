@@ -27,6 +27,7 @@ from .identity import new_id
 from .quota import MemoryQuota
 from .rooms import OpenWire, Rooms, open_in_memory, open_rooms, open_upstream
 from .session import ClientUid, Services, run_session
+from .user import NOBODY, User
 from .wire import Wire
 
 
@@ -54,11 +55,11 @@ class Premises:
     quota: MemoryQuota = attrs.field(factory=MemoryQuota)
 
 
-async def _serve_session(wire: Wire, services: Services) -> None:
+async def _serve_session(wire: Wire, services: Services, user: User = NOBODY) -> None:
     client_uid = ClientUid(str(new_id()))
     boundary = Boundary(services.observer.bug_found)
     with logger.contextualize(session=client_uid[:4]):
-        if not await boundary.run("session", partial(run_session, wire, services, client_uid)):
+        if not await boundary.run("session", partial(run_session, wire, services, client_uid, user)):
             await wire.close(1011, "internal error")
 
 
@@ -94,9 +95,9 @@ class Backend:
     preloaded: trio.Event = attrs.field(factory=trio.Event)
     """Set when the base character was loaded, or could not be."""
 
-    async def serve_client(self, wire: Wire) -> None:
-        """Run one session to its end."""
-        await _serve_session(wire, self.services)
+    async def serve_client(self, wire: Wire, user: User = NOBODY) -> None:
+        """Run one session, of a client of ``user``, to its end."""
+        await _serve_session(wire, self.services, user)
 
     async def serve_in_room(self, wire: Wire, room: str) -> None:
         """Let a client into ``room``, until it leaves."""

@@ -35,6 +35,7 @@ from .protocol.rate import RateLimit
 from .quota import MemoryQuota
 from .rooms import DEFAULT_ROOM
 from .server.access import serves_only_here
+from .server.authentication import AccessToken, Authenticator
 from .server.fair_queue import FairQueue
 from .server.http import Folders, Pages, http_app, is_public
 from .server.insight import Insight
@@ -57,13 +58,16 @@ async def serve(
     config: Config,
     *,
     shutdown: trio.Event,
+    authenticator: Authenticator | None = None,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve ``config`` until ``shutdown`` is set; ``task_status`` gets the server's address as a URL.
 
     Then nothing new is accepted, turns get ``drain_timeout`` to end, clients are closed with 1001, and
-    what is left of tasks, child processes and sockets is logged. Raises `ConfigError` where the port
-    or the certificate cannot be used, `HistoryError` where the conversations cannot.
+    what is left of tasks, child processes and sockets is logged. ``authenticator`` says whose each connection
+    is, and then no ``access_token`` is asked for; without one all are nobody's in particular. Raises
+    `ConfigError` where the port or the certificate cannot be used, `HistoryError` where the conversations
+    cannot.
     """
     before, metrics, departures = take_stock(), Metrics(), _Departures()
     quota = MemoryQuota(round(config.system.max_memory_share * memory_of_machine()))
@@ -83,7 +87,9 @@ async def serve(
     ):
         inspection = Inspection(backend, watch, lambda: server.connections, metrics.first_audio)
         metrics.sources += [inspection.readings, _log_readings]
-        pages = attrs.evolve(_pages(config, backend), insight=_insight(config, inspection, metrics))
+        # Who brings the token has been asked for it before, and is as good as the one who runs the server.
+        for_all = config.system.debug or (authenticator is None and config.system.access_token != "")
+        pages = attrs.evolve(_pages(config, backend), insight=_insight(config, inspection, metrics, for_all))
         app = http_app(pages)
         server = Server(
             _options(config),
@@ -97,6 +103,7 @@ async def serve(
             boundary=boundary,
             public=is_public(app),
             quota=quota,
+            authenticator=authenticator or AccessToken(config.system.access_token),
         )
         address = _address(config, port_of(listeners[0]))
         for name, job in {
@@ -112,8 +119,8 @@ async def serve(
     logger.info("shut down; left over: {}", difference(take_stock(), before))
 
 
-async def _serve_client(backend: Backend, wire: Wire, _request: UpgradeRequest) -> None:
-    await backend.serve_client(wire)
+async def _serve_client(backend: Backend, wire: Wire, request: UpgradeRequest) -> None:
+    await backend.serve_client(wire, request.user)
 
 
 async def _serve_in_room(backend: Backend, wire: Wire, request: UpgradeRequest) -> None:
@@ -213,14 +220,13 @@ async def _say_what_is_near(config: Config) -> None:
         )
 
 
-def _insight(config: Config, inspection: Inspection, metrics: Metrics) -> Insight:
+def _insight(config: Config, inspection: Inspection, metrics: Metrics, for_all: bool) -> Insight:
     system = config.system
     return Insight(
         inspection.tasks,
         metrics.render if system.metrics else None,
         CONTENT_TYPE,
-        # Who brings the token has been asked for it before.
-        for_all=system.debug or system.access_token != "",
+        for_all=for_all,
         tasks_shown=DEFAULT_LIMIT,
         max_tasks_shown=MAX_LIMIT,
         metrics_for_all=system.metrics_for_all,

@@ -50,8 +50,8 @@ async def die_in_a_nursery(*_args: object, **_named: object) -> NoReturn:
     raise AssertionError
 
 
-def requesting(request: str, *, body: bytes = b"") -> Visit:
-    """A plain request: it is answered 500, or its connection ends."""
+def requesting(request: str, *, body: bytes = b"", answer: int = 500) -> Visit:
+    """A plain request: it is answered so, or its connection ends."""
 
     async def visit(attacked: Attacked) -> None:
         fields = "Host: 127.0.0.1\r\n" + (f"Content-Length: {len(body)}\r\n" if body else "")
@@ -59,7 +59,7 @@ def requesting(request: str, *, body: bytes = b"") -> Visit:
             await stranger.send(f"{request} HTTP/1.1\r\n{fields}\r\n".encode(), body)
             with trio.fail_after(5):
                 data = await stranger.stream.receive_some()
-            assert not data or data.startswith(b"HTTP/1.1 500 ")
+            assert not data or data.startswith(b"HTTP/1.1 %d " % answer)
 
     return visit
 
@@ -107,9 +107,10 @@ class Way:
 
 FORM = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF\r\n--x--\r\n'
 SERVER = "trio_backend.server"
+IDENTIFY = f"{SERVER}.authentication.AccessToken.identify"
 WAYS = {
     "the head": Way(f"{SERVER}.doors.read_head", upgrading("/client-ws"), "greeting"),
-    "the upgrade": Way(f"{SERVER}.doors.answer_upgrade", upgrading("/client-ws"), "greeting", waits=False),
+    "the upgrade": Way(f"{SERVER}.doors.read_upgrade", upgrading("/client-ws"), "greeting", waits=False),
     "TLS": Way(f"{SERVER}.doors.Doors._secured", upgrading("/client-ws"), "greeting", waits=False),
     "the refusal": Way(
         f"{SERVER}.doors.turn_away", come_over_the_limit, "refusal", system={"max_connections": 5}
@@ -128,7 +129,9 @@ WAYS = {
     "the page": Way(f"{SERVER}.static.FrontEnd.get_response", requesting("GET /"), "http"),
     "static files": Way(f"{SERVER}.static.Folder.get_response", requesting("GET /bg/x.jpg"), "http"),
     "a file": Way("starlette.responses.FileResponse.__call__", requesting("GET /icon.svg"), "http"),
-    "the token": Way(f"{SERVER}.access.TokenGate._open_to", requesting("GET /"), "http", waits=False),
+    "the gate": Way(f"{SERVER}.authentication.UserGate._identify", requesting("GET /"), "http"),
+    "who wants a WebSocket": Way(IDENTIFY, upgrading("/client-ws"), "authentication"),
+    "who asks": Way(IDENTIFY, requesting("GET /readyz", answer=503), "authentication"),
     "POST /asr": Way(
         "starlette.requests.Request.form", requesting("POST /asr", body=FORM), "http", waits=False
     ),

@@ -28,7 +28,7 @@ from trio_backend.config.system import SystemConfig
 from trio_backend.engines.settings import Environment
 from trio_backend.errors import WireClosed
 from trio_backend.history.memory import MemoryHistory
-from trio_backend.history.store import ConfUid, HistoryUid, StoredMessage
+from trio_backend.history.store import HistoryUid, Owner, StoredMessage
 from trio_backend.quota import MemoryQuota
 
 FIRST, SECOND = "One two three. Four five six.", "Seven eight nine."
@@ -55,7 +55,7 @@ class Disk(MemoryHistory):
     written: list[tuple[str, str]] = attrs.field(factory=list)
 
     async def append(
-        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+        self, conf_uid: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
     ) -> None:
         """Before and after it has stored, others have their turn."""
         await trio.sleep(0.003)

@@ -15,9 +15,9 @@ from trio_backend.backend import Backend, Premises, open_backend
 from trio_backend.errors import NoSuchHistory
 from trio_backend.history.memory import MemoryHistory
 from trio_backend.history.sqlite import open_sqlite_history
-from trio_backend.history.store import ConfUid, HistoryUid
+from trio_backend.history.store import HistoryUid, Owner
 
-MAO = ConfUid("mao_001")
+MAO = Owner("mao_001")
 
 
 @pytest.fixture(params=["memory", "sqlite"])

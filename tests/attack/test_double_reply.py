@@ -19,7 +19,7 @@ from trio_backend.backend import Backend, Premises, open_backend
 from trio_backend.config.character import EngineChoice
 from trio_backend.history.memory import MemoryHistory
 from trio_backend.history.sqlite import open_sqlite_history
-from trio_backend.history.store import ConfUid, HistoryUid, StoredMessage
+from trio_backend.history.store import HistoryUid, Owner, StoredMessage
 
 GAPS = [0, 0.002, 0.010]  # seconds
 TURNS = 8
@@ -31,7 +31,7 @@ class Disk(MemoryHistory):
     """A disk that takes 20 ms before it says that it has written."""
 
     async def append(
-        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+        self, conf_uid: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
     ) -> None:
         """Store at once, answer later."""
         await super().append(conf_uid, uid, *messages, continues=continues)
@@ -143,7 +143,7 @@ async def test_over_a_socket_in_one_write(tmp_path: Path, gap: float, what: str)
     assert starts == TURNS
     assert ends == TURNS if what == "text-input" else ends <= TURNS
     async with open_sqlite_history(tmp_path / "history.sqlite3") as history:
-        conf_uid = ConfUid(config.character.conf_uid)
+        conf_uid = Owner(config.character.conf_uid)
         (conversation,) = await history.conversations(conf_uid)
         messages = await history.messages(conf_uid, conversation.uid)
     kept = Counter((message.role, message.content) for message in messages)

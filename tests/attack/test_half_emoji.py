@@ -10,11 +10,11 @@ import pytest
 from tests.engines.model_server import Behaviour, ModelServer, events, open_model_server, streaming
 from trio_backend.config.character import EngineChoice
 from trio_backend.history.sqlite import open_sqlite_history
-from trio_backend.history.store import ConfUid, HistoryUid
+from trio_backend.history.store import HistoryUid, Owner
 
 from .conversing import errors, open_talk, shown
 
-IRIS = ConfUid("iris_001")
+IRIS = Owner("iris_001")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +14,9 @@ from tests.server.raw_client import TEXT, connect, frame, handshake
 from tests.server.running import run_server
 from tests.server.test_tls import CERTIFICATE, KEY, connect_tls
 from trio_backend.server import ServerOptions
+from trio_backend.server.authentication import AccessToken
 from trio_backend.server.request import HEAD_END, Refusal
-from trio_backend.server.upgrade import Upgrade, answer_upgrade, asks_for_websocket
+from trio_backend.server.upgrade import Upgrade, asks_for_websocket, read_upgrade
 
 # What `new WebSocket("ws://127.0.0.1:12393//[")` sends, whatever page it is on.
 FROM_ANY_PAGE = b"GET //[ HTTP/1.1\r\nHost: x\r\nOrigin: https://evil.example\r\nUpgrade: websocket\r\n\r\n"
@@ -132,8 +134,13 @@ def heads(draw: st.DrawFn) -> bytes:
 def test_every_head_has_an_answer(received: bytes, token: str, origins: tuple[str, ...]) -> None:
     """Whatever the bytes: an answer that can be sent, and never an exception."""
     asks_for_websocket(received)
-    options = ServerOptions(access_token=token, allowed_origins=origins)
-    answer = answer_upgrade(received, paths=("/echo",), options=options, client="203.0.113.7:1")
+    attempt = read_upgrade(received, paths=("/echo",), origins=origins, client="203.0.113.7:1")
+    answer: Upgrade | Refusal
+    if isinstance(attempt, Refusal):
+        answer = attempt
+    else:
+        user = trio.run(AccessToken(token).identify, attempt.credentials)
+        answer = user if isinstance(user, Refusal) else attempt.accept(user)
     if isinstance(answer, Refusal):
         head, _, body = answer.encode().partition(HEAD_END)
         assert head.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5"))

@@ -20,13 +20,13 @@ from tests.house.serving import SocketWire, open_server_process
 from trio_backend.client.connection import shake_hands
 from trio_backend.errors import WireClosed
 from trio_backend.history.sqlite import open_sqlite_history
-from trio_backend.history.store import ConfUid
+from trio_backend.history.store import Owner
 
 # Each is the start of a server; fifty by hand.
 KILLS = int(os.environ.get("TRIO_BACKEND_KILLS", "3"))
 
 CLIENTS = 4
-IRIS = ConfUid("iris_001")
+IRIS = Owner("iris_001")
 CONF = """
 character_config:
   conf_name: iris

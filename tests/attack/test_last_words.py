@@ -23,7 +23,7 @@ from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
 from trio_backend.history.memory import MemoryHistory
 from trio_backend.history.sqlite import open_sqlite_history
-from trio_backend.history.store import ConfUid, HistoryUid, StoredMessage
+from trio_backend.history.store import HistoryUid, Owner, StoredMessage
 from trio_backend.serving import serve
 
 HEARD = [("human", THREE), ("ai", "One two three.")]
@@ -42,7 +42,7 @@ class StuckDisk(MemoryHistory):
     began: list[float] = attrs.field(factory=list)
 
     async def append(
-        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+        self, conf_uid: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
     ) -> None:
         """Wait, then store."""
         self.began.append(trio.current_time())
@@ -54,7 +54,7 @@ class DeadDisk(MemoryHistory):
     """A disk that says nothing."""
 
     async def append(
-        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+        self, conf_uid: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
     ) -> None:
         """Never return."""
         await trio.sleep(10**9)
@@ -187,7 +187,7 @@ async def test_over_a_socket(tmp_path: Path, path: str, way: str) -> None:
             await trio.sleep(0.5)
         shutdown.set()
     async with open_sqlite_history(tmp_path / "history.sqlite3") as history:
-        conf_uid = ConfUid(config.character.conf_uid)
+        conf_uid = Owner(config.character.conf_uid)
         (conversation,) = await history.conversations(conf_uid)
         messages = await history.messages(conf_uid, conversation.uid)
     assert [message.role for message in messages] == ["human", "ai"]

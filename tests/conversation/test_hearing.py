@@ -18,7 +18,7 @@ from trio_backend.backend import Backend, Premises
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import CharacterConfig, EngineChoice
 from trio_backend.engines.asr.scripted import write
-from trio_backend.history.store import ConfUid
+from trio_backend.history.store import Owner
 
 Change: TypeAlias = Callable[[CharacterConfig], CharacterConfig]
 
@@ -61,7 +61,7 @@ async def speak(client: Client, says: str) -> None:
 
 async def stored(backend: Backend) -> list[tuple[str, str]]:
     """Role and content of the newest conversation's messages."""
-    history, mao = backend.services.history, ConfUid("mao_001")
+    history, mao = backend.services.history, Owner("mao_001")
     newest, *_ = await history.conversations(mao)
     return [(message.role, message.content) for message in await history.messages(mao, newest.uid)]
 

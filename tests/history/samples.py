@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from trio_backend.history.store import ConfUid, HistoryUid, StoredMessage, utc_timestamp
+from trio_backend.history.store import HistoryUid, Owner, StoredMessage, utc_timestamp
+from trio_backend.user import UserId
 
-MAO, ANN = ConfUid("mao_001"), ConfUid("ann_001")
+MAO, ANN = Owner("mao_001"), Owner("ann_001")
+EVES_MAO, BOBS_MAO = Owner("mao_001", UserId("eve")), Owner("mao_001", UserId("bob"))
 FIRST, SECOND = HistoryUid("2026-01-31_12-00-00_1"), HistoryUid("2026-01-31_12-00-00_2")
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from tests.history.samples import FIRST, MAO, SECOND, ai, human
 from trio_backend.errors import HistoryError, NoSuchHistory, NotStoredYet
 from trio_backend.history.backlog import LAST_TRIES, PATIENCE, Backlog, open_backlog
 from trio_backend.history.memory import MemoryHistory
-from trio_backend.history.store import ConfUid, HistoryUid, StoredMessage
+from trio_backend.history.store import HistoryUid, Owner, StoredMessage
 
 
 @attrs.define(eq=False)
@@ -25,7 +25,7 @@ class Moody(MemoryHistory):
     seconds: float = 0.0
 
     async def append(
-        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+        self, conf_uid: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
     ) -> None:
         """See `History.append`."""
         await trio.sleep(self.seconds)

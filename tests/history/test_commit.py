@@ -27,7 +27,7 @@ def database(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 def storing(content: str) -> Request[object]:
     """A request that appends one message."""
-    return Request(partial(queries.append, conf_uid=MAO, uid=FIRST, messages=[human(content)]), "write")
+    return Request(partial(queries.append, owner=MAO, uid=FIRST, messages=[human(content)]), "write")
 
 
 def running(*statements: str) -> Request[object]:
@@ -104,7 +104,7 @@ def test_half_a_request_leaves_no_trace(database: sqlite3.Connection) -> None:
 def test_reads_see_only_what_is_on_disk(database: sqlite3.Connection) -> None:
     """A read in one group with a write may not show what a crash could still take back."""
     run_group(database, [storing("one")])
-    reading = Request(partial(queries.messages, conf_uid=MAO, uid=FIRST), "read")
+    reading = Request(partial(queries.messages, owner=MAO, uid=FIRST), "read")
 
     run_group(database, [storing("two"), reading])
 
@@ -114,8 +114,8 @@ def test_reads_see_only_what_is_on_disk(database: sqlite3.Connection) -> None:
 
 def test_reads_alone_make_no_commit(database: sqlite3.Connection) -> None:
     """Looking costs no sync of the disk, and a read that fails keeps its error to itself."""
-    missing = Request(partial(queries.messages, conf_uid=MAO, uid=FIRST), "read")
-    listing = Request(partial(queries.conversations, conf_uid=MAO), "read")
+    missing = Request(partial(queries.messages, owner=MAO, uid=FIRST), "read")
+    listing = Request(partial(queries.conversations, owner=MAO), "read")
 
     assert run_group(database, [missing, listing]) == 0
 

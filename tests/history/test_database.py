@@ -77,7 +77,7 @@ def contents(path: Path) -> bytes:
         (write_text, "it is no SQLite database; name another file"),
         (write_foreign, "another program's database; name another file"),
         (write_foreign_and_marked, "another program's database; name another file"),
-        (write_newer, r"newer trio-backend wrote it \(version 7, this one knows 2\); update trio-backend"),
+        (write_newer, r"newer trio-backend wrote it \(version 7, this one knows 3\); update trio-backend"),
     ],
 )
 async def test_a_file_that_is_not_for_us_is_refused_and_left_alone(
@@ -171,7 +171,7 @@ async def test_a_file_of_an_older_version_is_brought_up_to_date(
     async with open_sqlite_history(path) as history:
         assert [human()] == await history.messages(MAO, FIRST)
     with closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (3,)
+        assert database.execute("PRAGMA user_version").fetchone() == (4,)
         assert database.execute("SELECT mood FROM message").fetchall() == [("joy",)]
 
 
@@ -207,5 +207,5 @@ async def test_a_file_of_version_0_1_opens_with_all_it_holds(path: Path) -> None
         await history.append(MAO, HistoryUid("second"), human(), continues=True)
         assert [one.uid for one in await history.conversations(MAO)] == ["second", "first", "old"]
     with closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+        assert database.execute("PRAGMA user_version").fetchone() == (3,)
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)

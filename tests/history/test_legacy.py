@@ -82,7 +82,7 @@ async def test_a_conversation_keeps_its_texts_names_order_and_moments(
     folder: Folder, history: History
 ) -> None:
     """Heads and marks of interruption are left out; local times, in summer and winter, become UTC."""
-    folder.put(f"{MAO}/{OLD}.json", [HEAD, HELLO, HI, CUT])
+    folder.put(f"{MAO.conf_uid}/{OLD}.json", [HEAD, HELLO, HI, CUT])
 
     report = await folder.import_into(history)
 
@@ -95,10 +95,10 @@ async def test_a_conversation_keeps_its_texts_names_order_and_moments(
 
 async def test_importing_twice_changes_nothing(folder: Folder, history: History) -> None:
     """What is there is skipped, even if it has gone on since; what is new in the folder comes in."""
-    folder.put(f"{MAO}/{OLD}.json", [HEAD, HELLO])
+    folder.put(f"{MAO.conf_uid}/{OLD}.json", [HEAD, HELLO])
     await folder.import_into(history)
     await history.append(MAO, OLD, human("And then?"))
-    folder.put(f"{ANN}/another.json", [HELLO, HI])
+    folder.put(f"{ANN.conf_uid}/another.json", [HELLO, HI])
 
     report = await folder.import_into(history)
 
@@ -109,9 +109,9 @@ async def test_importing_twice_changes_nothing(folder: Folder, history: History)
 
 async def test_the_folder_is_left_as_it_was(folder: Folder) -> None:
     """An import is a copy: not a byte of the source changes, not even in files that are refused."""
-    folder.put(f"{MAO}/{OLD}.json", [HEAD, HELLO])
-    folder.put(f"{MAO}/empty.json", [HEAD])
-    folder.put(f"{MAO}/broken.json", b"[{")
+    folder.put(f"{MAO.conf_uid}/{OLD}.json", [HEAD, HELLO])
+    folder.put(f"{MAO.conf_uid}/empty.json", [HEAD])
+    folder.put(f"{MAO.conf_uid}/broken.json", b"[{")
     before = folder.snapshot()
 
     await folder.import_into(MemoryHistory())
@@ -121,8 +121,8 @@ async def test_the_folder_is_left_as_it_was(folder: Folder) -> None:
 
 async def test_conversations_without_a_message_are_skipped(folder: Folder) -> None:
     """The old backend left a file for every page that was opened."""
-    folder.put(f"{MAO}/{OLD}.json", [HEAD])
-    folder.put(f"{MAO}/nothing.json", [])
+    folder.put(f"{MAO.conf_uid}/{OLD}.json", [HEAD])
+    folder.put(f"{MAO.conf_uid}/nothing.json", [])
     history = MemoryHistory()
 
     assert await folder.import_into(history) == ImportReport(empty=2)
@@ -131,9 +131,9 @@ async def test_conversations_without_a_message_are_skipped(folder: Folder) -> No
 
 async def test_progress_comes_after_each_file_whatever_became_of_it(folder: Folder) -> None:
     """So that somebody with thousands of files sees it move, and how far it is."""
-    folder.put(f"{MAO}/a.json", [HELLO])
-    folder.put(f"{MAO}/b.json", b"")
-    folder.put(f"{MAO}/c.json", [HEAD])
+    folder.put(f"{MAO.conf_uid}/a.json", [HELLO])
+    folder.put(f"{MAO.conf_uid}/b.json", b"")
+    folder.put(f"{MAO.conf_uid}/c.json", [HEAD])
 
     await folder.import_into(MemoryHistory())
 
@@ -160,30 +160,30 @@ async def test_a_broken_file_is_refused_and_stops_nobody(
     folder: Folder, content: object, reason: str
 ) -> None:
     """The report names the file and what is wrong with it; the files before and behind it come in."""
-    folder.put(f"{MAO}/a.json", [HELLO])
-    folder.put(f"{MAO}/b.json", content)
-    folder.put(f"{MAO}/c.json", [HELLO])
+    folder.put(f"{MAO.conf_uid}/a.json", [HELLO])
+    folder.put(f"{MAO.conf_uid}/b.json", content)
+    folder.put(f"{MAO.conf_uid}/c.json", [HELLO])
     history = MemoryHistory()
 
     report = await folder.import_into(history)
 
     (refused,) = report.refused
-    assert refused.file == folder.path / MAO / "b.json"
+    assert refused.file == folder.path / MAO.conf_uid / "b.json"
     assert re.search(reason, refused.reason)
     assert [found.uid for found in await history.conversations(MAO)] == ["c", "a"]
 
 
 async def test_a_file_may_begin_with_a_byte_order_mark(folder: Folder) -> None:
     """As editors on Windows leave it."""
-    folder.put(f"{MAO}/{OLD}.json", b"\xef\xbb\xbf" + json.dumps([HELLO]).encode())
+    folder.put(f"{MAO.conf_uid}/{OLD}.json", b"\xef\xbb\xbf" + json.dumps([HELLO]).encode())
 
     assert await folder.import_into(MemoryHistory()) == ImportReport(conversations=1, messages=1)
 
 
 async def test_a_name_that_another_character_has_is_refused(folder: Folder) -> None:
     """The same file in two characters' folders is imported for the first only."""
-    folder.put(f"{ANN}/{OLD}.json", [HELLO])
-    folder.put(f"{MAO}/{OLD}.json", [HELLO])
+    folder.put(f"{ANN.conf_uid}/{OLD}.json", [HELLO])
+    folder.put(f"{MAO.conf_uid}/{OLD}.json", [HELLO])
 
     report = await folder.import_into(MemoryHistory())
 
@@ -206,11 +206,11 @@ async def test_a_file_beside_the_characters_folders_is_refused(folder: Folder) -
 async def test_what_is_no_plain_file_with_a_plain_name_is_refused(folder: Folder) -> None:
     """A link may lead anywhere, a pipe may never end, and a name with a newline is up to something."""
     folder.put("elsewhere/secret.txt", [HELLO])
-    folder.put(f"{MAO}/new\nline.json", [HELLO])
-    os.symlink(folder.path / "elsewhere" / "secret.txt", folder.path / MAO / "link.json")
-    os.mkfifo(folder.path / MAO / "pipe.json")
-    os.mkdir(folder.path / MAO / "folder.json")
-    os.link(folder.path / "elsewhere" / "secret.txt", os.fsencode(folder.path / MAO) + b"/\xff.json")
+    folder.put(f"{MAO.conf_uid}/new\nline.json", [HELLO])
+    os.symlink(folder.path / "elsewhere" / "secret.txt", folder.path / MAO.conf_uid / "link.json")
+    os.mkfifo(folder.path / MAO.conf_uid / "pipe.json")
+    os.mkdir(folder.path / MAO.conf_uid / "folder.json")
+    os.link(folder.path / "elsewhere" / "secret.txt", os.fsencode(folder.path / MAO.conf_uid) + b"/\xff.json")
 
     report = await folder.import_into(MemoryHistory())
 
@@ -229,7 +229,7 @@ async def test_a_file_too_large_for_memory_is_refused(
 ) -> None:
     """It is not even read."""
     monkeypatch.setattr(legacy, "MAX_FILE_BYTES", 1024**2)
-    folder.put(f"{MAO}/{OLD}.json", b" " * (1024**2 + 1))
+    folder.put(f"{MAO.conf_uid}/{OLD}.json", b" " * (1024**2 + 1))
 
     assert reasons(await folder.import_into(MemoryHistory())) == {f"{OLD}.json": "it is larger than 1 MiB"}
 
@@ -242,7 +242,7 @@ async def test_a_missing_folder_is_an_error_that_says_which_to_name(tmp_path: Pa
 
 async def test_a_store_that_fails_ends_the_import(folder: Folder, tmp_path: Path) -> None:
     """No file is called broken because the disk is; importing again goes on from there."""
-    folder.put(f"{MAO}/a.json", [HELLO])
+    folder.put(f"{MAO.conf_uid}/a.json", [HELLO])
     async with open_sqlite_history(tmp_path / "history.db", busy_timeout=0.05) as history:
         with locked(tmp_path / "history.db"), pytest.raises(HistoryError, match="holds it locked"):
             await folder.import_into(history)

@@ -14,15 +14,13 @@ from trio_backend.history.database import open_database
 @pytest.mark.parametrize(
     ("question", "names"),
     [
-        (queries._PAGE, ["mao", 9, 9, 200]),
-        (queries._MESSAGES, ["one", "mao", 1000]),
-        (queries._TO_THE_TOP, {"conf_uid": "mao", "id": 1}),
+        (queries._PAGE, ["mao", "ann", 9, 9, 200]),
+        (queries._MESSAGES, ["one", "mao", "ann", 1000]),
+        (queries._TO_THE_TOP, ["mao", "ann", 1]),
         (queries._LATEST, [1]),
     ],
 )
-def test_no_question_reads_a_whole_table(
-    tmp_path: Path, question: str, names: list[object] | dict[str, object]
-) -> None:
+def test_no_question_reads_a_whole_table(tmp_path: Path, question: str, names: list[object]) -> None:
     """SQLite's plan for each is made of searches: a scan would grow with everybody's conversations."""
     with closing(open_database(tmp_path / "history.db", 1)) as database:
         plan = [step for *_, step in database.execute(f"EXPLAIN QUERY PLAN {question}", names)]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from functools import partial
 
 import pytest
 import trio
 
-from tests.history.samples import ANN, FIRST, MAO, SECOND, ai, human
+from tests.history.samples import ANN, BOBS_MAO, EVES_MAO, FIRST, MAO, SECOND, ai, human
 from trio_backend.errors import NoSuchHistory
 from trio_backend.history.store import (
     PREVIEW,
-    ConfUid,
     Conversation,
     History,
     HistoryUid,
+    Owner,
     utc_timestamp,
     well_formed,
 )
@@ -136,6 +137,48 @@ async def test_a_character_sees_only_its_own(history: History) -> None:
     assert [human("a secret")] == await history.messages(MAO, FIRST)
 
 
+async def test_what_one_user_may_not_see_does_not_exist_for_them(history: History) -> None:
+    """Another user's conversation, and one that never was, have the same answer, word for word."""
+    never = HistoryUid("never was")
+    await history.append(EVES_MAO, FIRST, human("a secret"))
+
+    for stranger in (BOBS_MAO, MAO):
+        assert await history.conversations(stranger) == []
+        answers = []
+        for uid in (FIRST, never):
+            for ask in (
+                partial(history.messages, stranger, uid),
+                partial(history.append, stranger, uid, human(), continues=True),
+                partial(history.conversations, stranger, before=uid),
+                partial(history.delete, stranger, uid),
+            ):
+                with pytest.raises(NoSuchHistory) as caught:
+                    await ask()
+                answers.append(str(caught.value))
+        assert len(set(answers)) == 1
+    assert [human("a secret")] == await history.messages(EVES_MAO, FIRST)
+
+
+async def test_each_user_has_a_list_of_their_own(history: History) -> None:
+    """With the same character, in the order in which each of them spoke."""
+    await history.append(EVES_MAO, HistoryUid("eve 1"), human())
+    await history.append(BOBS_MAO, HistoryUid("bob 1"), human())
+    await history.append(EVES_MAO, HistoryUid("eve 2"), human())
+    await history.adopt(BOBS_MAO, HistoryUid("bob 2"), human())
+    await history.append(MAO, HistoryUid("shared"), human())
+
+    async def listed(owner: Owner) -> list[str]:
+        return [one.uid for one in await history.conversations(owner)]
+
+    assert [await listed(owner) for owner in (EVES_MAO, BOBS_MAO, MAO)] == [
+        ["eve 2", "eve 1"],
+        ["bob 1", "bob 2"],
+        ["shared"],
+    ]
+    await history.delete(BOBS_MAO, HistoryUid("bob 1"))
+    assert [await listed(owner) for owner in (EVES_MAO, BOBS_MAO)] == [["eve 2", "eve 1"], ["bob 2"]]
+
+
 async def test_a_deleted_conversation_is_gone_and_its_name_is_free(history: History) -> None:
     """Deleting leaves nothing behind, and the other conversations alone."""
     await history.append(MAO, FIRST, human("one"))
@@ -154,11 +197,11 @@ async def test_half_a_surrogate_pair_is_stored_as_the_replacement_character(hist
     """A text that UTF-8 does not know is no reason to lose the rest of it, nor to fall over its name."""
     broken = HistoryUid("\ud800")
 
-    await history.append(ConfUid("\udfff"), broken, human("ab\ud83d"), human("\ud83d\ude00"))
+    await history.append(Owner("\udfff"), broken, human("ab\ud83d"), human("\ud83d\ude00"))
 
-    assert [human("ab\ufffd"), human("😀")] == await history.messages(ConfUid("\udfff"), broken)
-    assert [HistoryUid("\ufffd")] == [found.uid for found in await history.conversations(ConfUid("\udfff"))]
-    await history.delete(ConfUid("\udfff"), broken)
+    assert [human("ab\ufffd"), human("😀")] == await history.messages(Owner("\udfff"), broken)
+    assert [HistoryUid("\ufffd")] == [found.uid for found in await history.conversations(Owner("\udfff"))]
+    await history.delete(Owner("\udfff"), broken)
 
 
 async def test_a_cancel_before_the_call_stores_nothing(history: History) -> None:

@@ -11,18 +11,18 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.history.samples import ANN, MAO
+from tests.history.samples import ANN, EVES_MAO, MAO
 from trio_backend.errors import NoSuchHistory
 from trio_backend.history.memory import MemoryHistory
 from trio_backend.history.sqlite import SqliteHistory, open_sqlite_history
-from trio_backend.history.store import ConfUid, History, HistoryUid, StoredMessage
+from trio_backend.history.store import History, HistoryUid, Owner, StoredMessage
 
 
 @attrs.frozen
 class Append:
     """Store messages."""
 
-    conf_uid: ConfUid
+    owner: Owner
     uid: HistoryUid
     messages: tuple[StoredMessage, ...]
     continues: bool = False
@@ -32,7 +32,7 @@ class Append:
 class Adopt:
     """Import messages."""
 
-    conf_uid: ConfUid
+    owner: Owner
     uid: HistoryUid
     messages: tuple[StoredMessage, ...]
 
@@ -41,7 +41,7 @@ class Adopt:
 class Delete:
     """Delete a conversation."""
 
-    conf_uid: ConfUid
+    owner: Owner
     uid: HistoryUid
 
 
@@ -52,7 +52,7 @@ class Reopen:
 
 Step: TypeAlias = Append | Adopt | Delete | Reopen
 
-conf_uids = st.sampled_from([MAO, ANN])
+owners = st.sampled_from([MAO, ANN, EVES_MAO])
 uids = st.sampled_from([HistoryUid(name) for name in ("a", "b", "c", "\ud800")])
 texts = st.text(st.characters(), max_size=20)
 stored_messages = st.builds(
@@ -64,10 +64,10 @@ stored_messages = st.builds(
     avatar=st.none() | texts,
 )
 steps = st.one_of(
-    st.builds(Append, conf_uids, uids, st.lists(stored_messages, max_size=3).map(tuple), st.booleans()),
-    st.builds(Adopt, conf_uids, uids, st.lists(stored_messages, max_size=3).map(tuple)),
-    st.builds(Append, conf_uids, uids, st.lists(stored_messages, min_size=1, max_size=3).map(tuple)),
-    st.builds(Delete, conf_uids, uids),
+    st.builds(Append, owners, uids, st.lists(stored_messages, max_size=3).map(tuple), st.booleans()),
+    st.builds(Adopt, owners, uids, st.lists(stored_messages, max_size=3).map(tuple)),
+    st.builds(Append, owners, uids, st.lists(stored_messages, min_size=1, max_size=3).map(tuple)),
+    st.builds(Delete, owners, uids),
     st.just(Reopen()),
 )
 
@@ -76,12 +76,12 @@ async def take(history: History, step: Append | Adopt | Delete) -> str:
     """What became of ``step``."""
     try:
         match step:
-            case Append(conf_uid, uid, messages, continues):
-                await history.append(conf_uid, uid, *messages, continues=continues)
-            case Adopt(conf_uid, uid, messages):
-                await history.adopt(conf_uid, uid, *messages)
-            case Delete(conf_uid, uid):
-                await history.delete(conf_uid, uid)
+            case Append(owner, uid, messages, continues):
+                await history.append(owner, uid, *messages, continues=continues)
+            case Adopt(owner, uid, messages):
+                await history.adopt(owner, uid, *messages)
+            case Delete(owner, uid):
+                await history.delete(owner, uid)
     except NoSuchHistory as error:
         return str(error)
     return "done"
@@ -90,10 +90,10 @@ async def take(history: History, step: Append | Adopt | Delete) -> str:
 async def everything(history: History) -> object:
     """All that can be read."""
     found = []
-    for conf_uid in (MAO, ANN):
-        listed = await history.conversations(conf_uid)
-        pages = [await history.conversations(conf_uid, limit=1, before=each.uid) for each in listed]
-        found.append((listed, pages, [await history.messages(conf_uid, each.uid) for each in listed]))
+    for owner in (MAO, ANN, EVES_MAO):
+        listed = await history.conversations(owner)
+        pages = [await history.conversations(owner, limit=1, before=each.uid) for each in listed]
+        found.append((listed, pages, [await history.messages(owner, each.uid) for each in listed]))
     return found
 
 

@@ -22,6 +22,7 @@ from trio_backend.config.folder import Config
 from trio_backend.config.load import load_config, packaged_conf
 from trio_backend.errors import WireClosed
 from trio_backend.quota import MemoryQuota
+from trio_backend.server.authentication import Authenticator
 from trio_backend.serving import serve
 
 TIMEOUT = 30.0
@@ -87,11 +88,11 @@ def configured(folder: Path, *, llm: EngineChoice, tts: EngineChoice, **system: 
 
 
 @asynccontextmanager
-async def open_server(config: Config) -> AsyncIterator[str]:
+async def open_server(config: Config, authenticator: Authenticator | None = None) -> AsyncIterator[str]:
     """A server in this process; its address. It is shut down in good order when the block is left."""
     shutdown = trio.Event()
     async with trio.open_nursery() as nursery:
-        address = await nursery.start(partial(serve, config, shutdown=shutdown))
+        address = await nursery.start(partial(serve, config, shutdown=shutdown, authenticator=authenticator))
         yield str(address)
         shutdown.set()
 

@@ -23,13 +23,13 @@ from tests.engines.model_server import ModelServer, hanging, open_model_server, 
 from tests.house.serving import configured, open_client, open_server, open_server_process, wait_ready
 from trio_backend.config.character import EngineChoice
 from trio_backend.history.sqlite import open_sqlite_history
-from trio_backend.history.store import ConfUid, HistoryUid
+from trio_backend.history.store import HistoryUid, Owner
 from trio_backend.observe.stock import Stock, difference, take_stock
 
 ECHO = EngineChoice("llm", "echo_llm", {})
 ESPEAK = EngineChoice("tts", "espeak_tts", {"voice": "en"})
 Visit: TypeAlias = Callable[[str], Awaitable[None]]
-IRIS = ConfUid("iris_001")
+IRIS = Owner("iris_001")
 END = {"type": "control", "text": "conversation-chain-end"}
 
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")

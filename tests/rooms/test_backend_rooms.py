@@ -14,7 +14,7 @@ from tests.conftest import GREETING
 from tests.memory_wire import memory_wire_pair
 from trio_backend.backend import Backend
 from trio_backend.config.system import SystemConfig
-from trio_backend.history.store import ConfUid
+from trio_backend.history.store import Owner
 from trio_backend.rooms.room import Room
 
 START = {"type": "control", "text": "conversation-chain-start"}
@@ -56,8 +56,8 @@ async def test_the_model_and_the_history_know_who_spoke(
     assert [m["display_text"]["text"] for m in heard if m["type"] == "audio"] == ["Ann: Hello there."]
 
     history = backend.services.history
-    [conversation] = await history.conversations(ConfUid("mao_001"))
-    messages = await history.messages(ConfUid("mao_001"), conversation.uid)
+    [conversation] = await history.conversations(Owner("mao_001"))
+    messages = await history.messages(Owner("mao_001"), conversation.uid)
     assert [(m.role, m.name, m.content) for m in messages] == [
         ("human", "Ann", "Hello there."),
         ("ai", "Mao", "Ann: Hello there."),

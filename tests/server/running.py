@@ -22,6 +22,7 @@ from trio_backend.server import (
     open_listeners,
     port_of,
 )
+from trio_backend.server.authentication import AccessToken, Authenticator
 from trio_backend.server.http import Folders, Pages, http_app, is_public
 from trio_backend.server.listener import nothing_is_public
 from trio_backend.wire import Wire
@@ -95,12 +96,21 @@ async def run_server(
     app: ASGIApp | None = None,
     routes: Mapping[str, WebSocketHandler] | None = None,
     quota: MemoryQuota | None = None,
+    authenticator: Authenticator | None = None,
 ) -> AsyncIterator[Running]:
     """A server on 127.0.0.1, shut down when the block is left."""
     handlers = {"/echo": echo, "/goodbye": say_goodbye, "/pour": pour, **(routes or {})}
     app = app or http_app(pages())
     public = is_public(app) if isinstance(app, Starlette) else nothing_is_public
-    server = Server(options or ServerOptions(), handlers, app, public=public, quota=quota or MemoryQuota())
+    options = options or ServerOptions()
+    server = Server(
+        options,
+        handlers,
+        app,
+        public=public,
+        quota=quota or MemoryQuota(),
+        authenticator=authenticator or AccessToken(options.access_token),
+    )
     async with open_listeners("127.0.0.1", 0) as listeners, trio.open_nursery() as nursery:
         running = Running(server, port_of(listeners[0]))
 

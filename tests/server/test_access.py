@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from trio_backend.server.access import origin_allowed, token_allowed
+from trio_backend.server.access import origin_allowed
+from trio_backend.server.authentication import token_allowed
 
 USUAL = ("same-host", "localhost", "file")
 

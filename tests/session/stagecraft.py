@@ -14,7 +14,7 @@ from tests.memory_wire import memory_wire_pair
 from trio_backend.backend import Backend, Premises
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
-from trio_backend.history.store import ConfUid
+from trio_backend.history.store import Owner
 
 START = {"type": "control", "text": "conversation-chain-start"}
 END = {"type": "control", "text": "conversation-chain-end"}
@@ -34,10 +34,10 @@ def shown(messages: list[dict[str, Any]]) -> list[str]:
 async def stored(backend: Backend, conf_uid: str = "mao_001") -> list[tuple[str, str]]:
     """Role and content of the newest conversation's messages."""
     history = backend.services.history
-    conversations = await history.conversations(ConfUid(conf_uid))
+    conversations = await history.conversations(Owner(conf_uid))
     if not conversations:
         return []
-    messages = await history.messages(ConfUid(conf_uid), conversations[0].uid)
+    messages = await history.messages(Owner(conf_uid), conversations[0].uid)
     return [(message.role, message.content) for message in messages]
 
 

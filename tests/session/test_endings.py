@@ -14,7 +14,7 @@ from tests.conftest import Connect
 from tests.session.stagecraft import END, START, THREE, meet, shown, stored, with_tts
 from trio_backend.backend import Backend, Premises, open_backend
 from trio_backend.history.memory import MemoryHistory
-from trio_backend.history.store import ConfUid, HistoryUid, StoredMessage
+from trio_backend.history.store import HistoryUid, Owner, StoredMessage
 
 # How far a turn has come when the user cuts in, as seconds after the input: the model says a word each
 # 0.1 s, a sentence is three of them, and the voice takes no time.
@@ -130,7 +130,7 @@ class SlowHistory(MemoryHistory):
     """A disk that has written long before it says so."""
 
     async def append(
-        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+        self, conf_uid: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
     ) -> None:
         """Store at once, and answer a second later."""
         await super().append(conf_uid, uid, *messages, continues=continues)

@@ -16,7 +16,7 @@ from trio_backend.backend import Backend, Premises, open_backend
 from trio_backend.config.system import SystemConfig
 from trio_backend.errors import WireClosed
 from trio_backend.history.memory import MemoryHistory
-from trio_backend.history.store import ConfUid
+from trio_backend.history.store import Owner
 
 TOLD = "tone_tts was told to fail on this sentence"
 
@@ -132,7 +132,7 @@ async def test_a_bug_ends_one_session_and_no_other(
     """The fence: its client is told 1011, and the others notice nothing."""
     victim, other = await connect(), await connect()
 
-    async def broken(_conf_uid: ConfUid) -> None:
+    async def broken(_conf_uid: Owner) -> None:
         await trio.lowlevel.checkpoint()
         raise ZeroDivisionError
 

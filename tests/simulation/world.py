@@ -18,9 +18,9 @@ from trio_backend.history.store import (
     LISTED,
     READ,
     READ_BYTES,
-    ConfUid,
     Conversation,
     HistoryUid,
+    Owner,
     StoredMessage,
 )
 
@@ -126,27 +126,27 @@ class Store(MemoryHistory):
             raise HistoryError("the simulated disk refuses")
 
     async def append(
-        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+        self, conf_uid: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
     ) -> None:
         """See `History.append`."""
         await self._trouble()
         await super().append(conf_uid, uid, *messages, continues=continues)
 
     async def conversations(
-        self, conf_uid: ConfUid, *, limit: int = LISTED, before: HistoryUid | None = None
+        self, conf_uid: Owner, *, limit: int = LISTED, before: HistoryUid | None = None
     ) -> Sequence[Conversation]:
         """See `History.conversations`."""
         await self._trouble()
         return await super().conversations(conf_uid, limit=limit, before=before)
 
     async def messages(
-        self, conf_uid: ConfUid, uid: HistoryUid, *, limit: int = READ, size: int = READ_BYTES
+        self, conf_uid: Owner, uid: HistoryUid, *, limit: int = READ, size: int = READ_BYTES
     ) -> Sequence[StoredMessage]:
         """See `History.messages`."""
         await self._trouble()
         return await super().messages(conf_uid, uid, limit=limit, size=size)
 
-    async def delete(self, conf_uid: ConfUid, uid: HistoryUid) -> None:
+    async def delete(self, conf_uid: Owner, uid: HistoryUid) -> None:
         """See `History.delete`."""
         await self._trouble()
         await super().delete(conf_uid, uid)

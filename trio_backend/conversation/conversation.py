@@ -13,7 +13,7 @@ from ..config.system import SystemConfig
 from ..engines.base import Message
 from ..errors import HistoryError, NoSuchHistory
 from ..history.backlog import Backlog
-from ..history.store import ConfUid, HistoryUid, StoredMessage
+from ..history.store import HistoryUid, Owner, StoredMessage
 from ..quota import MemoryQuota
 from .cascade import Cascade
 from .events import Audience, ConversationReplaced, Outcome, Problem, TurnId
@@ -49,12 +49,12 @@ class Conversation:
 
     @classmethod
     def begin(
-        cls, conf_uid: str, audience: Audience, *, history: Backlog, system: SystemConfig, quota: MemoryQuota
+        cls, owner: Owner, audience: Audience, *, history: Backlog, system: SystemConfig, quota: MemoryQuota
     ) -> Conversation:
-        """A new conversation with the character ``conf_uid``; what it keeps is claimed of ``quota``."""
+        """A new conversation of ``owner``; what it keeps is claimed of ``quota``."""
         limits = TurnLimits(system.synthesis_ahead, system.turn_deadline, system.playback_grace)
         pages = Pages(system.history_list, system.history_messages, system.history_size)
-        record = Record(history, ConfUid(conf_uid), pages)
+        record = Record(history, owner, pages)
         return cls(audience, limits, Memory(system.memory_budget, quota), record)
 
     @property
@@ -144,7 +144,7 @@ class Conversation:
     async def start_with(self, conf_uid: str) -> None:
         """Turn to another character, with a new conversation."""
         await self.end_turn("another character")
-        self.record = self.record.of(ConfUid(conf_uid))
+        self.record = self.record.of(conf_uid)
         self.memory.recall(())
 
     async def begin_new(self) -> HistoryUid:

@@ -9,7 +9,7 @@ import attrs
 
 from ..errors import HistoryError, NoSuchHistory, NotStoredYet
 from ..history.backlog import Backlog, Entry
-from ..history.store import LISTED, READ, READ_BYTES, ConfUid, Conversation, HistoryUid, StoredMessage
+from ..history.store import LISTED, READ, READ_BYTES, Conversation, HistoryUid, Owner, StoredMessage
 from ..identity import new_id, now
 
 _DELETED = "this conversation was deleted elsewhere: a new one has begun"
@@ -42,7 +42,7 @@ class Record:
     """The conversation with one character that is being written; its first message begins it on disk."""
 
     _history: Backlog
-    conf_uid: ConfUid
+    owner: Owner
     _pages: Pages = attrs.field(factory=Pages)
     uid: HistoryUid = attrs.field(factory=new_history_uid, init=False)
     _begun: bool = attrs.field(default=False, init=False)
@@ -50,9 +50,9 @@ class Record:
     _delayed: bool = attrs.field(default=False, init=False)
     """Whether it was said that the store cannot take it now."""
 
-    def of(self, conf_uid: ConfUid) -> Record:
-        """A new conversation with another character."""
-        return Record(self._history, conf_uid, self._pages)
+    def of(self, conf_uid: str) -> Record:
+        """A new conversation of the same user with another character."""
+        return Record(self._history, attrs.evolve(self.owner, conf_uid=conf_uid), self._pages)
 
     def begin_new(self) -> HistoryUid:
         """Leave this conversation for a new one."""
@@ -87,9 +87,7 @@ class Record:
         """
         continues, self._begun = self._begun, True
         try:
-            return Given(
-                self.uid, self._history.take(self.conf_uid, self.uid, *messages, continues=continues)
-            )
+            return Given(self.uid, self._history.take(self.owner, self.uid, *messages, continues=continues))
         except HistoryError:
             self._begun = continues
             raise
@@ -106,7 +104,7 @@ class Record:
     async def _store(self, messages: Sequence[StoredMessage]) -> None:
         continues, self._begun = self._begun, self._begun or bool(messages)
         try:
-            await self._tell_once(self._history.keep(self.conf_uid, self.uid, *messages, continues=continues))
+            await self._tell_once(self._history.keep(self.owner, self.uid, *messages, continues=continues))
         except NotStoredYet:
             raise
         except HistoryError:
@@ -127,18 +125,18 @@ class Record:
     async def messages(self, uid: HistoryUid) -> Sequence[StoredMessage]:
         """The newest messages of conversation ``uid``, oldest first. Raises `NoSuchHistory`."""
         pages = self._pages
-        return await self._history.messages(self.conf_uid, uid, limit=pages.read, size=pages.read_bytes)
+        return await self._history.messages(self.owner, uid, limit=pages.read, size=pages.read_bytes)
 
     async def conversations(self, before: HistoryUid | None = None) -> Sequence[Conversation]:
         """The newest conversations with this character, newest first, or those that follow ``before``.
 
         Raises `NoSuchHistory` if there is no ``before``.
         """
-        return await self._history.conversations(self.conf_uid, limit=self._pages.listed, before=before)
+        return await self._history.conversations(self.owner, limit=self._pages.listed, before=before)
 
     async def delete(self, uid: HistoryUid) -> None:
         """Delete a conversation for good. Raises `NoSuchHistory`."""
-        await self._history.delete(self.conf_uid, uid)
+        await self._history.delete(self.owner, uid)
 
 
 def stored(role: Literal["human", "ai"], content: str, *, name: str, avatar: str = "") -> StoredMessage:

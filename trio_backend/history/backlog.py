@@ -15,10 +15,10 @@ from .store import (
     LISTED,
     READ,
     READ_BYTES,
-    ConfUid,
     Conversation,
     History,
     HistoryUid,
+    Owner,
     StoredMessage,
     size_of,
 )
@@ -54,7 +54,7 @@ class Entry:
 class _Lane:
     """What waits to be stored in one conversation, oldest first. One task stores it, and ends with it."""
 
-    conf_uid: ConfUid
+    owner: Owner
     uid: HistoryUid
     scope: trio.CancelScope
     waiting: deque[Entry] = attrs.field(factory=deque, init=False)
@@ -89,7 +89,7 @@ class Backlog:
     _closing: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     async def keep(
-        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+        self, owner: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
     ) -> None:
         """Hand ``messages`` over; when this returns they are on disk. See `History.append`.
 
@@ -103,10 +103,10 @@ class Backlog:
                 await trio.lowlevel.checkpoint()
                 return
             if self._closing.is_set():
-                await self._store_at_once(conf_uid, uid, messages, continues)
+                await self._store_at_once(owner, uid, messages, continues)
                 return
         if messages:
-            entry = self.take(conf_uid, uid, *messages, continues=continues)
+            entry = self.take(owner, uid, *messages, continues=continues)
         else:
             # A lane is not empty: with its last entry it ends.
             entry = self._lanes[uid].waiting[-1]
@@ -124,9 +124,7 @@ class Backlog:
         if entry.error is not None:
             raise entry.error
 
-    def take(
-        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
-    ) -> Entry:
+    def take(self, owner: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False) -> Entry:
         """As `keep`, without waiting, for at least one message; see `confirm`.
 
         Raises `HistoryError` where too much is waiting already.
@@ -140,7 +138,7 @@ class Backlog:
             )
         if lane is None:
             # The store is waited for whoever is cancelled; leaving the block ends that.
-            lane = self._lanes[uid] = _Lane(conf_uid, uid, trio.CancelScope(shield=True))
+            lane = self._lanes[uid] = _Lane(owner, uid, trio.CancelScope(shield=True))
             self._nursery.start_soon(self._store_all, lane, name=f"history/conversation {uid}")
         self._size += size
         entry = Entry(messages, continues, size)
@@ -150,32 +148,32 @@ class Backlog:
         return entry
 
     async def _store_at_once(
-        self, conf_uid: ConfUid, uid: HistoryUid, messages: Sequence[StoredMessage], continues: bool
+        self, owner: Owner, uid: HistoryUid, messages: Sequence[StoredMessage], continues: bool
     ) -> None:
         """The last words of a session that outlives the block: now or never, whoever is cancelled."""
         with trio.move_on_after(PATIENCE, shield=True):
-            await self._store.append(conf_uid, uid, *messages, continues=continues)
+            await self._store.append(owner, uid, *messages, continues=continues)
             return
         logger.error("conversation {}: {} messages are lost: the store says nothing", uid, len(messages))
         raise HistoryError("the store takes nothing: this part of the conversation is lost")
 
     async def conversations(
-        self, conf_uid: ConfUid, *, limit: int = LISTED, before: HistoryUid | None = None
+        self, owner: Owner, *, limit: int = LISTED, before: HistoryUid | None = None
     ) -> Sequence[Conversation]:
         """See `History.conversations`."""
-        return await self._store.conversations(conf_uid, limit=limit, before=before)
+        return await self._store.conversations(owner, limit=limit, before=before)
 
     async def messages(
-        self, conf_uid: ConfUid, uid: HistoryUid, *, limit: int = READ, size: int = READ_BYTES
+        self, owner: Owner, uid: HistoryUid, *, limit: int = READ, size: int = READ_BYTES
     ) -> Sequence[StoredMessage]:
         """See `History.messages`: what is on disk."""
-        return await self._store.messages(conf_uid, uid, limit=limit, size=size)
+        return await self._store.messages(owner, uid, limit=limit, size=size)
 
-    async def delete(self, conf_uid: ConfUid, uid: HistoryUid) -> None:
+    async def delete(self, owner: Owner, uid: HistoryUid) -> None:
         """See `History.delete`. What waits to be stored there is deleted too."""
         dropped = await self._drop(uid)
         try:
-            await self._store.delete(conf_uid, uid)
+            await self._store.delete(owner, uid)
         except NoSuchHistory:
             if not dropped:
                 raise
@@ -226,7 +224,7 @@ class Backlog:
 
     async def _append(self, lane: _Lane, entry: Entry) -> None:
         try:
-            await self._store.append(lane.conf_uid, lane.uid, *entry.messages, continues=entry.continues)
+            await self._store.append(lane.owner, lane.uid, *entry.messages, continues=entry.continues)
         except NoSuchHistory as error:
             entry.settle(error)
         else:

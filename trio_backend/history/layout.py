@@ -51,5 +51,12 @@ _VERSION_2 = (
     "CREATE INDEX conversation_of ON conversation (conf_uid, place)",
 )
 
+# What was said before anybody had a name is nobody's in particular: `user.NOBODY`.
+_VERSION_3 = (
+    "ALTER TABLE conversation ADD COLUMN user_id TEXT NOT NULL DEFAULT ''",
+    "DROP INDEX conversation_of",
+    "CREATE INDEX conversation_of ON conversation (conf_uid, user_id, place)",
+)
+
 # Released versions stay as they are; a change of the tables is one more entry.
-LAYOUTS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
+LAYOUTS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)

@@ -14,7 +14,7 @@ import msgspec
 import trio
 
 from ..errors import HistoryError, NoSuchHistory
-from .store import ConfUid, History, HistoryUid, StoredMessage, utc_timestamp
+from .store import History, HistoryUid, Owner, StoredMessage, utc_timestamp
 
 # Years of daily talk have a few MiB; what is larger is something else, and would not fit into memory well.
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -83,14 +83,14 @@ def _list_files(folder: Path) -> list[Path]:
 
 
 async def _import_file(history: History, folder: Path, file: Path, *, report: ImportReport) -> ImportReport:
-    conf_uid, uid = _names(folder, file)
-    if await _has(history, conf_uid, uid):
+    owner, uid = _names(folder, file)
+    if await _has(history, owner, uid):
         return attrs.evolve(report, already_there=report.already_there + 1)
     messages = await trio.to_thread.run_sync(_read, file)
     if not messages:
         return attrs.evolve(report, empty=report.empty + 1)
     try:
-        await history.adopt(conf_uid, uid, *messages)
+        await history.adopt(owner, uid, *messages)
     except NoSuchHistory as error:
         raise _UnfitError("another character has a conversation of this name") from error
     return attrs.evolve(
@@ -98,19 +98,19 @@ async def _import_file(history: History, folder: Path, file: Path, *, report: Im
     )
 
 
-def _names(folder: Path, file: Path) -> tuple[ConfUid, HistoryUid]:
+def _names(folder: Path, file: Path) -> tuple[Owner, HistoryUid]:
     if file.parent == folder:
         raise _UnfitError("it lies in no character's folder; name the folder above this one")
     for name in (file.parent.name, file.stem):
         # Cs is what Python makes of bytes that are no UTF-8.
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
             raise _UnfitError(f"the name {name!r} has characters that no name should have")
-    return ConfUid(file.parent.name), HistoryUid(file.stem)
+    return Owner(file.parent.name), HistoryUid(file.stem)
 
 
-async def _has(history: History, conf_uid: ConfUid, uid: HistoryUid) -> bool:
+async def _has(history: History, owner: Owner, uid: HistoryUid) -> bool:
     try:
-        await history.messages(conf_uid, uid, limit=1)
+        await history.messages(owner, uid, limit=1)
     except NoSuchHistory:
         return False
     return True

@@ -13,9 +13,9 @@ from .store import (
     PREVIEW,
     READ,
     READ_BYTES,
-    ConfUid,
     Conversation,
     HistoryUid,
+    Owner,
     StoredMessage,
     newest_that_fit,
     place_in_the_past,
@@ -25,7 +25,7 @@ from .store import (
 
 @attrs.define(eq=False)
 class _Kept:
-    conf_uid: ConfUid
+    owner: Owner
     place: int
     messages: list[StoredMessage] = attrs.field(factory=list)
 
@@ -45,38 +45,38 @@ class MemoryHistory:
     _conversations: dict[HistoryUid, _Kept] = attrs.field(factory=dict, init=False)
 
     async def append(
-        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+        self, owner: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
     ) -> None:
         """See `History.append`."""
         await trio.lowlevel.checkpoint()
         if not messages:
             return
-        conf_uid, uid = ConfUid(well_formed(conf_uid)), HistoryUid(well_formed(uid))
+        owner, uid = owner.well_formed(), HistoryUid(well_formed(uid))
         if continues or uid in self._conversations:
-            kept = self._find(conf_uid, uid)
+            kept = self._find(owner, uid)
         else:
-            kept = self._conversations[uid] = _Kept(conf_uid, 0)
+            kept = self._conversations[uid] = _Kept(owner, 0)
         latest = kept.messages[-1].timestamp if kept.messages else ""
         for message in messages:
             latest = max(latest, message.timestamp)
             kept.messages.append(attrs.evolve(message.well_formed(), timestamp=latest))
         kept.place = 1 + max(0, *(other.place for other in self._conversations.values()))
 
-    async def adopt(self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage) -> None:
+    async def adopt(self, owner: Owner, uid: HistoryUid, *messages: StoredMessage) -> None:
         """See `History.adopt`."""
         await trio.lowlevel.checkpoint()
         if not messages:
             return
-        conf_uid, uid = ConfUid(well_formed(conf_uid)), HistoryUid(well_formed(uid))
+        owner, uid = owner.well_formed(), HistoryUid(well_formed(uid))
         if uid in self._conversations:
-            kept = self._find(conf_uid, uid)
+            kept = self._find(owner, uid)
         else:
             place = place_in_the_past(messages[-1].timestamp)
-            kept = self._conversations[uid] = _Kept(conf_uid, place)
+            kept = self._conversations[uid] = _Kept(owner, place)
         kept.messages += [message.well_formed() for message in messages]
 
     async def conversations(
-        self, conf_uid: ConfUid, *, limit: int = LISTED, before: HistoryUid | None = None
+        self, owner: Owner, *, limit: int = LISTED, before: HistoryUid | None = None
     ) -> Sequence[Conversation]:
         """See `History.conversations`."""
         await trio.lowlevel.checkpoint()
@@ -84,32 +84,32 @@ class MemoryHistory:
             (
                 ((kept.place, number), Conversation(uid, kept.preview))
                 for number, (uid, kept) in enumerate(self._conversations.items())
-                if kept.conf_uid == well_formed(conf_uid)
+                if kept.owner == owner.well_formed()
             ),
             key=lambda one: one[0],
             reverse=True,
         )
         if before is not None:
-            self._find(conf_uid, before)
+            self._find(owner, before)
             [last] = [place for place, one in found if one.uid == well_formed(before)]
             found = [(place, one) for place, one in found if place < last]
         return [conversation for _, conversation in found[:limit]]
 
     async def messages(
-        self, conf_uid: ConfUid, uid: HistoryUid, *, limit: int = READ, size: int = READ_BYTES
+        self, owner: Owner, uid: HistoryUid, *, limit: int = READ, size: int = READ_BYTES
     ) -> Sequence[StoredMessage]:
         """See `History.messages`."""
         await trio.lowlevel.checkpoint()
-        return newest_that_fit(self._find(conf_uid, uid).messages[: -limit - 1 : -1], size)
+        return newest_that_fit(self._find(owner, uid).messages[: -limit - 1 : -1], size)
 
-    async def delete(self, conf_uid: ConfUid, uid: HistoryUid) -> None:
+    async def delete(self, owner: Owner, uid: HistoryUid) -> None:
         """See `History.delete`."""
         await trio.lowlevel.checkpoint()
-        self._find(conf_uid, uid)
+        self._find(owner, uid)
         del self._conversations[HistoryUid(well_formed(uid))]
 
-    def _find(self, conf_uid: ConfUid, uid: HistoryUid) -> _Kept:
+    def _find(self, owner: Owner, uid: HistoryUid) -> _Kept:
         kept = self._conversations.get(HistoryUid(well_formed(uid)))
-        if kept is None or kept.conf_uid != well_formed(conf_uid):
+        if kept is None or kept.owner != owner.well_formed():
             raise NoSuchHistory("this character has no conversation of that name")
         return kept

@@ -14,9 +14,9 @@ from .store import (
     PREVIEW,
     READ,
     READ_BYTES,
-    ConfUid,
     Conversation,
     HistoryUid,
+    Owner,
     StoredMessage,
     newest_that_fit,
     place_in_the_past,
@@ -27,15 +27,15 @@ _INSERT = """
     INSERT INTO message (conversation, role, timestamp, content, name, avatar) VALUES (?, ?, ?, ?, ?, ?)
 """
 
-_FIND = "SELECT id, conf_uid FROM conversation WHERE uid = ?"
+_FIND = "SELECT id, conf_uid, user_id FROM conversation WHERE uid = ?"
 
 _LATEST = "SELECT timestamp FROM message WHERE conversation = ? ORDER BY id DESC LIMIT 1"
 
 # Each is one step down the index, so a list costs what it shows, however many conversations there are.
 _TO_THE_TOP = """
     UPDATE conversation
-    SET place = 1 + max(0, (SELECT max(place) FROM conversation WHERE conf_uid = :conf_uid))
-    WHERE id = :id
+    SET place = 1 + max(0, (SELECT max(place) FROM conversation WHERE conf_uid = ? AND user_id = ?))
+    WHERE id = ?
 """
 
 _PAGE = """
@@ -43,24 +43,25 @@ _PAGE = """
     FROM conversation
     CROSS JOIN message AS latest
       ON latest.id = (SELECT max(id) FROM message WHERE message.conversation = conversation.id)
-    WHERE conversation.conf_uid = ? AND (conversation.place, conversation.id) < (?, ?)
+    WHERE conversation.conf_uid = ? AND conversation.user_id = ?
+      AND (conversation.place, conversation.id) < (?, ?)
     ORDER BY conversation.place DESC, conversation.id DESC
     LIMIT ?
 """
 
-_PLACE = "SELECT place, id FROM conversation WHERE uid = ? AND conf_uid = ?"
+_PLACE = "SELECT place, id FROM conversation WHERE uid = ? AND conf_uid = ? AND user_id = ?"
 
 _MESSAGES = """
     SELECT role, timestamp, content, name, avatar
     FROM message
-    WHERE conversation = (SELECT id FROM conversation WHERE uid = ? AND conf_uid = ?)
+    WHERE conversation = (SELECT id FROM conversation WHERE uid = ? AND conf_uid = ? AND user_id = ?)
     ORDER BY id DESC
     LIMIT ?
 """
 
 _OLDEST = """
     SELECT id FROM message
-    WHERE conversation = (SELECT id FROM conversation WHERE uid = ? AND conf_uid = ?)
+    WHERE conversation = (SELECT id FROM conversation WHERE uid = ? AND conf_uid = ? AND user_id = ?)
     ORDER BY id
     LIMIT ?
 """
@@ -78,52 +79,51 @@ _TOP = 2**63 - 1
 
 def append(
     database: sqlite3.Connection,
-    conf_uid: ConfUid,
+    owner: Owner,
     uid: HistoryUid,
     messages: Sequence[StoredMessage],
     *,
     continues: bool = False,
 ) -> None:
     """See `History.append`. Runs inside a transaction."""
-    owner = well_formed(conf_uid)
-    conversation = _find(database, owner, well_formed(uid))
+    conversation = _find(database, owner, uid)
     if conversation is None:
         if continues:
             raise _no_such_history()
-        conversation = _begin(database, owner, well_formed(uid), 0)
+        conversation = _begin(database, owner, uid, 0)
     row = database.execute(_LATEST, (conversation,)).fetchone()
     latest = _text(row[0]) if row else ""
     for message in messages:
         latest = max(latest, message.timestamp)
         message = attrs.evolve(message.well_formed(), timestamp=latest)
         database.execute(_INSERT, (conversation, *attrs.astuple(message)))
-    database.execute(_TO_THE_TOP, {"conf_uid": owner, "id": conversation})
+    database.execute(_TO_THE_TOP, (*_columns(owner), conversation))
 
 
 def adopt(
-    database: sqlite3.Connection, conf_uid: ConfUid, uid: HistoryUid, messages: Sequence[StoredMessage]
+    database: sqlite3.Connection, owner: Owner, uid: HistoryUid, messages: Sequence[StoredMessage]
 ) -> None:
     """See `History.adopt`. Runs inside a transaction."""
-    conversation = _find(database, well_formed(conf_uid), well_formed(uid))
+    conversation = _find(database, owner, uid)
     if conversation is None:
         place = place_in_the_past(messages[-1].timestamp)
-        conversation = _begin(database, well_formed(conf_uid), well_formed(uid), place)
+        conversation = _begin(database, owner, uid, place)
     database.executemany(
         _INSERT, [(conversation, *attrs.astuple(message.well_formed())) for message in messages]
     )
 
 
 def conversations(
-    database: sqlite3.Connection, conf_uid: ConfUid, *, limit: int = LISTED, before: HistoryUid | None = None
+    database: sqlite3.Connection, owner: Owner, *, limit: int = LISTED, before: HistoryUid | None = None
 ) -> list[Conversation]:
     """See `History.conversations`."""
     below = (_TOP, _TOP)
     if before is not None:
-        row = database.execute(_PLACE, (well_formed(before), well_formed(conf_uid))).fetchone()
+        row = database.execute(_PLACE, (well_formed(before), *_columns(owner))).fetchone()
         if row is None:
             raise _no_such_history()
         below = row
-    rows = database.execute(_PAGE, (well_formed(conf_uid), *below, limit)).fetchall()
+    rows = database.execute(_PAGE, (*_columns(owner), *below, limit)).fetchall()
     return [
         Conversation(
             HistoryUid(_text(uid)), _message(role, timestamp, _preview(database, _number(id)), name, avatar)
@@ -134,7 +134,7 @@ def conversations(
 
 def messages(
     database: sqlite3.Connection,
-    conf_uid: ConfUid,
+    owner: Owner,
     uid: HistoryUid,
     *,
     limit: int = READ,
@@ -144,7 +144,7 @@ def messages(
 
     def newest_first() -> Iterator[StoredMessage]:
         # Row by row: what no longer fits is not read from the disk either.
-        for row in database.execute(_MESSAGES, (well_formed(uid), well_formed(conf_uid), limit)):
+        for row in database.execute(_MESSAGES, (well_formed(uid), *_columns(owner), limit)):
             yield _message(*row)
 
     found = newest_that_fit(newest_first(), size)
@@ -153,44 +153,51 @@ def messages(
     return found
 
 
-def delete(database: sqlite3.Connection, conf_uid: ConfUid, uid: HistoryUid) -> None:
+def delete(database: sqlite3.Connection, owner: Owner, uid: HistoryUid) -> None:
     """See `History.delete`. Runs inside a transaction."""
     deleted = database.execute(
-        "DELETE FROM conversation WHERE uid = ? AND conf_uid = ?", (well_formed(uid), well_formed(conf_uid))
+        "DELETE FROM conversation WHERE uid = ? AND conf_uid = ? AND user_id = ?",
+        (well_formed(uid), *_columns(owner)),
     )
     if not deleted.rowcount:
         raise _no_such_history()
 
 
-def delete_oldest(database: sqlite3.Connection, conf_uid: ConfUid, uid: HistoryUid, limit: int) -> int:
+def delete_oldest(database: sqlite3.Connection, owner: Owner, uid: HistoryUid, limit: int) -> int:
     """Delete up to ``limit`` messages from the beginning of a conversation; how many there were.
 
     Runs outside a transaction, as one of its own.
     """
-    rows = database.execute(_OLDEST, (well_formed(uid), well_formed(conf_uid), limit)).fetchall()
+    rows = database.execute(_OLDEST, (well_formed(uid), *_columns(owner), limit)).fetchall()
     if rows:
         (first,), (last,) = rows[0], rows[-1]
         database.execute(
             "DELETE FROM message WHERE id BETWEEN ? AND ? AND conversation = "
-            "(SELECT id FROM conversation WHERE uid = ? AND conf_uid = ?)",
-            (first, last, well_formed(uid), well_formed(conf_uid)),
+            "(SELECT id FROM conversation WHERE uid = ? AND conf_uid = ? AND user_id = ?)",
+            (first, last, well_formed(uid), *_columns(owner)),
         )
     return len(rows)
 
 
-def _find(database: sqlite3.Connection, conf_uid: str, uid: str) -> int | None:
-    row = database.execute(_FIND, (uid,)).fetchone()
+def _columns(owner: Owner) -> tuple[str, str]:
+    """As the columns ``conf_uid`` and ``user_id`` hold it."""
+    return well_formed(owner.conf_uid), well_formed(owner.user)
+
+
+def _find(database: sqlite3.Connection, owner: Owner, uid: HistoryUid) -> int | None:
+    row = database.execute(_FIND, (well_formed(uid),)).fetchone()
     if row is None:
         return None
-    conversation, owner = row
-    if owner != conf_uid:
+    conversation, *columns = row
+    if tuple(columns) != _columns(owner):
         raise _no_such_history()
     return _number(conversation)
 
 
-def _begin(database: sqlite3.Connection, conf_uid: str, uid: str, place: int) -> int:
+def _begin(database: sqlite3.Connection, owner: Owner, uid: HistoryUid, place: int) -> int:
     begun = database.execute(
-        "INSERT INTO conversation (conf_uid, uid, place) VALUES (?, ?, ?)", (conf_uid, uid, place)
+        "INSERT INTO conversation (conf_uid, user_id, uid, place) VALUES (?, ?, ?, ?)",
+        (*_columns(owner), well_formed(uid), place),
     )
     assert begun.lastrowid is not None
     return begun.lastrowid

@@ -12,7 +12,7 @@ import attrs
 
 from . import queries
 from .database import is_full
-from .store import ConfUid, HistoryUid
+from .store import HistoryUid, Owner
 
 # A deletion writes each page that it wipes to the log first, and then the log is folded into the file, for
 # which the file may have to grow by as much: this is enough for both, and little beside the disks of today.
@@ -51,7 +51,7 @@ class Reserve:
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
 
-    def delete(self, database: sqlite3.Connection, conf_uid: ConfUid, uid: HistoryUid) -> None:
+    def delete(self, database: sqlite3.Connection, owner: Owner, uid: HistoryUid) -> None:
         """See `History.delete`, on a full disk; in the history's thread, outside a transaction.
 
         The messages go in pieces that fit into the room there is, oldest first: what is cut short goes on
@@ -63,14 +63,14 @@ class Reserve:
             batch = BATCH
             while batch:
                 try:
-                    if not queries.delete_oldest(database, conf_uid, uid, batch):
+                    if not queries.delete_oldest(database, owner, uid, batch):
                         break
                 except sqlite3.Error as error:
                     if batch == 1 or not is_full(error):
                         raise
                     batch //= 2
                 self._shorten_log(database)
-            queries.delete(database, conf_uid, uid)
+            queries.delete(database, owner, uid)
         finally:
             self._shorten_log(database)
             self.make()

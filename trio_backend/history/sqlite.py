@@ -17,7 +17,7 @@ from . import queries
 from .commit import Request, run_group
 from .database import FAILURES, history_error, is_full, open_database, open_reader, set_busy_timeout
 from .reserve import Reserve
-from .store import LISTED, READ, READ_BYTES, ConfUid, Conversation, HistoryUid, StoredMessage
+from .store import LISTED, READ, READ_BYTES, Conversation, HistoryUid, Owner, StoredMessage
 
 T = TypeVar("T")
 
@@ -58,45 +58,45 @@ class SqliteHistory:
     _largest_group: int = attrs.field(default=0, init=False)
 
     async def append(
-        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+        self, owner: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
     ) -> None:
         """See `History.append`."""
         if not messages:
             await trio.lowlevel.checkpoint()
             return
-        work = partial(queries.append, conf_uid=conf_uid, uid=uid, messages=messages, continues=continues)
+        work = partial(queries.append, owner=owner, uid=uid, messages=messages, continues=continues)
         await self._ask(Request(work, "write"))
 
-    async def adopt(self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage) -> None:
+    async def adopt(self, owner: Owner, uid: HistoryUid, *messages: StoredMessage) -> None:
         """See `History.adopt`."""
         if not messages:
             await trio.lowlevel.checkpoint()
             return
-        work = partial(queries.adopt, conf_uid=conf_uid, uid=uid, messages=messages)
+        work = partial(queries.adopt, owner=owner, uid=uid, messages=messages)
         await self._ask(Request(work, "write"))
 
     async def conversations(
-        self, conf_uid: ConfUid, *, limit: int = LISTED, before: HistoryUid | None = None
+        self, owner: Owner, *, limit: int = LISTED, before: HistoryUid | None = None
     ) -> Sequence[Conversation]:
         """See `History.conversations`."""
-        work = partial(queries.conversations, conf_uid=conf_uid, limit=limit, before=before)
+        work = partial(queries.conversations, owner=owner, limit=limit, before=before)
         return await self._ask(Request(work, "read"))
 
     async def messages(
-        self, conf_uid: ConfUid, uid: HistoryUid, *, limit: int = READ, size: int = READ_BYTES
+        self, owner: Owner, uid: HistoryUid, *, limit: int = READ, size: int = READ_BYTES
     ) -> Sequence[StoredMessage]:
         """See `History.messages`."""
-        work = partial(queries.messages, conf_uid=conf_uid, uid=uid, limit=limit, size=size)
+        work = partial(queries.messages, owner=owner, uid=uid, limit=limit, size=size)
         return await self._ask(Request(work, "read"))
 
-    async def delete(self, conf_uid: ConfUid, uid: HistoryUid) -> None:
+    async def delete(self, owner: Owner, uid: HistoryUid) -> None:
         """See `History.delete`."""
         try:
-            await self._ask(Request(partial(queries.delete, conf_uid=conf_uid, uid=uid), "write"))
+            await self._ask(Request(partial(queries.delete, owner=owner, uid=uid), "write"))
         except HistoryError as error:
             if not is_full(error.__cause__):
                 raise
-            await self._ask(Request(partial(self._reserve.delete, conf_uid=conf_uid, uid=uid), "alone"))
+            await self._ask(Request(partial(self._reserve.delete, owner=owner, uid=uid), "alone"))
 
     def statistics(self) -> HistoryStatistics:
         """What it has done, and what it still has to do."""

@@ -8,7 +8,8 @@ from typing import Literal, NewType, Protocol
 
 import attrs
 
-ConfUid = NewType("ConfUid", str)
+from ..user import NOBODY, UserId
+
 HistoryUid = NewType("HistoryUid", str)
 
 # What is read at once if nobody says otherwise: the defaults of the bounds in `SystemConfig`.
@@ -68,6 +69,18 @@ def well_formed(text: str) -> str:
 
 
 @attrs.frozen
+class Owner:
+    """Whose a conversation is: one user's, with one character."""
+
+    conf_uid: str
+    user: UserId = NOBODY.id
+
+    def well_formed(self) -> Owner:
+        """The same with `well_formed` texts."""
+        return Owner(well_formed(self.conf_uid), UserId(well_formed(self.user)))
+
+
+@attrs.frozen
 class StoredMessage:
     """One message of a conversation. ``timestamp`` has `utc_timestamp`'s form: as text it sorts by time."""
 
@@ -96,14 +109,14 @@ class Conversation:
 
 
 class History(Protocol):
-    """Conversations by character. Each belongs to one ``conf_uid``, and no other can see it.
+    """Conversations by owner. For everybody but its owner a conversation is not there.
 
     A ``uid`` names one conversation, whosever it is, until that is deleted. Texts and names are kept
     `well_formed`. Everything here raises `HistoryError` if the store itself fails.
     """
 
     async def append(
-        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+        self, owner: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
     ) -> None:
         """Add messages, in order, all or none; a conversation begins with its first one.
 
@@ -112,11 +125,11 @@ class History(Protocol):
 
         When this returns they are on disk. If it is cancelled they may or may not be stored; one message
         of a call is never stored without the others. Raises `NoSuchHistory` if ``uid`` belongs to another
-        character, or is not there to be continued. Without messages it does nothing.
+        owner, or is not there to be continued. Without messages it does nothing.
         """
         ...
 
-    async def adopt(self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage) -> None:
+    async def adopt(self, owner: Owner, uid: HistoryUid, *messages: StoredMessage) -> None:
         """Add a conversation of the past as it is, all or nothing; see `append`.
 
         In the list it stands where its time puts it, below all that `append` has stored.
@@ -124,9 +137,9 @@ class History(Protocol):
         ...
 
     async def conversations(
-        self, conf_uid: ConfUid, *, limit: int = LISTED, before: HistoryUid | None = None
+        self, owner: Owner, *, limit: int = LISTED, before: HistoryUid | None = None
     ) -> Sequence[Conversation]:
-        """This character's newest ``limit``, or those that follow ``before``: the last stored to is first.
+        """This owner's newest ``limit``, or those that follow ``before``: the last stored to is first.
 
         Their order is that of storing, whatever the clock said. Raises `NoSuchHistory` if there is no
         ``before``.
@@ -134,7 +147,7 @@ class History(Protocol):
         ...
 
     async def messages(
-        self, conf_uid: ConfUid, uid: HistoryUid, *, limit: int = READ, size: int = READ_BYTES
+        self, owner: Owner, uid: HistoryUid, *, limit: int = READ, size: int = READ_BYTES
     ) -> Sequence[StoredMessage]:
         """A conversation's newest messages, oldest first: ``limit``, as far as they fit into ``size`` bytes.
 
@@ -142,7 +155,7 @@ class History(Protocol):
         """
         ...
 
-    async def delete(self, conf_uid: ConfUid, uid: HistoryUid) -> None:
+    async def delete(self, owner: Owner, uid: HistoryUid) -> None:
         """Remove a conversation for good. Raises `NoSuchHistory`.
 
         Where a disk is full, a file may spend a reserve on this.

@@ -1,12 +1,10 @@
-"""Who may come in: the page's origin and the access token, for WebSockets and for HTTP."""
+"""Which pages may connect, by their origin: for WebSockets and for HTTP."""
 
 from __future__ import annotations
 
-import hmac
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from ipaddress import ip_address
-from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
@@ -121,47 +119,3 @@ class OriginGate:
             await answer(scope, receive, send)
             return
         await self._app(scope, receive, send)
-
-
-def token_allowed(token: str, authorization: str, query: str) -> bool:
-    """Whether the request brings ``token``: as ``Authorization: Bearer …`` or as ``?token=…``.
-
-    The comparison takes the same time wherever they differ. An empty ``token`` means that none is asked for.
-    """
-    if not token:
-        return True
-    scheme, _, credentials = authorization.partition(" ")
-    offered = parse_qs(query).get("token", [])
-    if scheme.lower() == "bearer":
-        offered.append(credentials.strip())
-    return any(hmac.compare_digest(one.encode(), token.encode()) for one in offered)
-
-
-class TokenGate:
-    """An ASGI application in front of another, which it shows only to those who bring the token.
-
-    ``public`` tells of which requests nobody is asked for it.
-    """
-
-    def __init__(self, app: ASGIApp, token: str, *, public: Callable[[Scope], bool]) -> None:
-        self._app = app
-        self._token = token
-        self._public = public
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._open_to(scope):
-            answer = PlainTextResponse(
-                "an access token is needed: add ?token=… or an Authorization header\n",
-                status_code=401,
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-            await answer(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-    def _open_to(self, scope: Scope) -> bool:
-        # Browsers send no credentials with a preflight; it tells them nothing but the CORS rules.
-        if scope["method"] == "OPTIONS" or self._public(scope):
-            return True
-        authorization = Headers(scope=scope).get("authorization", "")
-        return token_allowed(self._token, authorization, scope["query_string"].decode("latin-1"))

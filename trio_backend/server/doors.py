@@ -15,6 +15,7 @@ from loguru import logger
 
 from ..boundary import Boundary
 from .access import is_loopback
+from .authentication import Authenticator
 from .client_address import TrustedProxies, share_of
 from .connection_limits import Admission, ConnectionLimits
 from .network import NETWORK_ERRORS
@@ -22,7 +23,7 @@ from .options import ServerOptions
 from .prefix import SocketOrTls
 from .request import FULL, TOO_MANY, Refusal, read_head
 from .tls import open_tls
-from .upgrade import Upgrade, answer_upgrade, asks_for_websocket
+from .upgrade import Upgrade, asks_for_websocket, read_upgrade
 
 # While the process has no file handle left, asking again at once would only burn CPU.
 ACCEPT_BACKOFF = 0.1
@@ -66,11 +67,13 @@ class Guest:
 class Doors:
     """How connections come in: as many as `ConnectionLimits` has places for.
 
-    ``paths`` are those of WebSockets. Raises `ConfigError` for a certificate that cannot be used.
+    ``paths`` are those of WebSockets; ``authenticator`` is asked who wants one, and raises nothing.
+    Raises `ConfigError` for a certificate that cannot be used.
     """
 
     options: ServerOptions
     paths: Collection[str]
+    authenticator: Authenticator
     boundary: Boundary
     limits: ConnectionLimits = attrs.field(init=False)
     _proxies: TrustedProxies = attrs.field(init=False)
@@ -201,11 +204,19 @@ class Doors:
                 return received
         except NETWORK_ERRORS:
             return None
-        answer = answer_upgrade(received, paths=self.paths, options=self.options, client=str(guest.peer))
+        answer = await self._answer_upgrade(received, str(guest.peer))
         if isinstance(answer, Refusal):
             self._note(answer)
             return answer
         return self._whose(answer, guest)
+
+    async def _answer_upgrade(self, received: bytes, client: str) -> Upgrade | Refusal:
+        origins = self.options.allowed_origins
+        attempt = read_upgrade(received, paths=self.paths, origins=origins, client=client)
+        if isinstance(attempt, Refusal):
+            return attempt
+        user = await self.authenticator.identify(attempt.credentials)
+        return user if isinstance(user, Refusal) else attempt.accept(user)
 
     def _whose(self, upgrade: Upgrade, guest: Guest) -> Upgrade | Refusal:
         """``upgrade`` as its client's who is behind a proxy, and counted so; refused if that has enough.

@@ -15,7 +15,7 @@ from ..boundary import UNCOUNTED, Boundary
 from ..errors import WireClosed
 from ..quota import MemoryQuota
 from ..wire import Wire
-from .access import TokenGate
+from .authentication import AccessToken, Authenticator, BoundedAuthenticator, UserGate
 from .client_address import TrustedProxies
 from .doors import Doors
 from .http_connections import BoundedRequests, HttpConnections
@@ -52,7 +52,7 @@ async def nothing_to_drain() -> None:
 
 
 def nothing_is_public(_scope: Scope) -> bool:
-    """For servers that ask everybody for the token, whatever they want."""
+    """For servers that ask whose each request is, whatever it wants."""
     return False
 
 
@@ -64,7 +64,8 @@ class Server:
     an ordinary way out of it; any other exception is a bug, closes the wire with 1011, and stays in
     ``boundary``, as does whatever else goes wrong with one connection. ``drain`` is awaited at the
     shutdown, before anything is closed; it is to have a deadline. ``quota`` is what the data of all clients
-    may take. ``public`` tells which HTTP requests need no access token. Raises `ConfigError` for a
+    may take. ``authenticator`` is asked whose each request is; ``public`` tells for which HTTP requests it is
+    not. Raises `ConfigError` for a
     certificate that cannot be used.
     """
 
@@ -75,13 +76,17 @@ class Server:
     public: Callable[[Scope], bool] = nothing_is_public
     quota: MemoryQuota = attrs.field(factory=MemoryQuota)
     boundary: Boundary = UNCOUNTED
+    authenticator: Authenticator = attrs.field(
+        default=attrs.Factory(lambda self: AccessToken(self.options.access_token), takes_self=True)
+    )
     _doors: Doors = attrs.field(init=False)
     _http: HttpConnections = attrs.field(init=False)
     _wires: set[WebSocketWire] = attrs.field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._doors = Doors(self.options, self.websocket_routes, self.boundary)
-        gate = TokenGate(self.http_app, self.options.access_token, public=self.public)
+        authenticator = BoundedAuthenticator(self.authenticator, self.boundary)
+        self._doors = Doors(self.options, self.websocket_routes, authenticator, self.boundary)
+        gate = UserGate(self.http_app, authenticator, public=self.public)
         app = BoundedRequests(gate, self.boundary)
         proxies = TrustedProxies.of(self.options.trusted_proxies)
         self._http = HttpConnections(

@@ -8,6 +8,7 @@ from http import HTTPStatus
 import attrs
 import trio
 
+from ..user import User
 from .safe_headers import PLAIN, framing
 
 # As much as Hypercorn takes; browsers send 1 to 4 kB.
@@ -20,13 +21,14 @@ class UpgradeRequest:
     """Who wants a WebSocket, and where. Secrets (token, Authorization) have been taken out.
 
     ``path`` is decoded and without the query; ``headers`` have lower-case names, and those of one name are
-    joined by commas; ``client`` is ``host:port``.
+    joined by commas; ``client`` is ``host:port``; ``user`` is whom the server takes it for.
     """
 
     path: str
     query: Mapping[str, str] = attrs.field(repr=False)
     headers: Mapping[str, str] = attrs.field(repr=False)
     client: str
+    user: User
 
 
 @attrs.frozen

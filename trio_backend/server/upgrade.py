@@ -1,8 +1,8 @@
-"""The opening handshake: whether a request becomes a WebSocket. Pure."""
+"""The opening handshake: whether a request becomes a WebSocket. Pure: who asks is found out in between."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote
 
@@ -10,8 +10,9 @@ import attrs
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from .access import entry_for, origin_allowed, token_allowed
-from .options import ServerOptions
+from ..user import User
+from .access import entry_for, origin_allowed
+from .authentication import Credentials, joined
 from .request import HEAD_END, TOO_LARGE, Refusal, UpgradeRequest
 
 _SECRETS = ("authorization", "cookie")
@@ -30,6 +31,36 @@ class Upgrade:
     behind: bytes = attrs.field(repr=False)
 
 
+@attrs.frozen(eq=False)
+class UpgradeAttempt:
+    """A request for a WebSocket that is here, from a page that may connect. It is accepted for a user."""
+
+    credentials: Credentials
+    _handshake: ServerProtocol = attrs.field(repr=False)
+    _request: Request = attrs.field(repr=False)
+    _behind: bytes = attrs.field(repr=False)
+    _client: str
+
+    def accept(self, user: User) -> Upgrade | Refusal:
+        """What to say to it, now that it is known whose it is."""
+        if self._request.headers.get_all("Sec-WebSocket-Version") not in (["13"], []):
+            return Refusal(
+                HTTPStatus.UPGRADE_REQUIRED,
+                "only version 13 of the WebSocket protocol is spoken here",
+                {"Sec-WebSocket-Version": "13", "Upgrade": "websocket"},
+            )
+        # No extension is offered, so permessage-deflate is never agreed on.
+        response = self._handshake.accept(self._request)
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            shown = {
+                name: response.headers[name] for name in ("Allow", "Upgrade") if name in response.headers
+            }
+            return Refusal(HTTPStatus(response.status_code), response.body.decode().strip(), shown)
+        return Upgrade(
+            _without_secrets(self.credentials, self._client, user), response.serialize(), self._behind
+        )
+
+
 def asks_for_websocket(received: bytes) -> bool:
     """Whether the request that begins like this wants to become a WebSocket."""
     head, _, _ = received.partition(HEAD_END)
@@ -40,10 +71,13 @@ def asks_for_websocket(received: bytes) -> bool:
     return False
 
 
-def answer_upgrade(
-    received: bytes, *, paths: Collection[str], options: ServerOptions, client: str
-) -> Upgrade | Refusal:
-    """What to say to a request for a WebSocket on one of ``paths``; ``received`` holds its whole head."""
+def read_upgrade(
+    received: bytes, *, paths: Collection[str], origins: Sequence[str], client: str
+) -> UpgradeAttempt | Refusal:
+    """A request for a WebSocket on one of ``paths``, or why it is refused, whoever sends it.
+
+    ``received`` holds its whole head; ``origins`` are those of `origin_allowed`.
+    """
     head, end, behind = received.partition(HEAD_END)
     handshake = ServerProtocol()
     handshake.receive_data(head + end)
@@ -52,15 +86,12 @@ def answer_upgrade(
         return _unreadable(handshake)
     request = events[0]
     assert isinstance(request, Request)
-    refusal = _refuse(request, paths, options)
+    refusal = _refuse(request, paths, origins)
     if refusal is not None:
         return refusal
-    # No extension is offered, so permessage-deflate is never agreed on.
-    response = handshake.accept(request)
-    if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-        fields = {name: response.headers[name] for name in ("Allow", "Upgrade") if name in response.headers}
-        return Refusal(HTTPStatus(response.status_code), response.body.decode().strip(), fields)
-    return Upgrade(_read(request, client), response.serialize(), behind)
+    path, query = _split(request.path)
+    headers = joined((name, _text(value)) for name, value in request.headers.raw_items())
+    return UpgradeAttempt(Credentials(path, query, headers), handshake, request, behind, client)
 
 
 def _unreadable(handshake: ServerProtocol) -> Refusal:
@@ -70,47 +101,28 @@ def _unreadable(handshake: ServerProtocol) -> Refusal:
     return Refusal(HTTPStatus.BAD_REQUEST, "this is no valid HTTP/1.1 request")
 
 
-def _refuse(request: Request, paths: Collection[str], options: ServerOptions) -> Refusal | None:
-    headers = request.headers
-    path, query = _split(request.path)
-    hosts, origins, authorization = (_texts(request, name) for name in ("Host", "Origin", "Authorization"))
+def _refuse(request: Request, paths: Collection[str], allowed: Sequence[str]) -> Refusal | None:
+    path, _ = _split(request.path)
+    hosts, origins = _texts(request, "Host"), _texts(request, "Origin")
     if len(hosts) != 1 or len(origins) > 1:
         return Refusal(HTTPStatus.BAD_REQUEST, "one Host header is needed, and at most one Origin header")
     if path not in paths:
         return Refusal(HTTPStatus.NOT_FOUND, "there is no WebSocket here; try " + ", ".join(sorted(paths)))
     origin = origins[0] if origins else None
-    if not origin_allowed(origin, hosts[0], options.allowed_origins):
+    if not origin_allowed(origin, hosts[0], allowed):
         return Refusal(
             HTTPStatus.FORBIDDEN,
             f"pages of {origin!s:.100} may not connect: to let them, add {entry_for(origin or '')!r:.100} to "
             "system_config.allowed_origins",
         )
-    if not token_allowed(options.access_token, ", ".join(authorization), query):
-        return Refusal(
-            HTTPStatus.UNAUTHORIZED,
-            "an access token is needed: add ?token=… or an Authorization header",
-            {"WWW-Authenticate": "Bearer"},
-        )
-    if headers.get_all("Sec-WebSocket-Version") not in (["13"], []):
-        return Refusal(
-            HTTPStatus.UPGRADE_REQUIRED,
-            "only version 13 of the WebSocket protocol is spoken here",
-            {"Sec-WebSocket-Version": "13", "Upgrade": "websocket"},
-        )
     return None
 
 
-def _read(request: Request, client: str) -> UpgradeRequest:
-    path, asked = _split(request.path)
-    query = dict(parse_qsl(asked, keep_blank_values=True))
+def _without_secrets(credentials: Credentials, client: str, user: User) -> UpgradeRequest:
+    query = dict(parse_qsl(credentials.query, keep_blank_values=True))
     query.pop("token", None)
-    headers: dict[str, str] = {}
-    for name, value in request.headers.raw_items():
-        before = headers.get(name.lower())
-        headers[name.lower()] = _text(value) if before is None else f"{before}, {_text(value)}"
-    for name in _SECRETS:
-        headers.pop(name, None)
-    return UpgradeRequest(path=path, query=query, headers=headers, client=client)
+    headers = {name: value for name, value in credentials.headers.items() if name not in _SECRETS}
+    return UpgradeRequest(path=credentials.path, query=query, headers=headers, client=client, user=user)
 
 
 def _split(target: str) -> tuple[str, str]:

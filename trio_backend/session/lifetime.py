@@ -9,6 +9,7 @@ from ..concurrency import names_of_tasks
 from ..errors import WireClosed
 from ..protocol import Outgoing, encode
 from ..protocol.rate import RateLimit
+from ..user import NOBODY, User
 from ..wire import Wire, receive_within
 from .presenter import Presenter
 from .services import Services
@@ -19,8 +20,8 @@ from .session import ClientUid, Session, SessionEvent
 CLEAN_UP_TIME = 1.0
 
 
-async def run_session(wire: Wire, services: Services, client_uid: ClientUid) -> None:
-    """Serve ``wire`` until the client leaves; all that the session started has ended when this returns.
+async def run_session(wire: Wire, services: Services, client_uid: ClientUid, user: User = NOBODY) -> None:
+    """Serve ``wire``, a client of ``user``, until it leaves; all that it started has ended when this returns.
 
     However it ends, by a cancel too, what was said in its last turn is stored, within `CLEAN_UP_TIME`.
     """
@@ -31,7 +32,9 @@ async def run_session(wire: Wire, services: Services, client_uid: ClientUid) -> 
         began = trio.current_time()
         try:
             async with trio.open_nursery() as nursery:
-                session = Session(client_uid, services, nursery, inbox_send, presenter, quota=wire.quota)
+                session = Session(
+                    client_uid, services, nursery, inbox_send, presenter, quota=wire.quota, user=user
+                )
                 nursery.start_soon(_write, wire, to_wire, name=f"{session}/writer")
                 nursery.start_soon(_read, wire, session, name=f"{session}/reader")
                 services.sessions.add(session)

@@ -17,8 +17,10 @@ from ..conversation.scene import SceneFailed, SceneReady
 from ..conversation.speech_input import SpeechInput
 from ..conversation.user_input import UserInput
 from ..errors import ProtocolError
+from ..history.store import Owner
 from ..protocol import Error, Incoming, Outgoing
 from ..quota import MemoryQuota
+from ..user import NOBODY, User
 from .holdings import Holdings, Received, Samples
 from .idle import Idle
 from .presenter import Presenter
@@ -45,6 +47,8 @@ class Session:
     _inbox: trio.MemorySendChannel[SessionEvent]
     presenter: Presenter
     _quota: MemoryQuota = attrs.field(kw_only=True)
+    user: User = attrs.field(default=NOBODY, kw_only=True)
+    """Whose client it is."""
     conversation: Conversation = attrs.field(init=False)
     requests: RequestLane = attrs.field(factory=RequestLane, init=False)
     _holdings: Holdings = attrs.field(init=False)
@@ -56,7 +60,7 @@ class Session:
     def __attrs_post_init__(self) -> None:
         services, system = self.services, self.services.system
         self.conversation = Conversation.begin(
-            services.cast.base.conf_uid,
+            Owner(services.cast.base.conf_uid, self.user.id),
             self.presenter,
             history=services.history,
             system=system,

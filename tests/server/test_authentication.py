@@ -1,0 +1,177 @@
+"""Whose a connection is: asked of an `Authenticator` before anything else is done for it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import attrs
+import pytest
+import trio
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from tests.attack.innocent import ECHO, TONE, errors_logged
+from tests.client import Client
+from tests.house.serving import configured, open_client, open_server
+from tests.server.raw_client import connect, connect_websocket, handshake
+from tests.server.requests import ask
+from tests.server.running import pages, run_server
+from trio_backend.boundary import Boundary
+from trio_backend.server import ServerOptions, UpgradeRequest
+from trio_backend.server import authentication as module
+from trio_backend.server.authentication import AccessToken, Credentials
+from trio_backend.server.http import http_app
+from trio_backend.server.request import Refusal
+from trio_backend.user import NOBODY, User, UserId
+from trio_backend.wire import Wire
+
+STRANGER = Refusal(HTTPStatus.FORBIDDEN, "nobody of that name may come here")
+
+
+@attrs.frozen
+class ByName:
+    """An authenticator that believes what it is told, after a while, and has its moods."""
+
+    names: tuple[str, ...] = ("ann", "bob")
+
+    async def identify(self, credentials: Credentials) -> User | Refusal:
+        """See `Authenticator.identify`."""
+        await trio.sleep(0.001)
+        name = parse_qs(credentials.query).get("name", [""])[0] or credentials.headers.get("x-name", "")
+        if name == "bug":
+            raise RuntimeError
+        if name == "silence":
+            await trio.sleep_forever()
+        return User(UserId(name)) if name in self.names else STRANGER
+
+
+async def whoami(request: Request) -> Response:
+    """The user behind the gate."""
+    return PlainTextResponse(request.user.id)
+
+
+async def test_a_websocket_and_a_request_are_their_users() -> None:
+    """Each request anew, whoever sent the one before it on the same connection."""
+    seen: list[User] = []
+
+    async def look(_wire: Wire, request: UpgradeRequest) -> None:
+        await trio.lowlevel.checkpoint()
+        seen.append(request.user)
+
+    app = http_app(pages())
+    app.router.routes.insert(0, Route("/whoami", whoami))
+    async with run_server(app=app, routes={"/look": look}, authenticator=ByName()) as running:
+        for name in ("ann", "bob"):
+            async with connect_websocket(running.port, f"/look?name={name}") as client:
+                await client.closed()
+        async with connect(running.port) as client:
+            for name in ("ann", "bob"):
+                assert (await ask(client, "/whoami", fields=f"X-Name: {name}\r\n")).body == name.encode()
+            # What is public is so for everybody: nobody is asked who wants it.
+            assert (await ask(client, "/healthz")).status == 200
+
+    assert seen == [User(UserId("ann")), User(UserId("bob"))]
+
+
+async def test_who_is_not_let_in_hears_why() -> None:
+    """The authenticator's own words, for a WebSocket and for a request."""
+    async with run_server(authenticator=ByName()) as running:
+        for path, head in (
+            ("/echo", handshake("/echo?name=eve")),
+            ("/readyz", b"GET /readyz?name=eve HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"),
+        ):
+            async with connect(running.port) as client:
+                await client.send(head)
+                answer = await client.answer()
+            assert (path, answer.status, answer.body) == (path, 403, b"nobody of that name may come here\n")
+
+
+@pytest.mark.parametrize("name", ["bug", "silence"])
+async def test_an_authenticator_that_fails_lets_nobody_in_and_ends_nobody(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 in words, for this one connection; those who are inside and who come later notice nothing."""
+    monkeypatch.setattr(module, "AUTHENTICATION_TIME", 0.1)
+    with errors_logged() as errors:
+        async with (
+            run_server(authenticator=ByName()) as running,
+            connect_websocket(running.port, "/echo?name=ann") as inside,
+        ):
+            for head in (
+                handshake(f"/echo?name={name}"),
+                f"GET /readyz?name={name} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode(),
+            ):
+                async with connect(running.port) as client:
+                    await client.send(head)
+                    answer = await client.answer()
+                assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+                assert answer.body.startswith(b"who you are cannot be found out at the moment: try again")
+            await inside.send(b"\x81\x82\0\0\0\0Hi")
+            assert await inside.message() == "Hi"
+            async with connect_websocket(running.port, "/echo?name=bob"):
+                pass
+    assert len(errors) == (2 if name == "bug" else 0)
+
+
+async def test_the_bug_of_an_authenticator_is_counted() -> None:
+    """As a part of its own."""
+    parts: list[str] = []
+    authenticator = module.BoundedAuthenticator(ByName(), Boundary(parts.append))
+    with errors_logged():
+        assert await authenticator.identify(Credentials("/", "name=bug", {})) is module.UNKNOWN
+    assert parts == ["authentication"]
+
+
+async def test_who_brings_the_token_is_nobody_in_particular() -> None:
+    """And so is everybody where none is configured."""
+    token, wrong = Credentials("/", "token=secret", {}), Credentials("/", "", {"authorization": "Bearer x"})
+    assert await AccessToken("secret").identify(token) == NOBODY
+    assert await AccessToken("").identify(wrong) == NOBODY
+    refusal = await AccessToken("secret").identify(wrong)
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 401
+
+
+def test_no_secret_shows_in_a_log() -> None:
+    """Neither of the request nor of the configuration."""
+    credentials = Credentials("/x", "token=secret", {"authorization": "Bearer secret"})
+    assert "secret" not in f"{credentials} {AccessToken('secret')} {ServerOptions(access_token='secret')}"
+
+
+async def test_what_one_user_said_does_not_exist_for_another(tmp_path: Path) -> None:
+    """From the handshake to the disk: not listed, and when asked for by name, it never was."""
+    config = configured(tmp_path, llm=ECHO, tts=TONE)
+    async with open_server(config, ByName()) as address:
+        async with open_client(address, "/client-ws?name=ann") as ann:
+            await ann.turn("A secret.")
+            [uid] = await conversations(ann)
+        async with open_client(address, "/client-ws?name=bob") as bob:
+            assert await conversations(bob) == []
+            answers = [await refusals(bob, name) for name in (uid, "never was")]
+            assert answers[0] == answers[1]
+            await bob.turn("My own.")
+            assert len(await conversations(bob)) == 1
+        async with open_client(address, "/client-ws?name=ann") as ann:
+            assert await conversations(ann) == [uid]
+            await ann.say("fetch-and-set-history", history_uid=uid)
+            messages = (await ann.until("history-data"))[-1]["messages"]
+            assert [message["content"] for message in messages][:1] == ["A secret."]
+
+
+async def conversations(client: Client) -> list[str]:
+    """The names of those that are listed."""
+    await client.say("fetch-history-list")
+    return [one["uid"] for one in (await client.until("history-list"))[-1]["histories"]]
+
+
+async def refusals(client: Client, uid: str) -> list[object]:
+    """What is said about conversation ``uid``, which is not to be seen."""
+    said = []
+    for request in ("fetch-and-set-history", "delete-history"):
+        await client.say(request, history_uid=uid)
+        error = (await client.until("error"))[-1]
+        said += [error["code"], error["message"]]
+    return said

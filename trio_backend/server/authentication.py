@@ -1,0 +1,152 @@
+"""`Authenticator`: who connects. It is asked before a WebSocket is one, and before each HTTP request."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Protocol
+from urllib.parse import parse_qs
+
+import attrs
+import trio
+from loguru import logger
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ..boundary import Boundary
+from ..user import NOBODY, User
+from .request import Refusal
+
+# Long enough to ask another server of the same network twice, and less than a person waits for a page.
+AUTHENTICATION_TIME = 5.0
+
+UNKNOWN = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "who you are cannot be found out at the moment: try again soon; the server's log says why",
+    {"Retry-After": "5"},
+)
+_NO_TOKEN = Refusal(
+    HTTPStatus.UNAUTHORIZED,
+    "an access token is needed: add ?token=… or an Authorization header",
+    {"WWW-Authenticate": "Bearer"},
+)
+
+
+@attrs.frozen
+class Credentials:
+    """What a request says of who sends it: all of its query and of its headers, secrets included.
+
+    ``path`` is decoded; ``query`` is as it came. ``headers`` have lower-case names, and those of one name
+    are joined by commas. Nothing of it but the path is for a log.
+    """
+
+    path: str
+    query: str = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(repr=False)
+
+
+class Authenticator(Protocol):
+    """Finds out who connects."""
+
+    async def identify(self, credentials: Credentials) -> User | Refusal:
+        """Whose request it is; or the answer to one that is not let in, which says what to do about it.
+
+        It may wait, `AUTHENTICATION_TIME` at most: then it is cancelled. What it raises is a bug of its
+        own. Both are answered with `UNKNOWN`, and concern this one request only.
+        """
+        ...
+
+
+@attrs.frozen
+class AccessToken:
+    """An `Authenticator` that knows one secret. Who brings it is nobody in particular, and so shares all.
+
+    An empty ``token`` means that nobody is asked for it.
+    """
+
+    token: str = attrs.field(repr=False)
+
+    async def identify(self, credentials: Credentials) -> User | Refusal:
+        """See `Authenticator.identify`."""
+        await trio.lowlevel.checkpoint()
+        authorization = credentials.headers.get("authorization", "")
+        return NOBODY if token_allowed(self.token, authorization, credentials.query) else _NO_TOKEN
+
+
+def token_allowed(token: str, authorization: str, query: str) -> bool:
+    """Whether the request brings ``token``: as ``Authorization: Bearer …`` or as ``?token=…``.
+
+    The comparison takes the same time wherever they differ. An empty ``token`` means that none is asked for.
+    """
+    if not token:
+        return True
+    scheme, _, credentials = authorization.partition(" ")
+    offered = parse_qs(query).get("token", [])
+    if scheme.lower() == "bearer":
+        offered.append(credentials.strip())
+    return any(hmac.compare_digest(one.encode(), token.encode()) for one in offered)
+
+
+@attrs.frozen
+class BoundedAuthenticator:
+    """``authenticator``, which may fail or say nothing: then the answer is `UNKNOWN`, within a deadline."""
+
+    authenticator: Authenticator
+    boundary: Boundary
+
+    async def identify(self, credentials: Credentials) -> User | Refusal:
+        """See `Authenticator.identify`; raises nothing."""
+        answer: User | Refusal = UNKNOWN
+
+        async def ask() -> None:
+            nonlocal answer
+            answer = await self.authenticator.identify(credentials)
+
+        with trio.move_on_after(AUTHENTICATION_TIME) as scope:
+            await self.boundary.run("authentication", ask)
+        if scope.cancelled_caught:
+            logger.warning("a client was not let in: nobody said for {:g} s who it is", AUTHENTICATION_TIME)
+        return answer
+
+
+class UserGate:
+    """An ASGI application in front of another, which gets the requests of users only.
+
+    Behind it ``scope["user"]`` is a `User`. ``public`` tells which requests everybody may send: they are
+    nobody's in particular.
+    """
+
+    def __init__(
+        self, app: ASGIApp, authenticator: Authenticator, *, public: Callable[[Scope], bool]
+    ) -> None:
+        self._app = app
+        self._authenticator = authenticator
+        self._public = public
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            user = await self._identify(scope)
+            if isinstance(user, Refusal):
+                text, status = f"{user.text}\n", user.status.value
+                await PlainTextResponse(text, status, dict(user.headers))(scope, receive, send)
+                return
+            scope["user"] = user
+        await self._app(scope, receive, send)
+
+    async def _identify(self, scope: Scope) -> User | Refusal:
+        # Browsers send no credentials with a preflight; it tells them nothing but the CORS rules.
+        if scope["method"] == "OPTIONS" or self._public(scope):
+            return NOBODY
+        fields = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        query = scope["query_string"].decode("latin-1")
+        return await self._authenticator.identify(Credentials(scope["path"], query, joined(fields)))
+
+
+def joined(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by lower-case name; the values of one name are joined by commas (RFC 9110, section 5.3)."""
+    headers: dict[str, str] = {}
+    for name, value in fields:
+        before = headers.get(name.lower())
+        headers[name.lower()] = value if before is None else f"{before}, {value}"
+    return headers
