@@ -160,6 +160,47 @@ def test_no_channel_is_unbounded() -> None:
                 assert "inf" not in ast.unparse(node.args[0]), path
 
 
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_only_the_store_knows_sqlite(path: Path) -> None:
+    """What else opens a store asks for it by its place, and uses what every store promises."""
+    if room_of(path) == "history":
+        return
+    for node in imports(path):
+        names = [alias.name for alias in node.names]
+        module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+        assert not [name for name in (module, *names) if "sqlite" in name.lower()]
+
+
+# Shields that have their deadline from somewhere else, and where that is.
+DEADLINE_ELSEWHERE = {
+    # `_close` sets it when the block is left: until then the store is waited for as long as the server runs.
+    "history/backlog.py": 1,
+    # `_finish` sets it when the block is left: until then there is nothing to end.
+    "history/sqlite.py": 1,
+    # Closing a wire in memory waits for nobody.
+    "rooms/memory_wire.py": 1,
+}
+
+
+def test_every_shield_has_a_deadline() -> None:
+    """What a cancel cannot reach ends by itself, or a peer, a disk or a thread holds up the end for ever."""
+    found: dict[str, int] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr == "shield":
+                assert not isinstance(node.ctx, ast.Store), f"{path}: a shield is raised later"
+            if not isinstance(node, ast.Call):
+                continue
+            names = {keyword.arg for keyword in node.keywords}
+            if "shield" not in names:
+                continue
+            timed = ast.unparse(node.func) in ("trio.move_on_after", "trio.fail_after")
+            if not timed and not names & {"deadline", "relative_deadline"}:
+                name = path.relative_to(PACKAGE).as_posix()
+                found[name] = found.get(name, 0) + 1
+    assert found.items() <= DEADLINE_ELSEWHERE.items()
+
+
 def test_every_room_has_its_floor() -> None:
     """A new folder is put into the picture before anything is built in it."""
     assert {room_of(path) for path in MODULES} <= FLOOR_OF.keys()

@@ -147,8 +147,9 @@ async def open_backend(premises: Premises) -> AsyncIterator[Backend]:
 
     Give turns time with `Backend.drain` before leaving.
     """
+    boundary = Boundary(premises.observer.bug_found)
     async with (
-        open_backlog(premises.history, premises.system.history_backlog) as history,
+        open_backlog(premises.history, premises.system.history_backlog, boundary) as history,
         trio.open_nursery() as nursery,
     ):
         leases = Leases(nursery)
@@ -161,7 +162,6 @@ async def open_backend(premises: Premises) -> AsyncIterator[Backend]:
             observer=premises.observer,
         )
         lease = partial(lease_engine, leases=leases, environment=premises.environment)
-        boundary = Boundary(premises.observer.bug_found)
         async with (
             open_rooms(
                 services.system,

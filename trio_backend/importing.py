@@ -8,7 +8,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from .history.legacy import import_folder
-from .history.sqlite import OPEN_TIMEOUT, open_sqlite_history
+from .history.opening import open_store
+
+# Nobody tries again here: another program may hold the file for so long; seconds.
+PATIENCE = 2.0
 
 
 async def import_history(folder: Path, history_file: Path) -> None:
@@ -17,7 +20,7 @@ async def import_history(folder: Path, history_file: Path) -> None:
     Raises `HistoryError` where either cannot be used.
     """
     console = Console(stderr=True)
-    async with open_sqlite_history(history_file, busy_timeout=OPEN_TIMEOUT) as history:
+    async with open_store(str(history_file), busy_timeout=PATIENCE) as history:
         with Progress(console=console, transient=True) as bar:
             task = bar.add_task("importing", total=None)
             report = await import_folder(

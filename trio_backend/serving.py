@@ -22,7 +22,7 @@ from .engines.local_servers import find_ollama
 from .engines.registry import DEFAULTS
 from .engines.settings import Environment
 from .garbage import collect_when_quiet
-from .history.sqlite import open_sqlite_history
+from .history.opening import open_store
 from .history.store import History
 from .observe.inspection import Inspection
 from .observe.log import log_statistics
@@ -75,12 +75,13 @@ async def serve(
     async with (
         open_watch(closely=config.system.debug) as watch,
         open_listeners(config.system.host, config.system.port) as listeners,
-        open_sqlite_history(Path(config.system.history_file)) as history,
+        open_store(config.system.history_file, boundary=boundary) as history,
         open_sound_cache(
             Path(config.system.cache_dir),
             ttl=config.system.cache_ttl,
             max_size=config.system.cache_size,
             max_share=config.system.cache_size_per_address,
+            boundary=boundary,
         ) as cache,
         open_backend(_premises(config, history=history, observer=metrics, quota=quota)) as backend,
         trio.open_nursery() as nursery,

@@ -11,6 +11,7 @@ from loguru import logger
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.history.samples import FIRST, MAO, SECOND, ai, human
+from trio_backend.boundary import Boundary
 from trio_backend.errors import HistoryError, NoSuchHistory, NotStoredYet
 from trio_backend.history.backlog import LAST_TRIES, PATIENCE, Backlog, open_backlog
 from trio_backend.history.memory import MemoryHistory
@@ -231,6 +232,35 @@ async def test_what_is_lost_in_the_end_is_logged_by_name(
     assert trio.current_time() - began == LAST_TRIES
     assert [line for line in log if f"conversation {FIRST}: 2 messages are lost" in line]
     assert not [line for line in log if "secret" in line]
+
+
+async def test_a_bug_in_the_store_costs_one_conversation_what_it_was_to_store(
+    autojump_clock: MockClock, store: Moody, log: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for it is told; the next message, and the other conversations, find the store as it was."""
+    parts: list[str] = []
+
+    async def die(*_args: object, **_named: object) -> None:
+        await trio.sleep(0.5)
+        raise RuntimeError
+
+    async def hear(content: str) -> None:
+        with pytest.raises(HistoryError, match="the store has failed: this part of the conversation is lost"):
+            await backlog.keep(MAO, FIRST, human(content))
+
+    async with open_backlog(store, boundary=Boundary(parts.append)) as backlog:
+        with monkeypatch.context() as patch:
+            patch.setattr(store.__class__, "append", die)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(hear, "a secret")
+                nursery.start_soon(hear, "another")
+        await backlog.keep(MAO, FIRST, human("one"))
+        await backlog.keep(MAO, SECOND, human("two"))
+
+    assert (await contents(store), await contents(store, SECOND)) == (["one"], ["two"])
+    assert parts == ["history"]
+    assert [line for line in log if f"conversation {FIRST}: 2 messages are lost" in line]
+    assert trio.current_time() == 0.5
 
 
 async def test_who_outlives_the_block_stores_at_once(

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
+from loguru import logger
 from trio.testing import wait_all_tasks_blocked
 
 from tests.history.locks import locked, read
 from tests.history.samples import ANN, FIRST, MAO, SECOND, human
+from trio_backend.boundary import Boundary
 from trio_backend.errors import HistoryError, NoSuchHistory
+from trio_backend.history import queries, sqlite
+from trio_backend.history.commit import Request, run_group
+from trio_backend.history.reserve import Reserve
 from trio_backend.history.sqlite import CAPACITY, HistoryStatistics, SqliteHistory, open_sqlite_history
-from trio_backend.history.store import HistoryUid
+from trio_backend.history.store import HistoryUid, Owner
 
 # Nothing here waits that long: it only keeps the end of a lock from being a matter of speed.
 PATIENCE = 20.0
@@ -138,6 +147,118 @@ async def test_leaving_the_block_finishes_what_was_accepted(path: Path, cancel: 
                         await trio.sleep_forever()
 
     assert read(path) == ["one", "two", "three"]
+
+
+class StuckDisk:
+    """A disk that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.answers, self.done = threading.Event(), threading.Event()
+
+    def run_group(self, database: sqlite3.Connection, group: Sequence[Request[object]]) -> int:
+        """In the thread."""
+        self.answers.wait(PATIENCE)
+        try:
+            return run_group(database, group)
+        finally:
+            self.done.set()
+
+
+async def test_the_end_does_not_wait_for_ever_for_a_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever still waits is told, and so is the operator; what was on disk before is still there."""
+    told: list[int] = []
+    logged: list[str] = []
+    connections: list[sqlite3.Connection] = []
+    disk, open_both = StuckDisk(), sqlite._open
+
+    def open_and_note(*args: Any) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+        connections.extend(open_both(*args))
+        return connections[0], connections[1]
+
+    monkeypatch.setattr(sqlite, "_open", open_and_note)
+    sink = logger.add(logged.append, level="ERROR", format="{message}")
+
+    async def hear(number: int) -> None:
+        with pytest.raises(HistoryError, match="the disk does not answer"):
+            await store(history, f"{number}")
+        told.append(number)
+
+    try:
+        with trio.fail_after(PATIENCE / 2):
+            async with trio.open_nursery() as callers, open_sqlite_history(path) as history:
+                await store(history, "before")
+                monkeypatch.setattr(sqlite, "FINISH_TIME", 0.05)
+                monkeypatch.setattr(sqlite, "run_group", disk.run_group)
+                for number in range(3):
+                    callers.start_soon(hear, number)
+                    await wait_all_tasks_blocked()
+    finally:
+        disk.answers.set()
+        logger.remove(sink)
+        assert await trio.to_thread.run_sync(disk.done.wait, PATIENCE)
+        for connection in connections:
+            connection.close()
+
+    assert sorted(told) == [0, 1, 2]
+    assert [line for line in logged if f"{path}: the disk does not answer; the file is left open" in line]
+    assert "before" in read(path)
+
+
+async def test_a_file_that_cannot_be_closed_holds_up_nobody(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a cancel: the shield has a deadline."""
+    close, answers = sqlite._close, threading.Event()
+
+    def close_slowly(writer: sqlite3.Connection, reader: sqlite3.Connection, reserve: Reserve) -> None:
+        answers.wait(PATIENCE)
+        close(writer, reader, reserve)
+
+    monkeypatch.setattr(sqlite, "CLOSE_TIME", 0.05)
+    monkeypatch.setattr(sqlite, "_close", close_slowly)
+    try:
+        with trio.fail_after(PATIENCE / 2), trio.CancelScope() as block:
+            async with open_sqlite_history(path) as history:
+                await store(history, "one")
+                block.cancel()
+    finally:
+        answers.set()
+
+    assert read(path) == ["one"]
+
+
+async def test_a_bug_costs_the_call_that_met_it_and_no_other(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a group in one commit the others are stored once, and the store goes on."""
+    parts: list[str] = []
+    append = queries.append
+
+    def break_half_way(database: sqlite3.Connection, owner: Owner, **named: Any) -> None:
+        append(database, owner, **named)
+        if named["messages"][0].content == "bug":
+            raise TypeError
+
+    async def meet_the_bug() -> None:
+        with pytest.raises(HistoryError, match=r"history.db: a bug in the store; the log says where"):
+            await store(history, "bug")
+
+    monkeypatch.setattr(queries, "append", break_half_way)
+    async with open_sqlite_history(path, busy_timeout=PATIENCE, boundary=Boundary(parts.append)) as history:
+        async with trio.open_nursery() as callers:
+            with locked(path):
+                for work in (
+                    partial(store, history, "one"),
+                    partial(store, history, "two"),
+                    meet_the_bug,
+                    partial(store, history, "three"),
+                ):
+                    callers.start_soon(work)
+                    await wait_all_tasks_blocked()
+        await store(history, "four")
+
+    assert read(path) == ["one", "two", "three", "four"]
+    assert parts == ["history", "history"]
 
 
 async def test_a_closed_history_is_one_file(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_backend.server.sound_cache import CacheFull, open_sound_cache
+from trio_backend.boundary import Boundary
+from trio_backend.server import sound_cache
+from trio_backend.server.sound_cache import CacheFull, SoundCache, open_sound_cache
 
 KB = bytes(1000)
 
@@ -63,6 +66,38 @@ async def test_nothing_of_ours_is_left_and_nothing_else_is_touched(tmp_path: Pat
         assert files(tmp_path) == {"mine.wav", "notes.txt"}
         await cache.add(KB)
     assert files(tmp_path) == {"mine.wav", "notes.txt"}
+
+
+async def test_a_bug_in_the_sweeper_ends_the_sweeper(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the server: sounds are stored on, within the size."""
+    parts: list[str] = []
+
+    async def die(_cache: SoundCache) -> None:
+        await trio.lowlevel.checkpoint()
+        raise RuntimeError
+
+    monkeypatch.setattr(SoundCache, "sweep", die)
+    async with open_sound_cache(tmp_path, ttl=1, max_size=2000, boundary=Boundary(parts.append)) as cache:
+        await trio.sleep(1)
+        names = [await cache.add(KB) for _ in range(3)]
+        assert files(tmp_path) == set(names[1:])
+    assert parts == ["sound cache"]
+
+
+async def test_the_end_does_not_wait_for_ever_for_a_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled or not; the next start removes what is left."""
+    answers = threading.Event()
+    try:
+        with trio.fail_after(5):
+            async with open_sound_cache(tmp_path, ttl=100, max_size=3000):
+                monkeypatch.setattr(sound_cache, "CLOSE_TIME", 0.05)
+                monkeypatch.setattr(sound_cache, "_remove_all", lambda _folder: answers.wait(10))
+    finally:
+        answers.set()
 
 
 async def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import attrs
 import trio
 from loguru import logger
 
+from ..boundary import UNCOUNTED, Boundary
 from ..errors import HistoryError, NoSuchHistory, NotStoredYet
 from .store import (
     LISTED,
@@ -84,6 +86,7 @@ class Backlog:
     _store: History
     _nursery: trio.Nursery
     _most: int
+    _boundary: Boundary
     _lanes: dict[HistoryUid, _Lane] = attrs.field(factory=dict, init=False)
     _size: int = attrs.field(default=0, init=False)
     _closing: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -139,7 +142,7 @@ class Backlog:
         if lane is None:
             # The store is waited for whoever is cancelled; leaving the block ends that.
             lane = self._lanes[uid] = _Lane(owner, uid, trio.CancelScope(shield=True))
-            self._nursery.start_soon(self._store_all, lane, name=f"history/conversation {uid}")
+            self._nursery.start_soon(self._keep_lane, lane, name=f"history/conversation {uid}")
         self._size += size
         entry = Entry(messages, continues, size)
         lane.waiting.append(entry)
@@ -193,6 +196,19 @@ class Backlog:
                 await lane.storing.settled.wait()
         return len(dropped)
 
+    async def _keep_lane(self, lane: _Lane) -> None:
+        """Store what waits in ``lane``, and tell those who wait for what is lost."""
+        await self._boundary.run("history", partial(self._store_all, lane))
+        if lane.waiting:
+            lost = sum(len(entry.messages) for entry in lane.waiting)
+            why = lane.trouble or HistoryError("the store has failed")
+            logger.error("conversation {}: {} messages are lost: {}", lane.uid, lost, why)
+            for entry in lane.waiting:
+                self._size -= entry.size
+                entry.settle(HistoryError(f"{why}: this part of the conversation is lost"))
+        # Nothing is awaited between the last look at what waits and this.
+        del self._lanes[lane.uid]
+
     async def _store_all(self, lane: _Lane) -> None:
         """Store what waits in ``lane``, in order, until nothing does."""
         pause = FIRST_PAUSE
@@ -216,11 +232,6 @@ class Backlog:
                 if lane.trouble is not None and not lane.waiting:
                     lane.trouble = None
                     logger.info("conversation {}: what waited is stored", lane.uid)
-        if lane.waiting:
-            lost = sum(len(entry.messages) for entry in lane.waiting)
-            logger.error("conversation {}: {} messages are lost: {}", lane.uid, lost, lane.trouble)
-        # Nothing is awaited between the last look at what waits and this.
-        del self._lanes[lane.uid]
 
     async def _append(self, lane: _Lane, entry: Entry) -> None:
         try:
@@ -245,14 +256,17 @@ class Backlog:
 
 
 @asynccontextmanager
-async def open_backlog(store: History, most: int = MOST_WAITING) -> AsyncIterator[Backlog]:
+async def open_backlog(
+    store: History, most: int = MOST_WAITING, boundary: Boundary = UNCOUNTED
+) -> AsyncIterator[Backlog]:
     """What is said, on its way to ``store``; texts of at most ``most`` bytes wait.
 
+    A bug in the store stays in ``boundary``, and costs the conversation that met it what it was to store.
     Leaving the block, a cancel included, gives the store `LAST_TRIES` seconds for what waits. What is lost
     then is logged, with the names of its conversations.
     """
     async with trio.open_nursery() as nursery:
-        backlog = Backlog(store, nursery, most)
+        backlog = Backlog(store, nursery, most, boundary)
         try:
             yield backlog
         finally:

@@ -31,13 +31,23 @@ class Request(Generic[T_co]):
     _work: Callable[[sqlite3.Connection], T_co]
     kind: Literal["read", "write", "alone"]
     wanted: bool = attrs.field(default=True, init=False)
+    finished: bool = attrs.field(default=False, init=False)
+    """Whether the thread is done with it. It is said so to the caller when it is `answered`."""
     answered: trio.Event = attrs.field(factory=trio.Event, init=False)
     error: RequestError | None = attrs.field(default=None, init=False)
+    given_up: str = attrs.field(default="", init=False)
+    """Why the thread's answer is not waited for any more."""
     _result: T_co | None = attrs.field(default=None, init=False)
 
     def run(self, database: sqlite3.Connection) -> None:
         """Do the work, in the thread. Raises what it raises."""
         self._result = self._work(database)
+
+    def give_up(self, why: str) -> None:
+        """Tell the caller that there will be no answer. Whatever the thread still does is for nobody."""
+        if not self.answered.is_set():
+            self.given_up = why
+            self.answered.set()
 
     async def wait(self) -> T_co:
         """The result; if there is an `error` there is none. A cancel withdraws work that has not begun."""
@@ -51,8 +61,18 @@ class Request(Generic[T_co]):
 def run_group(database: sqlite3.Connection, group: Sequence[Request[object]]) -> int:
     """Run all requests, in the thread; return how many commits it took, mostly one.
 
-    When this returns, each request has its result, on disk, or its error, without a trace in the file.
+    When this returns, each request has its result, on disk, or its error, without a trace in the file. If it
+    raises, which is a bug, that is so of those which are ``finished``, and the others left no trace.
     """
+    try:
+        return _run_all(database, group)
+    finally:
+        # What a bug has left half done must not become part of the next commit.
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+
+
+def _run_all(database: sqlite3.Connection, group: Sequence[Request[object]]) -> int:
     # Reads go first: they see only what is on disk, and what a caller was told is stored is.
     for request in group:
         if request.kind == "read":
@@ -70,6 +90,7 @@ def _run_alone(database: sqlite3.Connection, request: Request[object]) -> None:
         request.run(database)
     except REQUEST_ERRORS as error:
         request.error = error
+    request.finished = True
 
 
 def _commit(database: sqlite3.Connection, group: Sequence[Request[object]]) -> int:
@@ -78,7 +99,7 @@ def _commit(database: sqlite3.Connection, group: Sequence[Request[object]]) -> i
     except FAILURES as error:
         # Locked, or gone: the next one would only wait as long again.
         for request in group:
-            request.error = error
+            request.error, request.finished = error, True
         return 0
     try:
         for request in group:
@@ -86,6 +107,8 @@ def _commit(database: sqlite3.Connection, group: Sequence[Request[object]]) -> i
         database.execute("COMMIT")
     except FAILURES as error:
         return _start_over(database, group, error)
+    for request in group:
+        request.finished = True
     return 1
 
 
@@ -107,7 +130,7 @@ def _start_over(database: sqlite3.Connection, group: Sequence[Request[object]], 
     if database.in_transaction:
         database.execute("ROLLBACK")
     if len(group) == 1:
-        group[0].error = error
+        group[0].error, group[0].finished = error, True
         return 0
     for request in group:
         request.error = None

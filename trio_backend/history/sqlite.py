@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import attrs
 import trio
+from loguru import logger
 
+from ..boundary import UNCOUNTED, Boundary
 from ..errors import HistoryError
 from . import queries
 from .commit import Request, run_group
@@ -21,6 +24,8 @@ from .store import LISTED, READ, READ_BYTES, Conversation, HistoryUid, Owner, St
 
 T = TypeVar("T")
 
+_SILENT = "the disk does not answer"
+
 # How many requests may wait before callers do, and so how many go into one commit: enough for every
 # client of a busy server at once. It bounds how long a group keeps the next one waiting (a few ms).
 CAPACITY = 256
@@ -29,6 +34,10 @@ CAPACITY = 256
 BUSY_TIMEOUT = 0.25
 # The same when the file is opened, where nobody would try again.
 OPEN_TIMEOUT = 2.0
+
+# How long the end of the server waits for a disk that does not answer: until what was accepted is done, and
+# then until the file is closed; seconds. A disk that works takes milliseconds.
+FINISH_TIME, CLOSE_TIME = 5.0, 5.0
 
 
 @attrs.frozen
@@ -53,6 +62,8 @@ class SqliteHistory:
     _writes: trio.MemorySendChannel[Request[object]]
     _reads: trio.MemorySendChannel[Request[object]]
     _reserve: Reserve
+    _boundary: Boundary
+    _finishing: list[trio.CancelScope] = attrs.field(factory=list, init=False)
     _requests: int = attrs.field(default=0, init=False)
     _commits: int = attrs.field(default=0, init=False)
     _largest_group: int = attrs.field(default=0, init=False)
@@ -108,6 +119,8 @@ class SqliteHistory:
     async def _ask(self, request: Request[T]) -> T:
         await (self._reads if request.kind == "read" else self._writes).send(request)
         result = await request.wait()
+        if request.given_up:
+            raise HistoryError(f"{self._path}: {request.given_up}")
         if isinstance(request.error, FAILURES):
             raise history_error(request.error, self._path) from request.error
         if request.error is not None:
@@ -124,52 +137,106 @@ class SqliteHistory:
         """Carry requests to a thread, at most ``most`` together, until the queue is closed and empty."""
         # Of one: no two calls are in one connection at once.
         thread = trio.CapacityLimiter(1)
-        # Leaving the block closes the queue, on a cancel too; what was accepted until then is still done.
-        with trio.CancelScope(shield=True), queue:
-            async for first in queue:
-                await self._run(database, _take(first, queue, most), thread)
-                # While nobody asks, the last answer, a long list perhaps, is not kept for nobody.
-                del first
+        # Leaving the block closes the queue, on a cancel too; what was accepted until then is still done, if
+        # that is possible: `_finish` sets the deadline.
+        finishing = trio.CancelScope(shield=True)
+        self._finishing.append(finishing)
+        with queue:
+            with finishing:
+                async for first in queue:
+                    await self._run(database, _take(first, queue, most), thread)
+                    # While nobody asks, the last answer, a long list perhaps, is not kept for nobody.
+                    del first
+            for request in _waiting(queue):
+                request.give_up(_SILENT)
 
     async def _run(
         self, database: sqlite3.Connection, group: Sequence[Request[object]], thread: trio.CapacityLimiter
     ) -> None:
-        if group:
-            self._commits += await trio.to_thread.run_sync(run_group, database, group, limiter=thread)
-            self._requests += len(group)
-            self._largest_group = max(self._largest_group, len(group))
-        for request in group:
-            request.answered.set()
+        async def run() -> None:
+            # Given up at the end only, where nothing else is done with the connection any more.
+            self._commits += await trio.to_thread.run_sync(
+                run_group, database, group, limiter=thread, abandon_on_cancel=True
+            )
+
+        if not group:
+            return
+        try:
+            if await self._boundary.run("history", run):
+                self._requests += len(group)
+                self._largest_group = max(self._largest_group, len(group))
+            else:
+                await self._run_rest(database, group, thread)
+        finally:
+            for request in group:
+                if request.finished:
+                    request.answered.set()
+                else:
+                    request.give_up(_SILENT)
+
+    async def _run_rest(
+        self, database: sqlite3.Connection, group: Sequence[Request[object]], thread: trio.CapacityLimiter
+    ) -> None:
+        """One of ``group`` met a bug. The others are done each by itself, and so it fails alone."""
+        rest = [request for request in group if not request.finished]
+        if len(group) == 1:
+            rest[0].give_up("a bug in the store; the log says where")
+        else:
+            for request in rest:
+                await self._run(database, [request], thread)
+
+    def _finish(self) -> None:
+        """From now on the disk has `FINISH_TIME` to do what was accepted."""
+        for scope in self._finishing:
+            scope.deadline = trio.current_time() + FINISH_TIME
+
+    @property
+    def _stuck(self) -> bool:
+        """Whether a thread was given up, which may still use its connection."""
+        return any(scope.cancelled_caught for scope in self._finishing)
 
 
 @asynccontextmanager
 async def open_sqlite_history(
-    path: Path, *, busy_timeout: float = BUSY_TIMEOUT, open_timeout: float = OPEN_TIMEOUT
+    path: Path,
+    *,
+    busy_timeout: float = BUSY_TIMEOUT,
+    open_timeout: float = OPEN_TIMEOUT,
+    boundary: Boundary = UNCOUNTED,
 ) -> AsyncIterator[SqliteHistory]:
     """The history in the file ``path``, made with its directory if it is missing.
 
     ``busy_timeout`` is how many seconds another program may hold the file locked before callers get a
     `HistoryError`, and ``open_timeout`` how many before the file counts as unusable; when `CAPACITY` requests
-    wait, callers wait too. Leaving the block finishes what was accepted, a cancel included, and folds the
-    write-ahead log into the file. Raises `HistoryError` if the file cannot be used.
+    wait, callers wait too. A bug stays in ``boundary``, and is a `HistoryError` for the call that met it.
+    Leaving the block finishes what was accepted, a cancel included, and folds the write-ahead log into the
+    file, within `FINISH_TIME` and `CLOSE_TIME`. Raises `HistoryError` if the file cannot be used.
     """
     reserve = Reserve(path)
     # One at a time, as they are used: opening and closing are for the whole file.
     thread = trio.CapacityLimiter(1)
     open_both = partial(_open, path, busy_timeout, open_timeout, reserve)
     writer, reader = await trio.to_thread.run_sync(open_both, limiter=thread)
+    to_writer, writes = trio.open_memory_channel[Request[object]](CAPACITY)
+    to_reader, reads = trio.open_memory_channel[Request[object]](CAPACITY)
+    history = SqliteHistory(path, to_writer, to_reader, reserve, boundary)
     try:
-        to_writer, writes = trio.open_memory_channel[Request[object]](CAPACITY)
-        to_reader, reads = trio.open_memory_channel[Request[object]](CAPACITY)
-        history = SqliteHistory(path, to_writer, to_reader, reserve)
         async with trio.open_nursery() as nursery, to_writer, to_reader:
             nursery.start_soon(partial(history._serve, writer, writes, most=CAPACITY), name="history/writes")
             # One by one: each reader has the answer as soon as it is there.
             nursery.start_soon(partial(history._serve, reader, reads, most=1), name="history/reads")
-            yield history
+            try:
+                yield history
+            finally:
+                history._finish()
     finally:
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(_close, writer, reader, reserve, limiter=thread)
+        with trio.move_on_after(0 if history._stuck else CLOSE_TIME, shield=True) as closing:
+            await trio.to_thread.run_sync(
+                _close, writer, reader, reserve, limiter=thread, abandon_on_cancel=True
+            )
+        if closing.cancelled_caught:
+            # What was committed is in the log beside the file, for the next who opens it.
+            logger.error("{}: {}; the file is left open", path, _SILENT)
 
 
 def _open(
@@ -195,12 +262,16 @@ def _close(writer: sqlite3.Connection, reader: sqlite3.Connection, reserve: Rese
     writer.close()
 
 
+def _waiting(queue: trio.MemoryReceiveChannel[Request[object]]) -> Iterator[Request[object]]:
+    """What waits in ``queue``, which is taken out one by one."""
+    with suppress(trio.WouldBlock, trio.EndOfChannel):
+        while True:
+            yield queue.receive_nowait()
+
+
 def _take(
     first: Request[object], queue: trio.MemoryReceiveChannel[Request[object]], most: int
 ) -> list[Request[object]]:
     """``first`` and those that wait behind it, ``most`` in all, without those whose callers have left."""
-    group = [first]
-    with suppress(trio.WouldBlock, trio.EndOfChannel):
-        while len(group) < most:
-            group.append(queue.receive_nowait())
+    group = [first, *islice(_waiting(queue), most - 1)]
     return [request for request in group if request.wanted]

@@ -1,0 +1,36 @@
+"""`open_store`: the one place that knows which stores there are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ..boundary import UNCOUNTED, Boundary
+from ..errors import HistoryError
+from .memory import MemoryHistory
+from .sqlite import BUSY_TIMEOUT, open_sqlite_history
+from .store import History
+
+IN_MEMORY = "memory:"
+
+
+@asynccontextmanager
+async def open_store(
+    place: str, *, busy_timeout: float = BUSY_TIMEOUT, boundary: Boundary = UNCOUNTED
+) -> AsyncIterator[History]:
+    """The store at ``place``: a file, made if it is missing, or `IN_MEMORY`, what lasts as long as the block.
+
+    ``busy_timeout`` is how many seconds another program may hold a file before callers get a `HistoryError`.
+    A bug in the store stays in ``boundary``, and is an error of the call that met it. Raises `HistoryError`
+    if there is no such store, or it cannot be used. Leaving the block finishes what was accepted.
+    """
+    if place == IN_MEMORY:
+        yield MemoryHistory()
+        return
+    scheme, mark, _ = place.partition("://")
+    if mark:
+        # What follows may hold a password.
+        raise HistoryError(f"history_file: there is no store at {scheme}:// addresses; name a file")
+    async with open_sqlite_history(Path(place), busy_timeout=busy_timeout, boundary=boundary) as history:
+        yield history
