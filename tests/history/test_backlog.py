@@ -10,7 +10,7 @@ import trio
 from loguru import logger
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.history.samples import FIRST, MAO, SECOND, ai, human
+from tests.history.samples import BOBS_MAO, EVES_MAO, FIRST, MAO, SECOND, ai, human
 from trio_backend.boundary import Boundary
 from trio_backend.errors import HistoryError, NoSuchHistory, NotStoredYet
 from trio_backend.history.backlog import LAST_TRIES, PATIENCE, Backlog, open_backlog
@@ -182,6 +182,23 @@ async def test_what_waits_is_deleted_with_its_conversation(autojump_clock: MockC
         store.broken = False
         await trio.sleep(100)
         assert await store.conversations(MAO) == []
+
+
+async def test_nobody_touches_what_waits_of_another_user(autojump_clock: MockClock, store: Moody) -> None:
+    """It cannot be deleted or added to, and the answer is that of a conversation that never was."""
+    async with open_backlog(store) as backlog:
+        store.broken = True
+        with pytest.raises(NotStoredYet):
+            await backlog.keep(EVES_MAO, FIRST, human("one"))
+        for uid in (FIRST, SECOND):
+            with pytest.raises(NoSuchHistory, match="this character has no conversation of that name"):
+                await backlog.delete(BOBS_MAO, uid)
+        with pytest.raises(NoSuchHistory, match="this character has no conversation of that name"):
+            await backlog.keep(BOBS_MAO, FIRST, human("two"))
+        store.broken = False
+        await trio.sleep(100)
+
+    assert [human("one")] == await store.messages(EVES_MAO, FIRST)
 
 
 async def test_what_is_being_stored_is_deleted_after_it(autojump_clock: MockClock, store: Moody) -> None:

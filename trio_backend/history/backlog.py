@@ -130,9 +130,9 @@ class Backlog:
     def take(self, owner: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False) -> Entry:
         """As `keep`, without waiting, for at least one message; see `confirm`.
 
-        Raises `HistoryError` where too much is waiting already.
+        Raises `HistoryError` where too much is waiting already, and `NoSuchHistory` where another owner's is.
         """
-        lane, size = self._lanes.get(uid), sum(size_of(message.content) for message in messages)
+        lane, size = self._lane_of(owner, uid), sum(size_of(message.content) for message in messages)
         if self._size + size > self._most:
             why = lane.trouble if lane is not None and lane.trouble else "the store is too slow"
             logger.warning("conversation {}: {} messages are lost: too much waits", uid, len(messages))
@@ -149,6 +149,12 @@ class Backlog:
         if lane.trouble is not None:
             lane.hold_up(lane.trouble)
         return entry
+
+    def _lane_of(self, owner: Owner, uid: HistoryUid) -> _Lane | None:
+        lane = self._lanes.get(uid)
+        if lane is not None and lane.owner != owner:
+            raise NoSuchHistory("this character has no conversation of that name")
+        return lane
 
     async def _store_at_once(
         self, owner: Owner, uid: HistoryUid, messages: Sequence[StoredMessage], continues: bool
@@ -174,17 +180,17 @@ class Backlog:
 
     async def delete(self, owner: Owner, uid: HistoryUid) -> None:
         """See `History.delete`. What waits to be stored there is deleted too."""
-        dropped = await self._drop(uid)
+        dropped = await self._drop(owner, uid)
         try:
             await self._store.delete(owner, uid)
         except NoSuchHistory:
             if not dropped:
                 raise
 
-    async def _drop(self, uid: HistoryUid) -> int:
-        """Forget what waits in a conversation; how much that was."""
+    async def _drop(self, owner: Owner, uid: HistoryUid) -> int:
+        """Forget what waits in a conversation of ``owner``; how much that was."""
         lane = self._lanes.get(uid)
-        if lane is None:
+        if lane is None or lane.owner != owner:
             return 0
         dropped = [entry for entry in lane.waiting if entry is not lane.storing]
         for entry in dropped:
