@@ -261,13 +261,35 @@ async def test_a_bug_costs_the_call_that_met_it_and_no_other(
     assert parts == ["history", "history"]
 
 
-async def test_a_closed_history_is_one_file(tmp_path: Path) -> None:
-    """Closing folds the log back, so that a copy of the file is a copy of the history."""
-    async with open_sqlite_history(tmp_path / "history.db") as history:
-        await store(history, "hello")
-        assert (tmp_path / "history.db-wal").exists()
+@pytest.mark.parametrize("cancel", [False, True])
+async def test_a_closed_history_is_one_file(tmp_path: Path, cancel: bool) -> None:
+    """Closing folds the log back, so that a copy of the file is a copy of the history; a cancel does too."""
+    with trio.CancelScope() as block:
+        async with open_sqlite_history(tmp_path / "history.db") as history:
+            await store(history, "hello")
+            assert (tmp_path / "history.db-wal").exists()
+            if cancel:
+                block.cancel()
 
     assert os.listdir(tmp_path) == ["history.db"]
+
+
+async def test_the_store_waits_for_no_other_thread_of_the_program(path: Path) -> None:
+    """Where all those that Trio lends are busy, what is said is stored all the same."""
+    answers, lent = threading.Event(), trio.to_thread.current_default_thread_limiter()
+    tokens, lent.total_tokens = lent.total_tokens, 1
+    try:
+        async with open_sqlite_history(path) as history, trio.open_nursery() as nursery:
+            nursery.start_soon(trio.to_thread.run_sync, answers.wait, PATIENCE)
+            await wait_all_tasks_blocked()
+            with trio.fail_after(PATIENCE / 2):
+                await store(history, "hello")
+            assert not answers.is_set()
+            answers.set()
+    finally:
+        lent.total_tokens = tokens
+
+    assert read(path) == ["hello"]
 
 
 async def test_a_lock_held_too_long_is_an_error_that_names_the_file(path: Path) -> None:

@@ -70,8 +70,11 @@ async def test_a_websocket_and_a_request_are_their_users() -> None:
         async with connect(running.port) as client:
             for name in ("ann", "bob"):
                 assert (await ask(client, "/whoami", fields=f"X-Name: {name}\r\n")).body == name.encode()
-            # What is public is so for everybody: nobody is asked who wants it.
+            # What is public is so for everybody: nobody is asked who wants it. Nor is a browser that asks for
+            # the CORS rules, with which it sends no credentials.
             assert (await ask(client, "/healthz")).status == 200
+            fields = "Origin: http://localhost:3000\r\nAccess-Control-Request-Method: GET\r\n"
+            assert (await ask(client, "/bg/sea.jpg", method="OPTIONS", fields=fields)).status == 200
 
     assert seen == [User(UserId("ann")), User(UserId("bob"))]
 

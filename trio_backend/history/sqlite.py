@@ -135,7 +135,7 @@ class SqliteHistory:
         most: int,
     ) -> None:
         """Carry requests to a thread, at most ``most`` together, until the queue is closed and empty."""
-        # Of one: no two calls are in one connection at once.
+        # Its own: where all that Trio lends are busy, what is said is stored all the same.
         thread = trio.CapacityLimiter(1)
         # Leaving the block closes the queue, on a cancel too; what was accepted until then is still done, if
         # that is possible: `_finish` sets the deadline.
