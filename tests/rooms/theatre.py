@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -28,11 +29,15 @@ GREETING: list[dict[str, Any]] = [
 
 @attrs.define(eq=False)
 class Played:
-    """A turn that a session began; ``how`` it ended is empty while it runs."""
+    """A turn that a session began; ``how`` it ended is empty while it runs.
+
+    ``began`` is when it was asked for, ``started`` when the session said so.
+    """
 
     session: int
     text: str
     began: float
+    started: float = math.inf
     ended: float = 0.0
     how: str = ""
 
@@ -62,6 +67,8 @@ class Theatre:
     """Seconds that every message takes, both ways."""
     farewell: float = 0.0
     """Seconds that a session takes to clean up."""
+    over: dict[int, float] = attrs.field(factory=dict)
+    """When each session that is over ended."""
 
     @property
     def texts(self) -> list[str]:
@@ -88,10 +95,12 @@ class Theatre:
         """One session that is there."""
         self.opened += 1
         self.sessions += 1
+        number = self.opened
         try:
             async with trio.open_nursery() as nursery:
-                await _Session(self, self.opened, wire, Slot(nursery), nursery).live()
+                await _Session(self, number, wire, Slot(nursery), nursery).live()
         finally:
+            self.over[number] = trio.current_time()
             with trio.CancelScope(shield=True):
                 await trio.sleep(self.farewell)
             self.sessions -= 1
@@ -186,14 +195,16 @@ class _Session:
         self.theatre.plays.append(play)
         self.theatre.most_at_once = max(self.theatre.most_at_once, len(self.theatre.running))
         try:
-            await self.perform(ending)
+            await self.perform(ending, play)
             play.how = "ended"
         finally:
             play.ended, play.how = trio.current_time(), play.how or "cut"
 
-    async def perform(self, ending: str | float) -> None:
+    async def perform(self, ending: str | float, play: Played | None = None) -> None:
         if ending == "slow":
             await trio.sleep(5)
+        if play is not None:
+            play.started = trio.current_time()
         await self.say(**START)
         match ending:
             case "slow":
