@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .backend import Backend as Backend
     from .backend import Premises as Premises
     from .backend import open_backend as open_backend
+    from .client.memory_wire import memory_wire_pair as memory_wire_pair
+    from .client.memory_wire import open_in_memory as open_in_memory
     from .config.catalog import MemoryCatalog as MemoryCatalog
     from .config.character import CharacterConfig as CharacterConfig
     from .config.character import EngineChoice as EngineChoice
@@ -45,8 +47,6 @@ if TYPE_CHECKING:
     from .errors import TrioBackendError as TrioBackendError
     from .errors import WireClosed as WireClosed
     from .history.memory import MemoryHistory as MemoryHistory
-    from .rooms.memory_wire import memory_wire_pair as memory_wire_pair
-    from .rooms.memory_wire import open_in_memory as open_in_memory
     from .serving import serve as serve
     from .wire import Wire as Wire
 
@@ -82,9 +82,9 @@ _MODULES = {
     "adapter_of": "engines.registry",
     "channel_of": "engines.whole",
     "load_config": "config.load",
-    "memory_wire_pair": "rooms.memory_wire",
+    "memory_wire_pair": "client.memory_wire",
     "open_backend": "backend",
-    "open_in_memory": "rooms.memory_wire",
+    "open_in_memory": "client.memory_wire",
     "read_settings": "engines.settings",
     "register_engine": "engines.registry",
     "serve": "serving",

@@ -25,8 +25,8 @@ from .history.backlog import open_backlog
 from .history.store import History
 from .identity import new_id
 from .quota import MemoryQuota
-from .rooms import OpenWire, Rooms, open_in_memory, open_rooms, open_upstream
-from .session import ClientUid, Services, run_session
+from .rooms import Rooms, SessionSource, open_local_session, open_rooms, open_upstream
+from .session import ClientUid, Services, SessionClient, WireClient, run_session
 from .user import NOBODY, User
 from .wire import Wire
 
@@ -55,29 +55,29 @@ class Premises:
     quota: MemoryQuota = attrs.field(factory=MemoryQuota)
 
 
-async def _serve_session(wire: Wire, services: Services, user: User = NOBODY) -> None:
+async def _serve_session(client: SessionClient, services: Services, user: User = NOBODY) -> None:
     client_uid = ClientUid(str(new_id()))
     boundary = Boundary(services.observer.bug_found)
     with logger.contextualize(session=client_uid[:4]):
-        if not await boundary.run("session", partial(run_session, wire, services, client_uid, user)):
-            await wire.close(1011, "internal error")
+        if not await boundary.run("session", partial(run_session, client, services, client_uid, user)):
+            await client.close(1011, "internal error")
 
 
-def _behind_rooms(services: Services, quota: MemoryQuota) -> OpenWire:
-    """How a room comes to its session: over the network where there is an ``upstream_url``, or in memory."""
+def _sessions_of_rooms(services: Services, quota: MemoryQuota) -> SessionSource:
+    """The sessions of rooms: on another server where there is an ``upstream_url``, or in this process."""
     system = services.system
     if system.upstream_url:
-        return partial(
+        upstream = partial(
             open_upstream,
             system.upstream_url,
             ping_interval=system.ping_interval,
             pong_timeout=system.pong_timeout,
         )
-    # Each of a room's clients was counted at its door; what they say together is not one flood.
-    unlimited = attrs.evolve(system, messages_per_second=100_000, message_burst=1_000_000, byte_burst=2**40)
-    serve = partial(_serve_session, services=attrs.evolve(services, system=unlimited))
-    # The session keeps what any of them sent: as much as one client's may.
-    return partial(open_in_memory, serve, partial(MemoryQuota, system.max_memory_per_client, quota))
+        return SessionSource(upstream, decoded=False)
+    serve = partial(_serve_session, services=services)
+    # The session keeps what any of the room's clients sent: as much as one client's may.
+    new_quota = partial(MemoryQuota, system.max_memory_per_client, quota)
+    return SessionSource(partial(open_local_session, serve, new_quota), decoded=True)
 
 
 @attrs.define(eq=False)
@@ -97,7 +97,7 @@ class Backend:
 
     async def serve_client(self, wire: Wire, user: User = NOBODY) -> None:
         """Run one session, of a client of ``user``, to its end."""
-        await _serve_session(wire, self.services, user)
+        await _serve_session(WireClient.of(wire, self.services.system), self.services, user)
 
     async def serve_in_room(self, wire: Wire, room: str) -> None:
         """Let a client into ``room``, until it leaves."""
@@ -165,7 +165,7 @@ async def open_backend(premises: Premises) -> AsyncIterator[Backend]:
         async with (
             open_rooms(
                 services.system,
-                _behind_rooms(services, premises.quota),
+                _sessions_of_rooms(services, premises.quota),
                 partial(boundary.run, "room"),
                 premises.quota,
             ) as rooms,

@@ -5,18 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 
 import attrs
 import trio
 
+from trio_backend.client.memory_wire import memory_wire_pair, open_in_memory
 from trio_backend.concurrency import Slot
 from trio_backend.config.system import SystemConfig
 from trio_backend.errors import WireClosed
-from trio_backend.rooms import Rooms, open_in_memory, open_rooms
-from trio_backend.rooms.memory_wire import memory_wire_pair
+from trio_backend.rooms import Rooms, SessionSource, UpstreamSession, open_rooms
 from trio_backend.wire import Wire
 
 from .workload import (
@@ -134,7 +134,7 @@ class Table:
             forward.dropped = forward.began is None
 
 
-async def _no_fence(async_fn: Callable[[], Awaitable[None]]) -> bool:
+async def _run(async_fn: Callable[[], Awaitable[None]]) -> bool:
     await async_fn()
     return True
 
@@ -143,11 +143,13 @@ async def run(sessions: int) -> tuple[Visits, int]:
     """All visits; and how many tasks more there were a second after the last than before the first."""
     forwards: dict[str, Forward] = {}
 
-    def open_session() -> AbstractAsyncContextManager[Wire]:
-        return open_in_memory(lambda wire: Actor(wire, forwards).live())
+    @asynccontextmanager
+    async def open_session() -> AsyncIterator[UpstreamSession]:
+        async with open_in_memory(lambda wire: Actor(wire, forwards).live()) as wire:
+            yield UpstreamSession(wire)
 
     system = SystemConfig(enable_proxy=True, forwarders=FORWARDERS)
-    async with open_rooms(system, open_session, _no_fence) as rooms:
+    async with open_rooms(system, SessionSource(open_session, decoded=False), _run) as rooms:
         before = trio.lowlevel.current_statistics().tasks_living
         table = Table(rooms, Visits(), forwards, before)
         async with trio.open_nursery() as nursery:

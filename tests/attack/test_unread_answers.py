@@ -13,7 +13,7 @@ from tests.server.running import run_server
 from trio_backend.errors import WireClosed
 from trio_backend.protocol.rate import RateLimit
 from trio_backend.quota import MemoryQuota
-from trio_backend.rooms.member import Member
+from trio_backend.rooms.members import Member
 from trio_backend.server import ServerOptions, UpgradeRequest
 from trio_backend.wire import Wire
 
@@ -89,6 +89,6 @@ async def test_a_rooms_messages_are_counted_for_who_does_not_read_them() -> None
                 assert quota.used <= MIB
     assert member.gone.cancel_called
     assert quota.used == 0
-    await member.say_goodbye()
+    await member.close_wire()
     with pytest.raises(WireClosed, match="1013"):
         await ours.receive()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import attrs
@@ -13,9 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.rooms.house import Guest, House, open_house
-from tests.rooms.theatre import Played
+from tests.rooms.house import Guest, House, local, open_house, upstream
+from tests.rooms.theatre import Played, Theatre
 from trio_backend.config.system import SystemConfig
+from trio_backend.rooms import SessionSource
 
 SYSTEM = SystemConfig(
     preload=False, enable_proxy=True, forwarders=2, room_queue=4, max_per_sender=3, max_age=60, max_rooms=3
@@ -170,9 +171,9 @@ class Party:
         return play.how != "ended" or crossed or cut_off
 
 
-async def party(steps: Sequence[Step], lag: float) -> None:
+async def party(steps: Sequence[Step], lag: float, source: Callable[[Theatre], SessionSource]) -> None:
     """Do all steps, wait until nothing happens any more, look back, and send everybody home."""
-    async with open_house(SYSTEM) as house:
+    async with open_house(SYSTEM, source) as house:
         house.theatre.lag = lag
         await wait_all_tasks_blocked()
         tasks = trio.lowlevel.current_statistics().tasks_living
@@ -191,13 +192,15 @@ async def party(steps: Sequence[Step], lag: float) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(STEPS, st.sampled_from([0.0, 0.0, 0.3, 2.0]))
+@given(STEPS, st.sampled_from([0.0, 0.0, 0.3, 2.0]), st.sampled_from([upstream, local]))
 # The session ends while the end of its turn is on its way.
-@example([Join("red"), Say(0, "1"), Wait(1.0), Do(0, "kill")], 0.3)
+@example([Join("red"), Say(0, "1"), Wait(1.0), Do(0, "kill")], 0.3, upstream)
 # An error about something else comes before the turn has started; the room's interrupt comes after its end.
-@example([Join("red"), Say(0, "slow"), Join("red"), Do(1, "wrong")], 2.0)
-@example([Join("red"), Say(0, "slow"), Wait(3.0), Do(0, "wrong")], 2.0)
-def test_nothing_is_lost_or_said_twice(steps: Sequence[Step], lag: float) -> None:
+@example([Join("red"), Say(0, "slow"), Join("red"), Do(1, "wrong")], 2.0, upstream)
+@example([Join("red"), Say(0, "slow"), Wait(3.0), Do(0, "wrong")], 2.0, upstream)
+def test_nothing_is_lost_or_said_twice(
+    steps: Sequence[Step], lag: float, source: Callable[[Theatre], SessionSource]
+) -> None:
     """Joins, leaves, messages, interrupts, failures: nothing lost without a reason, nothing twice, order and
     bounds kept, and no task more afterwards than before."""
-    trio.run(party, steps, lag, clock=MockClock(autojump_threshold=0))
+    trio.run(party, steps, lag, source, clock=MockClock(autojump_threshold=0))

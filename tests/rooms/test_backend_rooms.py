@@ -140,7 +140,7 @@ async def test_a_bug_in_one_room_ends_no_other(
     """Its clients are sent away with 1011; the forwarders live on, and the next client gets a new room."""
     victim, other = await join(backend, nursery, "a"), await join(backend, nursery, "b")
     with monkeypatch.context() as patch:
-        patch.setattr(Room, "link_said", lambda _self, _frame: 1 / 0)
+        patch.setattr(Room, "link_said", lambda _self, _message: 1 / 0)
         await victim.say("fetch-configs")
         assert await victim.closed() == 1011
     await other.say("text-input", text="Hello there.")
@@ -160,7 +160,7 @@ async def test_a_bug_while_a_turn_is_carried_keeps_the_forwarder(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(Room, "_carry", broken)
+        patch.setattr(Room, "_run_turn", broken)
         for number in range(backend.services.system.forwarders + 1):
             client = await join(backend, nursery, f"r{number}")
             await client.say("text-input", text="Hello there.")

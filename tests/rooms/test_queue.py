@@ -1,4 +1,4 @@
-"""The queue, the floor and the glimpse by themselves: no tasks, no clock."""
+"""The queue, the tracker and the head by themselves: no tasks, no clock."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_backend import protocol as say
-from trio_backend.protocol.peek import Glimpse, glimpse
-from trio_backend.rooms.floor import Floor, Outcome
-from trio_backend.rooms.queue import Place, Refused, RoomQueue, Waiting
+from trio_backend.protocol.head import MessageHead, read_head
+from trio_backend.rooms.queue import QueuedMessage, QueuePlace, QueueRefusal, RoomQueue
+from trio_backend.rooms.turns import TurnResult, TurnTracker
 
 LENGTH, SIZE, PER_SENDER, MAX_AGE = 5, 60, 2, 10.0
 
@@ -21,21 +21,21 @@ class QueueMachine:
 
     def __init__(self) -> None:
         self.queue: RoomQueue[str] = RoomQueue(LENGTH, SIZE, PER_SENDER, MAX_AGE)
-        self.model: list[Waiting[str]] = []
+        self.model: list[QueuedMessage[str]] = []
         self.now = 0.0
 
     def put(self, sender: str, size: int) -> None:
-        message = Waiting(sender, "", "x" * size, self.now)
+        message = QueuedMessage(sender, "", "x" * size, self.now)
         fits = (
             len(self.model) < LENGTH
             and Counter(m.sender for m in self.model)[sender] < PER_SENDER
-            and sum(len(m.frame) for m in self.model) + size <= SIZE
+            and sum(m.size for m in self.model) + size <= SIZE
         )
         answer = self.queue.put(message)
-        assert isinstance(answer, Place if fits else Refused)
+        assert isinstance(answer, QueuePlace if fits else QueueRefusal)
         if fits:
             self.model.append(message)
-            assert answer == Place(len(self.model), len(self.model))
+            assert answer == QueuePlace(len(self.model), len(self.model))
 
     def take(self) -> None:
         assert self.queue.take() == (self.model.pop(0) if self.model else None)
@@ -84,7 +84,7 @@ def test_the_queue_is_a_bounded_list(steps: list[tuple[object, ...]]) -> None:
 def test_without_an_age_nothing_expires() -> None:
     """Zero is off."""
     queue: RoomQueue[str] = RoomQueue(LENGTH, SIZE, PER_SENDER)
-    queue.put(Waiting("a", "", "", 0.0))
+    queue.put(QueuedMessage("a", "", "", 0.0))
     assert queue.drop_expired(1e9) == []
 
 
@@ -92,68 +92,69 @@ def test_a_refusal_says_which_bound_was_met() -> None:
     """So that the sender knows whether to wait, to be shorter, or to let others speak."""
     queue: RoomQueue[str] = RoomQueue(3, 100, 2)
     texts = [
-        queue.put(Waiting(sender, "", frame, 0)) for sender, frame in zip("aaabbb", "11121", strict=False)
+        queue.put(QueuedMessage(sender, "", frame, 0))
+        for sender, frame in zip("aaabbb", "11121", strict=False)
     ]
-    assert [type(text) for text in texts] == [Place, Place, Refused, Place, Refused]
+    assert [type(text) for text in texts] == [QueuePlace, QueuePlace, QueueRefusal, QueuePlace, QueueRefusal]
     assert "2 of your messages" in str(texts[2])
     assert "3 messages wait" in str(texts[4])
     queue.take()
-    assert "too large" in str(queue.put(Waiting("b", "", "x" * 99, 0)))
+    assert "too large" in str(queue.put(QueuedMessage("b", "", "x" * 99, 0)))
 
 
-START = Glimpse("control", "conversation-chain-start")
-END = Glimpse("control", "conversation-chain-end")
-ACK = Glimpse("heartbeat-ack")
+START = MessageHead("control", "conversation-chain-start")
+END = MessageHead("control", "conversation-chain-end")
+ACK = MessageHead("heartbeat-ack")
 
 
-def test_what_comes_before_the_fence_is_of_the_past() -> None:
+def test_what_comes_before_the_barrier_is_of_the_past() -> None:
     """An old turn's end, and an error about something else, do not touch the turn that was just asked for."""
-    floor: Floor[str] = Floor()
-    floor.raise_fence()
-    turn = floor.take("mine")
-    for old in [START, Glimpse("error"), END]:
-        assert floor.hear(old, 10) is None
+    tracker: TurnTracker[str] = TurnTracker()
+    tracker.add_barrier()
+    turn = tracker.begin("mine")
+    for old in [START, MessageHead("error"), END]:
+        assert tracker.follow(old, 10) is None
     assert not turn.over.is_set()
 
-    floor.hear(ACK, 10)
-    floor.hear(END, 10)  # of a turn that was superseded by this one
+    tracker.follow(ACK, 10)
+    tracker.follow(END, 10)  # of a turn that was superseded by this one
     assert not turn.over.is_set()
-    assert floor.hear(START, 10) is turn
-    floor.hear(END, 10)
-    assert turn.outcome is Outcome.ENDED
-    assert floor.turn is None
+    assert tracker.follow(START, 10) is turn
+    tracker.follow(END, 10)
+    assert turn.result is TurnResult.ENDED
+    assert tracker.turn is None
 
 
-def test_two_fences_need_two_acks() -> None:
+def test_two_barriers_need_two_acks() -> None:
     """An interrupt and the next turn each have their own."""
-    floor: Floor[str] = Floor()
-    floor.raise_fence()
-    floor.raise_fence()
-    floor.hear(ACK, 10)
-    assert floor.hear(START, 10) is None
-    floor.hear(ACK, 10)
-    assert floor.hear(START, 10) is floor.turn is not None
+    tracker: TurnTracker[str] = TurnTracker()
+    tracker.add_barrier()
+    tracker.add_barrier()
+    tracker.follow(ACK, 10)
+    assert tracker.follow(START, 10) is None
+    tracker.follow(ACK, 10)
+    assert tracker.follow(START, 10) is tracker.turn is not None
 
 
 def test_sound_is_measured_by_its_size() -> None:
     """A second of 16-bit sound in base64 is no longer than what the slowest voice makes of it."""
-    floor: Floor[str] = Floor()
-    floor.hear(START, 10)
-    assert floor.turn is not None
-    floor.hear(Glimpse("audio"), 64_000)
-    assert floor.turn.longest_playback == 3.0
-    assert not floor.turn.spoken.is_set()
-    floor.hear(Glimpse("backend-synth-complete"), 10)
-    assert floor.turn.spoken.is_set()
+    tracker: TurnTracker[str] = TurnTracker()
+    tracker.follow(START, 10)
+    assert tracker.turn is not None
+    tracker.follow(MessageHead("audio"), 64_000)
+    assert tracker.turn.longest_playback == 3.0
+    assert not tracker.turn.spoken.is_set()
+    tracker.follow(MessageHead("backend-synth-complete"), 10)
+    assert tracker.turn.spoken.is_set()
 
 
-def test_a_glimpse_sees_the_type_wherever_it_stands() -> None:
+def test_a_head_sees_the_type_wherever_it_stands() -> None:
     """Ours and the old backend's, short and long, and what is no message at all."""
     long = "x" * 5000
-    assert glimpse(say.encode(say.Control("start-mic")).decode()) == Glimpse("control", "start-mic")
-    assert glimpse(say.encode(say.Error(long, "bad-config")).decode()) == Glimpse("error")
-    assert glimpse(json.dumps({"type": "audio", "audio": long})) == Glimpse("audio")
-    assert glimpse(json.dumps({"audio": long, "type": "audio"})) == Glimpse("audio")
-    assert glimpse(json.dumps({"text": long, "type": "audio"})).type == "audio"
+    assert read_head(say.encode(say.Control("start-mic")).decode()) == MessageHead("control", "start-mic")
+    assert read_head(say.encode(say.Error(long, "bad-config")).decode()) == MessageHead("error")
+    assert read_head(json.dumps({"type": "audio", "audio": long})) == MessageHead("audio")
+    assert read_head(json.dumps({"audio": long, "type": "audio"})) == MessageHead("audio")
+    assert read_head(json.dumps({"text": long, "type": "audio"})).type == "audio"
     for nonsense in ["", "[]", "{", '{"type": 5}', "[" * 100_000, '{"type": "control", "text": 5}']:
-        assert glimpse(nonsense) == Glimpse()
+        assert read_head(nonsense) == MessageHead()

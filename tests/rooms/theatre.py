@@ -11,9 +11,9 @@ import attrs
 import trio
 
 from tests.client import Heard
+from tests.memory_wire import memory_wire_pair
 from trio_backend.concurrency import Slot
 from trio_backend.errors import WireClosed
-from trio_backend.rooms.memory_wire import memory_wire_pair
 from trio_backend.wire import Wire
 
 START = {"type": "control", "text": "conversation-chain-start"}

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import attrs
 import trio
 
+from tests.memory_wire import MemoryWire, memory_wire_pair
 from trio_backend.errors import WireClosed
-from trio_backend.rooms.memory_wire import MemoryWire, memory_wire_pair
 from trio_backend.text.lines import joined
 from trio_backend.wire import Wire
 

@@ -1,5 +1,6 @@
 """The wire format: everything that may cross the WebSocket, and nothing else. No I/O."""
 
+from .codec import Decoded as Decoded
 from .codec import Utf8 as Utf8
 from .codec import decode as decode
 from .codec import decode_steps as decode_steps

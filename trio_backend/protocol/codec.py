@@ -30,6 +30,14 @@ class Utf8(bytes):
     """A large text frame as it came, in UTF-8. As `str`, one emoji would make it four times as large."""
 
 
+@attrs.frozen
+class Decoded:
+    """A message that was decoded already; ``size`` is the length of the frame that it came in."""
+
+    message: Incoming
+    size: int
+
+
 class _Head(msgspec.Struct):
     """Just enough of a message to know which one it is; the rest is skipped unread."""
 

@@ -1,13 +1,20 @@
-"""`Members`: who is in a room, and what they hear of the session behind it."""
+"""`Members`: the clients of a room, and what they hear of the session behind it."""
 
 from __future__ import annotations
 
 import attrs
 import trio
 
+from ..errors import QuotaExceeded, WireClosed
 from ..protocol import Control, Error, FullText, GroupUpdate, Outgoing, encode
-from ..protocol.peek import Glimpse
-from .member import Member
+from ..protocol.head import MessageHead
+from ..protocol.rate import RateLimit
+from ..quota import Claim, counted
+from ..wire import Wire, receive_within
+from .link import FromSession
+
+# RFC 6455's registry: try again later. The client may come back; it has lost what was on its way.
+TOO_SLOW = 1013
 
 # What a session greets its client with; a room says it again to each of its own clients.
 _GREETING = ("group-update", "full-text", "set-model-and-conf", "control")
@@ -23,6 +30,86 @@ _OUTAGE = encode(
 
 
 @attrs.define(eq=False)
+class Member:
+    """One client of a room, with an outbox of its own, so that it holds up nobody else.
+
+    `write` is its task.
+    """
+
+    wire: Wire
+    _outbox: trio.MemorySendChannel[bytes]
+    _unsent: trio.MemoryReceiveChannel[bytes]
+    _limit: RateLimit
+    _claim: Claim = attrs.field(init=False)
+    """What the outbox takes, of the wire's quota."""
+    gone: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    """Around all that is done for this client."""
+    _closing: tuple[int, str] | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._claim = self.wire.quota.claim()
+
+    @classmethod
+    def of(cls, wire: Wire, *, outbox: int, limit: RateLimit) -> Member:
+        """A client who may have ``outbox`` messages on their way to it."""
+        put, get = trio.open_memory_channel[bytes](outbox)
+        return cls(wire, put, get, limit)
+
+    def post(self, message: bytes) -> None:
+        """Send ``message`` soon. A client whose outbox is full is disconnected; nobody waits for it."""
+        if self.gone.cancel_called:
+            return
+        try:
+            self._claim.resize(self._claim.size + counted(len(message)))
+            self._outbox.send_nowait(message)
+        except trio.WouldBlock:
+            self.disconnect(TOO_SLOW, "you do not keep up with this room")
+        except QuotaExceeded as error:
+            self.disconnect(TOO_SLOW, str(error))
+
+    def disconnect(self, code: int, reason: str) -> None:
+        """End all that is done for the client; its wire is to be closed with ``code`` and ``reason``."""
+        self._closing = self._closing or (code, reason)
+        self.gone.cancel(reason)
+
+    async def reply(self, message: Outgoing) -> None:
+        """Answer what the client said. Only its own reader calls this, and so waits for nobody else."""
+        await self.wire.send(encode(message))
+
+    async def receive(self) -> str | bytes:
+        """The next message of the client that its rate limit lets through. Raises `WireClosed`."""
+        return await receive_within(self._limit, self.wire, self.reply)
+
+    async def write(self) -> None:
+        """Carry the outbox to the wire, until the client is gone."""
+        try:
+            async for message in self._unsent:
+                # While it is sent, the wire counts it.
+                self._claim.resize(self._claim.size - counted(len(message)))
+                await self.wire.send(message)
+                del message
+        except WireClosed as closed:
+            self.gone.cancel(f"client left: {closed}")
+        finally:
+            # Nobody takes what still waits, and no more of it is to come.
+            self.gone.cancel("nobody writes to this client any more")
+            self._claim.release()
+
+    async def close_wire(self) -> None:
+        """Close the wire, if it was we who ended it."""
+        if self._closing is not None:
+            await self.wire.close(*self._closing)
+
+
+@attrs.frozen
+class Sender:
+    """Who said something: a client, or one of the many for whom it speaks."""
+
+    member: Member
+    name: str
+
+
+@attrs.define(eq=False)
 class Members:
     """The clients of one room. Everything is handed over here and now: nobody waits for a client."""
 
@@ -31,12 +118,12 @@ class Members:
     """Whether the session is there, and has said who it is."""
     settled: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set when the session was there for the first time, or could not be reached."""
-    _familiar: set[Member] = attrs.field(factory=set, init=False)
-    _introduction: bytes = attrs.field(default=b"", init=False)
+    _greeted_before: set[Member] = attrs.field(factory=set, init=False)
+    _model_and_conf: bytes = attrs.field(default=b"", init=False)
     """The session's last `set-model-and-conf`."""
     _outage: bool = attrs.field(default=False, init=False)
 
-    def enter(self, member: Member) -> None:
+    def add(self, member: Member) -> None:
         """A client comes in; it is greeted as soon as there is a session."""
         self.present.add(member)
         if self.greeted:
@@ -44,10 +131,10 @@ class Members:
         elif self._outage:
             member.post(_OUTAGE)
 
-    def leave(self, member: Member) -> None:
+    def remove(self, member: Member) -> None:
         """A client is gone."""
         self.present.discard(member)
-        self._familiar.discard(member)
+        self._greeted_before.discard(member)
 
     def post(self, message: bytes, *, but: Member | None = None) -> None:
         """Send ``message`` to all, ``but`` one."""
@@ -60,14 +147,14 @@ class Members:
         if member in self.present:
             member.post(encode(message))
 
-    def session_said(self, seen: Glimpse, frame: str) -> None:
-        """Pass ``frame`` on to all; the greeting is kept for each of them, those who come later too."""
-        message = frame.encode()
-        if seen.type == "set-model-and-conf":
-            self._introduction = message
-        if self.greeted or seen.type not in _GREETING:
-            self.post(message)
-        elif seen == Glimpse("control", "start-mic"):
+    def session_said(self, message: FromSession) -> None:
+        """Pass ``message`` on to all; the greeting is kept for each of them, those who come later too."""
+        head = message.head
+        if head.type == "set-model-and-conf":
+            self._model_and_conf = message.encoded
+        if self.greeted or head.type not in _GREETING:
+            self.post(message.encoded)
+        elif head == MessageHead("control", "start-mic"):
             self._session_up()
 
     def _session_up(self) -> None:
@@ -85,11 +172,11 @@ class Members:
             self.post(_OUTAGE)
 
     def _greet(self, member: Member) -> None:
-        """Say what a session says to its client; to one who knows us, only that it is a new session."""
-        if member in self._familiar:
-            greeting = [_HELLO, self._introduction]
+        """Say what a session says to its client; to one greeted before, only that the session is new."""
+        if member in self._greeted_before:
+            greeting = [_HELLO, self._model_and_conf]
         else:
-            greeting = [_ALONE, _HELLO, self._introduction, _ALONE, _START_MIC]
-        self._familiar.add(member)
+            greeting = [_ALONE, _HELLO, self._model_and_conf, _ALONE, _START_MIC]
+        self._greeted_before.add(member)
         for message in greeting:
             member.post(message)

@@ -10,24 +10,31 @@ from typing import Generic, TypeVar
 import attrs
 
 from ..errors import QuotaExceeded
+from ..protocol import Decoded, TextInput
 from ..quota import Claim, MemoryQuota, counted
+from .link import ToSession
 
 S = TypeVar("S", bound=Hashable)
 
 
 @attrs.frozen
-class Waiting(Generic[S]):
+class QueuedMessage(Generic[S]):
     """A message in the queue. `max_per_sender` counts by ``sender``; ``since`` is of any steady clock."""
 
     sender: S
     text: str = attrs.field(repr=False)
-    frame: str = attrs.field(repr=False)
-    """The whole message as it came, to be passed on as it is."""
+    whole: ToSession = attrs.field(repr=False)
+    """The message as the session takes it."""
     since: float
+
+    @property
+    def size(self) -> int:
+        """Of the frame that it came in."""
+        return self.whole.size if isinstance(self.whole, Decoded) else len(self.whole)
 
 
 @attrs.frozen
-class Place:
+class QueuePlace:
     """Where a message stands: the ``position``-th (from 1) of ``length``."""
 
     position: int
@@ -35,7 +42,7 @@ class Place:
 
 
 @attrs.frozen
-class Refused:
+class QueueRefusal:
     """Why a message was not taken, said so that its sender knows what to do."""
 
     why: str
@@ -56,7 +63,7 @@ class RoomQueue(Generic[S]):
     quota: MemoryQuota = attrs.field(factory=MemoryQuota)
     _claim: Claim = attrs.field(init=False)
     _closed: bool = attrs.field(default=False, init=False)
-    _waiting: deque[Waiting[S]] = attrs.field(factory=deque, init=False)
+    _waiting: deque[QueuedMessage[S]] = attrs.field(factory=deque, init=False)
     _of_sender: Counter[S] = attrs.field(factory=Counter, init=False)
     _size: int = attrs.field(default=0, init=False)
 
@@ -66,32 +73,34 @@ class RoomQueue(Generic[S]):
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, message: Waiting[S]) -> Place | Refused:
+    def put(self, message: QueuedMessage[S]) -> QueuePlace | QueueRefusal:
         """Take ``message`` in, if there is room for it."""
         if self._closed:
-            return Refused("this room is being closed: join it again")
+            return QueueRefusal("this room is being closed: join it again")
         if len(self._waiting) >= self.max_length:
-            return Refused(f"{self.max_length} messages wait in this room already: try again in a moment")
+            return QueueRefusal(
+                f"{self.max_length} messages wait in this room already: try again in a moment"
+            )
         if self._of_sender[message.sender] >= self.max_per_sender:
-            return Refused(
+            return QueueRefusal(
                 f"{self.max_per_sender} of your messages wait in this room already: let them have their turn"
             )
-        if self._size + len(message.frame) > self.max_size:
-            return Refused("the messages that wait in this room are too large for one more of this size")
+        if self._size + message.size > self.max_size:
+            return QueueRefusal("the messages that wait in this room are too large for one more of this size")
         try:
             self._claim.resize(self._claim.size + _memory_of(message))
         except QuotaExceeded as error:
-            return Refused(f"{error}: try again in a moment", "too-much-data")
+            return QueueRefusal(f"{error}: try again in a moment", "too-much-data")
         self._waiting.append(message)
         self._of_sender[message.sender] += 1
-        self._size += len(message.frame)
-        return Place(len(self._waiting), len(self._waiting))
+        self._size += message.size
+        return QueuePlace(len(self._waiting), len(self._waiting))
 
-    def take(self) -> Waiting[S] | None:
+    def take(self) -> QueuedMessage[S] | None:
         """The message whose turn it is; None if nothing waits."""
         return self._pop() if self._waiting else None
 
-    def drop_expired(self, now: float) -> list[Waiting[S]]:
+    def drop_expired(self, now: float) -> list[QueuedMessage[S]]:
         """Take out what has waited longer than ``max_age``, oldest first."""
         expired = []
         while self.max_age and self._waiting and now - self._waiting[0].since > self.max_age:
@@ -112,9 +121,9 @@ class RoomQueue(Generic[S]):
         self._closed = True
         self.drop_all()
 
-    def _pop(self) -> Waiting[S]:
+    def _pop(self) -> QueuedMessage[S]:
         message = self._waiting.popleft()
-        self._size -= len(message.frame)
+        self._size -= message.size
         self._claim.resize(self._claim.size - _memory_of(message))
         self._of_sender[message.sender] -= 1
         if not self._of_sender[message.sender]:
@@ -122,6 +131,10 @@ class RoomQueue(Generic[S]):
         return message
 
 
-def _memory_of(message: Waiting[S]) -> int:
+def _memory_of(message: QueuedMessage[S]) -> int:
     """Bytes: where one letter is not Latin, all take two or four times as many."""
-    return counted(sys.getsizeof(message.frame) + sys.getsizeof(message.text))
+    whole = message.whole
+    if not isinstance(whole, Decoded):
+        return counted(sys.getsizeof(whole) + sys.getsizeof(message.text))
+    images = whole.message.images or () if isinstance(whole.message, TextInput) else ()
+    return counted(sys.getsizeof(message.text) + sum(sys.getsizeof(image.data) for image in images))

@@ -1,10 +1,14 @@
-"""`Rooms`: all rooms of the house. The first client in opens one, the last out closes it."""
+"""`Rooms`: all rooms of a server, and the forwarders that run their turns.
+
+The first client that joins a room opens it, the last that leaves closes it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import TypeAlias
 
 import attrs
 import trio
@@ -16,10 +20,12 @@ from ..protocol import Error, encode
 from ..protocol.rate import RateLimit
 from ..quota import MemoryQuota
 from ..wire import Wire
-from .forwarders import Fence, forward
-from .link import OpenWire
-from .member import Member
+from .link import SessionSource
+from .members import Member
 from .room import Room
+
+RunIsolated: TypeAlias = Callable[[Callable[[], Awaitable[None]]], Awaitable[bool]]
+"""Runs a function; False if it died of a bug, which the log was told."""
 
 DEFAULT_ROOM = "default"
 _NAME = re.compile(r"[\w.-]{1,64}")
@@ -48,20 +54,20 @@ class RoomsStatistics:
 
 @attrs.define(eq=False)
 class Rooms:
-    """Made by `open_rooms`."""
+    """Serves clients in rooms, as many at once as ``max_rooms``; see `open_rooms`."""
 
     _system: SystemConfig
-    _open_wire: OpenWire
-    _fence: Fence
+    _source: SessionSource
+    _run_isolated: RunIsolated
     _nursery: trio.Nursery
-    _line: trio.MemorySendChannel[Room]
+    _ready_rooms: trio.MemorySendChannel[Room]
     _quota: MemoryQuota = attrs.field(factory=MemoryQuota, kw_only=True)
     """What all clients' data may take."""
     _rooms: dict[str, Room] = attrs.field(factory=dict, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
     def close(self) -> None:
-        """Let nobody in from now on: the nursery is about to be left."""
+        """Serve no new client: the nursery is about to be left."""
         self._closed = True
 
     def statistics(self) -> RoomsStatistics:
@@ -83,7 +89,7 @@ class Rooms:
         ]
 
     async def serve(self, wire: Wire, name: str) -> None:
-        """Let the client at ``wire`` into the room ``name``, until it leaves; or say why not, and close."""
+        """Serve the client at ``wire`` in the room ``name``, until it leaves; or say why not, and close."""
         if not self._system.enable_proxy:
             message = "rooms are switched off here: system_config.enable_proxy: true switches them on"
             await _refuse(wire, Error(message, "proxy-disabled"), 1008)
@@ -104,32 +110,32 @@ class Rooms:
             system.messages_per_second, system.message_burst, system.bytes_per_second, system.byte_burst
         )
         member = Member.of(wire, outbox=self._system.client_outbox, limit=limit)
-        room.members.enter(member)
+        room.members.add(member)
         try:
             with member.gone:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(member.write, name=f"{room}/writer")
                     await room.listen(member)
         finally:
-            room.members.leave(member)
+            room.members.remove(member)
             if not room.members.present:
                 self._forget(room)
                 room.close("the last client has left")
-        await member.say_goodbye()
+        await member.close_wire()
 
     def _open(self, name: str) -> Room:
-        room = self._rooms[name] = Room.behind(self._open_wire, name, self._system, self._quota)
+        room = self._rooms[name] = Room.of(self._source, name, self._system, self._quota)
         self._nursery.start_soon(self._keep, room, name=str(room))
         return room
 
     async def _keep(self, room: Room) -> None:
         async def live() -> None:
-            await room.live(self._line)
+            await room.live(self._ready_rooms)
 
         logger.info("{} is open", room)
-        if not await self._fence(live):
+        if not await self._run_isolated(live):
             for member in room.members.present:
-                member.dismiss(1011, "internal error")
+                member.disconnect(1011, "internal error")
         self._forget(room)
         logger.info("{} is closed", room)
 
@@ -147,19 +153,33 @@ async def _refuse(wire: Wire, error: Error, code: int) -> None:
 
 @asynccontextmanager
 async def open_rooms(
-    system: SystemConfig, open_wire: OpenWire, fence: Fence, quota: MemoryQuota | None = None
+    system: SystemConfig,
+    source: SessionSource,
+    run_isolated: RunIsolated,
+    quota: MemoryQuota | None = None,
 ) -> AsyncIterator[Rooms]:
-    """Rooms whose sessions are at the other end of what ``open_wire`` opens; leaving the block closes all.
+    """Rooms whose sessions are those of ``source``; leaving the block closes all.
 
     What waits in them is claimed of ``quota``, that of all clients.
     """
-    line, rooms_in_line = trio.open_memory_channel[Room](0)
+    # No capacity: a ready room is blocked in `send`, at most once, first come first served. A room that is
+    # closed meanwhile is out of it at once, and one with a hundred messages is behind all others again after
+    # each of them.
+    put, ready_rooms = trio.open_memory_channel[Room](0)
     async with trio.open_nursery() as nursery:
         for number in range(system.forwarders if system.enable_proxy else 0):
-            nursery.start_soon(forward, rooms_in_line, fence, name=f"forwarder {number + 1}")
-        rooms = Rooms(system, open_wire, fence, nursery, line, quota=quota or MemoryQuota())
+            nursery.start_soon(_forward, ready_rooms, run_isolated, name=f"forwarder {number + 1}")
+        rooms = Rooms(system, source, run_isolated, nursery, put, quota=quota or MemoryQuota())
         try:
             yield rooms
         finally:
             rooms.close()
             nursery.cancel_scope.cancel("the rooms close")
+
+
+async def _forward(ready_rooms: trio.MemoryReceiveChannel[Room], run_isolated: RunIsolated) -> None:
+    """Take the room that has waited longest, run one turn until its sound was sent, and so on for ever."""
+    async for room in ready_rooms:
+        # Inside this body the room is busy; it may stay so, playing, without us.
+        await run_isolated(room.run_next)
+        del room

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .client import SessionClient as SessionClient
+from .client import WireClient as WireClient
 from .lifetime import run_session as run_session
 from .services import Services as Services
 from .session import ClientUid as ClientUid

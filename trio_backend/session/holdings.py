@@ -11,7 +11,7 @@ from ..conversation.memory import Memory
 from ..conversation.microphone import Microphone
 from ..conversation.user_input import UserInput, size_of_text
 from ..errors import ProtocolError, QuotaExceeded
-from ..protocol import Incoming, MicAudioData, RawAudioData, TextInput, Utf8, decode_steps
+from ..protocol import Decoded, Incoming, MicAudioData, RawAudioData, TextInput, Utf8, decode_steps
 from ..quota import Claim, MemoryQuota
 
 # A list of floats: a pointer and an object each.
@@ -53,7 +53,7 @@ class Holdings:
         """One that keeps its sound within the quota."""
         return Microphone(max_utterance, partial(self._memory.hold, self._quota.claim()))
 
-    def understand(self, frame: str | bytes) -> Iterator[Received | None]:
+    def understand(self, frame: str | bytes | Decoded) -> Iterator[Received | None]:
         """The messages in ``frame``, as of `decode_steps`; whoever has one releases its claim.
 
         Raises `ProtocolError` if one cannot be read, or there is no room for it.
@@ -105,18 +105,20 @@ class Holdings:
             raise ProtocolError("too-much-data", f"{error}: this message is dropped") from error
 
 
-def _messages(frame: str | bytes) -> Iterator[Incoming | Samples | None]:
-    if isinstance(frame, bytes) and not isinstance(frame, Utf8):
+def _messages(frame: str | bytes | Decoded) -> Iterator[Incoming | Samples | None]:
+    if isinstance(frame, Decoded):
+        yield frame.message
+    elif isinstance(frame, bytes) and not isinstance(frame, Utf8):
         yield Samples(frame)
     else:
         yield from decode_steps(frame)
 
 
-def _size(message: Incoming | Samples, frame: str | bytes) -> int:
+def _size(message: Incoming | Samples, frame: str | bytes | Decoded) -> int:
     match message:
         case TextInput(text, images):
             return size_of_text(text) + sum(size_of_text(image.data) for image in images or ())
         case MicAudioData(audio) | RawAudioData(audio):
             return BYTES_PER_SAMPLE * len(audio)
         case _:
-            return len(frame)
+            return frame.size if isinstance(frame, Decoded) else len(frame)

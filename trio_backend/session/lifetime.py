@@ -7,10 +7,9 @@ from loguru import logger
 
 from ..concurrency import names_of_tasks
 from ..errors import WireClosed
-from ..protocol import Outgoing, encode
-from ..protocol.rate import RateLimit
+from ..protocol import Outgoing
 from ..user import NOBODY, User
-from ..wire import Wire, receive_within
+from .client import SessionClient
 from .presenter import Presenter
 from .services import Services
 from .session import ClientUid, Session, SessionEvent
@@ -20,23 +19,25 @@ from .session import ClientUid, Session, SessionEvent
 CLEAN_UP_TIME = 1.0
 
 
-async def run_session(wire: Wire, services: Services, client_uid: ClientUid, user: User = NOBODY) -> None:
-    """Serve ``wire``, a client of ``user``, until it leaves; all that it started has ended when this returns.
+async def run_session(
+    client: SessionClient, services: Services, client_uid: ClientUid, user: User = NOBODY
+) -> None:
+    """Serve ``client``, of ``user``, until it leaves; all that the session started has ended on return.
 
     However it ends, by a cancel too, what was said in its last turn is stored, within `CLEAN_UP_TIME`.
     """
     inbox_send, inbox = trio.open_memory_channel[SessionEvent](0)
-    outbox, to_wire = trio.open_memory_channel[Outgoing](0)
+    outbox, to_client = trio.open_memory_channel[Outgoing](0)
     presenter = Presenter(client_uid, outbox, services.observer)
     async with trio.open_nursery() as watch:
         began = trio.current_time()
         try:
             async with trio.open_nursery() as nursery:
                 session = Session(
-                    client_uid, services, nursery, inbox_send, presenter, quota=wire.quota, user=user
+                    client_uid, services, nursery, inbox_send, presenter, quota=client.quota, user=user
                 )
-                nursery.start_soon(_write, wire, to_wire, name=f"{session}/writer")
-                nursery.start_soon(_read, wire, session, name=f"{session}/reader")
+                nursery.start_soon(_write, client, to_client, name=f"{session}/writer")
+                nursery.start_soon(_read, client, session, name=f"{session}/reader")
                 services.sessions.add(session)
                 services.observer.session_began()
                 try:
@@ -53,15 +54,11 @@ async def run_session(wire: Wire, services: Services, client_uid: ClientUid, use
             watch.cancel_scope.cancel("clean-up is over")
 
 
-async def _read(wire: Wire, session: Session) -> None:
-    """The wire's messages, decoded and in order, to the loop. Ends the session with the wire."""
-    system = session.services.system
-    limit = RateLimit(
-        system.messages_per_second, system.message_burst, system.bytes_per_second, system.byte_burst
-    )
+async def _read(client: SessionClient, session: Session) -> None:
+    """The client's messages, in order, to the loop. Ends the session when the client is gone."""
     try:
         while True:
-            frame = await receive_within(limit, wire, session.tell)
+            frame = await client.receive(session.tell)
             await session.receive(frame)
             # A task that waits for the next message must not keep the last one alive.
             del frame
@@ -69,11 +66,11 @@ async def _read(wire: Wire, session: Session) -> None:
         session.end(f"client left: {closed}")
 
 
-async def _write(wire: Wire, messages: trio.MemoryReceiveChannel[Outgoing]) -> None:
+async def _write(client: SessionClient, messages: trio.MemoryReceiveChannel[Outgoing]) -> None:
     with messages:
         try:
             async for message in messages:
-                await wire.send(encode(message))
+                await client.send(message)
                 del message
         except WireClosed:
             pass  # the reader notices too, and ends the session

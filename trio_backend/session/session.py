@@ -18,7 +18,7 @@ from ..conversation.speech_input import SpeechInput
 from ..conversation.user_input import UserInput
 from ..errors import ProtocolError
 from ..history.store import Owner
-from ..protocol import Error, Incoming, Outgoing
+from ..protocol import Decoded, Error, Incoming, Outgoing
 from ..quota import MemoryQuota
 from ..user import NOBODY, User
 from .holdings import Holdings, Received, Samples
@@ -88,7 +88,7 @@ class Session:
         """Hand ``message`` to the writer. Returns at once when the client is gone: the reader ends us."""
         await self.presenter.tell(message)
 
-    async def receive(self, frame: str | bytes) -> None:
+    async def receive(self, frame: str | bytes | Decoded) -> None:
         """Decode a frame and hand it to the loop; answer one that cannot be read, or not be kept."""
         try:
             for received in self._holdings.understand(frame):

@@ -1,4 +1,7 @@
-"""A wire without a network: two ends, no capacity in between, so that a writer whom nobody reads blocks."""
+"""A wire without a network, for a program that embeds a backend: two ends, and no capacity in between.
+
+So a writer whom nobody reads waits.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from ..wire import Wire
 
 
 @attrs.define
-class _Goodbye:
+class _WireCloseCode:
     code: int = 1006
 
 
@@ -24,7 +27,7 @@ class MemoryWire:
 
     _send: trio.MemorySendChannel[str | bytes]
     _receive: trio.MemoryReceiveChannel[str | bytes]
-    _goodbye: _Goodbye
+    _closed: _WireCloseCode
     quota: MemoryQuota = attrs.field(factory=MemoryQuota, kw_only=True)
 
     async def receive(self) -> str | bytes:
@@ -32,7 +35,7 @@ class MemoryWire:
         try:
             return await self._receive.receive()
         except (trio.EndOfChannel, trio.ClosedResourceError):
-            raise WireClosed(self._goodbye.code) from None
+            raise WireClosed(self._closed.code) from None
 
     async def send(self, message: bytes) -> None:
         """See `Wire.send`. Cancelling it has sent nothing, and closes nothing."""
@@ -46,45 +49,45 @@ class MemoryWire:
         try:
             await self._send.send(frame)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            raise WireClosed(self._goodbye.code) from None
+            raise WireClosed(self._closed.code) from None
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """See `Wire.close`."""
         del reason
-        if self._goodbye == _Goodbye():
-            self._goodbye.code = code
+        self.close_nowait(code)
+        await trio.lowlevel.checkpoint()
+
+    def close_nowait(self, code: int = 1000) -> None:
+        """As `close`."""
+        if self._closed == _WireCloseCode():
+            self._closed.code = code
         self._send.close()
         self._receive.close()
-        await trio.lowlevel.checkpoint()
 
 
 def memory_wire_pair() -> tuple[MemoryWire, MemoryWire]:
     """The client's end and the server's."""
     to_server, from_client = trio.open_memory_channel[str | bytes](0)
     to_client, from_server = trio.open_memory_channel[str | bytes](0)
-    goodbye = _Goodbye()
+    goodbye = _WireCloseCode()
     return MemoryWire(to_server, from_server, goodbye), MemoryWire(to_client, from_client, goodbye)
 
 
 @asynccontextmanager
-async def open_in_memory(
-    serve: Callable[[Wire], Awaitable[None]], new_quota: Callable[[], MemoryQuota] = MemoryQuota
-) -> AsyncIterator[Wire]:
+async def open_in_memory(serve: Callable[[Wire], Awaitable[None]]) -> AsyncIterator[Wire]:
     """A wire whose other end ``serve`` has, for as long as the block lasts; then ``serve`` is cancelled.
 
-    If ``serve`` returns before that, the wire is closed. What ``serve`` keeps, it claims of a ``new_quota``.
+    If ``serve`` returns before that, the wire is closed.
     """
     ours, theirs = memory_wire_pair()
-    theirs.quota = new_quota()
 
     async def run() -> None:
         try:
             await serve(theirs)
         finally:
-            with trio.CancelScope(shield=True):
-                await theirs.close()
+            theirs.close_nowait()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(run, name="session of a room")
+        nursery.start_soon(run, name="server in memory")
         yield ours
-        nursery.cancel_scope.cancel("the room is over")
+        nursery.cancel_scope.cancel("the block is over")

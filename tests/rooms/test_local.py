@@ -1,0 +1,187 @@
+"""Sessions in the same process: objects go both ways, and a sentence is encoded once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.client import Client
+from tests.memory_wire import memory_wire_pair
+from trio_backend.config.system import SystemConfig
+from trio_backend.errors import WireClosed
+from trio_backend.protocol import (
+    Audio,
+    Control,
+    Decoded,
+    DisplayText,
+    Heartbeat,
+    HeartbeatAck,
+    Image,
+    MicAudioData,
+    Outgoing,
+    SetModelAndConf,
+    TextInput,
+    encode,
+)
+from trio_backend.quota import MemoryQuota
+from trio_backend.rooms import Rooms, SessionSource, open_local_session, open_rooms
+from trio_backend.rooms.local import RoomAsClient
+
+SENTENCE = Audio(b"A" * 100_000, (), DisplayText("Hello.", "Mao", ""), {})
+
+
+async def refuse(_message: object) -> None:
+    """Not called: a room has no rate limit as a client of its session."""
+    raise AssertionError
+
+
+@attrs.define(eq=False)
+class RecordingSession:
+    """Greets; keeps what it gets; answers heartbeats, and a text with one sentence."""
+
+    received: list[Decoded] = attrs.field(factory=list)
+    quotas: list[MemoryQuota] = attrs.field(factory=list)
+
+    async def serve(self, client: RoomAsClient) -> None:
+        """One session."""
+        self.quotas.append(client.quota)
+        await client.send(SetModelAndConf({}, "mao", "m", "u"))
+        await client.send(Control("start-mic"))
+        while True:
+            decoded = await client.receive(refuse)
+            if isinstance(decoded.message, Heartbeat):
+                await client.send(HeartbeatAck())
+                continue
+            self.received.append(decoded)
+            if isinstance(decoded.message, TextInput):
+                await client.send(Control("conversation-chain-start"))
+                await client.send(SENTENCE)
+                await client.send(Control("conversation-chain-end"))
+
+
+@attrs.define(eq=False)
+class CountingWire:
+    """A client's wire that keeps the very objects that it is sent."""
+
+    quota: MemoryQuota = attrs.field(factory=MemoryQuota)
+    sent: list[bytes] = attrs.field(factory=list)
+
+    async def receive(self) -> str | bytes:
+        """Nothing is said."""
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def send(self, message: bytes) -> None:
+        """Keep ``message``."""
+        await trio.lowlevel.checkpoint()
+        self.sent.append(message)
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Nothing is to be closed."""
+
+
+async def run(async_fn: Callable[[], Awaitable[None]]) -> bool:
+    """A bug fails the test."""
+    await async_fn()
+    return True
+
+
+@asynccontextmanager
+async def open_local_rooms(
+    serve: Callable[[RoomAsClient], Awaitable[None]], quota: MemoryQuota | None = None
+) -> AsyncIterator[Rooms]:
+    """Rooms whose sessions ``serve`` runs; leaving the block disconnects everybody."""
+    system = SystemConfig(preload=False, enable_proxy=True)
+    new_quota = partial(MemoryQuota, 1000, quota)
+    source = SessionSource(partial(open_local_session, serve, new_quota), decoded=True)
+    async with open_rooms(system, source, run) as rooms:
+        yield rooms
+
+
+async def test_a_sentence_is_encoded_once_for_all_clients(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty clients get the same bytes object; nothing is decoded on the way."""
+    session, encoded = RecordingSession(), []
+
+    def note(message: Outgoing) -> bytes:
+        encoded.append(message)
+        return encode(message)
+
+    monkeypatch.setattr("trio_backend.rooms.local.encode", note)
+    async with open_local_rooms(session.serve) as rooms, trio.open_nursery() as nursery:
+        wires = [CountingWire() for _ in range(20)]
+        for wire in wires:
+            nursery.start_soon(rooms.serve, wire, "den")
+        ours, theirs = memory_wire_pair()
+        nursery.start_soon(rooms.serve, theirs, "den")
+        await Client(ours).say("text-input", text="Hello.")
+        await Client(ours).until("control", text="conversation-chain-end")
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel("all was heard")
+    assert [message for message in encoded if message is SENTENCE] == [SENTENCE]
+    sentences = {id(sent): sent for wire in wires for sent in wire.sent if len(sent) > 50_000}
+    assert [json.loads(sent)["type"] for sent in sentences.values()] == ["audio"]
+
+
+async def test_what_a_client_said_is_not_decoded_again(autojump_clock: MockClock) -> None:
+    """Pictures too; the size is that of the frame. Large sound comes in several messages."""
+    session = RecordingSession()
+    async with open_local_rooms(session.serve) as rooms, trio.open_nursery() as nursery:
+        ours, theirs = memory_wire_pair()
+        nursery.start_soon(rooms.serve, theirs, "den")
+        client = Client(ours)
+        await client.until("control", text="start-mic")
+        text = {"type": "text-input", "text": "Look.", "images": [{"data": "data:image/png;base64,AAAA"}]}
+        sound = {"type": "mic-audio-data", "audio": [0.25] * 40_000}
+        for message in text, sound:
+            await ours.send(json.dumps(message).encode())
+            await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel("all was said")
+    first, *rest = session.received
+    image = Image("data:image/png;base64,AAAA")
+    assert first == Decoded(TextInput("Look.", [image]), len(json.dumps(text)))
+    assert len(rest) > 1
+    pieces = [decoded.message for decoded in rest if isinstance(decoded.message, MicAudioData)]
+    assert sum(len(piece.audio) for piece in pieces) == 40_000
+
+
+async def test_a_session_has_a_quota_of_its_own(autojump_clock: MockClock) -> None:
+    """Each one a new part of that of all clients."""
+    session, everybody = RecordingSession(), MemoryQuota()
+    async with open_local_rooms(session.serve, everybody) as rooms, trio.open_nursery() as nursery:
+        for room in "ab":
+            nursery.start_soon(rooms.serve, CountingWire(), room)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel("they have their quotas")
+    one, other = session.quotas
+    assert one is not other
+    assert one.parent is other.parent is everybody
+    assert one.limit == 1000
+
+
+async def test_the_room_sees_the_code_with_which_its_session_closed(autojump_clock: MockClock) -> None:
+    """The first one counts; a session that just returns has none."""
+
+    async def close(client: RoomAsClient) -> None:
+        await client.close(1011)
+        await client.close(1000)
+        with pytest.raises(WireClosed):
+            await client.send(HeartbeatAck())
+        with pytest.raises(WireClosed):
+            await client.receive(refuse)
+
+    async with open_local_session(close, MemoryQuota) as session:
+        with pytest.raises(WireClosed) as closed:
+            await session.receive()
+        assert closed.value.code == 1011
+        with pytest.raises(WireClosed) as closed:
+            await session.send(Decoded(Heartbeat(), 0))
+        assert closed.value.code == 1011

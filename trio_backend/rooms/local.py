@@ -1,0 +1,120 @@
+"""The session of a room in this process: both sides exchange objects, and nothing is encoded in between."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import attrs
+import trio
+
+from ..errors import WireClosed
+from ..protocol import Decoded, Outgoing, encode
+from ..protocol.head import head_of
+from ..quota import MemoryQuota
+from .link import FromSession, ToSession
+
+T = TypeVar("T")
+
+
+@attrs.define
+class _CloseCode:
+    """Of the connection; both ends see the first that one of them gave."""
+
+    code: int = 1006
+
+
+@attrs.define(eq=False)
+class LocalSession:
+    """A `RoomSession`: what a room has of a session in this process."""
+
+    _put: trio.MemorySendChannel[Decoded]
+    _get: trio.MemoryReceiveChannel[Outgoing]
+    _closed: _CloseCode
+
+    async def send(self, message: ToSession) -> None:
+        """See `RoomSession.send`."""
+        assert isinstance(message, Decoded)
+        await _send(self._put, message, self._closed)
+
+    async def receive(self) -> FromSession:
+        """See `RoomSession.receive`. A message is encoded here, once for all clients of the room."""
+        message = await _receive(self._get, self._closed)
+        return FromSession(head_of(message), encode(message))
+
+
+@attrs.define(eq=False)
+class RoomAsClient:
+    """What a session has of a room that it serves; a session's own `SessionClient`.
+
+    There is no rate limit: each client of the room has one.
+    """
+
+    quota: MemoryQuota
+    _put: trio.MemorySendChannel[Outgoing]
+    _get: trio.MemoryReceiveChannel[Decoded]
+    _closed: _CloseCode
+
+    async def receive(self, refuse: object) -> Decoded:
+        """The next message of the room's clients. Raises `WireClosed`. Cancelling it loses no message."""
+        del refuse  # nothing is refused
+        return await _receive(self._get, self._closed)
+
+    async def send(self, message: Outgoing) -> None:
+        """Send ``message`` once the room reads. Raises `WireClosed`. Cancelling it has sent nothing."""
+        await _send(self._put, message, self._closed)
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """End the session. Closing twice is harmless."""
+        del reason
+        self.close_nowait(code)
+        await trio.lowlevel.checkpoint()
+
+    def close_nowait(self, code: int = 1000) -> None:
+        """As `close`."""
+        if self._closed == _CloseCode():
+            self._closed.code = code
+        self._put.close()
+        self._get.close()
+
+
+async def _send(channel: trio.MemorySendChannel[T], message: T, closed: _CloseCode) -> None:
+    try:
+        await channel.send(message)
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        raise WireClosed(closed.code) from None
+
+
+async def _receive(channel: trio.MemoryReceiveChannel[T], closed: _CloseCode) -> T:
+    try:
+        return await channel.receive()
+    except (trio.EndOfChannel, trio.ClosedResourceError):
+        raise WireClosed(closed.code) from None
+
+
+@asynccontextmanager
+async def open_local_session(
+    serve: Callable[[RoomAsClient], Awaitable[None]], new_quota: Callable[[], MemoryQuota]
+) -> AsyncIterator[LocalSession]:
+    """A session that ``serve`` runs for as long as the block lasts; then ``serve`` is cancelled.
+
+    If ``serve`` returns before that, the connection is closed. What the session keeps, it claims of a
+    ``new_quota``.
+    """
+    # No capacity: a session whose room does not read waits, and a turn that is cut leaves nothing behind.
+    to_session, from_room = trio.open_memory_channel[Decoded](0)
+    to_room, from_session = trio.open_memory_channel[Outgoing](0)
+    closed = _CloseCode()
+    client = RoomAsClient(new_quota(), to_room, from_room, closed)
+
+    async def run() -> None:
+        try:
+            await serve(client)
+        finally:
+            client.close_nowait()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run, name="session of a room")
+        yield LocalSession(to_session, from_session, closed)
+        nursery.cancel_scope.cancel("the room is over")

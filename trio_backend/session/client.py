@@ -1,0 +1,77 @@
+"""`SessionClient`: the other end of a session, and the one that is a client on a wire."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeAlias
+
+import attrs
+
+from ..config.system import SystemConfig
+from ..protocol import Decoded, Error, Outgoing, encode
+from ..protocol.rate import RateLimit
+from ..quota import MemoryQuota
+from ..wire import Wire, receive_within
+
+Refuse: TypeAlias = Callable[[Error], Awaitable[None]]
+
+
+class SessionClient(Protocol):
+    """Whom a session serves: a client on a wire, or a room of this process. One task receives, one sends."""
+
+    @property
+    def quota(self) -> MemoryQuota:
+        """What the session may keep of what it receives."""
+        ...
+
+    async def receive(self, refuse: Refuse) -> str | bytes | Decoded:
+        """The next message: a frame, as of `Wire.receive`, or one that was decoded already.
+
+        ``refuse`` gets what the client is to be told of messages that are not taken. Raises `WireClosed` once
+        the client is gone. Cancelling it loses no message.
+        """
+        ...
+
+    async def send(self, message: Outgoing) -> None:
+        """Send ``message``. Raises `WireClosed` if the client is gone, or takes nothing for too long.
+
+        A cancel may have sent it, or have closed the connection.
+        """
+        ...
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """End the connection, within a bounded time. Closing twice is harmless."""
+        ...
+
+
+@attrs.frozen
+class WireClient:
+    """A client on a wire, which is closed when the client exceeds its rate limit for too long."""
+
+    _wire: Wire
+    _limit: RateLimit
+
+    @classmethod
+    def of(cls, wire: Wire, system: SystemConfig) -> WireClient:
+        """A client with the limits of ``system``."""
+        limit = RateLimit(
+            system.messages_per_second, system.message_burst, system.bytes_per_second, system.byte_burst
+        )
+        return cls(wire, limit)
+
+    @property
+    def quota(self) -> MemoryQuota:
+        """See `SessionClient.quota`."""
+        return self._wire.quota
+
+    async def receive(self, refuse: Refuse) -> str | bytes:
+        """See `SessionClient.receive`."""
+        return await receive_within(self._limit, self._wire, refuse)
+
+    async def send(self, message: Outgoing) -> None:
+        """See `SessionClient.send`."""
+        await self._wire.send(encode(message))
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """See `SessionClient.close`."""
+        await self._wire.close(code, reason)
