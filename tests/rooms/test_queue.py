@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_backend import protocol as say
-from trio_backend.protocol.head import MessageHead, read_head
+from trio_backend.protocol.head import MessageHead, head_of, read_head
+from trio_backend.quota import MemoryQuota
 from trio_backend.rooms.queue import QueuedMessage, QueuePlace, QueueRefusal, RoomQueue
 from trio_backend.rooms.turns import TurnResult, TurnTracker
 
@@ -158,3 +159,84 @@ def test_a_head_sees_the_type_wherever_it_stands() -> None:
     assert read_head(json.dumps({"text": long, "type": "audio"})).type == "audio"
     for nonsense in ["", "[]", "{", '{"type": 5}', "[" * 100_000, '{"type": "control", "text": 5}']:
         assert read_head(nonsense) == MessageHead()
+
+
+def test_the_first_result_of_a_turn_counts() -> None:
+    """A turn that was lost and is ended afterwards was lost."""
+    tracker: TurnTracker[str] = TurnTracker()
+    turn = tracker.begin("mine")
+    turn.finish(TurnResult.LOST)
+    assert tracker.end(TurnResult.CLOSED) is turn
+    assert turn.result is TurnResult.LOST
+    assert tracker.end(TurnResult.ENDED) is None
+
+
+def test_an_ack_too_many_changes_nothing() -> None:
+    """A server may answer a heartbeat twice; the next barrier holds all the same."""
+    tracker: TurnTracker[str] = TurnTracker()
+    tracker.follow(ACK, 10)
+    assert tracker.follow(START, 10) is tracker.turn is not None
+    tracker.follow(END, 10)
+    tracker.add_barrier()
+    assert tracker.follow(START, 10) is None
+
+
+def test_a_second_start_within_a_turn_starts_none() -> None:
+    """It is the same turn until its end; an error in it does not end it."""
+    tracker: TurnTracker[str] = TurnTracker()
+    turn = tracker.follow(START, 10)
+    assert turn is not None
+    assert tracker.follow(START, 10) is None
+    assert tracker.follow(MessageHead("error"), 10) is None
+    assert tracker.turn is turn
+    assert not turn.over.is_set()
+    tracker.follow(END, 10)
+    assert turn.result is TurnResult.ENDED
+
+
+def test_nothing_is_kept_of_senders_who_wait_for_nothing() -> None:
+    """Whoever was refused, was answered, or has expired leaves no trace; an emptied queue has no size."""
+    queue: RoomQueue[str] = RoomQueue(2, 10, 1, 5.0)
+    assert isinstance(queue.put(QueuedMessage("a", "", "x" * 10, 0)), QueuePlace)
+    assert isinstance(queue.put(QueuedMessage("b", "", "x", 0)), QueueRefusal)
+    assert set(queue._of_sender) == {"a"}
+    assert queue.drop_expired(5.0) == []
+    queue.take()
+    assert not queue._of_sender
+    queue.put(QueuedMessage("a", "", "x" * 9, 0))
+    queue.put(QueuedMessage("b", "", "x", 1))
+    assert [message.sender for message in queue.drop_expired(7.0)] == ["a", "b"]
+    queue.put(QueuedMessage("c", "", "x" * 10, 7.0))
+    assert queue.drop_all() == 1
+    assert isinstance(queue.put(QueuedMessage("d", "", "x" * 10, 8.0)), QueuePlace)
+
+
+def test_what_waits_is_counted_as_it_waits() -> None:
+    """Pictures of a decoded message, and all of a frame; what is small is not counted."""
+    quota = MemoryQuota(100_000)
+    queue: RoomQueue[str] = RoomQueue(5, 10**6, 5, 0.0, quota)
+    image = say.Image("data:image/png;base64," + "A" * 50_000)
+    text = say.TextInput("Look.", [image])
+    queue.put(QueuedMessage("a", text.text, say.Decoded(text, 50_100), 0))
+    assert 50_000 < quota.used < 51_000
+    queue.put(QueuedMessage("a", "", "x" * 40_000, 0))
+    assert 90_000 < quota.used < 92_000
+    queue.put(QueuedMessage("a", "Hello.", say.Decoded(say.TextInput("Hello."), 40), 0))
+    assert quota.used < 92_000
+    refused = queue.put(QueuedMessage("a", text.text, say.Decoded(text, 50_100), 0))
+    assert isinstance(refused, QueueRefusal)
+    assert refused.code == "too-much-data"
+    while queue.take():
+        pass
+    assert quota.used == 0
+
+
+def test_the_head_of_an_object_is_that_of_its_frame() -> None:
+    """So that a room need not know where its session is."""
+    for message in (
+        say.Control("conversation-chain-start"),
+        say.BackendSynthComplete(),
+        say.HeartbeatAck(),
+        say.Error("No.", "bad-config"),
+    ):
+        assert head_of(message) == read_head(say.encode(message).decode())
