@@ -65,16 +65,17 @@ class SessionSource:
         return self._form(InterruptSignal(), '{"type":"interrupt-signal","text":""}')
 
     def understand(self, frame: str | bytes) -> Iterator[tuple[Incoming, ToSession] | None]:
-        """The messages in ``frame``, as of `decode_steps`, each with what is to be sent on.
+        """The messages in ``frame``, each with what is to be sent on; None where other tasks may have a turn.
 
-        A frame goes on whole, once all of it could be decoded. Raises `ProtocolError`.
+        Large sound is several messages, see `decode_steps`. As a frame it goes on whole, once all of it could
+        be decoded. Raises `ProtocolError`.
         """
         message: Incoming | None = None
         for step in decode_steps(frame):
-            if step is None or message is None:
+            if step is None:
                 yield None
-            elif self.decoded:
-                yield message, self._form(message, frame)
+            elif message is not None:
+                yield (message, self._form(message, frame)) if self.decoded else None
             message = step or message
         assert message is not None
         yield message, self._form(message, frame)
@@ -111,10 +112,6 @@ class Link:
     _source: SessionSource
     _end: LinkEnd
     _batches: trio.MemorySendChannel[tuple[ToSession, ...]] | None = attrs.field(default=None, init=False)
-
-    @property
-    def up(self) -> bool:
-        return self._batches is not None
 
     async def send(self, *messages: ToSession) -> None:
         """Send ``messages`` with nothing in between; returns when they are on their way.

@@ -81,7 +81,7 @@ class Member:
         return await receive_within(self._limit, self.wire, self.reply)
 
     async def write(self) -> None:
-        """Carry the outbox to the wire, until the client is gone."""
+        """Send what is in the outbox, until the client is gone."""
         try:
             async for message in self._unsent:
                 # While it is sent, the wire counts it.
