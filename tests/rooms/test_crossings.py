@@ -192,3 +192,19 @@ async def test_a_new_session_owes_no_acks(autojump_clock: MockClock, house: Hous
     await trio.sleep(20)
     assert house.theatre.texts == ["y 1", "z 1"]
     assert ann.codes == ["upstream-down", "upstream-lost"]
+
+
+async def test_who_asked_for_a_turn_that_had_begun_sees_its_interruption(
+    autojump_clock: MockClock, house: House
+) -> None:
+    """And is told nothing more of it; who interrupts before it begins is not seen, so that is told."""
+    ann, bob = await house.enter(), await house.enter()
+    await ann.say("x 10")
+    await bob.send("interrupt-signal", text="x")
+    await trio.sleep(20)
+    assert ann.codes == []
+    assert ann.types[-1] == "interrupt-signal"
+    await ann.say("y slow")
+    await bob.send("interrupt-signal", text="")
+    await trio.sleep(20)
+    assert ann.codes == ["turn-interrupted"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import sys
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -21,6 +24,7 @@ from trio_backend.protocol import (
     Control,
     Decoded,
     DisplayText,
+    FetchConfigs,
     Heartbeat,
     HeartbeatAck,
     Image,
@@ -32,7 +36,7 @@ from trio_backend.protocol import (
 )
 from trio_backend.quota import MemoryQuota
 from trio_backend.rooms import Rooms, SessionSource, open_local_session, open_rooms
-from trio_backend.rooms.local import RoomAsClient
+from trio_backend.rooms.local import LocalSession, RoomAsClient
 
 SENTENCE = Audio(b"A" * 100_000, (), DisplayText("Hello.", "Mao", ""), {})
 
@@ -185,3 +189,154 @@ async def test_the_room_sees_the_code_with_which_its_session_closed(autojump_clo
         with pytest.raises(WireClosed) as closed:
             await session.send(Decoded(Heartbeat(), 0))
         assert closed.value.code == 1011
+
+
+async def greet(client: RoomAsClient) -> None:
+    """As the session does whose client this is."""
+    await client.send(SetModelAndConf({}, "mao", "m", "u"))
+    await client.send(Control("start-mic"))
+
+
+async def test_a_text_that_cannot_be_sent_is_told_at_once(autojump_clock: MockClock) -> None:
+    """The session is gone, and takes five seconds to be cleaned up; nobody waits for that."""
+
+    async def serve(client: RoomAsClient) -> None:
+        await greet(client)
+        await client.receive(refuse)
+
+    @asynccontextmanager
+    async def open_session() -> AsyncIterator[LocalSession]:
+        async with open_local_session(serve, MemoryQuota) as session:
+            try:
+                yield session
+            finally:
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(5)
+
+    source = SessionSource(open_session, decoded=True)
+    system = SystemConfig(preload=False, enable_proxy=True)
+    async with open_rooms(system, source, run) as rooms, trio.open_nursery() as nursery:
+        ours, theirs = memory_wire_pair()
+        nursery.start_soon(rooms.serve, theirs, "den")
+        client = Client(ours)
+        await client.until("control", text="start-mic")
+        await client.say("fetch-configs")
+        await wait_all_tasks_blocked()
+        began = trio.current_time()
+        await client.say("text-input", text="Hello.")
+        await client.until("error", code="upstream-lost")
+        assert trio.current_time() == began
+        nursery.cancel_scope.cancel("it was told")
+
+
+async def test_what_is_asked_before_the_session_is_there_is_not_lost(autojump_clock: MockClock) -> None:
+    """A page asks for this and that as soon as it is open; its session takes five seconds."""
+    session = RecordingSession()
+
+    @asynccontextmanager
+    async def open_session() -> AsyncIterator[LocalSession]:
+        await trio.sleep(5)
+        async with open_local_session(session.serve, MemoryQuota) as opened:
+            yield opened
+
+    source = SessionSource(open_session, decoded=True)
+    system = SystemConfig(preload=False, enable_proxy=True)
+    async with open_rooms(system, source, run) as rooms, trio.open_nursery() as nursery:
+        ours, theirs = memory_wire_pair()
+        nursery.start_soon(rooms.serve, theirs, "den")
+        await Client(ours).say("fetch-configs")
+        await Client(ours).until("control", text="start-mic")
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel("it was asked")
+    assert [decoded.message for decoded in session.received] == [FetchConfigs()]
+
+
+async def test_a_room_that_closes_gives_back_what_waited(autojump_clock: MockClock) -> None:
+    """Of the quota of all clients; its session goes with it."""
+    everybody, over = MemoryQuota(), trio.Event()
+
+    async def serve(client: RoomAsClient) -> None:
+        try:
+            await greet(client)
+            while True:
+                message = (await client.receive(refuse)).message
+                if isinstance(message, Heartbeat):
+                    await client.send(HeartbeatAck())
+        finally:
+            over.set()
+
+    source = SessionSource(partial(open_local_session, serve, MemoryQuota), decoded=True)
+    system = SystemConfig(preload=False, enable_proxy=True)
+    async with open_rooms(system, source, run, everybody) as rooms, trio.open_nursery() as nursery:
+        ours, theirs = memory_wire_pair()
+        nursery.start_soon(rooms.serve, theirs, "den")
+        await Client(ours).until("control", text="start-mic")
+        for _ in range(3):
+            await Client(ours).say("text-input", text="x" * 10_000)
+        await wait_all_tasks_blocked()
+        assert everybody.used > 20_000
+        assert not over.is_set()
+        await ours.close()
+        await wait_all_tasks_blocked()
+        assert everybody.used == 0
+        assert over.is_set()
+
+
+@attrs.define(eq=False)
+class OneFrameWire(CountingWire):
+    """A client that says one thing, and keeps it."""
+
+    frame: str = "".join(['{"type":"fetch-configs",', '"ignored":"', "x" * 1000, '"}'])
+    said: bool = False
+
+    async def receive(self) -> str | bytes:
+        """What it says, once."""
+        if self.said:
+            await trio.sleep_forever()
+        await trio.lowlevel.checkpoint()
+        self.said = True
+        return self.frame
+
+
+async def test_a_room_keeps_nothing_that_was_said(autojump_clock: MockClock) -> None:
+    """Neither as it came nor decoded, while all wait for what comes next."""
+    decoded: list[weakref.ref[Decoded]] = []
+
+    async def serve(client: RoomAsClient) -> None:
+        await greet(client)
+        while True:
+            decoded.append(weakref.ref(await client.receive(refuse)))
+
+    wire = OneFrameWire()
+    before = sys.getrefcount(wire.frame)
+    async with open_local_rooms(serve) as rooms, trio.open_nursery() as nursery:
+        nursery.start_soon(rooms.serve, wire, "den")
+        await wait_all_tasks_blocked()
+        gc.collect()
+        assert wire.said
+        after = sys.getrefcount(wire.frame)  # within `assert`, pytest keeps another
+        assert after == before
+        assert [kept() for kept in decoded] == [None]
+        nursery.cancel_scope.cancel("it was said")
+
+
+async def test_a_session_ends_with_the_block(autojump_clock: MockClock) -> None:
+    """However that is left."""
+    for leave in (False, True):
+        over = trio.Event()
+
+        async def serve(client: RoomAsClient, over: trio.Event = over) -> None:
+            try:
+                await client.receive(refuse)
+            finally:
+                over.set()
+
+        with trio.move_on_after(5) as scope:
+            async with open_local_session(serve, MemoryQuota):
+                await wait_all_tasks_blocked()
+                assert not over.is_set()
+                if leave:
+                    scope.cancel("the room is closed")
+                    await trio.lowlevel.checkpoint()
+        assert over.is_set()
+        assert trio.current_time() == 0
