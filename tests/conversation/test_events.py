@@ -1,0 +1,350 @@
+"""What a conversation tells, and what it keeps, whatever ends its turns. On the virtual clock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.conversation.stage import Listener, open_stage
+from tests.session.stagecraft import with_llm, with_tts
+from trio_backend.audio.pcm import Pcm
+from trio_backend.backend import Premises
+from trio_backend.conversation.cascade import Cascade
+from trio_backend.conversation.events import (
+    AudioChunk,
+    ConversationReplaced,
+    Outcome,
+    Problem,
+    Sentence,
+    SpeechComplete,
+    TurnId,
+    TurnStarted,
+)
+from trio_backend.conversation.memory import Memory
+from trio_backend.conversation.responder import Response, ResponseContext
+from trio_backend.conversation.timeline import Timeline
+from trio_backend.conversation.turn import HEARD_LEEWAY, State, Turn, TurnContext, TurnLimits
+from trio_backend.conversation.user_input import UserInput
+from trio_backend.conversation.wake_word import Heard, WakeWord
+from trio_backend.engines.base import Message, Prompt
+from trio_backend.errors import HistoryError
+from trio_backend.history.memory import MemoryHistory
+from trio_backend.history.store import ConfUid, HistoryUid, StoredMessage
+
+THREE = "One two three. Four five six. Seven eight nine."
+TURN = ["TurnStarted", "Sentence", "AudioChunk", "Sentence", "AudioChunk", "SpeechComplete", "TurnEnded"]
+
+
+async def test_the_events_of_a_turn_come_in_order(autojump_clock: MockClock, premises: Premises) -> None:
+    """Each sentence before its sound, one end; and playback that is over at once is noticed."""
+    async with open_stage(with_llm(premises, {})) as stage:
+        began = trio.current_time()
+        stage.say("One two. Three four.")
+        await stage.wait_over()
+        heard = stage.audience
+        assert heard.kinds == TURN
+        indexes = [event.index for event in heard.events if isinstance(event, Sentence | AudioChunk)]
+        assert indexes == [0, 0, 1, 1]
+        assert heard.ended == [(1, "completed", "One two. Three four.")]
+        assert [timeline.outcome for timeline in heard.over] == ["complete"]
+        assert trio.current_time() == began
+
+
+async def test_a_turn_is_superseded_by_the_next(autojump_clock: MockClock, premises: Premises) -> None:
+    """The first has ended, with what was handed out of it, before the second begins; each ends once."""
+    async with open_stage(premises) as stage:
+        stage.say(THREE)
+        await stage.audience.until(AudioChunk)
+        stage.say("Next.")
+        await stage.wait_over()
+        await stage.conversation.end_turn("nothing runs")
+        heard = stage.audience
+        assert heard.kinds[:5] == ["TurnStarted", "Sentence", "AudioChunk", "TurnEnded", "TurnStarted"]
+        assert heard.ended == [(1, "superseded", "One two three."), (2, "completed", "Next.")]
+        assert [timeline.outcome for timeline in heard.over] == ["superseded", "complete"]
+        assert await stage.stored() == [
+            ("human", THREE),
+            ("ai", "One two three."),
+            ("human", "Next."),
+            ("ai", "Next."),
+        ]
+
+
+async def test_what_was_heard_is_of_the_turn_that_the_client_knows(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """A turn of which it was told nothing was not heard; what the user said is kept. The first reason stays."""
+    async with open_stage(premises) as stage:
+        stage.say(THREE)
+        await stage.audience.until(AudioChunk)
+        stage.say("Next.")
+        assert await stage.conversation.barge_in("One two")
+        told = list(stage.audience.events)
+        await stage.conversation.confirm()
+        await wait_all_tasks_blocked()
+        assert stage.audience.events == told
+        assert not stage.conversation.turn_running
+        assert await stage.stored() == [("human", THREE), ("ai", "One two"), ("human", "Next.")]
+        assert [timeline.outcome for timeline in stage.audience.over] == ["superseded", "barge-in"]
+        assert not await stage.conversation.barge_in("One two")
+
+
+async def test_what_was_heard_is_of_the_last_turn_only(autojump_clock: MockClock, premises: Premises) -> None:
+    """The one before it keeps what was handed out of it."""
+    async with open_stage(premises, Listener(stuck_at=Sentence)) as stage:
+        stage.say("First.")
+        await stage.audience.until(TurnStarted)
+        stage.say("Second.")
+        await stage.audience.until(TurnStarted, where=lambda event: getattr(event, "turn", 0) == 2)
+        assert await stage.conversation.barge_in("Sec")
+        await stage.conversation.confirm()
+        assert await stage.stored() == [("human", "First."), ("human", "Second."), ("ai", "Sec")]
+        assert [timeline.outcome for timeline in stage.audience.over] == ["superseded", "barge-in"]
+
+
+async def test_nothing_is_attributed_beyond_what_was_sent(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """A client cannot put a book into the character's mouth."""
+    async with open_stage(premises) as stage:
+        stage.say(THREE)
+        await stage.audience.until(AudioChunk)
+        await stage.conversation.barge_in("x" * 100_000)
+        await stage.conversation.confirm()
+        (_, (_, reply)) = await stage.stored()
+        assert len(reply) == len("One two three.") + HEARD_LEEWAY
+
+
+async def test_a_turn_that_takes_too_long_says_so(autojump_clock: MockClock, premises: Premises) -> None:
+    """Its outcome is its own; the client was told everything, so nothing was cut."""
+    system = attrs.evolve(premises.system, turn_deadline=1)
+    slow = with_llm(premises, {"token_delay": 0.25})
+    async with open_stage(attrs.evolve(slow, system=system)) as stage:
+        stage.say(THREE)
+        await stage.wait_over()
+        assert stage.audience.ended == [(1, "timed out", "One two three.")]
+        assert [timeline.outcome for timeline in stage.audience.over] == ["complete"]
+        problems = [event.code for event in stage.audience.events if isinstance(event, Problem)]
+        assert problems == ["turn-deadline"]
+
+
+async def test_what_nobody_got_was_not_said(autojump_clock: MockClock, premises: Premises) -> None:
+    """A client that is gone has heard nothing; what it said is kept."""
+    async with open_stage(with_llm(premises, {}), Listener(there=False)) as stage:
+        stage.say("One two.")
+        await stage.wait_over()
+        assert stage.audience.ended == [(1, "completed", "")]
+        assert await stage.stored() == [("human", "One two.")]
+
+
+async def test_what_was_typed_is_stored_whatever_the_client_takes(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """The words wait for nobody who reads slowly."""
+    async with open_stage(premises, Listener(stuck_at=TurnStarted)) as stage:
+        stage.say("Hello.")
+        await wait_all_tasks_blocked()
+        assert await stage.stored() == [("human", "Hello.")]
+        await stage.conversation.barge_in("")
+
+
+async def test_a_turn_of_a_character_that_is_just_leaving(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """It does not run, and ends with its words stored when it is said that the character has left."""
+    async with open_stage(premises) as stage:
+        stage.scene.close("it leaves")
+        await wait_all_tasks_blocked()
+        assert not stage.scene.present
+        stage.say("Hello?")
+        assert not stage.conversation.turn_running
+        with trio.fail_after(10):
+            await stage.conversation.end_turn("its character is gone")
+        assert stage.audience.ended == [(1, "superseded", "")]
+        assert await stage.stored() == [("human", "Hello?")]
+
+
+async def test_a_voice_ends_nothing_where_nothing_runs(autojump_clock: MockClock, premises: Premises) -> None:
+    """What is told of the end of a turn is told."""
+    async with open_stage(premises) as stage:
+        await stage.conversation.stop_for_speech()
+        assert not stage.audience.silences
+
+
+async def test_a_conversation_that_was_deleted_elsewhere(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """What the user says begins a new one; the client is told, and what was deleted is forgotten."""
+    async with open_stage(with_llm(premises, {})) as stage:
+        stage.say("One.")
+        await stage.wait_over()
+        record = stage.conversation.record
+        deleted = record.uid
+        await stage.history.delete(record.conf_uid, deleted)
+        stage.say("Two.")
+        await stage.wait_over()
+        assert record.uid != deleted
+        problems = [event.code for event in stage.audience.events if isinstance(event, Problem)]
+        assert problems == ["no-such-history"]
+        assert ConversationReplaced(record.uid) in stage.audience.events
+        assert await stage.stored() == [("human", "Two."), ("ai", "Two.")]
+        assert [message.content for message in stage.conversation.memory.so_far()] == ["Two.", "Two."]
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "a new conversation"])
+async def test_a_barge_in_into_a_deleted_conversation_is_told_later(
+    autojump_clock: MockClock, premises: Premises, meanwhile: str
+) -> None:
+    """By `confirm`; a conversation that was begun meanwhile goes on."""
+    async with open_stage(premises) as stage:
+        stage.say("One.")
+        await stage.wait_over()
+        record = stage.conversation.record
+        deleted = record.uid
+        stage.say(THREE)
+        await stage.audience.until(AudioChunk, where=lambda event: getattr(event, "turn", 0) == 2)
+        await stage.history.delete(record.conf_uid, deleted)
+        await stage.conversation.barge_in("One two")
+        uid = await stage.conversation.begin_new() if meanwhile != "nothing" else deleted
+        await stage.conversation.confirm()
+        problems = [event.code for event in stage.audience.events if isinstance(event, Problem)]
+        assert problems == ["no-such-history"]
+        assert (record.uid == uid) == (meanwhile != "nothing")
+
+
+@attrs.define(eq=False)
+class MoodyHistory(MemoryHistory):
+    """A store that works or does not."""
+
+    works: bool = True
+
+    async def append(
+        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+    ) -> None:
+        """Store, or say why not."""
+        if not self.works:
+            await trio.lowlevel.checkpoint()
+            raise HistoryError("the disk is gone")
+        await super().append(conf_uid, uid, *messages, continues=continues)
+
+
+async def test_a_store_that_fails_is_told_once_each_time(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """Not with each message, and again when it had worked in between."""
+    history = MoodyHistory()
+    async with open_stage(attrs.evolve(with_llm(premises, {}), history=history)) as stage:
+        for told in (1, 2):
+            history.works = False
+            for text in ("One.", "Two."):
+                stage.say(text)
+                await stage.wait_over()
+                await trio.sleep(1)
+            problems = [event.code for event in stage.audience.events if isinstance(event, Problem)]
+            assert problems == ["history-error"] * told
+            history.works = True
+            await trio.sleep(60)
+            stage.say("Three.")
+            await stage.wait_over()
+        said = ["One.", "One.", "Two.", "Two.", "Three.", "Three."]
+        assert [content for _, content in await stage.stored()] == 2 * said
+
+
+@pytest.mark.parametrize(("ahead", "seconds"), [(1, 5), (2, 3), (5, 1)])
+async def test_so_many_sentences_are_in_synthesis_at_once(
+    autojump_clock: MockClock, premises: Premises, ahead: int, seconds: float
+) -> None:
+    """As ``synthesis_ahead`` says, and no more."""
+    system = attrs.evolve(premises.system, synthesis_ahead=ahead)
+    slow = with_tts(with_llm(premises, {}), {"delay": 1.0, "seconds_per_character": 0.01})
+    async with open_stage(attrs.evolve(slow, system=system)) as stage:
+        began = trio.current_time()
+        stage.say("One two. Three four. Five six. Seven eight. Nine ten.")
+        await stage.wait_over()
+        assert trio.current_time() - began == pytest.approx(seconds)
+
+
+async def test_a_voice_that_fails_is_told_once_though_several_sentences_fail(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """And is not asked again in this turn: what comes then is silent at once."""
+    broken = with_tts(with_llm(premises, {}), {"delay": 1.0, "fail_on": "o"})
+    async with open_stage(broken) as stage:
+        began = trio.current_time()
+        stage.say("One to. Two to. Four to. Lo so. Go to. No mo.")
+        await stage.wait_over()
+        assert stage.audience.kinds.count("Problem") == 1
+        assert stage.audience.kinds.count("Sentence") == 6
+        assert trio.current_time() - began == pytest.approx(1.0)
+
+
+async def test_who_leaves_a_reply_ends_it(autojump_clock: MockClock, premises: Premises) -> None:
+    """However much of it is still to come."""
+
+    def hear(text: str) -> tuple[Heard, None]:
+        return Heard(request=text), None
+
+    def prompt(request: str) -> Prompt:
+        return Prompt("", [Message("user", request)])
+
+    async with open_stage(premises) as stage:
+        with trio.fail_after(10):
+            context = ResponseContext(TurnId(1), hear, prompt, Timeline(), 2)
+            async with Cascade(stage.scene.character).respond(UserInput(THREE), context) as events:
+                assert isinstance(await events.receive(), Sentence)
+
+
+@attrs.frozen
+class Pieces:
+    """A `Responder` with a sentence of two pieces of sound; the second comes ``late``."""
+
+    late: float
+
+    @asynccontextmanager
+    async def respond(
+        self, user_input: UserInput, context: ResponseContext
+    ) -> AsyncIterator[trio.abc.ReceiveChannel[Response]]:
+        """See `Responder.respond`."""
+        context.hear(user_input.text)
+        send, receive = trio.open_memory_channel[Response](0)
+        piece = Pcm(bytes(3200), 16_000)
+
+        async def speak() -> None:
+            async with send:
+                await send.send(Sentence(context.turn, 0, "Hello.", "Hello."))
+                await send.send(AudioChunk(context.turn, 0, piece, last=False))
+                await trio.sleep(self.late)
+                await send.send(AudioChunk(context.turn, 0, piece))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(speak)
+            yield receive
+            nursery.cancel_scope.cancel("the reply is no longer wanted")
+
+
+@pytest.mark.parametrize("cut", [True, False])
+async def test_a_sentence_counts_as_said_with_its_last_piece(
+    autojump_clock: MockClock, premises: Premises, cut: bool
+) -> None:
+    """Whose sound was not handed out in full was not said; the end is told once, whoever tells it."""
+    audience = Listener()
+    limits = TurnLimits(ahead=2, deadline=60, playback_grace=1)
+    async with open_stage(premises) as stage:
+        context = TurnContext(Memory(1000), audience, limits, WakeWord.always_open())
+        turn = Turn(TurnId(1), stage.scene.character, Pieces(10), UserInput("Hi."), context)
+        with trio.move_on_after(5 if cut else 100):
+            await turn.run()
+        turn.end(Outcome.INTERRUPTED)
+        turn.end(Outcome.INTERRUPTED, "Hello, hello")
+    assert turn.state is State.ENDED
+    assert (turn.heard, turn.outcome) == (("", Outcome.INTERRUPTED) if cut else ("Hello.", Outcome.COMPLETED))
+    assert len(audience.over) == 1
+    assert turn.timeline.sound == pytest.approx(0.1 if cut else 0.2)
+    assert any(isinstance(event, SpeechComplete) for event in audience.events) != cut
+    said = [message.content for message in context.memory.so_far()]
+    assert said == (["Hi."] if cut else ["Hi.", "Hello."])
