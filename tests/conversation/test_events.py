@@ -78,7 +78,7 @@ async def test_a_turn_is_superseded_by_the_next(autojump_clock: MockClock, premi
 async def test_what_was_heard_is_of_the_turn_that_the_client_knows(
     autojump_clock: MockClock, premises: Premises
 ) -> None:
-    """A turn of which it was told nothing was not heard; what the user said is kept. The first reason stays."""
+    """A turn of which it was told nothing was not heard; its words are kept. The first reason stays."""
     async with open_stage(premises) as stage:
         stage.say(THREE)
         await stage.audience.until(AudioChunk)

@@ -1,0 +1,260 @@
+"""Which messages a client gets of a conversation's events, and when it gets none."""
+
+from __future__ import annotations
+
+import threading
+from base64 import b64decode
+
+import attrs
+import pytest
+import trio
+from trio.testing import assert_checkpoints, wait_all_tasks_blocked
+
+from trio_backend.audio.pcm import Pcm
+from trio_backend.conversation.events import (
+    AudioChunk,
+    Event,
+    Outcome,
+    Problem,
+    Sentence,
+    Speaker,
+    SpeechComplete,
+    Transcript,
+    TurnEnded,
+    TurnId,
+    TurnStarted,
+)
+from trio_backend.conversation.observer import Nobody
+from trio_backend.conversation.timeline import Timeline
+from trio_backend.protocol import Audio, Control, Outgoing
+from trio_backend.session import presenter as presenter_module
+from trio_backend.session.presenter import ENCODE_INLINE, Presenter
+
+FIRST, SECOND = TurnId(1), TurnId(2)
+MAO = Speaker("Mao", "mao.svg", {"joy": 3})
+BEGUN = ["control conversation-chain-start", "full-text"]
+OVER = ["force-new-message", "control conversation-chain-end"]
+
+
+@attrs.define(eq=False)
+class Counts(Nobody):
+    """An `Observer` that notes the errors."""
+
+    codes: list[str] = attrs.field(factory=list)
+
+    def error_told(self, code: str) -> None:
+        """Note it."""
+        self.codes.append(code)
+
+
+@attrs.define(eq=False)
+class Page:
+    """A presenter, and what it has sent."""
+
+    presenter: Presenter
+    sent: trio.MemoryReceiveChannel[Outgoing]
+    counts: Counts
+
+    @classmethod
+    def open(cls, *, room: int = 100) -> Page:
+        """A page that takes ``room`` messages before it reads."""
+        outbox, sent = trio.open_memory_channel[Outgoing](room)
+        counts = Counts()
+        return cls(Presenter("client", outbox, counts), sent, counts)
+
+    def messages(self) -> list[Outgoing]:
+        """What came since it was last asked."""
+        found: list[Outgoing] = []
+        while True:
+            try:
+                found.append(self.sent.receive_nowait())
+            except (trio.WouldBlock, trio.EndOfChannel):
+                return found
+
+    def kinds(self) -> list[str]:
+        """Their types; of controls what they say, too."""
+        return [
+            f"{message.type} {message.text}" if isinstance(message, Control) else message.type
+            for message in self.messages()
+        ]
+
+
+def sentence(turn: TurnId, index: int = 0) -> Sentence:
+    """One that is spoken."""
+    return Sentence(turn, index, "Hello.", "Hello.", "Hello.")
+
+
+def chunk(turn: TurnId, index: int = 0, *, size: int = 320, last: bool = True) -> AudioChunk:
+    """A piece of sound of ``size`` bytes."""
+    return AudioChunk(turn, index, Pcm(bytes(size), 16_000), last=last)
+
+
+def ended(turn: TurnId) -> TurnEnded:
+    """It is over."""
+    return TurnEnded(turn, Outcome.COMPLETED, "Hello.", Timeline())
+
+
+def events_of(turn: TurnId) -> list[Event]:
+    """All that a turn may tell after its start."""
+    return [Transcript(turn, "Hi."), sentence(turn), chunk(turn), SpeechComplete(turn), ended(turn)]
+
+
+async def test_what_was_not_begun_is_not_told() -> None:
+    """Nor what belongs to another turn than the client sees."""
+    page = Page.open()
+    assert not any([await page.presenter.handle(event) for event in events_of(FIRST)])
+    assert await page.presenter.handle(TurnStarted(SECOND, MAO))
+    assert page.kinds() == BEGUN
+    assert not any([await page.presenter.handle(event) for event in events_of(FIRST)])
+    assert page.kinds() == []
+    assert all([await page.presenter.handle(event) for event in events_of(SECOND)])
+    assert page.kinds() == ["user-input-transcription", "audio", "backend-synth-complete", *OVER]
+
+
+@pytest.mark.parametrize("how", ["silence", "its end"])
+async def test_what_is_over_is_over(how: str) -> None:
+    """After its end, or after silence, nothing is told of a turn; problems are."""
+    page = Page.open()
+    await page.presenter.handle(TurnStarted(FIRST, MAO))
+    if how == "silence":
+        page.presenter.silence()
+    else:
+        await page.presenter.handle(ended(FIRST))
+    page.messages()
+    assert not any([await page.presenter.handle(event) for event in events_of(FIRST)])
+    assert page.kinds() == []
+    assert await page.presenter.handle(Problem("history-error", "the disk is full"))
+    assert page.kinds() == ["error"]
+    assert page.counts.codes == ["history-error"]
+
+
+async def cut(page: Page, event: Event, *, taken: int) -> list[str]:
+    """Cancel the telling of ``event`` when the client has taken so many messages; those."""
+    kinds: list[str] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(page.presenter.handle, event)
+        await wait_all_tasks_blocked()
+        for _ in range(taken):
+            kinds += page.kinds()[:1]
+            await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel("cut")
+    return kinds
+
+
+async def finish(page: Page, event: Event) -> list[str]:
+    """Tell ``event`` to a client that takes all; what it gets."""
+    kinds: list[str] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(page.presenter.handle, event)
+        await wait_all_tasks_blocked()
+        while more := page.kinds():
+            kinds += more
+            await wait_all_tasks_blocked()
+    return kinds
+
+
+@pytest.mark.parametrize("taken", [0, 1])
+async def test_an_end_that_was_cut_is_completed(taken: int) -> None:
+    """Each of its messages comes once."""
+    page = Page.open(room=0)
+    assert await finish(page, TurnStarted(FIRST, MAO)) == BEGUN
+    assert await cut(page, ended(FIRST), taken=taken) == OVER[:taken]
+    assert await finish(page, ended(FIRST)) == OVER[taken:]
+    assert await finish(page, ended(FIRST)) == []
+
+
+@pytest.mark.parametrize("taken", [0, 1])
+async def test_an_end_is_told_of_what_was_told_to_begin(taken: int) -> None:
+    """A start that the client never got has no end."""
+    page = Page.open(room=0)
+    assert await cut(page, TurnStarted(FIRST, MAO), taken=taken) == BEGUN[:taken]
+    assert await finish(page, ended(FIRST)) == (OVER if taken else [])
+
+
+async def test_a_client_that_is_gone_got_nothing() -> None:
+    """And telling it is a checkpoint all the same, as each wait for somebody is."""
+    page = Page.open()
+    await page.presenter.handle(TurnStarted(FIRST, MAO))
+    await page.presenter.handle(sentence(FIRST))
+    page.sent.close()
+    with assert_checkpoints():
+        assert not await page.presenter.handle(chunk(FIRST))
+    with assert_checkpoints():
+        assert not await page.presenter.handle(ended(FIRST))
+
+
+async def test_a_transcript_is_shown_when_it_is_final() -> None:
+    """The protocol has no word for one that may change."""
+    page = Page.open()
+    await page.presenter.handle(TurnStarted(FIRST, MAO))
+    page.messages()
+    assert await page.presenter.handle(Transcript(FIRST, "Hel", final=False))
+    assert page.kinds() == []
+    await page.presenter.handle(Transcript(FIRST, "Hello."))
+    assert page.kinds() == ["user-input-transcription"]
+
+
+async def test_each_sentence_has_all_of_its_own_sound() -> None:
+    """In one message, with its last piece."""
+    page = Page.open()
+    await page.presenter.handle(TurnStarted(FIRST, MAO))
+    page.messages()
+    for index in range(2):
+        await page.presenter.handle(sentence(FIRST, index))
+        for last in (False, False, True):
+            assert not page.messages()
+            await page.presenter.handle(chunk(FIRST, index, size=1000, last=last))
+        (audio,) = page.messages()
+        assert isinstance(audio, Audio)
+        assert audio.audio is not None
+        wav = audio.audio if isinstance(audio.audio, bytes) else audio.audio.encode()
+        assert 3000 <= len(b64decode(wav)) < 3100
+
+
+async def test_a_sound_that_was_interrupted_is_not_in_the_next_sentence() -> None:
+    """A sentence that was cut before its last piece is forgotten."""
+    page = Page.open()
+    await page.presenter.handle(TurnStarted(FIRST, MAO))
+    await page.presenter.handle(sentence(FIRST))
+    await page.presenter.handle(chunk(FIRST, size=1000, last=False))
+    page.messages()
+    await page.presenter.handle(sentence(FIRST, 1))
+    await page.presenter.handle(chunk(FIRST, 1, size=0))
+    (audio,) = page.messages()
+    assert isinstance(audio, Audio)
+    assert audio.audio is None
+
+
+async def test_each_turn_waits_for_its_own_playback() -> None:
+    """What a client said of an earlier turn says nothing of this one."""
+    page = Page.open()
+    earlier = page.presenter.expect_playback()
+    page.presenter.played.set()
+    assert earlier.is_set()
+    assert not page.presenter.expect_playback().is_set()
+
+
+async def test_long_sound_is_encoded_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short sound where we stand; and whoever cuts in waits for no thread."""
+    threads: list[threading.Thread] = []
+    release = threading.Event()
+
+    def encode(pcm: Pcm) -> tuple[bytes, tuple[float, ...]]:
+        threads.append(threading.current_thread())
+        if len(pcm.samples) > ENCODE_INLINE:
+            release.wait(5)
+        return b"", ()
+
+    monkeypatch.setattr(presenter_module, "encode_sound", encode)
+    page = Page.open()
+    await page.presenter.handle(TurnStarted(FIRST, MAO))
+    await page.presenter.handle(sentence(FIRST))
+    await page.presenter.handle(chunk(FIRST, size=ENCODE_INLINE))
+    await page.presenter.handle(sentence(FIRST, 1))
+    began = trio.current_time()
+    with trio.move_on_after(0.1) as scope:
+        await page.presenter.handle(chunk(FIRST, 1, size=ENCODE_INLINE + 2))
+    assert scope.cancelled_caught
+    assert trio.current_time() - began < 4
+    release.set()
+    assert [thread is threading.current_thread() for thread in threads] == [True, False]
