@@ -22,6 +22,7 @@ from trio_backend.conversation.events import (
     Problem,
     Sentence,
     SpeechComplete,
+    TurnEnded,
     TurnId,
     TurnStarted,
 )
@@ -32,7 +33,7 @@ from trio_backend.conversation.turn import HEARD_LEEWAY, State, Turn, TurnContex
 from trio_backend.conversation.user_input import UserInput
 from trio_backend.conversation.wake_word import Heard, WakeWord
 from trio_backend.engines.base import Message, Prompt
-from trio_backend.errors import HistoryError
+from trio_backend.errors import HistoryError, NoSuchHistory
 from trio_backend.history.memory import MemoryHistory
 from trio_backend.history.store import ConfUid, HistoryUid, StoredMessage
 
@@ -348,3 +349,135 @@ async def test_a_sentence_counts_as_said_with_its_last_piece(
     assert any(isinstance(event, SpeechComplete) for event in audience.events) != cut
     said = [message.content for message in context.memory.so_far()]
     assert said == (["Hi."] if cut else ["Hi.", "Hello."])
+
+
+@attrs.define(eq=False)
+class SlowHistory(MemoryHistory):
+    """A disk that takes a second before it writes."""
+
+    async def append(
+        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+    ) -> None:
+        """Wait, then store."""
+        await trio.sleep(1)
+        await super().append(conf_uid, uid, *messages, continues=continues)
+
+
+async def test_what_was_told_to_be_over_is_on_disk(autojump_clock: MockClock, premises: Premises) -> None:
+    """Who reads the end of a turn reads its words in history."""
+    async with open_stage(attrs.evolve(with_llm(premises, {}), history=SlowHistory())) as stage:
+        stage.say("One.")
+        await stage.audience.until(TurnEnded)
+        assert await stage.stored() == [("human", "One."), ("ai", "One.")]
+
+
+async def test_a_turn_whose_end_is_being_told_is_not_over(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """Who barges in then ends the telling."""
+    async with open_stage(with_llm(premises, {}), Listener(stuck_at=TurnEnded)) as stage:
+        stage.say("One.")
+        await wait_all_tasks_blocked()
+        assert stage.conversation.turn_running
+        with trio.fail_after(10):
+            assert await stage.conversation.barge_in("One.")
+        assert stage.audience.silences
+
+
+async def test_another_conversation_remembers_nothing_of_this_one(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """With another character, or the same; the turn that runs ends in its own."""
+    async with open_stage(premises) as stage:
+        conversation = stage.conversation
+        for begin in (conversation.begin_new, lambda: conversation.start_with("ann_001")):
+            stage.say(THREE)
+            await stage.audience.until(AudioChunk)
+            stage.audience.events.clear()
+            uid, conf_uid = conversation.record.uid, conversation.record.conf_uid
+            await begin()
+            assert not conversation.turn_running
+            assert stage.audience.kinds == ["TurnEnded"]
+            assert not conversation.memory.so_far()
+            assert conversation.record.uid != uid
+            kept = await stage.history.messages(conf_uid, uid)
+            assert [message.content for message in kept] == [THREE, "One two three."]
+        assert conversation.record.conf_uid == "ann_001"
+
+
+async def test_a_resume_that_fails_changes_nothing(autojump_clock: MockClock, premises: Premises) -> None:
+    """Not even the turn that runs."""
+    async with open_stage(premises) as stage:
+        stage.say(THREE)
+        await stage.audience.until(AudioChunk)
+        with pytest.raises(NoSuchHistory):
+            await stage.conversation.resume(HistoryUid("nobody"))
+        assert stage.conversation.turn_running
+        await stage.wait_over()
+        assert stage.audience.ended == [(1, "completed", THREE)]
+
+
+async def test_deleting_this_conversation_ends_its_turn_and_begins_a_new_one(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """Nothing of it is written again, nothing remembered, and nobody is told that something is amiss."""
+    async with open_stage(premises) as stage:
+        record = stage.conversation.record
+        deleted = record.uid
+        stage.say(THREE)
+        await stage.audience.until(AudioChunk)
+        await stage.conversation.delete(deleted)
+        assert not stage.conversation.turn_running
+        assert stage.audience.ended == [(1, "superseded", "One two three.")]
+        assert record.uid != deleted
+        assert not stage.conversation.memory.so_far()
+        await trio.sleep(60)
+        assert await stage.history.conversations(record.conf_uid) == []
+        assert "Problem" not in stage.audience.kinds
+
+
+@pytest.mark.parametrize(("names", "read"), [(["Ann"], "Hi."), (["Ann", "Bob"], "Ann: Hi.")])
+async def test_one_speaker_alone_is_not_named(
+    autojump_clock: MockClock, premises: Premises, names: list[str], read: str
+) -> None:
+    """In a conversation that is continued, as the model reads it."""
+    async with open_stage(with_llm(premises, {})) as stage:
+        for name in names:
+            stage.conversation.begin_turn(stage.scene, UserInput("Hi.", name=name))
+            await stage.wait_over()
+        uid = stage.conversation.record.uid
+        await stage.conversation.begin_new()
+        await stage.conversation.resume(uid)
+        assert stage.conversation.memory.so_far()[0].content == read
+
+
+async def test_what_cannot_even_wait_for_the_store_is_told_at_a_barge_in(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """It is lost, and the user knows."""
+    system = attrs.evolve(premises.system, history_backlog=1024)
+    history = MoodyHistory(works=False)
+    async with open_stage(attrs.evolve(premises, system=system, history=history)) as stage:
+        stage.say("x" * 900)
+        await stage.audience.until(Problem)
+        await stage.conversation.barge_in("")
+        stage.audience.events.clear()
+        stage.scene.close("so that nothing else stores what is said")
+        await wait_all_tasks_blocked()
+        stage.say("y" * 900)
+        await stage.conversation.barge_in("")
+        assert stage.audience.kinds == ["Problem"]
+        history.works = True
+
+
+async def test_thoughts_are_shown_and_stored_and_not_remembered(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """A model is not to read what it thought."""
+    async with open_stage(with_llm(premises, {})) as stage:
+        stage.say("<think>Well then.</think> Hello there.")
+        await stage.wait_over()
+        thoughts = [event.thought for event in stage.audience.events if isinstance(event, Sentence)]
+        assert thoughts == [True, False]
+        assert stage.conversation.memory.so_far()[-1].content == "Hello there."
+        assert "Well then" in (await stage.stored())[-1][1]

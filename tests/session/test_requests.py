@@ -189,11 +189,11 @@ async def test_what_a_barge_in_cannot_store_is_told(autojump_clock: MockClock, p
         assert await stored(here.backend) == [("human", THREE), ("ai", "One")]
 
 
-@pytest.mark.parametrize("waits", ["lane", "sound", "character"])
+@pytest.mark.parametrize("waits", ["lane", "sound", "character", "reader"])
 async def test_what_waits_when_the_client_leaves_is_given_back(
     autojump_clock: MockClock, premises: Premises, waits: str
 ) -> None:
-    """In the lane, in the microphone, or for a character: `visit` sees to it."""
+    """In the lane, in the microphone, for a character, or for the loop: `visit` sees to it."""
     slow = with_llm(premises, {"load": 60}) if waits == "character" else premises
     async with visit(slow) as here:
         if waits == "lane":
@@ -201,6 +201,11 @@ async def test_what_waits_when_the_client_leaves_is_given_back(
             await here.client.say("text-input", text=LARGE)
         elif waits == "sound":
             await here.client.say("mic-audio-data", audio=[0.5] * 16_000)
+        elif waits == "reader":
+            # The loop waits for who does not read.
+            for _ in range(2):
+                await here.client.say("heartbeat")
+            await here.client.say("text-input", text=LARGE)
         else:
             await here.client.say("text-input", text=LARGE)
             await here.client.say("text-input", text=LARGE)
@@ -210,6 +215,14 @@ async def test_what_waits_when_the_client_leaves_is_given_back(
             assert here.quota.used < 2 * len(LARGE)
         await wait_all_tasks_blocked()
         assert here.quota.used > 4096
+
+
+async def test_what_is_remembered_is_given_back(autojump_clock: MockClock, premises: Premises) -> None:
+    """When the client has left: `visit` sees to it."""
+    async with visit(premises) as here:
+        await here.client.say("text-input", text=LARGE)
+        await here.client.until("audio")
+        assert here.quota.used > len(LARGE)
 
 
 async def test_nothing_is_kept_of_what_was_handled(autojump_clock: MockClock, premises: Premises) -> None:

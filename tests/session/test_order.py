@@ -1,0 +1,212 @@
+"""Characters come and go, and fall asleep, in order with what the user says. On the virtual clock."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.client import Client
+from tests.conftest import Connect, character
+from tests.session.stagecraft import THREE, meet, shown, stored, types, with_llm
+from tests.session.test_requests import visit
+from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.config.cast import MemoryCast
+from trio_backend.config.character import EngineChoice
+from trio_backend.config.system import SystemConfig
+from trio_backend.engines.asr.scripted import write
+
+IDLE = 30
+
+
+async def switch(client: Client, file: str) -> None:
+    """Choose a character, and wait until it is there."""
+    await client.say("switch-config", file=file)
+    await client.until("config-switched")
+
+
+async def wake(client: Client) -> None:
+    """Choose iris, and wake her up."""
+    await switch(client, "iris.yaml")
+    await client.turn("Hey, Iris!")
+
+
+async def test_what_was_said_before_a_switch_was_said_to_the_one_before(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """Though the other is loaded while that waits; it comes after, and does not answer."""
+    async with visit(premises) as here:
+        client = here.client
+        await client.say("switch-config", file="ann.yaml")
+        await client.until("full-text")
+        await here.occupy()
+        await client.say("text-input", text="Still there?")
+        await client.until("config-switched")
+        await client.silence(60)
+        assert await stored(here.backend) == [("human", "Still there?")]
+        assert await stored(here.backend, "ann_001") == []
+
+
+async def test_late_news_of_a_character_who_is_not_wanted_any_more(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """It was loaded before the next one was chosen, and that was said when it had been."""
+    async with visit(premises) as here:
+        client = here.client
+        await client.say("switch-config", file="ann.yaml")
+        await client.until("full-text")
+        await here.occupy()
+        await client.say("switch-config", file="iris.yaml")
+        heard = await client.until("config-switched")
+        assert [message["conf_name"] for message in heard if message["type"] == "set-model-and-conf"] == [
+            "iris"
+        ]
+        await client.silence(600)
+        kinds = [engine.kind for engine in here.backend.leases.statistics().engines]
+        assert sorted(kinds) == ["llm", "tts"]
+
+
+async def test_a_turn_is_over_before_its_character_is_exchanged(
+    autojump_clock: MockClock, connect: Connect, backend: Backend
+) -> None:
+    """Its words stay in the conversation that it was in, and the next character knows nothing of it."""
+    client = await connect()
+    await client.say("switch-config", file="iris.yaml")
+    await client.say("text-input", text=THREE)
+    await client.until("config-switched")
+    assert [role for role, _ in await stored(backend)][:1] in ([], ["human"])
+    assert await stored(backend, "iris_001") == []
+    (session,) = backend.services.sessions
+    assert not session.conversation.memory.so_far()
+    assert not session.turn_running
+
+
+async def test_the_one_before_does_not_fall_asleep_any_more(
+    autojump_clock: MockClock, connect: Connect
+) -> None:
+    """Who woke it has gone on to another; how often somebody woke up is the session's."""
+    client = await connect()
+    await wake(client)
+    await switch(client, "mute.yaml")
+    await client.silence(10 * IDLE)
+    await switch(client, "iris.yaml")
+    heard = await client.turn("Hey, Iris!")
+    (state,) = [message for message in heard if message["type"] == "wake-word-state"]
+    assert state["stats"] == {"wake_count": 2, "end_count": 0, "ignored_count": 0}
+
+
+async def test_who_is_being_answered_when_it_is_time_is_not_left(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """What was said in time is answered, by somebody who is awake."""
+    async with visit(premises) as here:
+        client = here.client
+        await wake(client)
+        began = trio.current_time()
+        await trio.sleep_until(began + IDLE - 1)
+        await here.occupy()
+        await client.say("text-input", text="How are you?")
+        await trio.sleep_until(began + IDLE + 1)
+        heard = await client.until("backend-synth-complete")
+        assert shown(heard) == ["How are you?"]
+        await client.say("frontend-playback-complete")
+        heard += await client.until("control", text="conversation-chain-end")
+        assert "wake-word-state" not in types(heard)
+        said = trio.current_time()
+        heard = await client.until("wake-word-state")
+        assert heard[-1]["action"] == "sleep"
+        assert trio.current_time() - said == pytest.approx(IDLE)
+
+
+async def test_who_sleeps_does_not_fall_asleep(autojump_clock: MockClock, premises: Premises) -> None:
+    """Sent to sleep in the very moment: that is told, and counted, once."""
+    async with visit(premises) as here:
+        client = here.client
+        await wake(client)
+        began = trio.current_time()
+        await trio.sleep_until(began + IDLE - 1)
+        await here.occupy()
+        await client.say("text-input", text="Stop.")
+        await client.say("fetch-history-list")
+        await trio.sleep_until(began + IDLE + 1)
+        heard = await client.until("backend-synth-complete")
+        await client.say("frontend-playback-complete")
+        heard += await client.until("control", text="conversation-chain-end")
+        states = [message["action"] for message in heard if message["type"] == "wake-word-state"]
+        assert states == ["sleep"]
+        assert types(await client.until("history-list")) == ["history-list"]
+        await client.silence(600)
+
+
+async def test_a_nudge_does_not_displace_what_waits(
+    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+) -> None:
+    """A character that is loading answers what was said; a barge-in makes that pointless."""
+    async with open_backend(with_llm(premises, {"load": IDLE})) as backend:
+        client = await meet(backend, nursery)
+        await client.say("text-input", text="First.")
+        await client.until("full-text")
+        await client.say("ai-speak-signal")
+        assert shown(await client.until("backend-synth-complete")) == ["First."]
+
+
+async def test_a_barge_in_drops_what_waits_for_the_character(
+    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+) -> None:
+    """Nobody answers what the user does not want answered any more."""
+    async with open_backend(with_llm(premises, {"load": IDLE})) as backend:
+        client = await meet(backend, nursery)
+        await client.say("text-input", text="First.")
+        await client.until("full-text")
+        await client.say("interrupt-signal", text="")
+        await client.silence(10 * IDLE)
+
+
+async def test_nothing_waits_for_who_could_not_come(
+    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+) -> None:
+    """Another character is not asked what this one was asked."""
+    broken = attrs.evolve(premises.cast.base, llm=EngineChoice("llm", "echo_llm", {"token_delay": "soon"}))
+    cast = MemoryCast(broken, {"ann.yaml": character("ann")})
+    async with open_backend(attrs.evolve(premises, cast=cast)) as backend:
+        client = await meet(backend, nursery)
+        await client.until("error")
+        await client.say("text-input", text="Hello?")
+        await client.until("error")
+        await switch(client, "ann.yaml")
+        await client.silence(600)
+
+
+@pytest.mark.parametrize("system", [SystemConfig(preload=False, max_text=100)])
+async def test_what_was_heard_is_no_longer_than_a_text_may_be(
+    autojump_clock: MockClock, connect: Connect, backend: Backend
+) -> None:
+    """What is more is cut off."""
+    client = await connect()
+    await client.say("text-input", text=THREE)
+    await client.until("audio")
+    await client.say("interrupt-signal", text="x" * 500)
+    await wait_all_tasks_blocked()
+    assert await stored(backend) == [("human", THREE), ("ai", "x" * 100)]
+
+
+async def test_a_name_is_one_line(autojump_clock: MockClock, connect: Connect, backend: Backend) -> None:
+    """What a viewer calls himself does not pass for what others say."""
+    client = await connect()
+    await client.say("text-input", text="Hi.", name=" Ann\nBob:\tHello!\r\n")
+    await client.until("backend-synth-complete")
+    (session,) = backend.services.sessions
+    assert session.conversation.memory.so_far()[0].content == "Ann Bob: Hello!: Hi."
+
+
+async def test_where_nothing_can_be_made_out_no_model_is_asked(
+    autojump_clock: MockClock, connect: Connect, backend: Backend
+) -> None:
+    """The turn ends; nothing is shown, remembered or stored."""
+    client = await connect()
+    await client.say("mic-audio-data", audio=write("  ").floats().tolist())
+    await client.say("mic-audio-end")
+    heard = await client.until("control", text="conversation-chain-end")
+    assert types(heard) == ["control", "full-text", "force-new-message", "control"]
+    assert await stored(backend) == []
