@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -15,12 +16,15 @@ from tests.client import Client
 from tests.conftest import GREETING
 from tests.memory_wire import memory_wire_pair
 from tests.session.stagecraft import THREE, stored, types, with_llm
+from trio_backend import protocol
 from trio_backend.backend import Backend, Premises, open_backend
 from trio_backend.engines.asr.scripted import write
 from trio_backend.errors import HistoryError
 from trio_backend.history.memory import MemoryHistory
 from trio_backend.history.store import LISTED, ConfUid, Conversation, HistoryUid, StoredMessage
+from trio_backend.protocol import Utf8
 from trio_backend.quota import MemoryQuota
+from trio_backend.session.holdings import Received
 from trio_backend.session.requests import MOST, RequestLane
 
 LARGE = "word " * 2_000
@@ -90,6 +94,7 @@ class Visit:
 
     client: Client
     quota: MemoryQuota
+    session: trio.CancelScope
     backend: Backend
     history: SlowReads
 
@@ -110,10 +115,16 @@ async def visit(premises: Premises) -> AsyncIterator[Visit]:
     ):
         ours, theirs = memory_wire_pair()
         theirs.quota = MemoryQuota(2**25, everybody)
-        nursery.start_soon(backend.serve_client, theirs)
+        session = trio.CancelScope()
+
+        async def serve() -> None:
+            with session:
+                await backend.serve_client(theirs)
+
+        nursery.start_soon(serve)
         client = Client(ours)
         assert types([await client.hear() for _ in GREETING]) == GREETING
-        yield Visit(client, everybody, backend, history)
+        yield Visit(client, everybody, session, backend, history)
         await client.wire.close()
         await trio.sleep(5)
         assert not backend.services.sessions
@@ -142,13 +153,15 @@ async def test_a_barge_in_drops_what_was_said_and_not_what_was_asked(
     async with visit(premises) as here:
         client = here.client
         await here.occupy()
-        await client.say("text-input", text=LARGE)
-        await client.say("mic-audio-data", audio=write("Hello.").floats().tolist())
-        await client.say("mic-audio-end")
-        await client.say("ai-speak-signal")
         await client.say("create-new-history")
+        await client.say("text-input", text=LARGE)
         await wait_all_tasks_blocked()
         assert here.quota.used > len(LARGE)
+        await client.say("mic-audio-data", audio=write("Hello.", seconds=1).floats().tolist())
+        await client.say("mic-audio-end")
+        await wait_all_tasks_blocked()
+        assert here.quota.used >= len(LARGE) + 32_000
+        await client.say("ai-speak-signal")
         await client.say("interrupt-signal", text="")
         await wait_all_tasks_blocked()
         assert here.quota.used == 0
@@ -206,6 +219,10 @@ async def test_what_waits_when_the_client_leaves_is_given_back(
             for _ in range(2):
                 await here.client.say("heartbeat")
             await here.client.say("text-input", text=LARGE)
+            await wait_all_tasks_blocked()
+            assert here.quota.used > 4096
+            here.session.cancel("from outside")
+            return
         else:
             await here.client.say("text-input", text=LARGE)
             await here.client.say("text-input", text=LARGE)
@@ -221,7 +238,8 @@ async def test_what_is_remembered_is_given_back(autojump_clock: MockClock, premi
     """When the client has left: `visit` sees to it."""
     async with visit(premises) as here:
         await here.client.say("text-input", text=LARGE)
-        await here.client.until("audio")
+        await here.client.until("full-text")
+        await wait_all_tasks_blocked()
         assert here.quota.used > len(LARGE)
 
 
@@ -242,3 +260,21 @@ async def test_nothing_is_kept_of_what_was_handled(autojump_clock: MockClock, pr
         await client.until("control", text="conversation-chain-end")
         await wait_all_tasks_blocked()
         assert here.quota.used < 4096  # what memory keeps
+
+
+async def test_no_task_keeps_the_last_message_alive(autojump_clock: MockClock, premises: Premises) -> None:
+    """Whoever waits for the next: they may be megabytes, and a client may stay for days."""
+    async with visit(premises) as here:
+        client = here.client
+        for _ in range(2):
+            await client.say("text-input", text="Hello.")
+            await client.until("backend-synth-complete")
+            await client.say("frontend-playback-complete")
+            await client.until("control", text="conversation-chain-end")
+        await client.say("fetch-configs")
+        await client.until("config-files")
+        await client.say("mic-audio-data", audio=[0.5])
+        await wait_all_tasks_blocked()
+        gc.collect()
+        kept = (Received, protocol.Audio, protocol.ConfigFiles, protocol.TextInput, protocol.MicAudioData)
+        assert [one for one in gc.get_objects() if isinstance(one, (*kept, Utf8))] == []

@@ -63,7 +63,7 @@ class Holdings:
                 yield None
                 continue
             claim = self._quota.claim()
-            self._hold(claim, _size(message, frame))
+            self.hold(claim, _size(message, frame))
             yield Received(message, claim)
 
     def take(self, claim: Claim) -> None:
@@ -82,7 +82,7 @@ class Holdings:
         if given.claim is not None:
             return given
         # What the message in hand holds goes over to what is kept of it, lest it count twice.
-        self._hold(self._in_hand, given.size)
+        self.hold(self._in_hand, given.size)
         kept, self._in_hand = attrs.evolve(given, claim=self._in_hand), self._quota.claim()
         return kept
 
@@ -98,7 +98,8 @@ class Holdings:
         self.put_down()
         self._memory.recall(())
 
-    def _hold(self, claim: Claim, size: int) -> None:
+    def hold(self, claim: Claim, size: int) -> None:
+        """Let ``claim`` hold ``size`` bytes. Raises `ProtocolError` where that is too much."""
         try:
             self._memory.hold(claim, size)
         except QuotaExceeded as error:

@@ -185,6 +185,9 @@ class Session:
         message = received.message
         # What was said until now is cut off now, wherever it waits.
         sound = self._speech.end() if isinstance(message, protocol.MicAudioEnd) else None
+        if sound is not None:
+            # What waits in line counts, or a client could pile up minutes of it behind a slow disk.
+            self._holdings.hold(received.claim, len(sound.samples))
         is_input = isinstance(message, protocol.TextInput | protocol.MicAudioEnd | protocol.AiSpeakSignal)
         work = partial(self._answer, received, sound)
         if not self.requests.request(work, received.claim.release, is_input=is_input):
