@@ -32,7 +32,7 @@ from trio_backend.conversation.timeline import Timeline
 from trio_backend.conversation.turn import HEARD_LEEWAY, State, Turn, TurnContext, TurnLimits
 from trio_backend.conversation.user_input import UserInput
 from trio_backend.conversation.wake_word import Heard, WakeWord
-from trio_backend.engines.base import Message, Prompt
+from trio_backend.engines.base import Message, Prompt, ReplyPart, Text
 from trio_backend.errors import HistoryError, NoSuchHistory
 from trio_backend.history.memory import MemoryHistory
 from trio_backend.history.store import ConfUid, HistoryUid, StoredMessage
@@ -481,3 +481,59 @@ async def test_thoughts_are_shown_and_stored_and_not_remembered(
         assert thoughts == [True, False]
         assert stage.conversation.memory.so_far()[-1].content == "Hello there."
         assert "Well then" in (await stage.stored())[-1][1]
+
+
+async def test_a_turn_of_which_the_client_was_told_nothing_was_not_heard(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """Though its start was on its way: what the client says that it heard is not of it."""
+    async with open_stage(premises) as stage:
+        stage.say("One.")
+        await stage.wait_over()
+        stage.audience.stuck_at = TurnStarted
+        stage.say("Two.")
+        await wait_all_tasks_blocked()
+        await stage.conversation.barge_in("One")
+        await stage.conversation.confirm()
+        assert await stage.stored() == [("human", "One."), ("ai", "One."), ("human", "Two.")]
+
+
+@attrs.frozen
+class Blanks:
+    """An `Llm` that sends megabytes in which nothing is to be said."""
+
+    size: int
+
+    @asynccontextmanager
+    async def reply(self, prompt: Prompt) -> AsyncIterator[trio.abc.ReceiveChannel[ReplyPart]]:
+        """See `Llm.reply`."""
+        del prompt
+        send, receive = trio.open_memory_channel[ReplyPart](1)
+        with send:
+            send.send_nowait(Text(" " * self.size))
+        with receive:
+            yield receive
+
+
+async def test_others_have_their_turn_while_megabytes_are_read(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """Though no sentence comes of them."""
+    passes = 0
+
+    async def count() -> None:
+        nonlocal passes
+        while True:
+            await trio.lowlevel.checkpoint()
+            passes += 1
+
+    async with open_stage(premises) as stage, trio.open_nursery() as nursery:
+        character = stage.scene.character
+        for size, many in ((1, False), (4_000_000, True)):
+            stage.scene.character = attrs.evolve(character, llm=Blanks(size))
+            before = passes
+            nursery.start_soon(count)
+            stage.say("Hello.")
+            await stage.wait_over()
+            assert (passes - before > 100) == many
+        nursery.cancel_scope.cancel("seen")

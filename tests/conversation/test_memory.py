@@ -78,3 +78,26 @@ async def test_a_resumed_conversation_of_several_people_names_them(
     await client.until("history-data")
     assert read[::2] == ["Ann: Hi.", "Bob: Hi."]
     assert [message.content for message in memory.so_far()][::2] == read[::2]
+
+
+def test_the_budget_may_be_used_up() -> None:
+    """To the last token; one more is too many."""
+    cost = tokens_in("a" * 300)
+    for budget, kept in ((3 * cost, 3), (3 * cost - 1, 2)):
+        memory = Memory(budget)
+        for message in said("a" * 300, "b" * 300, "c" * 300):
+            memory.hear(message)
+        assert len(memory.so_far()) == kept
+
+
+def test_the_last_message_stays_however_long_it_is() -> None:
+    """Or the model would be asked nothing."""
+    memory = Memory(100)
+    memory.hear(Message("user", "a"))
+    memory.hear(Message("user", "b" * 10_000))
+    assert [message.content[0] for message in memory.so_far()] == ["b"]
+
+
+def test_half_a_surrogate_pair_is_counted_like_anything_else() -> None:
+    """A client may send one."""
+    assert tokens_in("\ud83d" * 30) == 30 // 3 + 4

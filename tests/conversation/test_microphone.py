@@ -143,3 +143,34 @@ def test_too_long_is_told_once_and_the_next_one_is_heard() -> None:
 def test_without_a_stream_nothing_is_found() -> None:
     """A client that only writes, and presses a button by mistake."""
     assert Microphone(60).end(0) is None
+
+
+def test_a_sentence_taken_in_its_middle_is_not_answered_again() -> None:
+    """The browser, which sends the same one half a second later, has begun it before that."""
+    listener = Listener()
+    listener.hear(voice("Hello", 1))
+    assert listener.end() == "Hello"
+    listener.now += 0.5
+    listener.microphone.add(voice("Hello.", 1.4))
+    assert listener.end() is None
+
+
+def test_what_follows_within_the_hang_over_is_another_sentence() -> None:
+    """A sentence was over when its last word was, not when that was noticed."""
+    listener = Listener()
+    listener.hear(voice("One.", 1) + quiet(0.6))
+    assert listener.end() == "One."
+    listener.now = 2.3
+    listener.microphone.add(voice("Two.", 1))
+    assert listener.end() == "Two."
+
+
+def test_an_utterance_has_nothing_of_the_one_that_was_cut_before_it() -> None:
+    """Not even as what was just before it."""
+    listener = Listener()
+    listener.hear(voice("One", 0.96))
+    assert listener.end() == "One"
+    listener.hear(voice(" two.", 0.96) + quiet(0.6))
+    sound = listener.microphone.end(listener.now)
+    assert sound is not None
+    assert sound.seconds < 0.96 + HANG_OVER + 0.3

@@ -19,6 +19,7 @@ from trio_backend.config.character import CharacterConfig
 from trio_backend.conversation.character import Character
 from trio_backend.conversation.observer import Nobody
 from trio_backend.conversation.timeline import Timeline
+from trio_backend.errors import EngineError
 from trio_backend.session import ClientUid, run_session
 
 
@@ -99,3 +100,74 @@ async def test_a_clean_up_that_takes_long_is_named(
         logger.remove(number)
     (warning,) = warnings
     assert "session slow/scene mao" in warning
+
+
+@attrs.define(eq=False)
+class Mortal:
+    """Opens characters whose engines may die, and notes whether a turn ran when they were given back."""
+
+    backend: Backend
+    dies: trio.Event = attrs.field(factory=trio.Event)
+    running: list[bool] = attrs.field(factory=list)
+
+    @asynccontextmanager
+    async def open(self, config: CharacterConfig) -> AsyncIterator[Character]:
+        """As `open_character`."""
+        async with self.backend.services.open_character(config) as character:
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._die)
+                    yield character
+                    nursery.cancel_scope.cancel("it is given back")
+            finally:
+                self.running += [session.turn_running for session in self.backend.services.sessions]
+
+    async def _die(self) -> None:
+        await self.dies.wait()
+        raise EngineError("the model is gone: start it again")
+
+    async def connect(self, nursery: trio.Nursery) -> Client:
+        """A client of such a character."""
+        ours, theirs = memory_wire_pair()
+        services = attrs.evolve(self.backend.services, open_character=self.open)
+        nursery.start_soon(run_session, theirs, services, ClientUid("mortal"))
+        client = Client(ours)
+        await client.until("control", text="start-mic")
+        return client
+
+
+async def test_a_turn_of_a_character_that_is_gone_is_ended(
+    autojump_clock: MockClock, backend: Backend, nursery: trio.Nursery
+) -> None:
+    """It had to leave in the middle: the end of its turn is told, then why; the next input loads it anew."""
+    mortal = Mortal(backend)
+    client = await mortal.connect(nursery)
+    await client.say("text-input", text="One two three. Four five six.")
+    await client.until("audio")
+    mortal.dies.set()
+    heard = await client.until("error")
+    assert [message["type"] for message in heard] == ["force-new-message", "control", "error"]
+    assert heard[-1]["code"] == "engine-error"
+    assert heard[-1]["message"] == "mao had to leave: the model is gone: start it again"
+    mortal.dies = trio.Event()
+    await client.say("text-input", text="Hello?")
+    await client.until("audio")
+    await client.wire.close()
+    await trio.sleep(1)
+
+
+async def test_a_turn_is_over_before_its_engines_are_given_back(
+    autojump_clock: MockClock, backend: Backend, nursery: trio.Nursery
+) -> None:
+    """An engine is not closed under who uses it."""
+    mortal = Mortal(backend)
+    client = await mortal.connect(nursery)
+    await client.say("text-input", text="One two three. Four five six.")
+    await client.until("audio")
+    await client.say("switch-config", file="iris.yaml")
+    await client.until("config-switched")
+    await client.say("text-input", text="Hey Iris, one two three.")
+    await client.until("audio")
+    mortal.dies.set()
+    await client.until("error")
+    assert mortal.running == [False, False]

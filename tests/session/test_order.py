@@ -149,6 +149,10 @@ async def test_a_nudge_does_not_displace_what_waits(
         await client.until("full-text")
         await client.say("ai-speak-signal")
         assert shown(await client.until("backend-synth-complete")) == ["First."]
+        await client.say("frontend-playback-complete")
+        await client.until("control", text="conversation-chain-end")
+        await client.say("ai-speak-signal")
+        assert shown(await client.until("audio")) == ["Say something."]
 
 
 async def test_a_barge_in_drops_what_waits_for_the_character(
@@ -210,3 +214,18 @@ async def test_where_nothing_can_be_made_out_no_model_is_asked(
     heard = await client.until("control", text="conversation-chain-end")
     assert types(heard) == ["control", "full-text", "force-new-message", "control"]
     assert await stored(backend) == []
+
+
+async def test_what_was_ignored_is_neither_remembered_nor_kept(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """It was not meant for the character: nothing is left of it when its turn is over."""
+    async with visit(premises) as here:
+        await switch(here.client, "iris.yaml")
+        heard = await here.client.turn("word " * 2_000)
+        assert [message["action"] for message in heard if message["type"] == "wake-word-state"] == ["ignored"]
+        (session,) = here.backend.services.sessions
+        assert not session.conversation.memory.so_far()
+        assert here.quota.used == 0
+        await trio.sleep(1)
+        assert await stored(here.backend, "iris_001") == []
