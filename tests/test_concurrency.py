@@ -198,3 +198,58 @@ async def test_a_closed_slot_lets_nobody_in() -> None:
         slot.close()
     assert not await slot.fill(trio.sleep_forever)
     assert not slot.occupied
+
+
+async def test_the_task_in_a_slot_has_the_name_it_was_given() -> None:
+    """Or that of its function."""
+    async with trio.open_nursery() as nursery:
+        slot = Slot(nursery)
+        await slot.fill(trio.sleep_forever, name="somebody")
+        await wait_all_tasks_blocked()
+        assert names_of_tasks(nursery) == ["somebody"]
+        await slot.fill(trio.sleep_forever)
+        await wait_all_tasks_blocked()
+        assert [name.rpartition(".")[2] for name in names_of_tasks(nursery)] == ["sleep_forever"]
+        nursery.cancel_scope.cancel("seen")
+
+
+async def test_a_task_that_fails_leaves_its_slot(autojump_clock: trio.testing.MockClock) -> None:
+    """Who waits for the slot to be empty does not wait for ever."""
+    slots: list[Slot] = []
+
+    async def fail() -> None:
+        await trio.lowlevel.checkpoint()
+        raise LookupError
+
+    async def run() -> None:
+        async with trio.open_nursery() as nursery:
+            slots.append(Slot(nursery))
+            await slots[0].fill(fail)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await run()
+    assert caught.group_contains(LookupError)
+    with trio.fail_after(10):
+        await slots[0].wait_empty()
+    assert not slots[0].occupied
+
+
+async def test_who_waits_shielded_for_a_result_that_fails_does_not_wait_for_ever(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    """There is none any more, and that is said; the error is raised when the block is left."""
+    put, get = trio.open_memory_channel[int](0)
+    nursery.start_soon(feed, [1], put)
+
+    async def fail(item: int) -> int:
+        await trio.sleep(1)
+        raise LookupError(item)
+
+    async def run() -> None:
+        async with map_in_order(fail, get, ahead=2) as results:
+            with trio.fail_after(10, shield=True), pytest.raises(trio.EndOfChannel):
+                await results.receive()
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await run()
+    assert caught.group_contains(LookupError)

@@ -537,3 +537,22 @@ async def test_others_have_their_turn_while_megabytes_are_read(
             await stage.wait_over()
             assert (passes - before > 100) == many
         nursery.cancel_scope.cancel("seen")
+
+
+async def test_a_resume_ends_the_turn_that_runs(autojump_clock: MockClock, premises: Premises) -> None:
+    """Its words are those of the conversation that is left."""
+    async with open_stage(premises) as stage:
+        conversation = stage.conversation
+        stage.say("One.")
+        await stage.wait_over()
+        resumed = conversation.record.uid
+        left = await conversation.begin_new()
+        stage.say(THREE)
+        await stage.audience.until(AudioChunk, where=lambda event: getattr(event, "turn", 0) == 2)
+        await conversation.resume(resumed)
+        assert not conversation.turn_running
+        assert stage.audience.ended[-1] == (2, "superseded", "One two three.")
+        assert [message.content for message in conversation.memory.so_far()] == ["One.", "One."]
+        kept = await stage.history.messages(conversation.record.conf_uid, left)
+        assert [message.content for message in kept] == [THREE, "One two three."]
+        assert await stage.stored() == [("human", "One."), ("ai", "One.")]

@@ -121,3 +121,24 @@ def test_reads_alone_make_no_commit(database: sqlite3.Connection) -> None:
 
     assert missing.error is not None
     assert listing.error is None
+
+
+def test_a_request_that_works_the_second_time_has_no_error(database: sqlite3.Connection) -> None:
+    """What went wrong before the group was begun anew is forgotten."""
+    tries: list[int] = []
+
+    def work(database: sqlite3.Connection) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise sqlite3.OperationalError("not now")
+        queries.append(database, conf_uid=MAO, uid=FIRST, messages=[human("one")])
+
+    moody = Request(work, "write")
+    breaking = running(
+        "PRAGMA defer_foreign_keys = ON",
+        "INSERT INTO message (conversation, role, timestamp, content) VALUES (99, 'ai', '', 'orphan')",
+    )
+    run_group(database, [moody, breaking])
+    assert len(tries) == 2
+    assert moody.error is None
+    assert stored(database) == ["one"]

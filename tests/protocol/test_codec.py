@@ -125,3 +125,29 @@ def test_any_object_is_a_message_or_refused(fields: dict[str, object], name: str
     frame = json.dumps({**fields, "type": name})
     with suppress(ProtocolError):
         assert decode(frame).type == name
+
+
+@pytest.mark.parametrize("depth", [100, 100_000])
+@pytest.mark.parametrize(
+    "before", ["", '{"type":', '{"type":"text-input","text":', '{"type":"heartbeat","x":']
+)
+def test_nothing_is_nested_too_deeply_to_be_refused(before: str, depth: int) -> None:
+    """In words, as anything else that cannot be read."""
+    with pytest.raises(ProtocolError) as caught:
+        decode(before + "[" * depth)
+    assert caught.value.code == "bad-message"
+
+
+def test_what_stands_for_a_number_is_none() -> None:
+    """Nothing is guessed: neither in a list, nor by itself."""
+    with pytest.raises(ProtocolError, match="float"):
+        decode('{"type": "raw-audio-data", "audio": ["0.5"]}')
+
+
+def test_an_unknown_type_is_repeated_in_part() -> None:
+    """A megabyte of it is not sent back."""
+    with pytest.raises(ProtocolError) as caught:
+        decode(json.dumps({"type": "y" * 100_000}))
+    assert caught.value.code == "unknown-type"
+    assert "y" * 40 in str(caught.value)
+    assert "y" * 41 not in str(caught.value)
