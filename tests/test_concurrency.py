@@ -240,6 +240,7 @@ async def test_who_waits_shielded_for_a_result_that_fails_does_not_wait_for_ever
     """There is none any more, and that is said; the error is raised when the block is left."""
     put, get = trio.open_memory_channel[int](0)
     nursery.start_soon(feed, [1], put)
+    told: list[str] = []
 
     async def fail(item: int) -> int:
         await trio.sleep(1)
@@ -249,7 +250,9 @@ async def test_who_waits_shielded_for_a_result_that_fails_does_not_wait_for_ever
         async with map_in_order(fail, get, ahead=2) as results:
             with trio.fail_after(10, shield=True), pytest.raises(trio.EndOfChannel):
                 await results.receive()
+            told.append("no result")
 
     with pytest.raises(ExceptionGroup) as caught:
         await run()
     assert caught.group_contains(LookupError)
+    assert told == ["no result"]
