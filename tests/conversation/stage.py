@@ -15,6 +15,7 @@ from trio_backend.conversation.scene import Scene, SceneFailed, SceneReady
 from trio_backend.conversation.timeline import Timeline
 from trio_backend.conversation.user_input import UserInput
 from trio_backend.history.backlog import Backlog
+from trio_backend.history.store import Owner
 from trio_backend.quota import MemoryQuota
 
 
@@ -110,7 +111,7 @@ async def open_stage(premises: Premises, audience: Listener | None = None) -> As
         nursery.start_soon(scene.play, services.open_character)
         assert isinstance(await receive.receive(), SceneReady)
         conversation = Conversation.begin(
-            config.conf_uid,
+            Owner(config.conf_uid),
             audience,
             history=services.history,
             system=premises.system,

@@ -35,7 +35,7 @@ from trio_backend.conversation.wake_word import Heard, WakeWord
 from trio_backend.engines.base import Message, Prompt, ReplyPart, Text
 from trio_backend.errors import HistoryError, NoSuchHistory
 from trio_backend.history.memory import MemoryHistory
-from trio_backend.history.store import ConfUid, HistoryUid, StoredMessage
+from trio_backend.history.store import HistoryUid, Owner, StoredMessage
 
 THREE = "One two three. Four five six. Seven eight nine."
 TURN = ["TurnStarted", "Sentence", "AudioChunk", "Sentence", "AudioChunk", "SpeechComplete", "TurnEnded"]
@@ -186,7 +186,7 @@ async def test_a_conversation_that_was_deleted_elsewhere(
         await stage.wait_over()
         record = stage.conversation.record
         deleted = record.uid
-        await stage.history.delete(record.conf_uid, deleted)
+        await stage.history.delete(record.owner, deleted)
         stage.say("Two.")
         await stage.wait_over()
         assert record.uid != deleted
@@ -209,7 +209,7 @@ async def test_a_barge_in_into_a_deleted_conversation_is_told_later(
         deleted = record.uid
         stage.say(THREE)
         await stage.audience.until(AudioChunk, where=lambda event: getattr(event, "turn", 0) == 2)
-        await stage.history.delete(record.conf_uid, deleted)
+        await stage.history.delete(record.owner, deleted)
         await stage.conversation.barge_in("One two")
         uid = await stage.conversation.begin_new() if meanwhile != "nothing" else deleted
         await stage.conversation.confirm()
@@ -225,13 +225,13 @@ class MoodyHistory(MemoryHistory):
     works: bool = True
 
     async def append(
-        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+        self, owner: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
     ) -> None:
         """Store, or say why not."""
         if not self.works:
             await trio.lowlevel.checkpoint()
             raise HistoryError("the disk is gone")
-        await super().append(conf_uid, uid, *messages, continues=continues)
+        await super().append(owner, uid, *messages, continues=continues)
 
 
 async def test_a_store_that_fails_is_told_once_each_time(
@@ -356,11 +356,11 @@ class SlowHistory(MemoryHistory):
     """A disk that takes a second before it writes."""
 
     async def append(
-        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+        self, owner: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
     ) -> None:
         """Wait, then store."""
         await trio.sleep(1)
-        await super().append(conf_uid, uid, *messages, continues=continues)
+        await super().append(owner, uid, *messages, continues=continues)
 
 
 async def test_what_was_told_to_be_over_is_on_disk(autojump_clock: MockClock, premises: Premises) -> None:
@@ -394,15 +394,15 @@ async def test_another_conversation_remembers_nothing_of_this_one(
             stage.say(THREE)
             await stage.audience.until(AudioChunk)
             stage.audience.events.clear()
-            uid, conf_uid = conversation.record.uid, conversation.record.conf_uid
+            uid, owner = conversation.record.uid, conversation.record.owner
             await begin()
             assert not conversation.turn_running
             assert stage.audience.kinds == ["TurnEnded"]
             assert not conversation.memory.so_far()
             assert conversation.record.uid != uid
-            kept = await stage.history.messages(conf_uid, uid)
+            kept = await stage.history.messages(owner, uid)
             assert [message.content for message in kept] == [THREE, "One two three."]
-        assert conversation.record.conf_uid == "ann_001"
+        assert conversation.record.owner == Owner("ann_001")
 
 
 async def test_a_resume_that_fails_changes_nothing(autojump_clock: MockClock, premises: Premises) -> None:
@@ -432,7 +432,7 @@ async def test_deleting_this_conversation_ends_its_turn_and_begins_a_new_one(
         assert record.uid != deleted
         assert not stage.conversation.memory.so_far()
         await trio.sleep(60)
-        assert await stage.history.conversations(record.conf_uid) == []
+        assert await stage.history.conversations(record.owner) == []
         assert "Problem" not in stage.audience.kinds
 
 
@@ -553,6 +553,6 @@ async def test_a_resume_ends_the_turn_that_runs(autojump_clock: MockClock, premi
         assert not conversation.turn_running
         assert stage.audience.ended[-1] == (2, "superseded", "One two three.")
         assert [message.content for message in conversation.memory.so_far()] == ["One.", "One."]
-        kept = await stage.history.messages(conversation.record.conf_uid, left)
+        kept = await stage.history.messages(conversation.record.owner, left)
         assert [message.content for message in kept] == [THREE, "One two three."]
         assert await stage.stored() == [("human", "One."), ("ai", "One.")]

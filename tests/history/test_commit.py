@@ -131,7 +131,7 @@ def test_a_request_that_works_the_second_time_has_no_error(database: sqlite3.Con
         tries.append(1)
         if len(tries) == 1:
             raise sqlite3.OperationalError("not now")
-        queries.append(database, conf_uid=MAO, uid=FIRST, messages=[human("one")])
+        queries.append(database, owner=MAO, uid=FIRST, messages=[human("one")])
 
     moody = Request(work, "write")
     breaking = running(

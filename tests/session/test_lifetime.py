@@ -148,7 +148,7 @@ async def test_a_turn_of_a_character_that_is_gone_is_ended(
     heard = await client.until("error")
     assert [message["type"] for message in heard] == ["force-new-message", "control", "error"]
     assert heard[-1]["code"] == "engine-error"
-    assert heard[-1]["message"] == "mao had to leave: the model is gone: start it again"
+    assert heard[-1]["message"] == "mao stopped working: the model is gone: start it again"
     mortal.dies = trio.Event()
     await client.say("text-input", text="Hello?")
     await client.until("audio")

@@ -12,7 +12,7 @@ from tests.conftest import Connect, character
 from tests.session.stagecraft import THREE, meet, shown, stored, types, with_llm
 from tests.session.test_requests import visit
 from trio_backend.backend import Backend, Premises, open_backend
-from trio_backend.config.cast import MemoryCast
+from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
 from trio_backend.engines.asr.scripted import write
@@ -172,7 +172,7 @@ async def test_nothing_waits_for_who_could_not_come(
 ) -> None:
     """Another character is not asked what this one was asked."""
     broken = attrs.evolve(premises.cast.base, llm=EngineChoice("llm", "echo_llm", {"token_delay": "soon"}))
-    cast = MemoryCast(broken, {"ann.yaml": character("ann")})
+    cast = MemoryCatalog(broken, {"ann.yaml": character("ann")})
     async with open_backend(attrs.evolve(premises, cast=cast)) as backend:
         client = await meet(backend, nursery)
         await client.until("error")

@@ -21,7 +21,7 @@ from trio_backend.backend import Backend, Premises, open_backend
 from trio_backend.engines.asr.scripted import write
 from trio_backend.errors import HistoryError
 from trio_backend.history.memory import MemoryHistory
-from trio_backend.history.store import LISTED, ConfUid, Conversation, HistoryUid, StoredMessage
+from trio_backend.history.store import LISTED, Conversation, HistoryUid, Owner, StoredMessage
 from trio_backend.protocol import Utf8
 from trio_backend.quota import MemoryQuota
 from trio_backend.session.holdings import Received
@@ -72,20 +72,20 @@ class SlowReads(MemoryHistory):
     takes: bool = True
 
     async def conversations(
-        self, conf_uid: ConfUid, *, limit: int = LISTED, before: HistoryUid | None = None
+        self, owner: Owner, *, limit: int = LISTED, before: HistoryUid | None = None
     ) -> Sequence[Conversation]:
         """Wait, then answer."""
         await trio.sleep(10)
-        return await super().conversations(conf_uid, limit=limit, before=before)
+        return await super().conversations(owner, limit=limit, before=before)
 
     async def append(
-        self, conf_uid: ConfUid, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
+        self, owner: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
     ) -> None:
         """Store, or say why not."""
         if not self.takes:
             await trio.lowlevel.checkpoint()
             raise HistoryError("the disk is full")
-        await super().append(conf_uid, uid, *messages, continues=continues)
+        await super().append(owner, uid, *messages, continues=continues)
 
 
 @attrs.frozen
