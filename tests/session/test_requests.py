@@ -284,3 +284,14 @@ async def test_no_task_keeps_the_last_message_alive(autojump_clock: MockClock, p
         gc.collect()
         after = [one for one in gc.get_objects() if isinstance(one, kinds)]
         assert [one for one in after if not any(one is other for other in before)] == []
+
+
+async def test_who_leaves_while_nothing_is_read_is_gone(
+    autojump_clock: MockClock, premises: Premises
+) -> None:
+    """The loop was telling it something, and more had come: `visit` sees that the session ends."""
+    async with visit(premises) as here:
+        for _ in range(2):
+            await here.client.say("heartbeat")
+        await here.client.say("text-input", text=LARGE)
+        await wait_all_tasks_blocked()
