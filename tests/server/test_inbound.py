@@ -86,3 +86,17 @@ def test_the_first_end_counts() -> None:
     inbound.fail(1009, "second")
     assert inbound.end == (1008, "first")
     assert len(inbound.replies) == 2
+
+
+@pytest.mark.parametrize("wrong", [b"\xff", b"\xc3\x28", b"\xed\xa0\x80"])
+def test_what_no_text_can_hold_ends_the_connection_before_the_text_has_ended(wrong: bytes) -> None:
+    """However much is still to come; half a character is no mistake yet."""
+    inbound = Inbound(1000)
+    inbound.feed(frame(TEXT, b"abc\xc3", fin=False))
+    inbound.parse()
+    assert inbound.end is None
+    inbound.feed(frame(CONT, b"\xa4" + wrong, fin=False))
+    inbound.parse()
+    assert inbound.end is not None
+    assert inbound.end[0] == 1007
+    assert "position 5" in inbound.end[1]
