@@ -22,7 +22,7 @@ from tests.server.running import pages, run_server
 from trio_backend.boundary import Boundary
 from trio_backend.server import ServerOptions, UpgradeRequest
 from trio_backend.server import authentication as module
-from trio_backend.server.authentication import AccessToken, Credentials
+from trio_backend.server.authentication import AccessToken, Credentials, token_allowed
 from trio_backend.server.http import http_app
 from trio_backend.server.request import Refusal
 from trio_backend.user import NOBODY, User, UserId
@@ -178,3 +178,16 @@ async def refusals(client: Client, uid: str) -> list[object]:
         error = (await client.until("error"))[-1]
         said += [error["code"], error["message"]]
     return said
+
+
+def test_tokens_are_compared_in_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever they differ: by the function that is made for that."""
+    compared: list[bytes] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append(one)
+        return one == other
+
+    monkeypatch.setattr("hmac.compare_digest", compare)
+    assert not token_allowed("secret", "Bearer guess", "token=other")
+    assert compared == [b"other", b"guess"]

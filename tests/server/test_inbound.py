@@ -94,9 +94,18 @@ def test_what_no_text_can_hold_ends_the_connection_before_the_text_has_ended(wro
     inbound = Inbound(1000)
     inbound.feed(frame(TEXT, b"abc\xc3", fin=False))
     inbound.parse()
-    assert inbound.end is None
     inbound.feed(frame(CONT, b"\xa4" + wrong, fin=False))
     inbound.parse()
     assert inbound.end is not None
     assert inbound.end[0] == 1007
     assert "position 5" in inbound.end[1]
+
+
+@pytest.mark.parametrize("size", [b"\xfe\x00\x05", b"\xff\x00\x00\x00\x00\x00\x00\x00\x05"])
+def test_a_length_is_as_short_as_it_can_be(size: bytes) -> None:
+    """Section 5.2: or one message could be written in several ways."""
+    inbound = Inbound(1000)
+    inbound.feed(b"\x81" + size + bytes(4) + b"Hello")
+    inbound.parse()
+    assert inbound.end is not None
+    assert inbound.end[0] == 1002
