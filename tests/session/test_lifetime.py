@@ -18,9 +18,9 @@ from trio_backend.backend import Backend, Premises, open_backend
 from trio_backend.config.character import CharacterConfig
 from trio_backend.conversation.character import Character
 from trio_backend.conversation.observer import Nobody
+from trio_backend.conversation.scene import OpenCharacter
 from trio_backend.conversation.timeline import Timeline
 from trio_backend.errors import EngineError
-from trio_backend.session import ClientUid, run_session
 
 
 @attrs.define(eq=False)
@@ -75,9 +75,11 @@ async def test_a_clean_up_that_takes_long_is_named(
     warnings: list[str] = []
     number = logger.add(lambda text: warnings.append(str(text)), level="WARNING", format="{message}")
 
+    open_character = backend.services.open_character
+
     @asynccontextmanager
     async def open_slowly(config: CharacterConfig) -> AsyncIterator[Character]:
-        async with backend.services.open_character(config) as character:
+        async with open_character(config) as character:
             try:
                 yield character
             finally:
@@ -89,9 +91,9 @@ async def test_a_clean_up_that_takes_long_is_named(
         await quick.wire.close()
         await trio.sleep(10)
         assert warnings == []
-        services = attrs.evolve(backend.services, open_character=open_slowly)
+        backend.services = attrs.evolve(backend.services, open_character=open_slowly)
         ours, theirs = memory_wire_pair()
-        nursery.start_soon(run_session, theirs, services, ClientUid("slow"))
+        nursery.start_soon(backend.serve_client, theirs)
         await Client(ours).until("control", text="start-mic")
         await trio.sleep(1)
         await ours.close()
@@ -99,7 +101,7 @@ async def test_a_clean_up_that_takes_long_is_named(
     finally:
         logger.remove(number)
     (warning,) = warnings
-    assert "session slow/scene mao" in warning
+    assert "/scene mao" in warning
 
 
 @attrs.define(eq=False)
@@ -109,11 +111,16 @@ class Mortal:
     backend: Backend
     dies: trio.Event = attrs.field(factory=trio.Event)
     running: list[bool] = attrs.field(factory=list)
+    _open: OpenCharacter = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._open = self.backend.services.open_character
+        self.backend.services = attrs.evolve(self.backend.services, open_character=self.open)
 
     @asynccontextmanager
     async def open(self, config: CharacterConfig) -> AsyncIterator[Character]:
         """As `open_character`."""
-        async with self.backend.services.open_character(config) as character:
+        async with self._open(config) as character:
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._die)
@@ -129,8 +136,7 @@ class Mortal:
     async def connect(self, nursery: trio.Nursery) -> Client:
         """A client of such a character."""
         ours, theirs = memory_wire_pair()
-        services = attrs.evolve(self.backend.services, open_character=self.open)
-        nursery.start_soon(run_session, theirs, services, ClientUid("mortal"))
+        nursery.start_soon(self.backend.serve_client, theirs)
         client = Client(ours)
         await client.until("control", text="start-mic")
         return client
