@@ -100,7 +100,7 @@ class SystemConfig:
     max_memory_per_client: int = bound(
         32 * MIB,
         Within(1_024, 1_024 * MIB, "bytes"),
-        "what one client sent and is sent, while it is held: messages, pictures, sound, uploads",
+        "what one client sent and is sent, while it is held: messages, pictures, sound",
         when_full="forget old pictures; refuse what is new: `error` too-much-data, or close 1009, 1008, 1013",
     )
     max_memory_share: float = bound(
