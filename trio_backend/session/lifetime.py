@@ -11,8 +11,9 @@ from ..protocol import Outgoing
 from ..user import NOBODY, User
 from .client import SessionClient
 from .presenter import Presenter
+from .scenes import SessionEvent
 from .services import Services
-from .session import ClientUid, Session, SessionEvent
+from .session import ClientUid, Session
 
 # How long a session may take to clean up, whatever the store does: what is not on disk by then is the store's
 # to keep, and whatever task is still there then is named in the log.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import attrs
 import trio
@@ -16,13 +16,13 @@ from ..conversation.user_input import UserInput
 from ..conversation.wake_word import WakeWord
 from ..errors import ConfigError, ProtocolError
 from ..protocol import ConfigSwitched, Error, FullText, SetModelAndConf
-from .holdings import Holdings
+from .holdings import Holdings, Received
 from .idle import Idle, fall_asleep_when_idle
 from .presenter import Presenter
 from .services import Services
 
-if TYPE_CHECKING:
-    from .session import SessionEvent
+SessionEvent: TypeAlias = Received | Idle | SceneReady | SceneFailed
+"""What a session's loop is told: what the client said, and what became of its characters."""
 
 
 @attrs.define(eq=False)

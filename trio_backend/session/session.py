@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NewType, TypeAlias, assert_never
+from typing import NewType, assert_never
 
 import attrs
 import trio
@@ -13,7 +13,6 @@ from .. import protocol
 from ..audio.pcm import Pcm
 from ..audio.utterance import RATE
 from ..conversation.conversation import Conversation
-from ..conversation.scene import SceneFailed, SceneReady
 from ..conversation.speech_input import SpeechInput
 from ..conversation.user_input import UserInput
 from ..errors import ProtocolError
@@ -22,14 +21,12 @@ from ..protocol import Decoded, Error, Incoming, Outgoing
 from ..quota import MemoryQuota
 from ..user import NOBODY, User
 from .holdings import Holdings, Received, Samples
-from .idle import Idle
 from .presenter import Presenter
 from .requests import RequestLane, answer_about_files, answer_about_history
-from .scenes import Scenes
+from .scenes import Scenes, SessionEvent
 from .services import Services
 
 ClientUid = NewType("ClientUid", str)
-SessionEvent: TypeAlias = Received | Idle | SceneReady | SceneFailed
 
 
 @attrs.define(eq=False)
