@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import wave
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -128,6 +128,15 @@ def with_fake_espeak(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
 
 
+@pytest.fixture
+def hangup_ends() -> Iterator[None]:
+    """SIGHUP means to child processes what it means by itself, also where the tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangup_ends")
 async def test_the_terminal_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGHUP, which comes twice then: turns get their time, words are stored, the exit code is 0."""
     async with open_talking(tmp_path, monkeypatch) as talking:
