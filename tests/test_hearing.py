@@ -170,7 +170,7 @@ async def test_the_sixty_first_second_is_refused(connect: Connect, kind: str) ->
 @pytest.mark.parametrize("way", ["barge-in", "leaving"])
 @pytest.mark.parametrize("state", ["loading", "decoding", "queueing"])
 async def test_listening_stops_at_once(connect: Connect, backend: Backend, state: str, way: str) -> None:
-    """Whatever the ear is doing: back within 50 ms, no process goes on, and the next one is heard."""
+    """Whatever the ear is doing: back at once, no process goes on, and the next one is heard."""
 
     async def attempt() -> float:
         other = await connect()

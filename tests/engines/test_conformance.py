@@ -14,6 +14,7 @@ import psutil
 import pytest
 import trio
 
+from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.base import Asr, Llm, Message, Prompt, Text, Transcript, Tts
 from trio_backend.engines.registry import EngineConfig, Kind, configure, open_engine
@@ -27,8 +28,6 @@ from .ears import silence
 from .model_server import body, hanging, open_model_server, refusing, streaming
 
 PROMPT = Prompt("You are Mao.", [Message("user", "Hello there, my dear old friend.")], character="Mao")
-PROMPTLY = 0.05
-"""Seconds in which everything that an engine began is over."""
 
 OpenLlm = Callable[[], AbstractAsyncContextManager[Llm]]
 T = TypeVar("T")
@@ -133,7 +132,7 @@ class Stalled(trio.abc.ReceiveChannel[Pcm]):
         await trio.lowlevel.checkpoint()
 
 
-async def cancelled_at_each_receive(stream: Callable[[], Stream[T]], *, within: float) -> None:
+async def cancelled_at_each_receive(stream: Callable[[], Stream[T]]) -> None:
     """Cancel the first receive of a stream, then the second of another, and so on; each when it has begun.
 
     Whatever the engine does then, it stops in time; and the next stream is whole.
@@ -150,7 +149,7 @@ async def cancelled_at_each_receive(stream: Callable[[], Stream[T]], *, within: 
                 with suppress(trio.EndOfChannel):
                     await values.receive()
         if scope.cancelled_caught:
-            assert trio.current_time() - scope.deadline < within
+            assert trio.current_time() - scope.deadline < PROMPTLY
     async with stream() as values:
         assert len([value async for value in values]) == count
 
@@ -215,7 +214,7 @@ async def test_a_reply_is_cancelled_at_each_receive(open_llm: OpenLlm) -> None:
     """Wherever a turn is cut."""
     with trio.fail_after(30):
         async with open_llm() as llm:
-            await cancelled_at_each_receive(lambda: llm.reply(PROMPT), within=PROMPTLY)
+            await cancelled_at_each_receive(lambda: llm.reply(PROMPT))
 
 
 async def test_a_failing_model_raises_from_receive() -> None:
@@ -289,7 +288,7 @@ async def test_a_sentence_is_cancelled_at_each_receive(open_tts: OpenTts) -> Non
     before = children()
     with trio.fail_after(30):
         async with open_tts() as tts:
-            await cancelled_at_each_receive(lambda: tts.speak("Hello there."), within=PROMPTLY)
+            await cancelled_at_each_receive(lambda: tts.speak("Hello there."))
             assert children() == before
 
 
@@ -337,7 +336,7 @@ async def test_recognition_is_cancelled_at_each_receive(open_asr: OpenAsr) -> No
 
     with trio.fail_after(60):
         async with open_asr() as asr:
-            await cancelled_at_each_receive(lambda: stream(asr), within=PROMPTLY)
+            await cancelled_at_each_receive(lambda: stream(asr))
             with trio.move_on_after(0.01) as scope:
                 async with asr.listen(Stalled()) as transcripts:
                     await transcripts.receive()

@@ -59,7 +59,7 @@ async def test_a_server_in_trouble_is_told_in_words(behaviour: object, told: str
 
 
 async def test_a_cancelled_request_leaves_its_server() -> None:
-    """The connection is closed within 50 ms."""
+    """The connection is closed at once."""
     async with open_model_server() as server:
         server.behaviour = hanging()
         async with opened("openai_compatible_asr", {"base_url": server.url})() as asr:
@@ -67,7 +67,7 @@ async def test_a_cancelled_request_leaves_its_server() -> None:
                 await transcribed(asr, silence(1))
             with trio.fail_after(1):
                 await server.asked[0].left.wait()
-    assert server.asked[0].left_at - scope.deadline < 10 * PROMPTLY
+    assert server.asked[0].left_at - scope.deadline < PROMPTLY
 
 
 def test_keys_of_existing_files_are_understood() -> None:

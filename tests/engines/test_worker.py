@@ -85,7 +85,7 @@ async def test_one_that_takes_too_long_is_ended() -> None:
 
 
 async def test_a_cancelled_request_ends_its_process_at_once() -> None:
-    """Back within 50 ms, the busy process is dead, and the next request is answered by another."""
+    """Back at once, the busy process is dead, and the next request is answered by another."""
     before = children()
     async with open_worker(job()) as worker:
 
@@ -132,7 +132,7 @@ async def test_who_is_cancelled_in_the_queue_disturbs_nobody() -> None:
 
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.05, 0.3])
 async def test_loading_may_be_cancelled_at_any_moment(after: float) -> None:
-    """Back within 50 ms of the start of the process, and no process is left."""
+    """Back at once after the start of the process, and no process is left."""
     before = children()
 
     async def attempt() -> float:
