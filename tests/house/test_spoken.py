@@ -14,7 +14,7 @@ import trio
 
 from tests.audio.sounds import chunk, form, riff
 from tests.client import Client, Heard
-from tests.engines.ears import needs_espeak, noise, silence, spoken
+from tests.engines.speech_sounds import needs_espeak, noise, silence, spoken
 from tests.house.serving import SocketWire, configured, open_client, open_server
 from trio_backend.audio.pcm import Pcm
 from trio_backend.audio.utterance import RATE

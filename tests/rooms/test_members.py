@@ -13,7 +13,7 @@ import trio
 from tests.memory_wire import memory_wire_pair
 from tests.rooms.theatre import GREETING
 from trio_backend.protocol import Control, Error, Outgoing, SetModelAndConf, encode
-from trio_backend.protocol.head import head_of
+from trio_backend.protocol.codec import head_of
 from trio_backend.protocol.rate import RateLimit
 from trio_backend.quota import MemoryQuota
 from trio_backend.rooms.link import FromSession

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_backend import protocol as say
-from trio_backend.protocol.head import MessageHead, head_of, read_head
+from trio_backend.protocol.codec import MessageHead, head_of, read_head
 from trio_backend.quota import MemoryQuota
 from trio_backend.rooms.queue import QueuedMessage, QueuePlace, QueueRefusal, RoomQueue
 from trio_backend.rooms.turns import TurnResult, TurnTracker

@@ -1,4 +1,7 @@
-"""Opening the history file: only one of ours, brought up to this version's tables, safe against a crash."""
+"""The history file: its tables, version by version, and how it is opened.
+
+Only a file of ours is opened; it is brought up to this version's tables, safe against a crash.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,66 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..errors import HistoryError
-from . import layout
+
+# In the header of every file of ours ("trio"), so that another program's database is never written to.
+APPLICATION_ID = 0x7472696F
+
+_VERSION_1 = (
+    """
+    CREATE TABLE conversation (
+        id       INTEGER PRIMARY KEY,
+        conf_uid TEXT NOT NULL,
+        uid      TEXT NOT NULL UNIQUE
+    )
+    """,
+    "CREATE INDEX conversation_of ON conversation (conf_uid)",
+    # Ids only grow within a conversation, so they are also the order of its messages.
+    """
+    CREATE TABLE message (
+        id           INTEGER PRIMARY KEY,
+        conversation INTEGER NOT NULL REFERENCES conversation ON DELETE CASCADE,
+        role         TEXT NOT NULL CHECK (role IN ('human', 'ai')),
+        timestamp    TEXT NOT NULL,
+        content      TEXT NOT NULL,
+        name         TEXT,
+        avatar       TEXT
+    )
+    """,
+    # Ends in the row's id, so that the latest message of a conversation is one step away.
+    "CREATE INDEX message_of ON message (conversation)",
+)
+
+# The list used to be sorted by the clock, and so read and sorted all conversations for each look at it.
+_VERSION_2 = (
+    # A conversation's place in its character's list: it grows with each message that is stored.
+    "ALTER TABLE conversation ADD COLUMN place INTEGER NOT NULL DEFAULT 0",
+    # How the conversations stood until now.
+    "CREATE TABLE ranked (conversation INTEGER PRIMARY KEY, place INTEGER NOT NULL)",
+    """
+    INSERT INTO ranked
+    SELECT conversation, row_number() OVER (ORDER BY timestamp, id)
+    FROM message
+    WHERE id IN (SELECT max(id) FROM message GROUP BY conversation)
+    """,
+    """
+    UPDATE conversation
+    SET place = coalesce((SELECT place FROM ranked WHERE ranked.conversation = conversation.id), 0)
+    """,
+    "DROP TABLE ranked",
+    "DROP INDEX conversation_of",
+    "CREATE INDEX conversation_of ON conversation (conf_uid, place)",
+)
+
+# What was said before anybody had a name is nobody's in particular: `user.NOBODY`.
+_VERSION_3 = (
+    "ALTER TABLE conversation ADD COLUMN user_id TEXT NOT NULL DEFAULT ''",
+    "DROP INDEX conversation_of",
+    "CREATE INDEX conversation_of ON conversation (conf_uid, user_id, place)",
+)
+
+# Released versions stay as they are; a change of the tables is one more entry.
+LAYOUTS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+
 
 _LOCKED = "another program holds it locked; close that program (a second server, a database browser)"
 _CLOSED = "it cannot be opened or written; check the permissions of the file and of its directory"
@@ -115,9 +177,9 @@ def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
     owner = _number(connection, "PRAGMA application_id")
     version = _number(connection, "PRAGMA user_version")
     tables = _number(connection, "SELECT count(*) FROM sqlite_master")
-    if owner != layout.APPLICATION_ID and (owner or version or tables):
+    if owner != APPLICATION_ID and (owner or version or tables):
         raise HistoryError(f"{path}: it is another program's database; name another file. It was not changed")
-    known = len(layout.LAYOUTS)
+    known = len(LAYOUTS)
     if version > known:
         raise HistoryError(
             f"{path}: a newer trio-backend wrote it (version {version}, this one knows {known}); "
@@ -149,10 +211,10 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     # Only asked here, where no other process can be doing the same.
     version = _number(connection, "PRAGMA user_version")
-    for statement in chain.from_iterable(layout.LAYOUTS[version:]):
+    for statement in chain.from_iterable(LAYOUTS[version:]):
         connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {layout.APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {len(layout.LAYOUTS)}")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {len(LAYOUTS)}")
     connection.execute("COMMIT")
 
 

@@ -14,7 +14,7 @@ from loguru import logger
 from ..client.backoff import Backoff
 from ..errors import NoConnection, WireClosed, first_leaf
 from ..protocol import Decoded, Heartbeat, Incoming, InterruptSignal, decode_steps
-from ..protocol.head import MessageHead
+from ..protocol.codec import MessageHead
 
 ToSession: TypeAlias = Decoded | str | bytes
 """What a client said: decoded for a session in this process, the text frame as it came for one elsewhere."""

@@ -11,7 +11,7 @@ import trio
 
 from ..errors import WireClosed
 from ..protocol import Decoded, Outgoing, encode
-from ..protocol.head import head_of
+from ..protocol.codec import head_of
 from ..quota import MemoryQuota
 from .link import FromSession, ToSession
 

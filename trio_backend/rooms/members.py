@@ -7,7 +7,7 @@ import trio
 
 from ..errors import QuotaExceeded, WireClosed
 from ..protocol import Control, Error, FullText, GroupUpdate, Outgoing, encode
-from ..protocol.head import MessageHead
+from ..protocol.codec import MessageHead
 from ..protocol.rate import RateLimit
 from ..quota import Claim, counted
 from ..wire import Wire, receive_within

@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from ..protocol import Error
-from ..protocol.head import MessageHead
+from ..protocol.codec import MessageHead
 
 M = TypeVar("M")
 

@@ -12,7 +12,7 @@ from ..client.address import parse_address
 from ..client.connection import ClientWire, open_wire
 from ..errors import WireClosed
 from ..protocol import Decoded
-from ..protocol.head import read_head
+from ..protocol.codec import read_head
 from ..wire import Wire
 from .link import FromSession, ToSession
 

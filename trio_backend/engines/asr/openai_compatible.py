@@ -10,8 +10,7 @@ import attrs
 import trio
 
 from ..base import Asr
-from ..openai.configs import TranscriptionConfig
-from ..openai.endpoint import Endpoint, Provider, check_key, checked_url, find_key
+from ..openai.configs import Endpoint, Provider, TranscriptionConfig, check_key, checked_url, find_key
 from ..settings import Environment, between, read_settings
 
 _PROVIDERS = {

@@ -11,8 +11,7 @@ import trio
 
 from ...errors import SettingsError
 from ..base import Llm
-from ..openai.configs import ChatConfig
-from ..openai.endpoint import Endpoint, Provider, check_key, checked_url, find_key
+from ..openai.configs import ChatConfig, Endpoint, Provider, check_key, checked_url, find_key
 from ..settings import Environment, between, read_settings
 
 _OLLAMA = "http://localhost:11434/v1"

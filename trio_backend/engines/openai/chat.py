@@ -13,11 +13,10 @@ import trio
 from ...errors import AnswerTooLong, EngineError
 from ..base import Message, Nudge, Prompt, ReplyPart
 from ..whole import tagged
+from .answers import not_a_stream
 from .configs import ChatConfig
 from .connection import ModelServer, json_of, open_model_server, read_answer, unreachable
-from .deltas import DeltaReader, Part
-from .event_stream import EventReader
-from .refusals import not_a_stream
+from .deltas import DeltaReader, EventReader, Part
 
 LINGER = 0.05
 """Seconds for the last bytes of a finished answer, whose connection can then be used again."""

@@ -1,13 +1,100 @@
-"""What the clients of a model server are told: where it is, what to ask for, and how long to wait.
+"""What the clients of a model server are told: where it is, the key, what to ask for, and how long to wait.
 
 Apart from the clients, so that a configuration can be checked without importing the HTTP library (75 ms).
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
 import attrs
 
-from .endpoint import Endpoint
+from ...errors import SettingsError
+
+# What configuration templates have in place of a key.
+_PLACEHOLDER = re.compile(r"your\b.*\bkey|not[-_ ]?needed|none|null|<.*>|sk-\.*|x+", re.IGNORECASE)
+
+
+@attrs.frozen
+class Provider:
+    """One name for an endpoint in configurations, and what is known about it.
+
+    ``key_variables`` are where the environment has its key, the first that is set counts; a provider
+    with ``needs_key`` cannot be used without. ``start`` and ``find_model`` are remedies in words, where
+    ``{model}`` stands for the model's name.
+    """
+
+    name: str
+    base_url: str
+    key_variables: tuple[str, ...] = ()
+    needs_key: bool = False
+    start: str = ""
+    find_model: str = ""
+
+
+@attrs.frozen
+class Endpoint:
+    """A model on a server. ``key_setting`` is what its key is called in the configuration."""
+
+    provider: Provider
+    base_url: str
+    model: str
+    key_setting: str
+    api_key: str = attrs.field(default="", repr=False)
+
+    @property
+    def host(self) -> str:
+        """The server's name."""
+        return urlsplit(self.base_url).hostname or ""
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as host:port."""
+        parts = urlsplit(self.base_url)
+        return f"{self.host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine, where no proxy is asked."""
+        return self.host in {"localhost", "::1"} or self.host.startswith("127.")
+
+    @property
+    def where_the_key_is_set(self) -> str:
+        """In words, for a person."""
+        variables = " or ".join(self.provider.key_variables)
+        return f"{self.key_setting} in the configuration" + (
+            f", or {variables} in the environment" if variables else ""
+        )
+
+
+def checked_url(url: str) -> str:
+    """``url`` without a slash at its end. Raises `SettingsError` if it is none."""
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise SettingsError("base_url", "must be a URL such as http://localhost:11434/v1")
+    return url.rstrip("/")
+
+
+def find_key(given: str, variables: tuple[str, ...], environ: Mapping[str, str]) -> str:
+    """The key: as given, unless that is a template's placeholder, else from the environment, else empty."""
+    if given.strip() and not _PLACEHOLDER.fullmatch(given.strip()):
+        return given.strip()
+    return next((environ[variable].strip() for variable in variables if environ.get(variable)), "")
+
+
+def check_key(endpoint: Endpoint) -> Endpoint:
+    """``endpoint``, if it has the key that it needs. Raises `SettingsError` otherwise."""
+    if endpoint.provider.needs_key and not endpoint.api_key:
+        raise SettingsError(endpoint.key_setting, f"is missing: set {endpoint.where_the_key_is_set}")
+    if not endpoint.api_key.isascii() or not endpoint.api_key.isprintable():
+        raise SettingsError(endpoint.key_setting, "holds characters that no key has")
+    return endpoint
 
 
 @attrs.frozen

@@ -16,8 +16,8 @@ import trio
 from loguru import logger
 
 from ...errors import AnswerTooLong, EngineError, causes
-from .endpoint import Endpoint
-from .refusals import Answer, ApiRefusal, compressed, refusal
+from .answers import Answer, ApiRefusal, compressed, refusal
+from .configs import Endpoint
 
 PAUSES = (0.2, 0.8)
 """Seconds before each further attempt."""

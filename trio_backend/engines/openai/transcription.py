@@ -14,10 +14,9 @@ from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import AnswerTooLong, EngineError
 from ..whole import WholeAsr
+from .answers import decode_json, not_a_stream, whole_characters
 from .configs import TranscriptionConfig
 from .connection import ModelServer, SoundForm, open_model_server, read_answer, read_body, unreachable
-from .json_text import decode_json, whole_characters
-from .refusals import not_a_stream
 
 MOST = 1_000_000
 """Bytes of one transcript; an hour of speech has a tenth of it."""

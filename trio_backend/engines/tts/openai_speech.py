@@ -11,8 +11,7 @@ import attrs
 import trio
 
 from ..base import Tts
-from ..openai.configs import SpeechConfig
-from ..openai.endpoint import Endpoint, Provider, check_key, checked_url, find_key
+from ..openai.configs import Endpoint, Provider, SpeechConfig, check_key, checked_url, find_key
 from ..settings import Environment, between, one_of, read_settings
 
 NAMES = ("openai_tts",)

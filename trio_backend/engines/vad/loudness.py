@@ -9,7 +9,7 @@ import attrs
 
 from ...audio.endpointing import Rules
 from ..settings import Environment, read_settings
-from .thresholds import Thresholds
+from . import Thresholds
 
 NAMES = ("loudness_vad",)
 

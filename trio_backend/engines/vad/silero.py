@@ -14,7 +14,7 @@ from ...audio.endpointing import Rules
 from ...audio.utterance import RATE
 from ...errors import EngineError, SettingsError
 from ..settings import Environment, read_settings
-from .thresholds import Thresholds
+from . import Thresholds
 
 NAMES = ("silero_vad",)
 

@@ -7,13 +7,10 @@ pronouns are turned round, and what was said earlier is brought up when no rule 
 are facts that are kept by kind, questions of the companion's own that know their answers, and a
 choice among variants that looks at what was said already.
 
-nodes.py, reading.py, rule_reading.py   YAML → rules, errors with line numbers
-rules.py                                a rules file as frozen values
-talk.py                                 what is read of a prompt
-words.py, patterns.py                   text → clauses → what fits, in linear time
-signals.py, sums.py                     what else is noticed of a message
-notebook.py                             what the user told so far
-matching.py                             which rules fit, and what they may say
-choice.py, templates.py                 which variant is said, and how
-answer.py                               the reply, put together
+nodes.py, reading.py     YAML → rules, errors with line numbers
+rules.py, templates.py   a rules file, and what it may say, as frozen values
+words.py, patterns.py    text → clauses → what fits, in linear time; sums of two numbers
+talk.py                  what is read of a prompt, and what is noticed of a message besides its words
+matching.py              what the user told so far, and which rules fit
+answer.py                which variant is said, and the reply put together
 """

@@ -1,22 +1,69 @@
-"""The machine: what the companion says to a conversation."""
+"""The companion's reply: what fits is chosen from, and put together."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import Generic, TypeVar
 
 import attrs
 
 from ...base import Prompt
-from .choice import Option, VariantChoice
-from .matching import Matcher
-from .notebook import Match, Notebook, recollect
-from .rule_reading import TOPIC
-from .rules import Companion, CompanionQuestion, Language, Manner
+from .matching import Match, Matcher, Notebook, recollect
+from .reading import TOPIC
+from .rules import ANY_MANNER, Companion, CompanionQuestion, Language, Manner, Sayings
 from .talk import Talk, read_talk
 from .templates import Template
 from .words import script_of
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Option(Generic[T]):
+    """One thing that might be said, and for what. ``common`` if it is not of the manner's own."""
+
+    owner: T
+    template: Template | None = None
+    common: bool = False
+
+
+@attrs.frozen
+class VariantChoice:
+    """Chooses for one conversation and one manner."""
+
+    talk: Talk
+    manner: str
+
+    def options(self, owner: T, sayings: Sayings, values: Mapping[str, str]) -> list[Option[T]]:
+        """The variants of which all values are known."""
+        return [
+            Option(owner, template, common=name == ANY_MANNER)
+            for name in (self.manner, ANY_MANNER)
+            for template in sayings.by_manner.get(name, ())
+            if template.needs <= values.keys()
+        ]
+
+    def pick(self, options: Sequence[Option[T]]) -> Option[T] | None:
+        """One of ``options``: of the manner's own, of the common ones, or else the one said longest ago."""
+        fresh = [option for option in options if self._last_said(option.template) < 0]
+        best = [option for option in fresh if not option.common] or fresh
+        if best:
+            return best[self.talk.pick(f"variant {_source(best[0])}", len(best))]
+        return min(options, key=lambda option: self._last_said(option.template), default=None)
+
+    def _last_said(self, template: Template | None) -> int:
+        """The number of the reply that had it last; -1 for none."""
+        if template is None:
+            return -1
+        said = self.talk.said
+        return next((at for at in reversed(range(len(said))) if template.place_in(said[at]) >= 0), -1)
+
+
+def _source(option: Option[T]) -> str:
+    return option.template.source if option.template else ""
+
 
 GRAVE = 90
 """From this rank on a reply has no greeting before it."""

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from .patterns import Captures, Pattern
-from .sums import Sums
 from .templates import Template
-from .words import Clause, Tokenizer, TypedWord, join
+from .words import Clause, Sums, Tokenizer, TypedWord, join
 
 ANY_MANNER = "any"
 

@@ -1,4 +1,4 @@
-"""Speech and other sounds for ears, made here and now."""
+"""Speech and other sounds for speech recognition and VAD, and the engines that are given them."""
 
 from __future__ import annotations
 
@@ -58,6 +58,6 @@ def clicks(seconds: float) -> Pcm:
 
 
 def opened(name: str, settings: Mapping[str, object], folder: Path = Path()) -> OpenAsr:
-    """The ear of that name."""
+    """The speech recognition of that name, opened."""
     config = configure("asr", name, settings, environment=Environment(folder, {}))
     return lambda: open_engine(config)
