@@ -13,7 +13,7 @@ from trio.testing import MockClock
 import trio_backend.engines.tts
 from tests.house.serving import configured, open_server
 from trio_backend.config.bounds import Bound, bounds_of
-from trio_backend.config.character import EngineChoice
+from trio_backend.config.character import EngineChoice, EngineKind
 from trio_backend.config.load import load_config
 from trio_backend.config.system import SystemConfig
 from trio_backend.engines import registry
@@ -146,7 +146,7 @@ def test_the_yaml_of_an_own_model_loads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["llm", "tts", "asr", "vad"])
-def test_every_engine_is_named(kind: registry.Kind) -> None:
+def test_every_engine_is_named(kind: EngineKind) -> None:
     """The list of names is complete."""
     for name in registry.known(kind):
         assert f"`{name}`" in README

@@ -5,14 +5,16 @@ TrioBackendError
 ├── ConfigError        a configuration or character file is wrong; says where and what is allowed
 │   ├── UnknownEngine  an engine of that name is not built in; says which one stands in for it
 │   └── SettingsError  a setting of an engine is wrong; says which, and what is allowed
-├── EngineError        a model or a voice could not do its job; says what to do
-│   ├── NoVoice        this machine has no voice at all; says how to get one
+├── FileTooLarge       a file of a configuration is larger than its reader allows
+├── EngineError        an engine could not do its job; says what to do
+│   ├── NoVoice        this machine has nothing that speaks; says how to install it
 │   └── NotBegun       a child process ended before it began with a request
 ├── AnswerTooLong      a model server sends more than it may
 ├── PatternError       a pattern of the companion's rules is wrong
 ├── HistoryError       conversations cannot be stored or read; says which file, and what to do
 │   └── NotStoredYet   they cannot be stored now; they are kept, and stored later
 ├── NoSuchHistory      this character has no conversation of that name
+├── UnfitFile          a file of the old backend cannot be imported; says why
 ├── QuotaExceeded      what a client sent, or what all have sent, takes more memory than it may
 ├── NoConnection       no server can be reached at an address; says why, and what to do
 └── WireClosed         the other side is gone
@@ -65,12 +67,16 @@ class SettingsError(ConfigError):
         self.others = tuple(others)
 
 
+class FileTooLarge(TrioBackendError):
+    """A file of a configuration is larger than its reader allows."""
+
+
 class EngineError(TrioBackendError):
-    """A model or a voice could not do its job. The text says what to do about it."""
+    """An engine could not do its job. The text says what to do about it."""
 
 
 class NoVoice(EngineError):
-    """This machine has nothing that speaks. The text says how to get a voice."""
+    """This machine has nothing that speaks. The text says how to install something."""
 
 
 class NotBegun(EngineError):
@@ -95,6 +101,10 @@ class NotStoredYet(HistoryError):
 
 class NoSuchHistory(TrioBackendError):
     """This character has no conversation of that name."""
+
+
+class UnfitFile(TrioBackendError):
+    """A file of the old backend cannot be imported; the text says why, and not its path."""
 
 
 class QuotaExceeded(TrioBackendError):

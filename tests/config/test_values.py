@@ -12,7 +12,7 @@ from trio_backend.config import files, folder
 from trio_backend.config.diagnostics import Finding
 from trio_backend.config.files import FileCache
 from trio_backend.config.load import load_config, survey
-from trio_backend.errors import ConfigError
+from trio_backend.errors import ConfigError, FileTooLarge
 
 from .conftest import BASE, Write
 
@@ -160,7 +160,7 @@ def test_what_was_made_of_a_file_is_kept_until_the_file_changes(tmp_path: Path) 
 def test_a_file_may_have_as_many_bytes_as_its_reader_allows(tmp_path: Path, size: int) -> None:
     """One more is too large."""
     (tmp_path / "a").write_bytes(b"x" * size)
-    with pytest.raises(files.FileTooLarge) if size > 100 else nullcontext():
+    with pytest.raises(FileTooLarge) if size > 100 else nullcontext():
         assert len(files.read_file(tmp_path / "a", 100)) == size
 
 

@@ -16,8 +16,9 @@ import trio
 
 from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
+from trio_backend.config.character import EngineKind
 from trio_backend.engines.base import Asr, Llm, Message, Prompt, Text, Transcript, Tts
-from trio_backend.engines.registry import EngineConfig, Kind, configure, open_engine
+from trio_backend.engines.registry import EngineConfig, configure, open_engine
 from trio_backend.engines.settings import Environment
 from trio_backend.engines.tts import espeak, espeak_installed
 from trio_backend.engines.tts.tone import hum
@@ -36,12 +37,14 @@ OpenAsr = Callable[[], AbstractAsyncContextManager[Asr]]
 OpenTts = Callable[[], AbstractAsyncContextManager[Tts]]
 
 
-def config(kind: Kind, name: str, settings: Mapping[str, object]) -> EngineConfig:
+def config(kind: EngineKind, name: str, settings: Mapping[str, object]) -> EngineConfig:
     """As a configuration file would have it."""
     return configure(kind, name, settings, environment=Environment(Path(), {}))
 
 
-def opens(kind: Kind, name: str, **settings: object) -> Callable[[], AbstractAsyncContextManager[object]]:
+def opens(
+    kind: EngineKind, name: str, **settings: object
+) -> Callable[[], AbstractAsyncContextManager[object]]:
     """An engine that needs nothing else."""
     return lambda: open_engine(config(kind, name, settings))
 

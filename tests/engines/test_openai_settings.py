@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from trio_backend.config.character import EngineKind
 from trio_backend.engines.openai.configs import ChatConfig, SpeechConfig
-from trio_backend.engines.registry import Kind, configure
+from trio_backend.engines.registry import configure
 from trio_backend.engines.settings import Environment
 from trio_backend.errors import SettingsError
 
@@ -22,7 +23,7 @@ CLOUD = {
 }
 
 
-def read(kind: Kind, name: str, settings: Mapping[str, object], **environ: str) -> object:
+def read(kind: EngineKind, name: str, settings: Mapping[str, object], **environ: str) -> object:
     """As a configuration file would have it."""
     return configure(kind, name, settings, environment=Environment(Path(), environ)).settings
 

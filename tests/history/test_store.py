@@ -12,10 +12,10 @@ from tests.history.samples import ANN, BOBS_MAO, EVES_MAO, FIRST, MAO, SECOND, a
 from trio_backend.errors import NoSuchHistory
 from trio_backend.history.store import (
     PREVIEW,
-    Conversation,
     History,
     HistoryUid,
     Owner,
+    StoredConversation,
     utc_timestamp,
     well_formed,
 )
@@ -47,7 +47,10 @@ async def test_the_list_has_each_latest_message_newest_first(history: History) -
 
     listed = await history.conversations(MAO)
 
-    assert [Conversation(FIRST, ai("Back again.", second=4)), Conversation(SECOND, ai(second=3))] == listed
+    assert [
+        StoredConversation(FIRST, ai("Back again.", second=4)),
+        StoredConversation(SECOND, ai(second=3)),
+    ] == listed
 
 
 async def test_of_two_latest_messages_of_one_time_the_later_stored_is_first(history: History) -> None:
@@ -186,7 +189,7 @@ async def test_a_deleted_conversation_is_gone_and_its_name_is_free(history: Hist
 
     await history.delete(MAO, FIRST)
 
-    assert [Conversation(SECOND, human("two"))] == await history.conversations(MAO)
+    assert [StoredConversation(SECOND, human("two"))] == await history.conversations(MAO)
     with pytest.raises(NoSuchHistory):
         await history.delete(MAO, FIRST)
     await history.append(ANN, FIRST, human("three"))

@@ -21,7 +21,7 @@ from trio_backend.backend import Backend, Premises, open_backend
 from trio_backend.engines.asr.scripted import write
 from trio_backend.errors import HistoryError
 from trio_backend.history.memory import MemoryHistory
-from trio_backend.history.store import LISTED, Conversation, HistoryUid, Owner, StoredMessage
+from trio_backend.history.store import LISTED, HistoryUid, Owner, StoredConversation, StoredMessage
 from trio_backend.protocol import Utf8
 from trio_backend.quota import MemoryQuota
 from trio_backend.session.holdings import Received
@@ -73,7 +73,7 @@ class SlowReads(MemoryHistory):
 
     async def conversations(
         self, owner: Owner, *, limit: int = LISTED, before: HistoryUid | None = None
-    ) -> Sequence[Conversation]:
+    ) -> Sequence[StoredConversation]:
         """Wait, then answer."""
         await trio.sleep(10)
         return await super().conversations(owner, limit=limit, before=before)

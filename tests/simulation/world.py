@@ -18,9 +18,9 @@ from trio_backend.history.store import (
     LISTED,
     READ,
     READ_BYTES,
-    Conversation,
     HistoryUid,
     Owner,
+    StoredConversation,
     StoredMessage,
 )
 
@@ -134,7 +134,7 @@ class Store(MemoryHistory):
 
     async def conversations(
         self, conf_uid: Owner, *, limit: int = LISTED, before: HistoryUid | None = None
-    ) -> Sequence[Conversation]:
+    ) -> Sequence[StoredConversation]:
         """See `History.conversations`."""
         await self._trouble()
         return await super().conversations(conf_uid, limit=limit, before=before)

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 import attrs
 
 from ..text.lines import joined
+from ..text.scripts import WIDE
 
 # A word with the space before it; scripts without spaces are cut at any character.
-_UNSPACED = "\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef"
-_WORD = re.compile(rf"\s*(?:[{_UNSPACED}]|[^\s{_UNSPACED}]+)")
+_WORD = re.compile(rf"\s*(?:[{WIDE}]|[^\s{WIDE}]+)")
 _IN_PARENTHESES = re.compile(r"\s*[(（].*[)）]\s*", re.DOTALL)
 
 

@@ -10,11 +10,9 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from ..errors import FileTooLarge
+
 T = TypeVar("T")
-
-
-class FileTooLarge(OSError):
-    """A file is larger than its reader allows."""
 
 
 def read_file(path: Path, limit: int) -> bytes:
@@ -33,7 +31,7 @@ def read_file(path: Path, limit: int) -> bytes:
         # One byte more than allowed says that it is too large, even if it grew since it was opened.
         data = file.read(limit + 1) if found.st_size <= limit else b""
     if found.st_size > limit or len(data) > limit:
-        raise FileTooLarge(None, "it is too large")
+        raise FileTooLarge(f"it has more than {limit} bytes")
     return data
 
 

@@ -10,9 +10,10 @@ from pathlib import Path, PureWindowsPath
 
 import attrs
 
+from ..errors import FileTooLarge
 from .character import CharacterConfig
 from .diagnostics import Finding, Findings, Location, did_you_mean
-from .files import FileCache, FileTooLarge
+from .files import FileCache
 from .references import ReferencedFiles, check_references
 from .schema import TOP_LEVEL, TOP_LEVEL_OTHER_KEYS, References, build_character
 from .structure import report_unknown, structured

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import attrs
 
+from ..errors import FileTooLarge
 from .character import NUDGE
 from .diagnostics import Finding, Findings, Location
-from .files import FileCache, FileTooLarge
+from .files import FileCache
 from .system import SystemConfig
 from .tree import Table
 

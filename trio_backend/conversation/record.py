@@ -9,7 +9,7 @@ import attrs
 
 from ..errors import HistoryError, NoSuchHistory, NotStoredYet
 from ..history.backlog import Backlog, Entry
-from ..history.store import LISTED, READ, READ_BYTES, Conversation, HistoryUid, Owner, StoredMessage
+from ..history.store import LISTED, READ, READ_BYTES, HistoryUid, Owner, StoredConversation, StoredMessage
 from ..identity import new_id, now
 
 _DELETED = "this conversation was deleted elsewhere: a new one has begun"
@@ -127,7 +127,7 @@ class Record:
         pages = self._pages
         return await self._history.messages(self.owner, uid, limit=pages.read, size=pages.read_bytes)
 
-    async def conversations(self, before: HistoryUid | None = None) -> Sequence[Conversation]:
+    async def conversations(self, before: HistoryUid | None = None) -> Sequence[StoredConversation]:
         """The newest conversations with this character, newest first, or those that follow ``before``.
 
         Raises `NoSuchHistory` if there is no ``before``.

@@ -13,18 +13,17 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, Literal, Protocol, TypeAlias, cast, get_args
+from typing import Any, Protocol, cast, get_args
 
 import attrs
 
+from ..config.character import EngineKind
 from ..config.diagnostics import did_you_mean
 from ..errors import UnknownEngine
 from .base import Asr, Llm, Tts, Vad
 from .settings import Environment, read_settings
 
-Kind: TypeAlias = Literal["llm", "tts", "asr", "vad"]
-
-DEFAULTS: Mapping[Kind, str] = {
+DEFAULTS: Mapping[EngineKind, str] = {
     "llm": "scripted_llm",
     "tts": "espeak_tts",
     "asr": "pocketsphinx_asr",
@@ -32,7 +31,7 @@ DEFAULTS: Mapping[Kind, str] = {
 }
 """The embedded engine of each kind: needs no key, no model and no network."""
 
-_NOUNS: Mapping[Kind, str] = {
+_NOUNS: Mapping[EngineKind, str] = {
     "llm": "language model",
     "tts": "voice",
     "asr": "speech recognition",
@@ -57,7 +56,7 @@ class EngineConfig:
     no ``repr``.
     """
 
-    kind: Kind
+    kind: EngineKind
     name: str
     settings: Hashable = attrs.field(repr=False)
     adapter: Adapter = attrs.field(repr=False, eq=id)
@@ -84,10 +83,10 @@ class _Given:
         return nullcontext(self._engine)
 
 
-_registered: dict[Kind, list[Adapter]] = {kind: [] for kind in get_args(Kind)}
+_registered: dict[EngineKind, list[Adapter]] = {kind: [] for kind in get_args(EngineKind)}
 
 
-def register_engine(kind: Kind, adapter: Adapter) -> None:
+def register_engine(kind: EngineKind, adapter: Adapter) -> None:
     """Let configurations name the engines of ``adapter``, in this process, from now on.
 
     Doing it twice is harmless. Raises `TypeError` if ``adapter`` is none, and `ValueError` if one of its
@@ -111,13 +110,13 @@ def adapter_of(name: str, engine: Llm | Tts | Asr | Vad) -> Adapter:
     return _Given((name,), engine)
 
 
-def known(kind: Kind) -> tuple[str, ...]:
+def known(kind: EngineKind) -> tuple[str, ...]:
     """The names of all engines of that kind, sorted."""
     return tuple(sorted(_adapters(kind)))
 
 
 def configure(
-    kind: Kind, name: str, settings: Mapping[str, object], *, environment: Environment
+    kind: EngineKind, name: str, settings: Mapping[str, object], *, environment: Environment
 ) -> EngineConfig:
     """The engine ``name`` with ``settings``. Nothing is opened.
 
@@ -139,21 +138,21 @@ def label(config: EngineConfig) -> str:
     return f"{config.kind}/{config.name}"
 
 
-def _adapters(kind: Kind) -> Mapping[str, Adapter]:
+def _adapters(kind: EngineKind) -> Mapping[str, Adapter]:
     """All of that kind, by each of their names."""
     ours = {name: adapter for adapter in _registered[kind] for name in adapter.NAMES}
     return {**ours, **_built_in(kind)}
 
 
 @cache
-def _built_in(kind: Kind) -> Mapping[str, Adapter]:
+def _built_in(kind: EngineKind) -> Mapping[str, Adapter]:
     folder = import_module(f"{__package__}.{kind}")
     modules = [import_module(f"{folder.__name__}.{found.name}") for found in iter_modules(folder.__path__)]
     adapters = [cast(Adapter, module) for module in modules if hasattr(module, "NAMES")]
     return {name: adapter for adapter in adapters for name in adapter.NAMES}
 
 
-def _unknown(kind: Kind, name: str) -> UnknownEngine:
+def _unknown(kind: EngineKind, name: str) -> UnknownEngine:
     noun, instead, meant = _NOUNS[kind], DEFAULTS[kind], did_you_mean(name, known(kind))
     return UnknownEngine(
         f"no {noun} is called {name!r}{f' ({meant})' if meant else ''}; {instead} is used instead. "

@@ -17,10 +17,10 @@ from .store import (
     LISTED,
     READ,
     READ_BYTES,
-    Conversation,
     History,
     HistoryUid,
     Owner,
+    StoredConversation,
     StoredMessage,
     size_of,
 )
@@ -168,7 +168,7 @@ class Backlog:
 
     async def conversations(
         self, owner: Owner, *, limit: int = LISTED, before: HistoryUid | None = None
-    ) -> Sequence[Conversation]:
+    ) -> Sequence[StoredConversation]:
         """See `History.conversations`."""
         return await self._store.conversations(owner, limit=limit, before=before)
 

@@ -13,7 +13,7 @@ import attrs
 import msgspec
 import trio
 
-from ..errors import HistoryError, NoSuchHistory
+from ..errors import HistoryError, NoSuchHistory, UnfitFile
 from .store import History, HistoryUid, Owner, StoredMessage, utc_timestamp
 
 # Years of daily talk have a few MiB; what is larger is something else, and would not fit into memory well.
@@ -37,10 +37,6 @@ class ImportReport:
     already_there: int = 0
     empty: int = 0
     refused: tuple[Refused, ...] = ()
-
-
-class _UnfitError(Exception):
-    """This file cannot be imported; the text says why."""
 
 
 @attrs.frozen
@@ -69,7 +65,7 @@ async def import_folder(
     for done, file in enumerate(files, 1):
         try:
             report = await _import_file(history, folder, file, report=report)
-        except _UnfitError as why:
+        except UnfitFile as why:
             report = attrs.evolve(report, refused=(*report.refused, Refused(file, str(why))))
         progress(done, len(files), file)
     return report
@@ -92,7 +88,7 @@ async def _import_file(history: History, folder: Path, file: Path, *, report: Im
     try:
         await history.adopt(owner, uid, *messages)
     except NoSuchHistory as error:
-        raise _UnfitError("another character has a conversation of this name") from error
+        raise UnfitFile("another character has a conversation of this name") from error
     return attrs.evolve(
         report, conversations=report.conversations + 1, messages=report.messages + len(messages)
     )
@@ -100,11 +96,11 @@ async def _import_file(history: History, folder: Path, file: Path, *, report: Im
 
 def _names(folder: Path, file: Path) -> tuple[Owner, HistoryUid]:
     if file.parent == folder:
-        raise _UnfitError("it lies in no character's folder; name the folder above this one")
+        raise UnfitFile("it lies in no character's folder; name the folder above this one")
     for name in (file.parent.name, file.stem):
         # Cs is what Python makes of bytes that are no UTF-8.
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
-            raise _UnfitError(f"the name {name!r} has characters that no name should have")
+            raise UnfitFile(f"the name {name!r} has characters that no name should have")
     return Owner(file.parent.name), HistoryUid(file.stem)
 
 
@@ -119,15 +115,15 @@ async def _has(history: History, owner: Owner, uid: HistoryUid) -> bool:
 def _read(file: Path) -> list[StoredMessage]:
     """The messages in ``file``; none in one that was opened and never used."""
     if file.is_symlink() or not file.is_file():
-        raise _UnfitError("it is no regular file")
+        raise UnfitFile("it is no regular file")
     if file.stat().st_size > MAX_FILE_BYTES:
-        raise _UnfitError(f"it is larger than {MAX_FILE_BYTES // 1024**2} MiB")
+        raise UnfitFile(f"it is larger than {MAX_FILE_BYTES // 1024**2} MiB")
     try:
         items = msgspec.json.decode(file.read_bytes().removeprefix(codecs.BOM_UTF8), type=list[_Item])
     except OSError as error:
-        raise _UnfitError(error.strerror or str(error)) from error
+        raise UnfitFile(error.strerror or str(error)) from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise _UnfitError(f"it is not a list of messages: {error}") from error
+        raise UnfitFile(f"it is not a list of messages: {error}") from error
     return [message for number, item in enumerate(items, 1) if (message := _message(item, number))]
 
 
@@ -135,7 +131,7 @@ def _message(item: _Item, number: int) -> StoredMessage | None:
     if item.role == "metadata" or item.role == "system":
         return None
     if item.content is None:
-        raise _UnfitError(f"entry {number} has no content")
+        raise UnfitFile(f"entry {number} has no content")
     return StoredMessage(item.role, _in_utc(item.timestamp, number), item.content, item.name, item.avatar)
 
 
@@ -144,4 +140,4 @@ def _in_utc(local: str | None, number: int) -> str:
         return utc_timestamp(datetime.fromisoformat(local or ""))
     # Each is somebody's answer to a year that the clock does not know.
     except (ValueError, OverflowError, OSError) as error:
-        raise _UnfitError(f"entry {number} has no time that can be read: {local!r}") from error
+        raise UnfitFile(f"entry {number} has no time that can be read: {local!r}") from error

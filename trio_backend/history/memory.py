@@ -13,9 +13,9 @@ from .store import (
     PREVIEW,
     READ,
     READ_BYTES,
-    Conversation,
     HistoryUid,
     Owner,
+    StoredConversation,
     StoredMessage,
     newest_that_fit,
     place_in_the_past,
@@ -24,7 +24,7 @@ from .store import (
 
 
 @attrs.define(eq=False)
-class _Kept:
+class _InMemory:
     owner: Owner
     place: int
     messages: list[StoredMessage] = attrs.field(factory=list)
@@ -42,7 +42,7 @@ class MemoryHistory:
     A cancel leaves everything as it was.
     """
 
-    _conversations: dict[HistoryUid, _Kept] = attrs.field(factory=dict, init=False)
+    _conversations: dict[HistoryUid, _InMemory] = attrs.field(factory=dict, init=False)
 
     async def append(
         self, owner: Owner, uid: HistoryUid, *messages: StoredMessage, continues: bool = False
@@ -55,7 +55,7 @@ class MemoryHistory:
         if continues or uid in self._conversations:
             kept = self._find(owner, uid)
         else:
-            kept = self._conversations[uid] = _Kept(owner, 0)
+            kept = self._conversations[uid] = _InMemory(owner, 0)
         latest = kept.messages[-1].timestamp if kept.messages else ""
         for message in messages:
             latest = max(latest, message.timestamp)
@@ -72,17 +72,17 @@ class MemoryHistory:
             kept = self._find(owner, uid)
         else:
             place = place_in_the_past(messages[-1].timestamp)
-            kept = self._conversations[uid] = _Kept(owner, place)
+            kept = self._conversations[uid] = _InMemory(owner, place)
         kept.messages += [message.well_formed() for message in messages]
 
     async def conversations(
         self, owner: Owner, *, limit: int = LISTED, before: HistoryUid | None = None
-    ) -> Sequence[Conversation]:
+    ) -> Sequence[StoredConversation]:
         """See `History.conversations`."""
         await trio.lowlevel.checkpoint()
         found = sorted(
             (
-                ((kept.place, number), Conversation(uid, kept.preview))
+                ((kept.place, number), StoredConversation(uid, kept.preview))
                 for number, (uid, kept) in enumerate(self._conversations.items())
                 if kept.owner == owner.well_formed()
             ),
@@ -108,7 +108,7 @@ class MemoryHistory:
         self._find(owner, uid)
         del self._conversations[HistoryUid(well_formed(uid))]
 
-    def _find(self, owner: Owner, uid: HistoryUid) -> _Kept:
+    def _find(self, owner: Owner, uid: HistoryUid) -> _InMemory:
         kept = self._conversations.get(HistoryUid(well_formed(uid)))
         if kept is None or kept.owner != owner.well_formed():
             raise NoSuchHistory("this character has no conversation of that name")

@@ -14,9 +14,9 @@ from .store import (
     PREVIEW,
     READ,
     READ_BYTES,
-    Conversation,
     HistoryUid,
     Owner,
+    StoredConversation,
     StoredMessage,
     newest_that_fit,
     place_in_the_past,
@@ -67,8 +67,11 @@ _OLDEST = """
 """
 
 
-class DamagedRow(sqlite3.DatabaseError):
-    """A value is of another kind than its column: SQLite itself did not notice the damage."""
+class _DamagedRow(sqlite3.DatabaseError):
+    """A value is of another kind than its column: SQLite itself did not notice the damage.
+
+    Not one of errors.py: it is among the failures of SQLite, and is translated with them.
+    """
 
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
@@ -115,7 +118,7 @@ def adopt(
 
 def conversations(
     database: sqlite3.Connection, owner: Owner, *, limit: int = LISTED, before: HistoryUid | None = None
-) -> list[Conversation]:
+) -> list[StoredConversation]:
     """See `History.conversations`."""
     below = (_TOP, _TOP)
     if before is not None:
@@ -125,7 +128,7 @@ def conversations(
         below = row
     rows = database.execute(_PAGE, (*_columns(owner), *below, limit)).fetchall()
     return [
-        Conversation(
+        StoredConversation(
             HistoryUid(_text(uid)), _message(role, timestamp, _preview(database, _number(id)), name, avatar)
         )
         for uid, id, role, timestamp, name, avatar in rows
@@ -212,7 +215,7 @@ def _preview(database: sqlite3.Connection, message: int) -> str:
 def _message(role: Any, timestamp: Any, content: Any, name: Any, avatar: Any) -> StoredMessage:
     # In a damaged file a column may hold anything.
     if role not in ("human", "ai"):
-        raise DamagedRow
+        raise _DamagedRow
     return StoredMessage(
         role,
         _text(timestamp),
@@ -224,13 +227,13 @@ def _message(role: Any, timestamp: Any, content: Any, name: Any, avatar: Any) ->
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise DamagedRow
+        raise _DamagedRow
     return value
 
 
 def _number(value: Any) -> int:
     if not isinstance(value, int):
-        raise DamagedRow
+        raise _DamagedRow
     return value
 
 

@@ -20,7 +20,7 @@ from . import queries
 from .commit import Request, run_group
 from .database import FAILURES, history_error, is_full, open_database, open_reader, set_busy_timeout
 from .reserve import Reserve
-from .store import LISTED, READ, READ_BYTES, Conversation, HistoryUid, Owner, StoredMessage
+from .store import LISTED, READ, READ_BYTES, HistoryUid, Owner, StoredConversation, StoredMessage
 
 T = TypeVar("T")
 
@@ -88,7 +88,7 @@ class SqliteHistory:
 
     async def conversations(
         self, owner: Owner, *, limit: int = LISTED, before: HistoryUid | None = None
-    ) -> Sequence[Conversation]:
+    ) -> Sequence[StoredConversation]:
         """See `History.conversations`."""
         work = partial(queries.conversations, owner=owner, limit=limit, before=before)
         return await self._ask(Request(work, "read"))

@@ -101,7 +101,7 @@ class StoredMessage:
 
 
 @attrs.frozen
-class Conversation:
+class StoredConversation:
     """A conversation with at least one message, and its latest one, whose text is cut to `PREVIEW`."""
 
     uid: HistoryUid
@@ -138,7 +138,7 @@ class History(Protocol):
 
     async def conversations(
         self, owner: Owner, *, limit: int = LISTED, before: HistoryUid | None = None
-    ) -> Sequence[Conversation]:
+    ) -> Sequence[StoredConversation]:
         """This owner's newest ``limit``, or those that follow ``before``: the last stored to is first.
 
         Their order is that of storing, whatever the clock said. Raises `NoSuchHistory` if there is no

@@ -11,8 +11,7 @@ import trio
 
 from ..conversation.conversation import Conversation
 from ..errors import HistoryError, NoSuchHistory
-from ..history.store import Conversation as StoredConversation
-from ..history.store import HistoryUid, StoredMessage
+from ..history.store import HistoryUid, StoredConversation, StoredMessage
 from ..protocol import (
     BackgroundFiles,
     ConfigFile,

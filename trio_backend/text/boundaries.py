@@ -12,6 +12,8 @@ import re
 
 import attrs
 
+from .scripts import CJK
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -72,7 +74,6 @@ NONE = 0
 MARKS = ".!?。！？…．｡‼⁇⁈⁉।؟۔"
 CLAUSE_MARKS = ",;:，、；："
 
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _SYMBOLS = "\u2600-\u27bf\ufe0f\u200d\U0001f000-\U0001faff"
 
 _RUN = re.compile(f"[{MARKS}]+")
@@ -82,7 +83,7 @@ _STRONG = re.compile("[。！？｡．‼⁇⁈⁉।؟۔]")
 _ELLIPSIS = re.compile(r"\.\.+|[.…]*…[.…]*")
 _BRACKET = re.compile(r"\[")
 _OPENING = re.compile(r"[\[(（【「『“《〈*]")
-_CJK_CHARACTER = re.compile(f"[{_CJK}]")
+_CJK_CHARACTER = re.compile(f"[{CJK}]")
 _WORD = re.compile(r"\w")
 _GAP = re.compile(r"[^\S\n\r]*")
 _LATIN_WORD = re.compile(r"[A-Za-z]+")
@@ -92,7 +93,7 @@ _INLINE_LIST_MARKER = re.compile(r"[:：]\s*\d{1,2}$")
 _LONGEST_ABBREVIATION = 8
 
 _UNSPOKEN_GROUP = re.compile(r"\[[^\]]*\]|\([^)]*\)|（[^）]*）|\*+[^*]*\*+")
-_SPACED_WORD = re.compile(rf"[^\W{_CJK}]+(?:[.'’-][^\W{_CJK}]+)*")
+_SPACED_WORD = re.compile(rf"[^\W{CJK}]+(?:[.'’-][^\W{CJK}]+)*")
 # Fewer would make the first sound end before the second is ready, and sound breathless.
 _EARLY_WORDS = 2
 _EARLY_CJK = 3

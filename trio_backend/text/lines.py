@@ -9,13 +9,13 @@ import attrs
 
 from .markup import SpeechFilters as SpeechFilters
 from .markup import spoken, take_keywords
+from .scripts import WIDE
 from .sentences import LONGEST_SENTENCE, Piece, SentenceSplitter
 from .thoughts import ThoughtReader
 
 # Chinese and Japanese put no space between sentences.
-_UNSPACED = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uff60"
-_ENDS_UNSPACED = re.compile(rf"[{_UNSPACED}]\Z")
-_BEGINS_UNSPACED = re.compile(rf"[{_UNSPACED}]")
+_ENDS_UNSPACED = re.compile(rf"[{WIDE}]\Z")
+_BEGINS_UNSPACED = re.compile(rf"[{WIDE}]")
 
 
 @attrs.frozen

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
 import attrs
 
+from .scripts import KATAKANA, UNSPACED
+
 # Part of a word, but often left out in writing: don't, l’eau.
 _APOSTROPHES = frozenset("'’ʼ＇`´")
 
-# Scripts that put no space between words: there each letter is a word of its own. Code points, inclusive.
-_UNSPACED = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x0F00, 0x0FFF),  # Tibetan
-    (0x1000, 0x109F),  # Burmese
-    (0x1780, 0x17FF),  # Khmer
-    (0x3005, 0x3007),  # marks of repetition, Han zero
-    (0x3040, 0x309F),  # Hiragana
-    (0x3400, 0x9FFF),  # Han
-    (0xF900, 0xFAFF),
-    (0x20000, 0x3FFFF),
-)
-_KATAKANA = ((0x30A1, 0x30FA), (0x30FC, 0x30FF), (0x31F0, 0x31FF))
+_UNSPACED_LETTER = re.compile(f"[{UNSPACED}]")
+_KATAKANA_LETTER = re.compile(f"[{KATAKANA}]")
 
 
 @attrs.frozen
@@ -57,7 +49,12 @@ def words(text: str) -> Sequence[Word]:
     found: list[Word] = []
     for start, end, katakana in _runs(text):
         letters = "".join(letter for letter in text[start:end] if letter not in _APOSTROPHES)
-        glued = katakana and bool(found) and found[-1].end == start and _is_in(_KATAKANA, text[start - 1])
+        glued = (
+            katakana
+            and bool(found)
+            and found[-1].end == start
+            and _KATAKANA_LETTER.match(text[start - 1]) is not None
+        )
         found.append(Word(letters.casefold(), start, end, glued))
     return found
 
@@ -84,11 +81,11 @@ def _runs(text: str) -> Iterator[tuple[int, int, bool]]:
     """Where each word starts and ends, and whether it is a letter of Katakana."""
     at = 0
     while at < len(text):
-        start, katakana = at, _is_in(_KATAKANA, text[at])
+        start, katakana = at, _KATAKANA_LETTER.match(text[at]) is not None
         if not _is_letter(text[at]):
             at += 1
             continue
-        alone = katakana or _is_in(_UNSPACED, text[at])
+        alone = katakana or _UNSPACED_LETTER.match(text[at]) is not None
         at += 1
         while at < len(text) and _goes_on(text, at, alone=alone):
             at += 1
@@ -104,12 +101,8 @@ def _goes_on(text: str, at: int, *, alone: bool) -> bool:
         return False
     if letter in _APOSTROPHES:
         return at + 1 < len(text) and _is_letter(text[at + 1])
-    return _is_letter(letter) and not _is_in(_UNSPACED, letter) and not _is_in(_KATAKANA, letter)
+    return _is_letter(letter) and not _UNSPACED_LETTER.match(letter) and not _KATAKANA_LETTER.match(letter)
 
 
 def _is_letter(letter: str) -> bool:
     return letter.isalnum()
-
-
-def _is_in(ranges: Sequence[tuple[int, int]], letter: str) -> bool:
-    return any(low <= ord(letter) <= high for low, high in ranges)

@@ -12,13 +12,13 @@ import attrs
 import trio
 
 from ...errors import EngineError, SettingsError
+from ...text.scripts import HAN
 from ..base import Prompt, ReplyPart, Text
 from ..settings import Environment, between, read_settings
 from ..whole import channel_of
 from .companion.answer import answer
 from .companion.reading import read_companion
 from .companion.rules import Companion
-from .companion.words import HAN
 
 NAMES = ("scripted_llm",)
 

@@ -18,6 +18,7 @@ from loguru import logger
 
 from ...audio.pcm import Pcm
 from ...errors import EngineError, NoVoice, SettingsError
+from ...text.scripts import HAN, HIRAGANA, KATAKANA
 from ..settings import Environment, between, read_settings
 from ..whole import WholeTts
 from .espeak_installed import RATE, EspeakLibrary, EspeakProgram, ProcessResult, find_espeak, run
@@ -31,8 +32,8 @@ stuck one do not wait anew. espeak-ng is a hundred times faster than speech; onl
 _AUTO = "auto"
 _VOICE = re.compile(r"\w[\w+./()-]*")
 _SCRIPTS = (
-    (re.compile("[\u3040-\u30ff]"), "ja"),
-    (re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"), "cmn"),
+    (re.compile(f"[{HIRAGANA}{KATAKANA}]"), "ja"),
+    (re.compile(f"[{HAN}]"), "cmn"),
 )
 
 _READS_HAN = re.compile(r"cmn|yue|hak|ja|sino|zh")

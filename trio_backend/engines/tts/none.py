@@ -9,6 +9,7 @@ import attrs
 import trio
 
 from ...audio.pcm import Pcm
+from ...audio.utterance import RATE
 from ..settings import Environment, read_settings
 from ..whole import WholeTts
 
@@ -41,4 +42,4 @@ class SilentTts(WholeTts):
         """No sound, whatever the text."""
         del text
         await trio.lowlevel.checkpoint()
-        return Pcm(b"", 16_000)
+        return Pcm(b"", RATE)

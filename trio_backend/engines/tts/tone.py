@@ -13,13 +13,13 @@ import trio
 from trio.abc import ReceiveChannel
 
 from ...audio.pcm import Pcm
+from ...audio.utterance import RATE
 from ...errors import EngineError
 from ..settings import Environment, between, read_settings
 from ..whole import channel_of
 
 NAMES = ("tone_tts",)
 
-RATE = 16_000
 NOTE = 400  # Hz; divides the rate, so that one period repeats without a click
 
 

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import attrs
 
 from ...base import Prompt
-from .matching import Match, Matcher, Notebook, recollect
+from .matching import KnownFacts, Match, Matcher, collect_facts
 from .reading import TOPIC
 from .rules import ANY_MANNER, Companion, CompanionQuestion, Language, Manner, Sayings
 from .talk import Talk, read_talk
@@ -83,10 +83,10 @@ def answer(companion: Companion, prompt: Prompt, manner: str) -> Iterator[str]:
     reply is always the same for the same prompt, and never empty where the rules have something for the
     event ``nothing``. ``manner`` is the name of one of the companion's.
     """
-    talk, notebook = read_talk(prompt), Notebook()
-    for _ in recollect(companion, talk, notebook):
+    talk, facts = read_talk(prompt), KnownFacts()
+    for _ in collect_facts(companion, talk, facts):
         yield ""
-    matcher = Matcher(_language_of(companion, talk), talk, notebook, prompt.character)
+    matcher = Matcher(_language_of(companion, talk), talk, facts, prompt.character)
     faces = {keyword: companion.face(keyword, prompt.emotions) for keyword in companion.faces}
     yield _ReplyComposer(matcher, VariantChoice(talk, manner), companion.manners[manner], faces).composed()
 

@@ -36,15 +36,15 @@ class Fact:
 
 
 @attrs.define(eq=False)
-class Notebook:
-    """Facts, oldest first. It is written anew for each reply: nothing is kept between calls."""
+class KnownFacts:
+    """What the user told, oldest first. Collected anew for each reply: nothing is kept between calls."""
 
-    facts: list[Fact] = attrs.field(factory=list)
+    all: list[Fact] = attrs.field(factory=list)
 
-    def write(self, match: Match, turn: int, language: Language) -> None:
-        """Take down what ``match`` is to remember, and strike out what it makes untrue."""
+    def remember(self, match: Match, turn: int, language: Language) -> None:
+        """Add what the rule of ``match`` remembers, and drop what it makes untrue."""
         rule, told = match.rule, {text.lower() for text in match.values.values()}
-        self._strike(rule.forget, told)
+        self._forget(rule.forget, told)
         for kind, template in rule.remember.items():
             if template.needs <= match.values.keys():
                 text = template.fill(match.values)
@@ -53,9 +53,7 @@ class Notebook:
     def of(self, kind: str, language: Language) -> Sequence[Fact]:
         """The facts of a kind that can be said in ``language``: told in it, or proper names."""
         proper = kind in language.facts and language.facts[kind].capital
-        return [
-            fact for fact in self.facts if fact.kind == kind and (proper or fact.language == language.name)
-        ]
+        return [fact for fact in self.all if fact.kind == kind and (proper or fact.language == language.name)]
 
     def listed(self, language: Language) -> str:
         """All facts as one phrase; empty if there are none."""
@@ -70,25 +68,23 @@ class Notebook:
         kind = language.facts[fact.kind]
         if kind.capital:
             fact = attrs.evolve(fact, text=_capital(fact.text))
-        known = [old for old in self.facts if old.kind == fact.kind and old.text.lower() == fact.text.lower()]
+        known = [old for old in self.all if old.kind == fact.kind and old.text.lower() == fact.text.lower()]
         if not kind.many:
-            self._strike((fact.kind,), set())
+            self._forget((fact.kind,), set())
         if kind.many and known:
             return
-        self.facts.append(fact)
+        self.all.append(fact)
 
-    def _strike(self, kinds: Sequence[str], texts: set[str]) -> None:
-        self.facts = [
-            fact
-            for fact in self.facts
-            if fact.kind not in kinds or (texts and fact.text.lower() not in texts)
+    def _forget(self, kinds: Sequence[str], texts: set[str]) -> None:
+        self.all = [
+            fact for fact in self.all if fact.kind not in kinds or (texts and fact.text.lower() not in texts)
         ]
 
 
-def recollect(companion: Companion, talk: Talk, notebook: Notebook) -> Iterator[None]:
-    """Write into ``notebook`` all that the user told, the last turn included; yields after each turn."""
+def collect_facts(companion: Companion, talk: Talk, facts: KnownFacts) -> Iterator[None]:
+    """Add to ``facts`` all that the user told, the last turn included; yields after each turn."""
     if talk.speaker:
-        notebook.facts.append(Fact("name", talk.speaker, turn=0, language=""))
+        facts.all.append(Fact("name", talk.speaker, turn=0, language=""))
     for number, turn in enumerate(talk.turns):
         language = companion.language_of(script_of(turn.text)) or companion.languages[0]
         clauses = language.tokenizer.clauses(turn.text)
@@ -97,7 +93,7 @@ def recollect(companion: Companion, talk: Talk, notebook: Notebook) -> Iterator[
             if match.clause not in best or match.order > best[match.clause].order:
                 best[match.clause] = match
         for match in best.values():
-            notebook.write(match, number, language)
+            facts.remember(match, number, language)
         yield
 
 
@@ -132,7 +128,7 @@ class Matcher:
 
     language: Language
     talk: Talk
-    notebook: Notebook
+    facts: KnownFacts
     character: str
 
     def fitting(self) -> list[Match]:
@@ -142,7 +138,7 @@ class Matcher:
 
     def known(self, kind: str) -> bool:
         """Whether the user told a fact of that kind."""
-        return bool(self.notebook.of(kind, self.language))
+        return bool(self.facts.of(kind, self.language))
 
     def _found(self) -> list[Match]:
         clauses = () if self.talk.nudged else self.language.tokenizer.clauses(self.talk.text)
@@ -172,12 +168,12 @@ class Matcher:
         own = {
             "self": self.character,
             "name": self.talk.speaker,
-            "facts": self.notebook.listed(self.language),
+            "facts": self.facts.listed(self.language),
         }
         newest = {
             kind: facts[-1].text
             for kind in self.language.facts
-            if (facts := self.notebook.of(kind, self.language))
+            if (facts := self.facts.of(kind, self.language))
         }
         # A fact that was told just now is written as facts of its kind are: names with a capital.
         told = {kind: text for kind, text in newest.items() if kind in match.rule.remember}
@@ -189,9 +185,7 @@ class Matcher:
         found: dict[str, str] = {}
         for kind, template in match.rule.needs.items():
             wanted = self._plain(template.fill(match.values)) if template else ""
-            facts = [
-                fact for fact in self.notebook.of(kind, self.language) if wanted in self._plain(fact.text)
-            ]
+            facts = [fact for fact in self.facts.of(kind, self.language) if wanted in self._plain(fact.text)]
             if not facts:
                 return None
             found[kind] = facts[-1].text
@@ -208,5 +202,5 @@ class Matcher:
     def _earlier(self, kind: str) -> Sequence[str]:
         """Facts that were told a while ago, and that the companion has not spoken of lately."""
         now, lately = len(self.talk.turns), " ".join(self.talk.said[-SPOKEN_OF:]).lower()
-        facts = self.notebook.of(kind, self.language)
+        facts = self.facts.of(kind, self.language)
         return [fact.text for fact in facts if fact.turn < now - EARLIER and fact.text.lower() not in lately]

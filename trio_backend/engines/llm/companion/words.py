@@ -9,7 +9,7 @@ from itertools import islice
 
 import attrs
 
-HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+from ....text.scripts import HAN
 
 MOST_CLAUSES = 24
 MOST_WORDS = 80
