@@ -58,10 +58,10 @@ def test_scripts_are_whole(script: str, beginning: str) -> None:
 @pytest.mark.parametrize("rare", ["𠮷", "々", "〇"])
 def test_rare_characters_are_words_and_need_no_space(rare: str) -> None:
     """One table: what is a word by itself for wake words is joined without a space, too."""
-    assert 2 == len(words(rare + rare))
+    assert len(words(rare + rare)) == 2
     assert rare + rare == joined([rare, rare])
 
 
 def test_half_width_katakana_is_joined_without_a_space() -> None:
     """As full-width Katakana is."""
-    assert "ﾊｲ｡ｿｳﾃﾞｽ｡" == joined(["ﾊｲ｡", "ｿｳﾃﾞｽ｡"])
+    assert joined(["ﾊｲ｡", "ｿｳﾃﾞｽ｡"]) == "ﾊｲ｡ｿｳﾃﾞｽ｡"
