@@ -25,7 +25,7 @@ from trio_backend.engines.tts.tone import hum
 from trio_backend.engines.whole import spoken, transcribed
 from trio_backend.errors import EngineError
 
-from .model_server import body, hanging, open_model_server, refusing, streaming
+from .model_server import Answering, body, hanging, open_model_server, refusing, streaming
 from .speech_sounds import silence
 
 PROMPT = Prompt("You are Mao.", [Message("user", "Hello there, my dear old friend.")], character="Mao")
@@ -69,6 +69,25 @@ async def open_voice_server() -> AsyncIterator[Tts]:
 
 
 @asynccontextmanager
+async def open_stream_of_samples() -> AsyncIterator[Tts]:
+    """The same adapter, with a server that sends samples as it makes them."""
+
+    async def answer(answering: Answering) -> None:
+        await answering.head(200, ["Content-Type: audio/pcm", "Transfer-Encoding: chunked"])
+        for at in range(0, len(samples), 4_801):
+            await answering.chunk(samples[at : at + 4_801])
+            await trio.sleep(0.005)
+        await answering.stream.send_all(b"0\r\n\r\n")
+
+    samples = hum(0.5).samples
+    settings = {"file_extension": "pcm", "sample_rate": hum(0.5).rate}
+    async with open_model_server() as server:
+        server.behaviour = answer
+        async with open_engine(config("tts", "openai_tts", {"base_url": server.url, **settings})) as tts:
+            yield tts
+
+
+@asynccontextmanager
 async def open_espeak_library() -> AsyncIterator[Tts]:
     """The espeak-ng voice as it is on a machine without the program."""
     yield espeak.Espeak(espeak.EspeakConfig(), espeak_installed.find_library(), trio.CapacityLimiter(2))
@@ -85,7 +104,15 @@ def open_llm(request: pytest.FixtureRequest) -> object:
 
 
 @pytest.fixture(
-    params=["tone_tts", "tone_tts, chunks", "none_tts", "espeak_tts", "espeak_library", "openai_tts"]
+    params=[
+        "tone_tts",
+        "tone_tts, chunks",
+        "none_tts",
+        "espeak_tts",
+        "espeak_library",
+        "openai_tts",
+        "openai_tts, pcm",
+    ]
 )
 def open_tts(request: pytest.FixtureRequest) -> object:
     """Each voice in turn."""
@@ -98,6 +125,7 @@ def open_tts(request: pytest.FixtureRequest) -> object:
         "espeak_tts": opens("tts", "espeak_tts"),
         "espeak_library": open_espeak_library,
         "openai_tts": open_voice_server,
+        "openai_tts, pcm": open_stream_of_samples,
     }[request.param]
 
 

@@ -14,6 +14,9 @@ import httpx2
 import msgspec
 import trio
 
+from ..errors import AnswerTooLong
+from .openai.connection import read_body
+
 OLLAMA = "http://127.0.0.1:11434"
 
 LONGEST_ANSWER = 2**20
@@ -44,7 +47,7 @@ async def find_ollama(url: str = OLLAMA, *, within: float = 2.0) -> Sequence[str
     try:
         with trio.fail_after(within):
             return await _ask(url) if await _somebody_listens(url) else None
-    except (httpx2.HTTPError, httpx2.InvalidURL, trio.TooSlowError):
+    except (httpx2.HTTPError, httpx2.InvalidURL, trio.TooSlowError, AnswerTooLong):
         return None
 
 
@@ -65,23 +68,7 @@ async def _ask(url: str) -> Sequence[str] | None:
     async with client:
         request = client.build_request("GET", f"{url}/api/tags", headers={"Accept-Encoding": "identity"})
         response = await client.send(request, stream=True)
-        try:
-            body = await _read(response)
-        finally:
-            await response.aclose()
-    return None if body is None else _names(body)
-
-
-async def _read(response: httpx2.Response) -> bytes | None:
-    """The body as it was sent; None where it is longer than `LONGEST_ANSWER`."""
-    body = bytearray()
-    with trio.CancelScope() as scope:
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > LONGEST_ANSWER:
-                # Not `return`: the generators inside the HTTP library end only by reading on.
-                scope.cancel("the answer is too long")
-    return None if scope.cancelled_caught or len(body) > LONGEST_ANSWER else bytes(body)
+        return _names(await read_body(response, most=LONGEST_ANSWER))
 
 
 def _names(body: bytes) -> Sequence[str] | None:

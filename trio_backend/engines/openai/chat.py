@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import attrs
 import httpx2
@@ -15,7 +15,7 @@ from ..base import Message, Nudge, Prompt, ReplyPart
 from ..whole import tagged
 from .answers import not_a_stream
 from .configs import ChatConfig
-from .connection import ModelServer, json_of, open_model_server, read_answer, unreachable
+from .connection import AnswerStream, ModelServer, json_of, open_model_server, read_answer, unreachable
 from .deltas import DeltaReader, EventReader, Part
 
 LINGER = 0.05
@@ -51,8 +51,7 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
     _server: ModelServer
     _prompt: Prompt
     _deltas: DeltaReader = attrs.field(factory=DeltaReader, init=False)
-    _response: httpx2.Response | None = attrs.field(default=None, init=False)
-    _received: AsyncIterator[bytes] | None = attrs.field(default=None, init=False)
+    _answer: AnswerStream | None = attrs.field(default=None, init=False)
     _reader: EventReader = attrs.field(factory=EventReader, init=False)
     _events: deque[str] = attrs.field(factory=deque, init=False, repr=False)
     _begun: bool = attrs.field(default=False, init=False)
@@ -68,19 +67,10 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
         raise EngineError(f"{self._name}: the model {what} within {timeout:g} s; it may be overloaded")
 
     async def aclose(self) -> None:
-        if self._response is None:
+        if self._answer is None:
             await trio.lowlevel.checkpoint()
-            return
-        try:
-            # The generators inside the HTTP library end only by reading on: to the end if that is
-            # near, else into this cancellation.
-            with trio.move_on_after(LINGER if self._deltas.finished else 0), suppress(httpx2.RequestError):
-                while self._received is not None:
-                    await anext(self._received)
-        except StopAsyncIteration:
-            pass
-        finally:
-            await self._response.aclose()
+        else:
+            await self._answer.aclose(linger=LINGER if self._deltas.finished else 0)
 
     @property
     def _name(self) -> str:
@@ -90,33 +80,33 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
         if self._parts:
             await trio.lowlevel.checkpoint()
             return self._parts.popleft()
-        if self._received is None:
-            self._received = await self._ask()
+        if self._answer is None:
+            self._answer = await self._ask()
         try:
             while not self._parts and not self._deltas.finished:
-                if not self._events:
-                    self._events.extend(self._reader.feed(await anext(self._received)))
-                else:
+                if self._events:
                     self._parts.extend(self._deltas.feed(self._events.popleft()))
+                elif (received := await self._answer.receive()) is not None:
+                    self._events.extend(self._reader.feed(received))
+                else:
+                    raise EngineError(f"{self._name}: the answer broke off before its end; try again")
         except AnswerTooLong:
             raise EngineError(
                 f"{self._name}: the model server sent a piece of its answer without end"
             ) from None
         except httpx2.RequestError as error:
             raise EngineError(unreachable(self._config.endpoint, error).text) from error
-        except StopAsyncIteration:
-            raise EngineError(f"{self._name}: the answer broke off before its end; try again") from None
         if not self._parts:
             raise trio.EndOfChannel
         return self._parts.popleft()
 
-    async def _ask(self) -> AsyncIterator[bytes]:
+    async def _ask(self) -> AnswerStream:
         body = await self._body()
-        self._response = await self._server.ask("chat/completions", body, accept="text/event-stream")
-        if not self._response.headers.get("content-type", "").lower().startswith("text/event-stream"):
-            answer = await read_answer(self._response)
+        response = await self._server.ask("chat/completions", body, accept="text/event-stream")
+        if not response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+            answer = await read_answer(response)
             raise EngineError(not_a_stream(self._config.endpoint, answer).text)
-        return aiter(self._response.aiter_raw())
+        return AnswerStream(response)
 
     async def _body(self) -> bytes:
         request = request_of(self._config, self._prompt)

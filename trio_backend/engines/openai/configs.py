@@ -116,9 +116,10 @@ class ChatConfig:
 
 @attrs.frozen
 class SpeechConfig:
-    """Timeouts are in seconds: to connect, and for the whole sound of a sentence.
+    """Timeouts are in seconds: to connect, and to wait in all for the sound of a sentence.
 
-    ``max_sound`` is how many seconds of sound a sentence may become.
+    ``max_sound`` is how many seconds of sound a sentence may become. ``sample_rate``, in Hz, is that of the
+    format ``pcm``, which has no header to say it.
     """
 
     endpoint: Endpoint
@@ -128,6 +129,7 @@ class SpeechConfig:
     connect_timeout: float
     timeout: float
     max_sound: float
+    sample_rate: int
 
     @property
     def provider(self) -> str:

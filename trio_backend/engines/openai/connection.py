@@ -87,6 +87,18 @@ class ModelServer:
             await trio.sleep(max(pause, answer.after))
         raise AssertionError("the last attempt returns or raises")
 
+    async def read(self, response: httpx2.Response, *, most: int, too_long: str) -> bytes:
+        """The whole body of an answer; closes it.
+
+        Raises `EngineError` where it breaks off, and with ``too_long`` where it has more than ``most`` bytes.
+        """
+        try:
+            return await read_body(response, most=most)
+        except AnswerTooLong:
+            raise EngineError(f"{self.endpoint.provider.name}: {too_long}") from None
+        except httpx2.RequestError as error:
+            raise EngineError(unreachable(self.endpoint, error).text) from error
+
     def _request(self, path: str, body: bytes | SoundForm, accept: str) -> httpx2.Request:
         if isinstance(body, SoundForm):
             files = {"file": ("speech.wav", body.wav, "audio/wav")}
@@ -108,6 +120,35 @@ class ModelServer:
             return refusal(self.endpoint, await read_answer(response))
         except httpx2.RequestError as error:
             return unreachable(self.endpoint, error)
+
+
+@attrs.define(eq=False)
+class AnswerStream:
+    """The bytes of an answer as they come, for one reader, who closes it. Holds none of them."""
+
+    _response: httpx2.Response
+    _chunks: AsyncIterator[bytes] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._chunks = aiter(self._response.aiter_raw())
+
+    async def receive(self) -> bytes | None:
+        """The next bytes; None at the end. Raises `httpx2.RequestError`.
+
+        A cancel closes the connection: only close it then.
+        """
+        return await anext(self._chunks, None)
+
+    async def aclose(self, *, linger: float = 0.0) -> None:
+        """Close it: the connection too, unless the end comes within ``linger`` seconds."""
+        try:
+            # The generators inside the HTTP library end only by reading on: to the end if that is
+            # near, else into this cancellation.
+            with trio.move_on_after(linger), suppress(httpx2.RequestError):
+                while await self.receive() is not None:
+                    pass
+        finally:
+            await self._response.aclose()
 
 
 async def read_body(response: httpx2.Response, *, most: int) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,18 +13,15 @@ from typing import Any
 import attrs
 import httpx2
 import trio
+from trio.abc import ReceiveChannel
 
 from ...audio.pcm import Pcm
 from ...audio.wav import mixed, read_wav
-from ...errors import AnswerTooLong, EngineError
+from ...errors import EngineError
 from ..whole import WholeTts
 from .answers import not_a_stream
 from .configs import SpeechConfig
-from .connection import ModelServer, json_of, open_model_server, read_answer, read_body, unreachable
-
-PCM_RATE = 24_000
-"""The rate of the format ``pcm``, which has no header to say it: mono, 16 bits, little-endian."""
-
+from .connection import AnswerStream, ModelServer, json_of, open_model_server, read_answer, unreachable
 
 MOST_RATE = 48_000
 """Samples a second that count for the longest sound: a higher rate makes it no better, only larger."""
@@ -37,19 +34,16 @@ def has_mp3_decoder() -> bool:
     return find_spec("soundfile") is not None
 
 
-def decode(data: bytes, asked_for: str, *, longest: float) -> Pcm:
-    """``data`` as sound. Raises `ValueError` if it is none, or lasts more than ``longest`` seconds.
+def decode(data: bytes, *, longest: float) -> Pcm:
+    """A whole file as sound. Raises `ValueError` if it is none, or lasts more than ``longest`` seconds.
 
-    The bytes say what they are, since many servers send one format whatever they were asked for;
-    only ``pcm`` cannot be told from noise, and is believed. What is too long is not decoded.
+    The bytes say what they are, since many servers send one format whatever they were asked for. What is too
+    long is not decoded. Blocking: tens of milliseconds for a long sentence.
     """
     if data[:4] == b"RIFF":
         wav = read_wav(data)
         _check_length(wav.length, wav.rate, longest)
         return Pcm.of(wav)
-    if asked_for == "pcm":
-        _check_length(len(data) // 2, PCM_RATE, longest)
-        return Pcm(data[: len(data) // 2 * 2], PCM_RATE)
     return _decode_compressed(data, longest)
 
 
@@ -86,6 +80,10 @@ BYTES_PER_SECOND = 384_000
 HEADER = 65_536
 """Bytes that a file may have besides its samples."""
 
+SHORTEST_CHUNK = 0.05
+"""Seconds of sound, all but the last: a server may send its samples one by one, and each chunk is a message.
+A server that makes sound faster than it plays has made this much in less time than that."""
+
 
 @asynccontextmanager
 async def open_speech(config: SpeechConfig) -> AsyncIterator[OpenAiTts]:
@@ -107,41 +105,54 @@ class OpenAiTts(WholeTts):
     _server: ModelServer
     _decoders: trio.CapacityLimiter = attrs.field(repr=False)
 
+    def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
+        """See `Tts.speak`: in chunks as they come where the format is ``pcm``, else in one."""
+        if self.config.file_extension == "pcm" and _can_be_said(text):
+            return _SampleStream(self, text)
+        return super().speak(text)
+
     async def synthesize(self, text: str) -> Pcm:
         """``text`` as sound; a cancel closes the connection."""
-        if not any(character.isalnum() for character in text):
+        if not _can_be_said(text):
             await trio.lowlevel.checkpoint()
-            return Pcm(b"", PCM_RATE)
+            return Pcm(b"", self.config.sample_rate)
         with trio.move_on_after(self.config.timeout):
-            return await self._synthesize(text)
+            response = await self.ask(text)
+            return await self.decoded(
+                await self._server.read(response, most=self.most, too_long=self.too_long)
+            )
         raise EngineError(f"{self.config.provider}: no sound within {self.config.timeout:g} s")
 
-    async def _synthesize(self, text: str) -> Pcm:
+    @property
+    def most(self) -> int:
+        """Bytes that a whole file of sound may have."""
+        return int(self.config.max_sound * BYTES_PER_SECOND) + HEADER
+
+    @property
+    def too_long(self) -> str:
+        """What to say of a server that sends more."""
+        return (
+            f"the speech server sent more sound than {self.config.max_sound:g} s can be (max_sentence_sound)"
+        )
+
+    async def ask(self, text: str) -> httpx2.Response:
+        """Ask for the sound of ``text``; the caller reads and closes the answer. Raises `EngineError`."""
         response = await self._server.ask("audio/speech", self._body(text), accept="*/*")
         kind = response.headers.get("content-type", "").lower()
         if kind.startswith(("text/", "application/json")):
             answer = await read_answer(response)
             raise EngineError(not_a_stream(self.config.endpoint, answer).text)
-        data = await self._read(response)
+        return response
+
+    async def decoded(self, data: bytes) -> Pcm:
+        """A whole file as sound. Raises `EngineError` if it is none."""
         try:
-            work = partial(decode, data, self.config.file_extension, longest=self.config.max_sound)
+            work = partial(decode, data, longest=self.config.max_sound)
             return await trio.to_thread.run_sync(work, limiter=self._decoders)
         except ValueError as error:
             raise EngineError(
                 f"{self.config.provider}: the speech server's sound is no use: {error}"
             ) from error
-
-    async def _read(self, response: httpx2.Response) -> bytes:
-        longest = self.config.max_sound
-        try:
-            return await read_body(response, most=int(longest * BYTES_PER_SECOND) + HEADER)
-        except AnswerTooLong:
-            raise EngineError(
-                f"{self.config.provider}: the speech server sent more sound than {longest:g} s can be "
-                "(max_sentence_sound)"
-            ) from None
-        except httpx2.RequestError as error:
-            raise EngineError(unreachable(self.config.endpoint, error).text) from error
 
     def _body(self, text: str) -> bytes:
         request: dict[str, object] = {
@@ -153,3 +164,88 @@ class OpenAiTts(WholeTts):
         if self.config.speed is not None:
             request["speed"] = self.config.speed
         return json_of(request)
+
+
+def _can_be_said(text: str) -> bool:
+    """Whether there is a letter or a digit in it; of anything else no server is asked."""
+    return any(character.isalnum() for character in text)
+
+
+@attrs.define(eq=False)
+class _SampleStream(ReceiveChannel[Pcm]):
+    """Raw samples as they come, read in the task that receives: no task, and at most one piece is held."""
+
+    _tts: OpenAiTts
+    _text: str
+    _answer: AnswerStream | None = attrs.field(default=None, init=False)
+    _held: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
+    _handed_out: int = attrs.field(default=0, init=False)
+    _waited: float = attrs.field(default=0.0, init=False)
+    """Seconds in ``receive``: the caller's own time is not the server's."""
+    _ended: bool = attrs.field(default=False, init=False)
+    _problem: EngineError | None = attrs.field(default=None, init=False)
+    """What ended it, while samples from before are still to be handed out."""
+
+    async def receive(self) -> Pcm:
+        config, began = self._tts.config, trio.current_time()
+        with trio.move_on_after(max(0.0, config.timeout - self._waited)):
+            try:
+                return await self._next()
+            finally:
+                self._waited += trio.current_time() - began
+        what = "the sound is not whole" if self._handed_out else "no sound"
+        raise EngineError(f"{config.provider}: {what} within {config.timeout:g} s")
+
+    async def aclose(self) -> None:
+        if self._answer is None:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._answer.aclose()
+
+    async def _next(self) -> Pcm:
+        config = self._tts.config
+        if self._answer is None:
+            self._answer = AnswerStream(await self._tts.ask(self._text))
+        await self._read(self._answer, int(SHORTEST_CHUNK * config.sample_rate) * 2)
+        if not self._handed_out and self._held.startswith(b"RIFF"):
+            return await self._whole_file(self._answer)
+        if self._handed_out + len(self._held) > int(config.max_sound * config.sample_rate) * 2:
+            raise EngineError(f"{config.provider}: {self._tts.too_long}")
+        # Half a sample waits for its other half; at the end there is none.
+        whole = len(self._held) // 2 * 2
+        samples = bytes(self._held[:whole])
+        del self._held[:whole]
+        self._handed_out += whole
+        if samples:
+            return Pcm(samples, config.sample_rate)
+        if self._problem is not None:
+            raise self._problem
+        raise trio.EndOfChannel
+
+    async def _read(self, answer: AnswerStream, most: int) -> None:
+        """Hold ``most`` bytes, or a little more, or all that are left."""
+        try:
+            while len(self._held) < most and not self._ended:
+                received = await answer.receive()
+                self._ended = received is None
+                self._held += received or b""
+        except httpx2.RequestError as error:
+            self._ended = True
+            self._problem = EngineError(unreachable(self._tts.config.endpoint, error).text)
+            self._problem.__cause__ = error
+        if self._ended:
+            await trio.lowlevel.checkpoint()
+
+    async def _whole_file(self, answer: AnswerStream) -> Pcm:
+        """A WAV file, which some servers send whatever they are asked for."""
+        await self._read(answer, self._tts.most + 1)
+        if self._problem is not None:
+            raise self._problem
+        if len(self._held) > self._tts.most:
+            raise EngineError(f"{self._tts.config.provider}: {self._tts.too_long}")
+        pcm = await self._tts.decoded(bytes(self._held))
+        self._held.clear()
+        self._handed_out = len(pcm.samples)
+        if not pcm.samples:
+            raise trio.EndOfChannel
+        return pcm

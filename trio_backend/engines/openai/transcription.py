@@ -6,17 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import attrs
-import httpx2
 import msgspec
 import trio
 
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
-from ...errors import AnswerTooLong, EngineError
+from ...errors import EngineError
 from ..whole import WholeAsr
 from .answers import decode_json, not_a_stream, whole_characters
 from .configs import TranscriptionConfig
-from .connection import ModelServer, SoundForm, open_model_server, read_answer, read_body, unreachable
+from .connection import ModelServer, SoundForm, open_model_server, read_answer
 
 MOST = 1_000_000
 """Bytes of one transcript; an hour of speech has a tenth of it."""
@@ -59,7 +58,9 @@ class OpenAiAsr(WholeAsr):
         if not response.headers.get("content-type", "").lower().startswith("application/json"):
             answer = await read_answer(response)
             raise EngineError(not_a_stream(self.config.endpoint, answer).text)
-        body = await self._read(response)
+        body = await self._server.read(
+            response, most=MOST, too_long="the server sent no transcript, but far more"
+        )
         try:
             return whole_characters(decode_json(body, _decoder).text).strip()
         except ValueError:
@@ -72,13 +73,3 @@ class OpenAiAsr(WholeAsr):
         if pcm.rate == RATE:
             return pcm.to_wav()
         return (await trio.to_thread.run_sync(pcm.resampled, RATE)).to_wav()
-
-    async def _read(self, response: httpx2.Response) -> bytes:
-        try:
-            return await read_body(response, most=MOST)
-        except AnswerTooLong:
-            raise EngineError(
-                f"{self.config.provider}: the server sent no transcript, but far more"
-            ) from None
-        except httpx2.RequestError as error:
-            raise EngineError(unreachable(self.config.endpoint, error).text) from error

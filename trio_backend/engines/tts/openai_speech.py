@@ -28,6 +28,8 @@ class _OpenAiTtsSettings:
     voice: str = "af_sky"
     file_extension: str = attrs.field(default="wav", validator=one_of("wav", "mp3", "pcm"))
     response_format: str = attrs.field(default="", validator=one_of("", "wav", "mp3", "pcm"))
+    # What OpenAI sends, and Kokoro; only the format ``pcm`` does not say it itself.
+    sample_rate: int = attrs.field(default=24_000, validator=between(8_000, 192_000, "Hz"))
     speed: float | None = attrs.field(default=None, validator=attrs.validators.optional(between(0.25, 4)))
     connect_timeout: float = attrs.field(default=5.0, validator=between(0.1, 600))
     timeout: float = attrs.field(default=60.0, validator=between(0.1, 3600))
@@ -36,7 +38,8 @@ class _OpenAiTtsSettings:
 def configure(name: str, settings: Mapping[str, object], environment: Environment) -> SpeechConfig:
     """Its settings are the fields of `_OpenAiTtsSettings`; ``response_format`` also means ``file_extension``.
 
-    The environment's OPENAI_API_KEY is for OpenAI's own server only.
+    With ``file_extension: pcm`` the sound is handed out as it comes, else once it is whole. The environment's
+    OPENAI_API_KEY is for OpenAI's own server only.
     """
     del name
     given = read_settings(_OpenAiTtsSettings, settings)
@@ -51,6 +54,7 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
         connect_timeout=given.connect_timeout,
         timeout=given.timeout,
         max_sound=environment.max_sentence_sound,
+        sample_rate=given.sample_rate,
     )
 
 
