@@ -13,7 +13,9 @@ from trio.testing import MockClock
 
 from tests.house.serving import configured, open_client, open_server
 from tests.memory_wire import memory_wire_pair
+from trio_backend.config.bounds import bounds_of
 from trio_backend.config.character import EngineChoice
+from trio_backend.config.system import SystemConfig
 from trio_backend.errors import ProtocolError
 from trio_backend.protocol import Incoming, MicAudioData, RawAudioData, TextInput, decode_steps
 from trio_backend.protocol.codec import PLAIN
@@ -165,11 +167,15 @@ def test_nothing_else_makes_a_message_large(refused: str) -> None:
 
 @pytest.mark.parametrize("letter", ["日", "x", r"\u65e5"])
 def test_the_longest_text_is_none_too_large(letter: str) -> None:
-    """100 000 characters (max_text), however they are written."""
-    (found,), _, wrong = steps_of('{"type":"text-input","text":"' + letter * 100_000 + '"}')
+    """As many characters as max_text can be set to, however they are written, with eight pictures."""
+    most = next(bound for bound in bounds_of(SystemConfig) if bound.key == "max_text").high
+    assert most >= 100_000
+    images = ",".join(['{"data":"' + PICTURE + '"}'] * 8)
+    message = '{"type":"text-input","text":"' + letter * int(most) + '","images":[' + images + "]}"
+    (found,), _, wrong = steps_of(message)
     assert wrong == ""
     assert isinstance(found, TextInput)
-    assert len(found.text) == 100_000
+    assert len(found.text) == most
 
 
 def test_text_in_disguise_is_no_picture() -> None:

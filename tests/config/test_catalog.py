@@ -25,8 +25,7 @@ BOB = "character_config: {conf_name: Bob, conf_uid: bob_001}\n"
 
 def disk_catalog(path: Path) -> DiskCatalog:
     """The catalog of the configuration in ``path``."""
-    loaded = load_config(path, environ={})
-    return DiskCatalog.of(loaded.config, {}, loaded.findings)
+    return DiskCatalog.of(load_config(path, environ={}).config, {})
 
 
 def memory_catalog(path: Path) -> MemoryCatalog:

@@ -6,9 +6,11 @@ import os
 from contextlib import nullcontext
 from pathlib import Path
 
+import attrs
 import pytest
 
 from trio_backend.config import files, folder
+from trio_backend.config.character import CharacterConfig, EngineChoice
 from trio_backend.config.diagnostics import Finding
 from trio_backend.config.files import FileCache
 from trio_backend.config.load import load_config, survey
@@ -171,3 +173,14 @@ def test_a_nul_in_a_name_is_an_error_like_any_other(tmp_path: Path, name: str) -
         files.read_file(tmp_path / name, 100)
     with pytest.raises(OSError, match="no file can have this name"):
         FileCache(lambda data, _shown: data, 100).read(tmp_path / name, "a")
+
+
+def test_a_character_made_by_a_program_has_what_it_needs_to_speak() -> None:
+    """A name beside its sentences, and its persona as the system prompt; a file's prompts come instead."""
+    llm, tts = EngineChoice("llm", "echo_llm"), EngineChoice("tts", "none_tts")
+
+    polly = CharacterConfig("p.yaml", "Polly", "polly_001", llm, tts, persona_prompt=" You are a parrot. ")
+
+    assert polly.character_name == "Polly"
+    assert polly.system_prompt == "You are a parrot."
+    assert attrs.evolve(polly, system_prompt="Be brief.").system_prompt == "Be brief."

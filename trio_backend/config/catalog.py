@@ -130,10 +130,10 @@ class DiskCatalog:
         self._threads = trio.CapacityLimiter(MAX_STUCK + 1)
 
     @classmethod
-    def of(cls, config: Config, environ: Mapping[str, str], logged: Sequence[Finding] = ()) -> DiskCatalog:
-        """The characters beside ``config.path``. ``logged`` are warnings that were told already."""
+    def of(cls, config: Config, environ: Mapping[str, str]) -> DiskCatalog:
+        """The characters beside ``config.path``. Whoever loaded ``config`` has told its ``warnings``."""
         catalog = cls(config.character, config.path, environ)
-        catalog._logged.update(logged)
+        catalog._logged.update(config.warnings)
         return catalog
 
     async def files(self) -> Sequence[CharacterFile]:

@@ -95,9 +95,10 @@ class EngineChoice:
 class CharacterConfig:
     """One character. ``file`` is its file's name, as clients know it; names are those of the file's keys.
 
+    ``character_name`` is what it is called when it speaks: ``conf_name``, where nothing else is said.
     ``emotions`` maps the keywords that its face knows, in lower case, to what the client shows for
-    them. ``system_prompt`` is the persona with the prompts of the tools behind it; ``nudge_prompt``
-    asks the character to speak of its own accord.
+    them. ``system_prompt`` is the persona with the prompts of the tools behind it, or the persona alone;
+    ``nudge_prompt`` asks the character to speak of its own accord.
     """
 
     file: str
@@ -108,7 +109,7 @@ class CharacterConfig:
     asr: EngineChoice | None = None
     vad: EngineChoice | None = None
     live2d_model_name: str = ""
-    character_name: str = ""
+    character_name: str = attrs.field()
     avatar: str = ""
     human_name: str = "Human"
     persona_prompt: str = attrs.field(default="", repr=False)
@@ -117,5 +118,13 @@ class CharacterConfig:
     wake_word: WakeWordConfig = attrs.field(factory=WakeWordConfig, hash=False)
     model_info: Mapping[str, object] = attrs.field(factory=dict, converter=_as_dict, repr=False, hash=False)
     emotions: Mapping[str, int | str] = attrs.field(factory=dict, repr=False, hash=False)
-    system_prompt: str = attrs.field(default="", repr=False)
+    system_prompt: str = attrs.field(repr=False)
     nudge_prompt: str = attrs.field(default=NUDGE, repr=False)
+
+    @character_name.default
+    def _its_conf_name(self) -> str:
+        return self.conf_name
+
+    @system_prompt.default
+    def _its_persona(self) -> str:
+        return self.persona_prompt.strip()

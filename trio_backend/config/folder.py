@@ -60,11 +60,15 @@ class ConfigFolders:
 
 @attrs.frozen
 class Config:
-    """A whole configuration. ``path`` is its ``conf.yaml``; ``character`` is the base character."""
+    """A whole configuration. ``path`` is its ``conf.yaml``; ``character`` is the base character.
+
+    ``warnings`` are what was found in it when it was loaded, for whoever did that to tell.
+    """
 
     path: Path
     system: SystemConfig
     character: CharacterConfig
+    warnings: tuple[Finding, ...] = ()
 
     @property
     def folders(self) -> ConfigFolders:

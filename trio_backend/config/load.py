@@ -64,7 +64,7 @@ def load_config(path: Path, *, environ: Mapping[str, str]) -> LoadedConfig:
     config = ConfigFolder(path, environ).base(findings)
     if config is None or findings.errors:
         raise ConfigError("\n".join(str(finding) for finding in findings.errors))
-    return LoadedConfig(config, findings.warnings)
+    return LoadedConfig(attrs.evolve(config, warnings=findings.warnings), findings.warnings)
 
 
 def survey(path: Path, environ: Mapping[str, str]) -> Survey:

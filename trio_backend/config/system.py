@@ -90,7 +90,8 @@ class SystemConfig:
     )
     max_text: int = bound(
         100_000,
-        Within(100, 10_000_000, "characters"),
+        # As many as fit into a message (`codec.PLAIN`), each written as an escape of six bytes.
+        Within(100, 170_000, "characters"),
         "one typed text, and what was heard of a reply",
         when_full="`error` text-too-long; cut what was heard",
     )

@@ -20,7 +20,8 @@ LARGE = 128 * 1024
 """Characters of a message that is decoded in steps. Below, the costliest takes 5 ms; a chunk of 4096 samples
 has 80 000."""
 PLAIN = 2**20
-"""Bytes of a large message that are no pictures: ``max_text`` letters in any writing, escapes too; 4 ms."""
+"""Bytes of a large message that are no pictures: the longest text that ``max_text`` can allow, in any script
+and written with escapes too; 4 ms."""
 # Steps of about a millisecond, whatever is in them.
 _SLICE = 64 * 1024
 _LARGE_HEAD = re.compile(rb'\s*\{\s*"type"\s*:\s*"([a-z-]*)"\s*,\s*')
