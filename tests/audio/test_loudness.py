@@ -35,7 +35,7 @@ def test_the_last_slice_counts_as_long_as_it_is() -> None:
 
 
 def test_silence_is_still_and_nothing_is_nothing() -> None:
-    """A voice may be silent; the lips then stay closed."""
+    """Speech synthesis may be silent; the lips then stay closed."""
     assert volumes(steps(0.0, size=700)) == [0.0, 0.0, 0.0]
     assert volumes(Pcm(b"", 16_000)) == []
 

@@ -40,13 +40,13 @@ def test_the_configuration_we_ship_has_nothing_wrong_with_it() -> None:
 
 def test_the_characters_we_ship_differ_in_manner_voice_and_face() -> None:
     """Choosing another one is seen and heard."""
-    cast = survey(packaged_conf() / "conf.yaml", {}).characters
+    characters = survey(packaged_conf() / "conf.yaml", {}).characters
 
-    assert [c.conf_name for c in cast] == ["Iris", "Barnaby", "Kito", "米娅"]
-    assert [c.llm.settings["manner"] for c in cast] == ["cheerful", "dry", "brief", "warm"]
-    assert len({c.tts.settings["voice"] for c in cast}) == 4
-    assert len({c.conf_uid for c in cast}) == 4
-    for character in cast:
+    assert [c.conf_name for c in characters] == ["Iris", "Barnaby", "Kito", "米娅"]
+    assert [c.llm.settings["manner"] for c in characters] == ["cheerful", "dry", "brief", "warm"]
+    assert len({c.tts.settings["voice"] for c in characters}) == 4
+    assert len({c.conf_uid for c in characters}) == 4
+    for character in characters:
         assert character.model_info["name"] == character.live2d_model_name
         assert "[joy], " in character.system_prompt
         assert "insert_emomap_keys" not in character.system_prompt

@@ -1,4 +1,4 @@
-"""Ears: what they hear, what they say where they cannot, and how promptly they stop."""
+"""Speech recognition: what is understood, what is said where it cannot be, and how promptly it stops."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trio_backend.errors import EngineError, SettingsError
 
 PHRASES = ["turn on the light", "tell me a story", "good morning"]
 
-DEAF_SHERPA = """
+EMPTY_SHERPA = """
 import time
 
 class OfflineRecognizer:
@@ -36,7 +36,7 @@ class OfflineRecognizer:
     def decode_stream(self, stream): time.sleep(self.seconds / 50)
 """
 
-DEAF_WHISPER = """
+EMPTY_WHISPER = """
 import time
 
 class WhisperModel:
@@ -76,9 +76,9 @@ async def open_served() -> AsyncIterator[Asr]:
     params=["pocketsphinx_asr", "scripted_asr", "openai_compatible_asr", "sherpa_onnx_asr", "faster_whisper"]
 )
 def open_asr(request: pytest.FixtureRequest, tmp_path: Path, pretend: Callable[[str, str], None]) -> object:
-    """Each ear in turn; those that need a model have a library that only pretends to have one."""
-    pretend("sherpa_onnx", DEAF_SHERPA)
-    pretend("faster_whisper", DEAF_WHISPER)
+    """Each speech recognition in turn; where one needs a model, its library only pretends to have it."""
+    pretend("sherpa_onnx", EMPTY_SHERPA)
+    pretend("faster_whisper", EMPTY_WHISPER)
     (tmp_path / "m").touch()
     return {
         "pocketsphinx_asr": opened("pocketsphinx_asr", {"phrases": PHRASES}),

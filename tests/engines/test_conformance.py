@@ -60,8 +60,8 @@ async def open_model() -> AsyncIterator[Llm]:
 
 
 @asynccontextmanager
-async def open_voice_server() -> AsyncIterator[Tts]:
-    """The adapter for voice servers, and a server that hums."""
+async def open_speech_server() -> AsyncIterator[Tts]:
+    """The adapter for speech servers, and a server that hums."""
     async with open_model_server() as server:
         server.behaviour = body(hum(0.5).to_wav(), "audio/wav")
         async with open_engine(config("tts", "openai_tts", {"base_url": server.url})) as tts:
@@ -89,7 +89,7 @@ async def open_stream_of_samples() -> AsyncIterator[Tts]:
 
 @asynccontextmanager
 async def open_espeak_library() -> AsyncIterator[Tts]:
-    """The espeak-ng voice as it is on a machine without the program."""
+    """espeak-ng as it is on a machine without the program."""
     yield espeak.Espeak(espeak.EspeakConfig(), espeak_installed.find_library(), trio.CapacityLimiter(2))
 
 
@@ -115,7 +115,7 @@ def open_llm(request: pytest.FixtureRequest) -> object:
     ]
 )
 def open_tts(request: pytest.FixtureRequest) -> object:
-    """Each voice in turn."""
+    """Each speech synthesis in turn."""
     if request.param == "espeak_tts" and shutil.which("espeak-ng") is None:
         pytest.skip("the program espeak-ng is not installed")
     return {
@@ -124,7 +124,7 @@ def open_tts(request: pytest.FixtureRequest) -> object:
         "none_tts": opens("tts", "none_tts"),
         "espeak_tts": opens("tts", "espeak_tts"),
         "espeak_library": open_espeak_library,
-        "openai_tts": open_voice_server,
+        "openai_tts": open_speech_server,
         "openai_tts, pcm": open_stream_of_samples,
     }[request.param]
 
@@ -265,7 +265,7 @@ def children() -> list[int]:
 
 
 async def test_a_sentence_becomes_sound(open_tts: OpenTts) -> None:
-    """Whole samples at an ordinary rate; all voices but the silent one can be heard."""
+    """Whole samples at an ordinary rate; all but the silent one can be heard."""
     with trio.fail_after(20):
         async with open_tts() as tts:
             pcm = await spoken(tts, "Hello there, my friend.")
@@ -279,7 +279,7 @@ async def test_a_sentence_becomes_sound(open_tts: OpenTts) -> None:
     "text", ["", " ", "…", "-v nosuch --help", "a\0b", "\ud800 cut", "🎈", "[[h@l'oU]]", "<b>"]
 )
 async def test_any_text_can_be_said(open_tts: OpenTts, text: str) -> None:
-    """Nothing that a model may write makes a voice fail."""
+    """Nothing that a model may write makes speech synthesis fail."""
     with trio.fail_after(20):
         async with open_tts() as tts:
             assert isinstance(await spoken(tts, text), Pcm)
@@ -302,7 +302,7 @@ async def test_sentences_may_overlap(open_tts: OpenTts) -> None:
 
 @pytest.mark.parametrize("after", [0.0, 0.002, 0.03])
 async def test_a_cancelled_sentence_ends_promptly(open_tts: OpenTts, after: float) -> None:
-    """A barge-in leaves no child process, and the voice speaks on."""
+    """A barge-in leaves no child process, and the engine speaks on."""
     before = children()
     with trio.fail_after(30):
         async with open_tts() as tts:
@@ -384,7 +384,7 @@ REFUSE = (refusing(401), refusing(404, {"message": "no"}), refusing(429, None, "
 async def test_a_server_in_trouble_raises_only_engine_errors(
     behaviour: Callable[[object], Awaitable[None]],
 ) -> None:
-    """Through model and voice alike, whatever the server does."""
+    """Through language model and speech synthesis alike, whatever the server does."""
     async with open_model_server() as server:
         server.behaviour = behaviour
         patience = {"first_token_timeout": 0.2, "token_timeout": 0.2}

@@ -36,7 +36,7 @@ def chat(name: str, settings: Mapping[str, object], **environ: str) -> ChatConfi
 
 
 def speech(settings: Mapping[str, object], **environ: str) -> SpeechConfig:
-    """The configuration of a voice."""
+    """The configuration of a speech synthesis."""
     config = read("tts", "openai_tts", settings, **environ)
     assert isinstance(config, SpeechConfig)
     return config

@@ -1,4 +1,4 @@
-"""The adapter for voice servers: formats, and what goes wrong."""
+"""The adapter for speech servers: formats, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def mp3() -> bytes:
 
 @pytest.fixture
 async def server() -> AsyncIterator[ModelServer]:
-    """A voice server of our own."""
+    """A speech server of our own."""
     async with open_model_server() as server:
         yield server
 

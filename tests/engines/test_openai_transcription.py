@@ -1,4 +1,4 @@
-"""Ears behind an OpenAI-compatible server: what is sent, and what is said where there is no answer."""
+"""Speech recognition behind an OpenAI-compatible server: requests, and errors that say what to do."""
 
 from __future__ import annotations
 

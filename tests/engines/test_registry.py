@@ -60,7 +60,7 @@ def test_a_config_shows_no_setting() -> None:
 
 @attrs.define
 class Choir:
-    """An adapter that is an object, and cannot be hashed; it makes voices of two names."""
+    """An adapter that is an object, and cannot be hashed; it makes engines of two names."""
 
     NAMES: tuple[str, ...] = ("alto_tts", "bass_tts")
 
@@ -103,9 +103,9 @@ async def test_a_program_may_bring_engines_of_its_own() -> None:
 def test_a_name_belongs_to_one_engine() -> None:
     """Neither one of ours nor one of theirs is replaced in silence; what is no adapter is told."""
     register_engine("tts", Choir())
-    with pytest.raises(ValueError, match="a voice called 'alto_tts' already"):
+    with pytest.raises(ValueError, match="a speech synthesis called 'alto_tts' already"):
         register_engine("tts", Choir())
-    with pytest.raises(ValueError, match="a voice called 'tone_tts' already"):
+    with pytest.raises(ValueError, match="a speech synthesis called 'tone_tts' already"):
         register_engine("tts", Choir(("tone_tts",)))
     with pytest.raises(TypeError, match="needs NAMES"):
         register_engine("tts", cast(Adapter, object()))
@@ -126,7 +126,9 @@ def test_a_voice_of_the_old_backend_is_no_slip_of_the_pen(name: str) -> None:
     """It is known what is used instead, and no name is guessed that only ends alike."""
     with pytest.raises(UnknownEngine) as caught:
         configure("tts", name, {"voice": "x"}, environment=ENVIRONMENT)
-    assert str(caught.value).startswith(f"no voice is called '{name}'; espeak_tts is used instead.")
+    assert str(caught.value).startswith(
+        f"no speech synthesis is called '{name}'; espeak_tts is used instead."
+    )
 
 
 def test_all_wrong_settings_are_told_at_once() -> None:

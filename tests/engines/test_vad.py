@@ -1,4 +1,4 @@
-"""Voice detection: what is speech, and what is only loud."""
+"""Voice activity detection: what is speech, and what is only loud."""
 
 from __future__ import annotations
 

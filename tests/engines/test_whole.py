@@ -36,7 +36,7 @@ async def read(*values: str | Thought | ToolRequest) -> list[ReplyPart]:
 
 
 def joined(parts: Sequence[ReplyPart]) -> list[ReplyPart]:
-    """Neighbours of one kind as one."""
+    """Parts of one kind that follow each other, as one."""
     whole: list[ReplyPart] = []
     for part in parts:
         last = whole[-1] if whole else None

@@ -46,7 +46,7 @@ def stored(database: sqlite3.Connection) -> list[str]:
 
 
 def test_on_a_full_disk_what_still_fits_is_stored(database: sqlite3.Connection) -> None:
-    """The one message too large for the disk fails with advice; its neighbours in the commit are stored."""
+    """The one message too large for the disk fails with advice; the others in the commit are stored."""
     (pages,) = database.execute("PRAGMA page_count").fetchone()
     database.execute(f"PRAGMA max_page_count = {pages + 1}")
     small, large, last = storing("small"), storing("large " * 100_000), storing("last")

@@ -1,4 +1,4 @@
-"""Markup: what of a line is for the ear."""
+"""Markup: what of a line is spoken."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_each_switch_spares_its_own_kind(filters: SpeechFilters, expected: str) 
 
 @given(texts)
 def test_what_is_spoken_has_something_to_say(text: str) -> None:
-    """A voice gets nothing, or something with a letter or a digit, on one line."""
+    """What is spoken is nothing, or something with a letter or a digit, on one line."""
     said = spoken(text, ALL)
 
     assert said == "" or any(character.isalnum() for character in said)

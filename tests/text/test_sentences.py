@@ -185,7 +185,7 @@ def test_nothing_but_white_space_is_lost(text: str, first_early: bool) -> None:
 
 @given(texts)
 def test_no_sentence_and_nothing_kept_is_longer_than_the_limit(text: str) -> None:
-    """However a model rambles, a voice gets it in bounded pieces."""
+    """However a model rambles, speech synthesis gets it in bounded pieces."""
     splitter = SentenceSplitter()
     pieces = splitter.feed_pieces(text * 5) + splitter.flush_pieces()
 

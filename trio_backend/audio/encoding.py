@@ -23,7 +23,7 @@ def volumes(pcm: Pcm, *, slice_ms: int = 20) -> list[float]:
     bounds[-1] = len(samples)
     squares = np.square(samples, dtype=np.float32)
     means = np.add.reduceat(squares, bounds[:-1]) / (bounds[1:] - bounds[:-1])
-    # Silence is an answer, not an error: a voice may return it for "…", and the text must still show.
+    # Silence is an answer, not an error: TTS may return it for "…", and the text must still show.
     loudest = means.max() or 1.0
     volumes: list[float] = np.round(np.sqrt(means / loudest, dtype=np.float64), 4).tolist()
     return volumes

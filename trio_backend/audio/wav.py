@@ -14,7 +14,7 @@ _INTEGERS, _FLOATS, _EXTENSIBLE = 1, 3, 0xFFFE
 _NAMES = {2: "ADPCM", 6: "A-law", 7: "µ-law", 17: "IMA ADPCM", 80: "MPEG", 85: "MP3"}
 _BITS = {_INTEGERS: (8, 16, 24, 32), _FLOATS: (32, 64)}
 
-# Outside these no voice and no microphone works, and resampling would need absurd amounts of memory.
+# No TTS and no microphone has another rate, and resampling one would need absurd amounts of memory.
 _RATES = range(1_000, 384_001)
 _MOST_CHANNELS = 64
 

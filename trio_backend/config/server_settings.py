@@ -13,7 +13,9 @@ LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 
 @attrs.frozen
 class ServerSettings:
-    """What of ``system_config`` is no bound; see `SystemConfig`. Folders are relative to the folder of ``conf.yaml`` unless said otherwise.
+    """What of ``system_config`` is no bound; see `SystemConfig`.
+
+    Folders are relative to the folder of ``conf.yaml`` unless said otherwise.
 
     ``allowed_origins`` says which web pages may connect; each entry is a word or one origin as
     browsers send it. ``same-host``: the page came from the host (port aside) that it now connects

@@ -153,7 +153,7 @@ class SystemConfig(ServerSettings):
     max_sentence_sound: float = bound(
         120,
         Within(1, 3_600, "s"),
-        "sound that a voice may make of one sentence",
+        "sound that speech synthesis may make of one sentence",
         when_full="stop it; `error` engine-error, and the turn goes on as text",
     )
     turn_deadline: float = bound(

@@ -33,7 +33,7 @@ DEFAULTS: Mapping[EngineKind, str] = {
 
 _NOUNS: Mapping[EngineKind, str] = {
     "llm": "language model",
-    "tts": "voice",
+    "tts": "speech synthesis",
     "asr": "speech recognition",
     "vad": "voice activity detection",
 }

@@ -1,4 +1,4 @@
-"""Room on the disk that is kept for deleting: who has filled a disk must be able to free something."""
+"""`Reserve`: space on the disk that is kept for deleting, so that something can be freed on a full disk."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Reserve:
         return self.history.with_name(self.history.name + "-reserve")
 
     def make(self) -> None:
-        """Take the room, if it is there to be taken, and as much is left for what is stored next."""
+        """Take the space, if as much again is left for what is stored next."""
         if self.path.exists():
             return
         try:
@@ -43,19 +43,19 @@ class Reserve:
             with open(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(bytes(size))
         except OSError:
-            # Somebody else was quicker: there is none until there is more room.
+            # Another program filled the disk first: no reserve until there is more space.
             self.give_back()
 
     def give_back(self) -> None:
-        """Let the file system have the room again."""
+        """Give the space back to the file system."""
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
 
     def delete(self, database: sqlite3.Connection, owner: Owner, uid: HistoryUid) -> None:
         """See `History.delete`, on a full disk; in the history's thread, outside a transaction.
 
-        The messages go in pieces that fit into the room there is, oldest first: what is cut short goes on
-        with the next try. What it freed inside the file serves what is stored next.
+        Messages are deleted in pieces that fit into the space there is, oldest first. A deletion that is cut
+        short goes on with the next try. What it freed inside the file serves what is stored next.
         """
         self.give_back()
         self._shorten_log(database)
@@ -76,9 +76,9 @@ class Reserve:
             self.make()
 
     def _shorten_log(self, database: sqlite3.Connection) -> None:
-        """Fold the write-ahead log into the file and give its room back, if there is room to do that in.
+        """Fold the write-ahead log into the file, and free its space, if there is space to do that in.
 
-        One that failed half way would have taken the room, and given nothing back.
+        One that failed half way would have used the space, and freed nothing.
         """
         log = self.history.with_name(self.history.name + "-wal")
         with suppress(sqlite3.Error, OSError):

@@ -255,7 +255,7 @@ def _open(
 
 
 def _close(writer: sqlite3.Connection, reader: sqlite3.Connection, reserve: Reserve) -> None:
-    # Its room may be what the last checkpoint needs.
+    # Its space may be what the last checkpoint needs.
     reserve.give_back()
     reader.close()
     # The last one to close checkpoints; what cannot be written back stays in the log, for the next.

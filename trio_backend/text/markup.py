@@ -1,4 +1,4 @@
-"""What in a line is not meant for the ear: emotion keywords, actions, brackets, Markdown, symbols."""
+"""What in a line is shown and not spoken: emotion keywords, actions, brackets, Markdown, symbols."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _DEEPEST = 10
 _MOST_MARKS = 30
 
 _SYMBOLS_READ_ALOUD = frozenset("+=<>×÷±−°℃℉№")
-# Punctuation by its category, which voices spell out.
+# Punctuation by its category, which speech synthesis spells out.
 _SPELT_OUT = frozenset("*_\\")
 _SPACE_BEFORE_MARK = re.compile(r"\s+(?=[,.!?;:…、，。！？；：](?!\w))")
 _SPACES = re.compile(r"\s+")
@@ -81,7 +81,7 @@ def _without_gap(text: str) -> str:
 
 
 def spoken(text: str, filters: SpeechFilters) -> str:
-    """What a voice is to say of ``text``; empty where there is no letter and no digit to say."""
+    """What is to be synthesized of ``text``; empty where there is no letter and no digit to say."""
     text = _without_markdown(text)
     if filters.remove_special_char:
         text = _SMILEY.sub(" ", text)
@@ -137,7 +137,7 @@ def _without_groups(text: str, openers: str, closers: str) -> str:
 
 
 def _without_symbols(text: str) -> str:
-    """``text`` with letters of any script, digits, punctuation, and the signs that voices know."""
+    """``text`` with letters of any script, digits, punctuation, and the signs that are read aloud."""
     kept = []
     before, marks = " ", 0
     for character in text:
@@ -154,7 +154,7 @@ def _without_symbols(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _read_aloud(character: str) -> str:
-    """``character`` as voices know it: 𝓗 as H, Ａ as A; a space for what they do not."""
+    """``character`` as speech synthesis knows it: 𝓗 as H, Ａ as A; a space for what it does not."""
     category = unicodedata.category(character)
     if category[0] == "L" or category == "Nd":
         return unicodedata.normalize("NFKC", character)

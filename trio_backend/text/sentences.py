@@ -8,8 +8,8 @@ import attrs
 
 from .boundaries import CLAUSE_MARKS, MARKS, NONE, WAIT, Window, clause_end, has_words, run_end, sentence_end
 
-# A voice needs a second or more for this much, and some refuse more. Longer sentences are not written
-# by people, only by models that lost their way.
+# Speech synthesis needs a second or more for this much, and some servers refuse more. People do not write
+# longer sentences; models do when they go wrong.
 LONGEST_SENTENCE = 400
 
 # Code is shown, not spoken, so this only bounds the memory.

@@ -10,14 +10,14 @@ from trio_backend.engines.llm.companion.patterns import Captures, compile_patter
 from trio_backend.engines.llm.companion.words import Clause, Tokenizer, TypedWord
 from trio_backend.errors import PatternError
 
-EAR = Tokenizer(same={"i'm": ("i", "am"), "u": ("you",)}, trims=(("a", "lot"),))
+TOKENIZER = Tokenizer(same={"i'm": ("i", "am"), "u": ("you",)}, trims=(("a", "lot"),))
 CLASSES = {"pet": "cat|dog|guinea pig", "very": "very|so"}
 
 
 def taken(source: str, text: str) -> dict[str, str] | None:
     """What the slots of a pattern hold; None where it does not fit."""
-    (clause,) = EAR.clauses(text)
-    found: Captures | None = compile_pattern(source, EAR.words, CLASSES).match(clause, clause.text)
+    (clause,) = TOKENIZER.clauses(text)
+    found: Captures | None = compile_pattern(source, TOKENIZER.words, CLASSES).match(clause, clause.text)
     if found is None:
         return None
     return {slot: " ".join(word.shown for word in words) for slot, words in found.items()}
@@ -75,17 +75,17 @@ def test_a_pattern_keeps_what_its_slots_say(source: str, text: str, expected: di
 def test_a_wrong_pattern_says_what_is_wrong(source: str, message: str) -> None:
     """A person who writes rules is told which bracket it is."""
     with pytest.raises(PatternError) as caught:
-        compile_pattern(source, EAR.words, CLASSES)
+        compile_pattern(source, TOKENIZER.words, CLASSES)
 
     assert message in str(caught.value)
 
 
 def test_fillers_are_no_part_of_what_was_meant() -> None:
     """ "cats a lot" are cats; but a lot alone is a lot."""
-    (clause,) = EAR.clauses("cats a lot")
+    (clause,) = TOKENIZER.clauses("cats a lot")
 
-    assert [word.shown for word in EAR.trimmed(clause.words)] == ["cats"]
-    assert len(EAR.trimmed(clause.words[1:])) == 2
+    assert [word.shown for word in TOKENIZER.trimmed(clause.words)] == ["cats"]
+    assert len(TOKENIZER.trimmed(clause.words[1:])) == 2
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_fillers_are_no_part_of_what_was_meant() -> None:
 )
 def test_the_time_of_a_match_is_linear(source: str) -> None:
     """Eight times the text takes about eight times the time, and not sixty-four: nothing is tried twice."""
-    pattern = compile_pattern(source, EAR.words, CLASSES)
+    pattern = compile_pattern(source, TOKENIZER.words, CLASSES)
 
     def seconds(count: int) -> float:
         clause = Clause(tuple(TypedWord("a", "a") for _ in range(count)))

@@ -7,6 +7,7 @@ from typing import Any
 from ...errors import EngineError
 from ..child_process import Work, work
 
+# That of `audio.utterance`, which imports numpy: see child_process.py.
 RATE = 16_000
 
 

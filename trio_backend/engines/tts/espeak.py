@@ -1,4 +1,4 @@
-"""`espeak_tts`: the embedded voice, espeak-ng in a child process for each sentence.
+"""`espeak_tts`: the embedded speech synthesis, espeak-ng in a child process for each sentence.
 
 The installed program if there is one, else the library of the wheel ``espeakng-loader`` in a small
 process of ours. What the process writes is bounded, and so is how long it takes: a broken one costs a
@@ -82,7 +82,7 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
 async def open(config: EspeakConfig) -> AsyncIterator[Espeak | NoVoiceTts]:
     """Find espeak-ng and try the voice. Raises `EngineError` if there is no such voice or variant.
 
-    Where there is no espeak-ng at all, it is a `NoVoiceTts`: a character without a voice is better than none.
+    Where there is no espeak-ng at all, it is a `NoVoiceTts`: better a silent character than none.
     """
     try:
         espeak = await trio.to_thread.run_sync(find_espeak)
@@ -90,13 +90,13 @@ async def open(config: EspeakConfig) -> AsyncIterator[Espeak | NoVoiceTts]:
         logger.warning("{}", error)
         yield NoVoiceTts(str(error))
         return
-    voice = Espeak(config, espeak, trio.CapacityLimiter(os.cpu_count() or 1))
+    tts = Espeak(config, espeak, trio.CapacityLimiter(os.cpu_count() or 1))
     language, plus, variant = config.voice.partition("+")
     if plus:
         _check_variant(variant, await espeak.variants())
-        voice = attrs.evolve(voice, aliases={language: await espeak.name_with_variant(language)})
-    await voice.run("", config.voice_for(""))
-    yield voice
+        tts = attrs.evolve(tts, aliases={language: await espeak.name_with_variant(language)})
+    await tts.run("", config.voice_for(""))
+    yield tts
 
 
 def _check_variant(variant: str, known: Collection[str]) -> None:
@@ -113,7 +113,7 @@ def _check_variant(variant: str, known: Collection[str]) -> None:
 
 @attrs.frozen
 class NoVoiceTts(WholeTts):
-    """A `Tts` for a machine that has no voice: ``why`` says how to get one."""
+    """A `Tts` for a machine that has no espeak-ng: ``why`` says how to install it."""
 
     why: str
 

@@ -1,4 +1,4 @@
-"""`none_tts`: a voice that says nothing, for characters that are only read."""
+"""`none_tts`: speech synthesis that gives no sound, for characters that are only read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tone_tts`: a voice that hums one note for as long as the text is. Needs nothing."""
+"""`tone_tts`: speech synthesis that hums one note for as long as the text is. Needs nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOTE = 400  # Hz; divides the rate, so that one period repeats without a click
 
 @attrs.frozen
 class ToneConfig:
-    """Delays are in seconds. A ``serial`` voice does one sentence at a time, like one on a busy machine.
+    """Delays are in seconds. A ``serial`` one does one sentence at a time, like one on a busy machine.
 
     A sentence that contains ``fail_on`` fails. With a ``chunk`` of so many seconds, the sound comes in chunks
     of that length, ``delay`` before each.
