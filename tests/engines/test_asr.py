@@ -145,7 +145,7 @@ async def test_without_phrases_any_english_is_heard() -> None:
 
 async def test_a_word_that_the_dictionary_lacks_is_named() -> None:
     """With what to do about it; said how it sounds, it is heard."""
-    with pytest.raises(EngineError, match=r"lacks kito; say it under pronunciations"):
+    with pytest.raises(EngineError, match=r"lacks kito; write how they are spoken under pronunciations"):
         async with opened("pocketsphinx_asr", {"phrases": ["good morning kito"]})():
             raise AssertionError("never ready")
     settings = {"phrases": ["good morning kito"], "pronunciations": {"Kito": "K IY T OW"}}

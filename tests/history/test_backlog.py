@@ -13,13 +13,13 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.history.samples import BOBS_MAO, EVES_MAO, FIRST, MAO, SECOND, ai, human
 from trio_backend.boundary import Boundary
 from trio_backend.errors import HistoryError, NoSuchHistory, NotStoredYet
-from trio_backend.history.backlog import LAST_TRIES, PATIENCE, Backlog, open_backlog
+from trio_backend.history.backlog import LAST_TRIES, STORE_TIMEOUT, Backlog, open_backlog
 from trio_backend.history.memory import MemoryHistory
 from trio_backend.history.store import HistoryUid, Owner, StoredMessage
 
 
 @attrs.define(eq=False)
-class Moody(MemoryHistory):
+class TroubledStore(MemoryHistory):
     """A store that may refuse, or take ``seconds`` for what it is given."""
 
     broken: bool = False
@@ -36,9 +36,9 @@ class Moody(MemoryHistory):
 
 
 @pytest.fixture
-def store() -> Moody:
+def store() -> TroubledStore:
     """It works, as yet."""
-    return Moody()
+    return TroubledStore()
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def log() -> Iterator[list[str]]:
     logger.remove(sink)
 
 
-async def contents(store: Moody, uid: HistoryUid = FIRST) -> list[str]:
+async def contents(store: TroubledStore, uid: HistoryUid = FIRST) -> list[str]:
     """What is stored."""
     return [message.content for message in await store.messages(MAO, uid)]
 
@@ -61,7 +61,7 @@ async def delayed(backlog: Backlog, *messages: StoredMessage, continues: bool = 
         await backlog.keep(MAO, FIRST, *messages, continues=continues)
 
 
-async def test_what_was_kept_is_on_disk(store: Moody) -> None:
+async def test_what_was_kept_is_on_disk(store: TroubledStore) -> None:
     """With a store that works, nothing is left to do when it returns."""
     async with open_backlog(store) as backlog:
         await backlog.keep(MAO, FIRST, human("one"))
@@ -71,7 +71,7 @@ async def test_what_was_kept_is_on_disk(store: Moody) -> None:
 
 
 async def test_what_cannot_be_stored_is_told_at_once_and_stored_later(
-    autojump_clock: MockClock, store: Moody
+    autojump_clock: MockClock, store: TroubledStore
 ) -> None:
     """In its order, once, without anybody asking again."""
     async with open_backlog(store) as backlog:
@@ -89,20 +89,20 @@ async def test_what_cannot_be_stored_is_told_at_once_and_stored_later(
 
 
 async def test_a_store_that_says_nothing_is_believed_for_a_while(
-    autojump_clock: MockClock, store: Moody
+    autojump_clock: MockClock, store: TroubledStore
 ) -> None:
     """Then it counts as one that cannot, although it may still do it."""
     async with open_backlog(store) as backlog:
         store.seconds = 10
         await delayed(backlog, human("one"), continues=False)
-        assert trio.current_time() == PATIENCE
+        assert trio.current_time() == STORE_TIMEOUT
         await delayed(backlog, ai("two"))
-        assert trio.current_time() == PATIENCE
+        assert trio.current_time() == STORE_TIMEOUT
         await trio.sleep(20)
         assert await contents(store) == ["one", "two"]
 
 
-async def test_a_cancel_takes_nothing_back(autojump_clock: MockClock, store: Moody) -> None:
+async def test_a_cancel_takes_nothing_back(autojump_clock: MockClock, store: TroubledStore) -> None:
     """Who is cancelled while it is being stored need not give it again."""
     async with open_backlog(store) as backlog:
         store.seconds = 0.5
@@ -117,7 +117,7 @@ async def test_a_cancel_takes_nothing_back(autojump_clock: MockClock, store: Moo
 
 
 async def test_what_a_cancelled_caller_gave_can_be_waited_for(
-    autojump_clock: MockClock, store: Moody
+    autojump_clock: MockClock, store: TroubledStore
 ) -> None:
     """Whoever goes on in its place is told the same."""
     async with open_backlog(store) as backlog:
@@ -135,7 +135,9 @@ async def test_what_a_cancelled_caller_gave_can_be_waited_for(
         store.broken = False
 
 
-async def test_conversations_do_not_wait_for_each_other(autojump_clock: MockClock, store: Moody) -> None:
+async def test_conversations_do_not_wait_for_each_other(
+    autojump_clock: MockClock, store: TroubledStore
+) -> None:
     """They are with the store at once, so that it can put them into one commit."""
     async with open_backlog(store) as backlog:
         store.seconds = 1
@@ -145,7 +147,9 @@ async def test_conversations_do_not_wait_for_each_other(autojump_clock: MockCloc
         assert trio.current_time() == 1
 
 
-async def test_no_more_waits_than_may(autojump_clock: MockClock, store: Moody, log: list[str]) -> None:
+async def test_no_more_waits_than_may(
+    autojump_clock: MockClock, store: TroubledStore, log: list[str]
+) -> None:
     """What goes beyond is lost, which is told and logged; what waited already is not."""
     async with open_backlog(store, most=10) as backlog:
         store.broken = True
@@ -161,7 +165,7 @@ async def test_no_more_waits_than_may(autojump_clock: MockClock, store: Moody, l
     assert [line for line in log if f"conversation {SECOND}: 1 messages are lost" in line]
 
 
-async def test_what_was_deleted_is_refused(store: Moody) -> None:
+async def test_what_was_deleted_is_refused(store: TroubledStore) -> None:
     """Who speaks on is told; the others in the lane are not held up."""
     async with open_backlog(store) as backlog:
         await backlog.keep(MAO, FIRST, human("one"))
@@ -173,7 +177,9 @@ async def test_what_was_deleted_is_refused(store: Moody) -> None:
         assert await store.conversations(MAO) == []
 
 
-async def test_what_waits_is_deleted_with_its_conversation(autojump_clock: MockClock, store: Moody) -> None:
+async def test_what_waits_is_deleted_with_its_conversation(
+    autojump_clock: MockClock, store: TroubledStore
+) -> None:
     """Although nothing of it is on disk yet."""
     async with open_backlog(store) as backlog:
         store.broken = True
@@ -184,7 +190,9 @@ async def test_what_waits_is_deleted_with_its_conversation(autojump_clock: MockC
         assert await store.conversations(MAO) == []
 
 
-async def test_nobody_touches_what_waits_of_another_user(autojump_clock: MockClock, store: Moody) -> None:
+async def test_nobody_touches_what_waits_of_another_user(
+    autojump_clock: MockClock, store: TroubledStore
+) -> None:
     """It cannot be deleted or added to, and the answer is that of a conversation that never was."""
     async with open_backlog(store) as backlog:
         store.broken = True
@@ -201,7 +209,9 @@ async def test_nobody_touches_what_waits_of_another_user(autojump_clock: MockClo
     assert [human("one")] == await store.messages(EVES_MAO, FIRST)
 
 
-async def test_what_is_being_stored_is_deleted_after_it(autojump_clock: MockClock, store: Moody) -> None:
+async def test_what_is_being_stored_is_deleted_after_it(
+    autojump_clock: MockClock, store: TroubledStore
+) -> None:
     """A deletion does not overtake what it deletes."""
     async with open_backlog(store) as backlog, trio.open_nursery() as nursery:
         store.seconds = 1
@@ -214,7 +224,7 @@ async def test_what_is_being_stored_is_deleted_after_it(autojump_clock: MockCloc
 
 @pytest.mark.parametrize("cancel", [False, True])
 async def test_leaving_gives_the_store_a_last_chance(
-    autojump_clock: MockClock, store: Moody, cancel: bool
+    autojump_clock: MockClock, store: TroubledStore, cancel: bool
 ) -> None:
     """However it is left: what waited is stored if the store comes back within the time there is."""
 
@@ -238,7 +248,7 @@ async def test_leaving_gives_the_store_a_last_chance(
 
 @pytest.mark.parametrize("seconds", [0, 1000])
 async def test_what_is_lost_in_the_end_is_logged_by_name(
-    autojump_clock: MockClock, store: Moody, log: list[str], seconds: float
+    autojump_clock: MockClock, store: TroubledStore, log: list[str], seconds: float
 ) -> None:
     """The end of the server waits no longer; the log says which conversation it is, and no word of it."""
     async with open_backlog(store) as backlog:
@@ -252,7 +262,7 @@ async def test_what_is_lost_in_the_end_is_logged_by_name(
 
 
 async def test_a_bug_in_the_store_costs_one_conversation_what_it_was_to_store(
-    autojump_clock: MockClock, store: Moody, log: list[str], monkeypatch: pytest.MonkeyPatch
+    autojump_clock: MockClock, store: TroubledStore, log: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who waits for it is told; the next message, and the other conversations, find the store as it was."""
     parts: list[str] = []
@@ -281,7 +291,7 @@ async def test_a_bug_in_the_store_costs_one_conversation_what_it_was_to_store(
 
 
 async def test_who_outlives_the_block_stores_at_once(
-    autojump_clock: MockClock, store: Moody, log: list[str]
+    autojump_clock: MockClock, store: TroubledStore, log: list[str]
 ) -> None:
     """Nobody is there any more to try again."""
     async with open_backlog(store) as backlog:
@@ -294,5 +304,5 @@ async def test_who_outlives_the_block_stores_at_once(
         await backlog.keep(MAO, FIRST, ai("two"), continues=True)
 
     assert await contents(store) == ["one"]
-    assert trio.current_time() == PATIENCE
+    assert trio.current_time() == STORE_TIMEOUT
     assert [line for line in log if f"conversation {FIRST}: 1 messages are lost" in line]

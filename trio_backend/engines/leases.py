@@ -17,8 +17,10 @@ from ..errors import EngineError, without
 from .registry import EngineConfig, label, open_engine
 
 CLOSING_GRACE = 10.0
-"""Seconds that a newcomer waits for an engine of its configuration that is closing."""
+"""Seconds that a new lease waits for an engine of its configuration that is closing."""
+
 LESSEES_NAMED = 50
+"""Lessees whose names statistics tell: a room can have thousands, and an operator reads one screen."""
 
 State = Literal["loading", "open", "closing"]
 
@@ -181,4 +183,5 @@ class Leases:
             for holder in predecessors:
                 await holder.closed.wait()
         if grace.cancelled_caught:
-            logger.warning("an engine takes more than {} s to close; opening another", CLOSING_GRACE)
+            what = label(predecessors[0].config)
+            logger.warning("engine {} takes more than {} s to close; opening another", what, CLOSING_GRACE)

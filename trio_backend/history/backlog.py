@@ -25,8 +25,9 @@ from .store import (
     size_of,
 )
 
-# A store that works answers in milliseconds. This is how long we believe in one that says nothing; seconds.
-PATIENCE = 2.0
+# Seconds that a store may take to answer before its callers are told that it cannot store now. One that works
+# answers in milliseconds.
+STORE_TIMEOUT = 2.0
 # Between two tries: the first pause, and the longest; seconds.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 # How long the end of the server waits for the store, and how often it then tries; seconds.
@@ -119,11 +120,11 @@ class Backlog:
         """Wait until ``entry``, which `take` gave, is on disk. Raises as `keep` does."""
         # In halves: where the whole process was paused, the store has a moment to say what it did meanwhile.
         for _ in range(2):
-            with trio.move_on_after(PATIENCE / 2):
+            with trio.move_on_after(STORE_TIMEOUT / 2):
                 await entry.settled.wait()
         lane = self._lanes.get(uid)
         if not entry.settled.is_set() and lane is not None:
-            lane.hold_up(HistoryError(f"the disk took nothing for {PATIENCE:.0f} s"))
+            lane.hold_up(HistoryError(f"the store has not answered for {STORE_TIMEOUT:.0f} s"))
         if entry.error is not None:
             raise entry.error
 
@@ -160,11 +161,11 @@ class Backlog:
         self, owner: Owner, uid: HistoryUid, messages: Sequence[StoredMessage], continues: bool
     ) -> None:
         """The last words of a session that outlives the block: now or never, whoever is cancelled."""
-        with trio.move_on_after(PATIENCE, shield=True):
+        with trio.move_on_after(STORE_TIMEOUT, shield=True):
             await self._store.append(owner, uid, *messages, continues=continues)
             return
-        logger.error("conversation {}: {} messages are lost: the store says nothing", uid, len(messages))
-        raise HistoryError("the store takes nothing: this part of the conversation is lost")
+        logger.error("conversation {}: {} messages are lost: the store does not answer", uid, len(messages))
+        raise HistoryError("the store does not answer: this part of the conversation is lost")
 
     async def conversations(
         self, owner: Owner, *, limit: int = LISTED, before: HistoryUid | None = None
@@ -198,7 +199,7 @@ class Backlog:
             self._size -= entry.size
             entry.settle(NoSuchHistory("this conversation was deleted"))
         if lane.storing is not None:
-            with trio.move_on_after(PATIENCE):
+            with trio.move_on_after(STORE_TIMEOUT):
                 await lane.storing.settled.wait()
         return len(dropped)
 

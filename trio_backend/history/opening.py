@@ -1,4 +1,7 @@
-"""`open_store`: the one place that knows which stores there are."""
+"""`open_store`: the one place that knows which stores there are.
+
+Apart from store.py, which both stores import.
+"""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def _listen_for(decoder: Any, phrases: Sequence[str]) -> None:
     if unknown:
         raise EngineError(
             f"pocketsphinx_asr: its dictionary lacks {', '.join(sorted(unknown))}; "
-            "say it under pronunciations, or choose other phrases"
+            "write how they are spoken under pronunciations, or choose other phrases"
         )
     decoder.add_jsgf_string(
         "phrases", f"#JSGF V1.0;\ngrammar phrases;\npublic <said> = ( {' | '.join(phrases)} )+ ;\n"
