@@ -158,7 +158,8 @@ class Leases:
 
     async def _stay_open(self, holder: _Holder) -> None:
         what, began = label(holder.config), trio.current_time()
-        async with self._open(holder.config) as holder.engine:
+        async with self._open(holder.config) as engine:
+            holder.engine = engine
             holder.settled.set()
             logger.info("engine {} is ready after {:.2f} s", what, trio.current_time() - began)
             await trio.sleep_forever()

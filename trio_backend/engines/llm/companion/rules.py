@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import attrs
 
@@ -112,18 +113,22 @@ class Language:
     _always: tuple[Rule, ...] = attrs.field(init=False, repr=False)
     _by_name: Mapping[str, Rule] = attrs.field(init=False, repr=False)
 
-    def __attrs_post_init__(self) -> None:
+    # Without the index each of some 150 rules of a language would be tried on each clause.
+    @_index.default
+    def _indexed(self) -> Mapping[str, tuple[Rule, ...]]:
         index: dict[str, dict[str, Rule]] = {}
-        always: dict[str, Rule] = {}
         for rule in self.rules:
-            for pattern in rule.hear:
-                for key in pattern.keys or ():
-                    index.setdefault(key, {})[rule.name] = rule
-                if pattern.keys is None:
-                    always[rule.name] = rule
-        object.__setattr__(self, "_index", {key: tuple(rules.values()) for key, rules in index.items()})
-        object.__setattr__(self, "_always", tuple(always.values()))
-        object.__setattr__(self, "_by_name", {rule.name: rule for rule in self.rules})
+            for key in chain.from_iterable(pattern.keys or () for pattern in rule.hear):
+                index.setdefault(key, {})[rule.name] = rule
+        return {key: tuple(rules.values()) for key, rules in index.items()}
+
+    @_always.default
+    def _without_keys(self) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self.rules if any(pattern.keys is None for pattern in rule.hear))
+
+    @_by_name.default
+    def _named(self) -> Mapping[str, Rule]:
+        return {rule.name: rule for rule in self.rules}
 
     def rule(self, name: str) -> Rule:
         return self._by_name[name]

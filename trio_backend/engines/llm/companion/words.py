@@ -183,11 +183,12 @@ class Sums:
     around: tuple[str, ...] = ()
     _regex: re.Pattern[str] = attrs.field(init=False, repr=False, eq=False)
 
-    def __attrs_post_init__(self) -> None:
+    @_regex.default
+    def _sum(self) -> re.Pattern[str]:
         number, sign = _either([*self.numbers], _NUMBER), _either([*self.signs])
         around = rf"(?:{_either([*self.around])} ?){{0,3}}" if self.around else ""
         regex = rf"{around}({number}) ?({sign}) ?({number}) ?{around}"
-        object.__setattr__(self, "_regex", re.compile(regex))
+        return re.compile(regex)
 
     def find(self, text: str) -> Sum | None:
         """The sum that ``text`` consists of, or None."""
