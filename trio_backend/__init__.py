@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from .config.load import load_config as load_config
     from .config.system import SystemConfig as SystemConfig
     from .engines.base import Asr as Asr
+    from .engines.base import AsrTranscript as AsrTranscript
     from .engines.base import Llm as Llm
     from .engines.base import Message as Message
     from .engines.base import Nudge as Nudge
     from .engines.base import Prompt as Prompt
     from .engines.base import Text as Text
     from .engines.base import Thought as Thought
-    from .engines.base import Transcript as Transcript
     from .engines.base import Tts as Tts
     from .engines.base import Vad as Vad
     from .engines.registry import adapter_of as adapter_of
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "Asr": "engines.base",
+    "AsrTranscript": "engines.base",
     "Backend": "backend",
     "CharacterConfig": "config.character",
     "Config": "config.folder",
@@ -71,7 +72,6 @@ _MODULES = {
     "SystemConfig": "config.system",
     "Text": "engines.base",
     "Thought": "engines.base",
-    "Transcript": "engines.base",
     "TrioBackendError": "errors",
     "Tts": "engines.base",
     "Vad": "engines.base",

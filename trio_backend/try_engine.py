@@ -8,10 +8,9 @@ from pathlib import Path
 import trio
 
 from .audio.pcm import Pcm
-from .config.character import EngineChoice
 from .config.folder import Config
 from .conversation.character import engine_config
-from .engines.registry import DEFAULTS, open_engine
+from .engines.registry import embedded, open_engine
 from .engines.settings import Environment
 from .engines.whole import spoken, transcribed
 from .errors import ConfigError, EngineError
@@ -24,7 +23,7 @@ async def transcribe(config: Config, file: Path) -> str:
         pcm = Pcm.from_wav(await trio.Path(file).read_bytes())
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
-    choice = config.character.asr or EngineChoice("asr", DEFAULTS["asr"])
+    choice = config.character.asr or embedded("asr")
     async with open_engine(engine_config(choice, _environment(config))) as engine:
         return await transcribed(engine, pcm)
 

@@ -17,7 +17,7 @@ import trio
 from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
 from trio_backend.config.character import EngineKind
-from trio_backend.engines.base import Asr, Llm, Message, Prompt, Text, Transcript, Tts
+from trio_backend.engines.base import Asr, AsrTranscript, Llm, Message, Prompt, Text, Tts
 from trio_backend.engines.registry import EngineConfig, configure, open_engine
 from trio_backend.engines.settings import Environment
 from trio_backend.engines.tts import espeak, espeak_installed
@@ -361,7 +361,7 @@ async def test_recognition_is_cancelled_at_each_receive(open_asr: OpenAsr) -> No
     """Wherever it is; also while somebody still speaks."""
 
     @asynccontextmanager
-    async def stream(asr: Asr) -> AsyncIterator[trio.abc.ReceiveChannel[Transcript]]:
+    async def stream(asr: Asr) -> AsyncIterator[trio.abc.ReceiveChannel[AsrTranscript]]:
         async with utterance(silence(0.1), silence(0.1)) as sound, asr.listen(sound) as transcripts:
             yield transcripts
 

@@ -8,7 +8,7 @@ import trio.testing
 
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.asr import scripted
-from trio_backend.engines.base import Message, Prompt, Text, Transcript
+from trio_backend.engines.base import AsrTranscript, Message, Prompt, Text
 from trio_backend.engines.llm import echo
 from trio_backend.engines.llm.echo import EchoConfig
 from trio_backend.engines.tts import tone
@@ -84,12 +84,12 @@ async def test_the_scripted_recognition_tells_what_it_has_so_far(
         asr.listen(sound) as transcripts,
     ):
         await send.send(scripted.write("Hello"))
-        assert await transcripts.receive() == Transcript("Hello", final=False)
+        assert await transcripts.receive() == AsrTranscript("Hello", final=False)
         await send.send(scripted.write(" there"))
         send.close()
         assert [(trio.current_time(), one) async for one in transcripts] == [
-            (0, Transcript("Hello there", final=False)),
-            (2, Transcript("Hello there", final=True)),
+            (0, AsrTranscript("Hello there", final=False)),
+            (2, AsrTranscript("Hello there", final=True)),
         ]
 
 
@@ -102,4 +102,4 @@ async def test_the_scripted_recognition_tells_only_the_end_unless_asked(
         for text in ("Hello", " there"):
             await send.send(scripted.write(text))
         send.close()
-        assert [one async for one in transcripts] == [Transcript("Hello there", final=True)]
+        assert [one async for one in transcripts] == [AsrTranscript("Hello there", final=True)]

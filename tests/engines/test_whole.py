@@ -13,7 +13,7 @@ from trio.testing import assert_checkpoints
 
 from tests.text.streams import torn_texts
 from trio_backend.audio.pcm import Pcm
-from trio_backend.engines.base import ReplyPart, Text, Thought, ToolRequest, Transcript
+from trio_backend.engines.base import AsrTranscript, ReplyPart, Text, Thought, ToolRequest
 from trio_backend.engines.whole import WholeAsr, WholeTts, channel_of, spoken, tagged, transcribed
 from trio_backend.errors import EngineError
 
@@ -184,7 +184,7 @@ async def test_a_whole_utterance_is_recognised_when_it_has_ended(autojump_clock:
     async with trio.open_nursery() as nursery, Slow().listen(sound) as transcripts:
         nursery.start_soon(talk)
         assert [(trio.current_time(), one) async for one in transcripts] == [
-            (16, Transcript("15", final=True))
+            (16, AsrTranscript("15", final=True))
         ]
     assert await transcribed(Slow(), Pcm(bytes(10), 16_000)) == "5"
     assert await transcribed(Slow(), Pcm(b"", 48_000)) == "0"

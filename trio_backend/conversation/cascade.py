@@ -9,6 +9,7 @@ import attrs
 import trio
 
 from ..audio.pcm import Pcm
+from ..audio.utterance import RATE
 from ..concurrency import map_in_order
 from ..engines.base import Prompt, ReplyPart, Thought, ToolRequest
 from ..engines.whole import spoken
@@ -21,7 +22,7 @@ from .user_input import UserInput
 from .wake_word import Heard
 
 # What a sentence without sound has: no samples, at a rate that nobody looks at.
-_SILENCE = Pcm(b"", 16_000)
+_SILENCE = Pcm(b"", RATE)
 
 
 @attrs.frozen

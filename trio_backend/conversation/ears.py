@@ -15,7 +15,7 @@ from ..audio.pcm import Pcm
 from ..boundary import UNCOUNTED, Boundary
 from ..config.character import CharacterConfig, EngineChoice
 from ..engines.base import Asr, Detector, Vad
-from ..engines.registry import DEFAULTS
+from ..engines.registry import embedded
 from ..engines.whole import transcribed
 from ..errors import ConfigError, EngineError
 
@@ -55,8 +55,8 @@ async def open_ears(
 
     Leaving the block gives back what was leased.
     """
-    asr = config.asr or EngineChoice("asr", DEFAULTS["asr"])
-    vad = config.vad or EngineChoice("vad", DEFAULTS["vad"])
+    asr = config.asr or embedded("asr")
+    vad = config.vad or embedded("vad")
     async with trio.open_nursery() as nursery:
         standbys = (
             _Standby[Asr](asr, lease, nursery, boundary),

@@ -58,7 +58,7 @@ ReplyPart: TypeAlias = Text | Thought | ToolRequest
 
 
 @attrs.frozen
-class Transcript:
+class AsrTranscript:
     """What was said, as far as it is understood; a ``final`` one is the last, and may be empty."""
 
     text: str
@@ -119,7 +119,9 @@ class Tts(Protocol):
 class Asr(Protocol):
     """Speech recognition."""
 
-    def listen(self, sound: ReceiveChannel[Pcm]) -> AbstractAsyncContextManager[ReceiveChannel[Transcript]]:
+    def listen(
+        self, sound: ReceiveChannel[Pcm]
+    ) -> AbstractAsyncContextManager[ReceiveChannel[AsrTranscript]]:
         """What is said in ``sound``, the chunks of one utterance, all of one rate.
 
         Any number of transcripts that are not final, each better than the one before, then a final one after

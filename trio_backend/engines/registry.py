@@ -17,7 +17,7 @@ from typing import Any, Protocol, cast, get_args
 
 import attrs
 
-from ..config.character import EngineKind
+from ..config.character import EngineChoice, EngineKind
 from ..config.diagnostics import did_you_mean
 from ..errors import UnknownEngine
 from .base import Asr, Llm, Tts, Vad
@@ -30,6 +30,7 @@ DEFAULTS: Mapping[EngineKind, str] = {
     "vad": "silero_vad",
 }
 """The embedded engine of each kind: needs no key, no model and no network."""
+
 
 _NOUNS: Mapping[EngineKind, str] = {
     "llm": "language model",
@@ -126,6 +127,11 @@ def configure(
     if adapter is None:
         raise _unknown(kind, name)
     return EngineConfig(kind, name, adapter.configure(name, settings, environment), adapter)
+
+
+def embedded(kind: EngineKind) -> EngineChoice:
+    """The embedded engine with its default settings: what a character has that chooses none."""
+    return EngineChoice(kind, DEFAULTS[kind])
 
 
 def open_engine(config: EngineConfig) -> AbstractAsyncContextManager[Any]:

@@ -22,7 +22,7 @@ from ..audio.utterance import RATE
 from ..errors import EngineError
 from ..text.lines import slices
 from ..text.thoughts import Part, ThoughtReader
-from .base import Asr, ReplyPart, Text, Thought, ToolRequest, Transcript, Tts
+from .base import Asr, AsrTranscript, ReplyPart, Text, Thought, ToolRequest, Tts
 
 T = TypeVar("T")
 
@@ -61,12 +61,14 @@ class WholeAsr(ABC):
         A cancel stops the decoding at once, in a child process or on a server.
         """
 
-    def listen(self, sound: ReceiveChannel[Pcm]) -> AbstractAsyncContextManager[ReceiveChannel[Transcript]]:
+    def listen(
+        self, sound: ReceiveChannel[Pcm]
+    ) -> AbstractAsyncContextManager[ReceiveChannel[AsrTranscript]]:
         """See `Asr.listen`. There is only the final transcript; ``sound`` is read in its ``receive``."""
         return channel_of(self._final(sound))
 
-    async def _final(self, sound: ReceiveChannel[Pcm]) -> AsyncGenerator[Transcript, None]:
-        yield Transcript(await self.transcribe(joined([chunk async for chunk in sound])), final=True)
+    async def _final(self, sound: ReceiveChannel[Pcm]) -> AsyncGenerator[AsrTranscript, None]:
+        yield AsrTranscript(await self.transcribe(joined([chunk async for chunk in sound])), final=True)
 
 
 def channel_of(values: AsyncGenerator[T, None]) -> ReceiveChannel[T]:

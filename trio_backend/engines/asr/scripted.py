@@ -14,7 +14,7 @@ from trio.abc import ReceiveChannel
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError
-from ..base import Transcript
+from ..base import AsrTranscript
 from ..settings import Environment, between, read_settings
 from ..whole import channel_of, joined
 
@@ -59,22 +59,24 @@ class ScriptedAsr:
     config: ScriptedAsrConfig
     _utterances: trio.CapacityLimiter = attrs.field(repr=False)
 
-    def listen(self, sound: ReceiveChannel[Pcm]) -> AbstractAsyncContextManager[ReceiveChannel[Transcript]]:
+    def listen(
+        self, sound: ReceiveChannel[Pcm]
+    ) -> AbstractAsyncContextManager[ReceiveChannel[AsrTranscript]]:
         """The letters of ``sound``."""
         return channel_of(self._transcripts(sound))
 
-    async def _transcripts(self, sound: ReceiveChannel[Pcm]) -> AsyncGenerator[Transcript, None]:
+    async def _transcripts(self, sound: ReceiveChannel[Pcm]) -> AsyncGenerator[AsrTranscript, None]:
         chunks: list[Pcm] = []
         async for chunk in sound:
             chunks.append(chunk)
             if self.config.partial:
-                yield Transcript(read(joined(chunks)), final=False)
+                yield AsrTranscript(read(joined(chunks)), final=False)
         async with self._utterances:
             await trio.sleep(self.config.delay)
         text = read(joined(chunks))
         if self.config.fail_on and self.config.fail_on in text:
             raise EngineError("scripted_asr was told to fail on this utterance")
-        yield Transcript(text, final=True)
+        yield AsrTranscript(text, final=True)
 
 
 def write(text: str, *, seconds: float = 0.0) -> Pcm:
