@@ -16,6 +16,7 @@ _BITS = {_INTEGERS: (8, 16, 24, 32), _FLOATS: (32, 64)}
 
 # No TTS and no microphone has another rate, and resampling one would need absurd amounts of memory.
 _RATES = range(1_000, 384_001)
+# A header may claim 65 535 of them.
 _MOST_CHANNELS = 64
 
 # Writers to a pipe cannot know a size, and put one of these; espeak-ng puts 0x7ffff000, which is more

@@ -31,7 +31,6 @@ DEFAULTS: Mapping[EngineKind, str] = {
 }
 """The embedded engine of each kind: needs no key, no model and no network."""
 
-
 _NOUNS: Mapping[EngineKind, str] = {
     "llm": "language model",
     "tts": "speech synthesis",
@@ -44,9 +43,23 @@ class Adapter(Protocol):
     """What makes engines: a module, or another object, with these three names."""
 
     @property
-    def NAMES(self) -> tuple[str, ...]: ...  # noqa: N802
-    def configure(self, name: str, settings: Mapping[str, object], environment: Environment) -> Hashable: ...
-    def open(self, settings: Any, /) -> AbstractAsyncContextManager[Any]: ...
+    def NAMES(self) -> tuple[str, ...]:  # noqa: N802
+        """The names that configurations give its engines."""
+        ...
+
+    def configure(self, name: str, settings: Mapping[str, object], environment: Environment) -> Hashable:
+        """``settings`` of a file for the engine ``name``, checked, as a frozen value. Opens nothing.
+
+        Engines whose values are equal are opened once. Raises `SettingsError`.
+        """
+        ...
+
+    def open(self, settings: Any, /) -> AbstractAsyncContextManager[Any]:
+        """The engine, for as long as the block lasts; `configure` made ``settings``. Raises `EngineError`.
+
+        A cancel while it loads stops the loading. Leaving the block returns when nothing of it is left.
+        """
+        ...
 
 
 @attrs.frozen

@@ -184,6 +184,7 @@ def encode(message: Outgoing) -> bytes:
 
 # Our encoder and the old backend's put the type first: what is long (sound, pictures) need not be parsed.
 _TYPE = re.compile(r'\{\s*"type"\s*:\s*"([^"\\]*)"\s*[,}]')
+# Characters. A shorter message is decoded whole, in a microsecond; `control` must be, for its text.
 _SHORT = 1024
 
 

@@ -90,6 +90,7 @@ _LATIN_WORD = re.compile(r"[A-Za-z]+")
 _LAST_WORD = re.compile(r"(?<![A-Za-z0-9°&.'’-])[A-Za-z]+(?:\.[A-Za-z]+)*$")
 _LIST_MARKER = re.compile(r"[\s*_#>+•-]*(?:\d{1,3}|[A-Za-z])")
 _INLINE_LIST_MARKER = re.compile(r"[:：]\s*\d{1,2}$")
+# Characters: the tables have up to six, and four letters with dots between them are seven.
 _LONGEST_ABBREVIATION = 8
 
 _UNSPOKEN_GROUP = re.compile(r"\[[^\]]*\]|\([^)]*\)|（[^）]*）|\*+[^*]*\*+")

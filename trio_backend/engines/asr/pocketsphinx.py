@@ -17,6 +17,7 @@ from ..worker import Worker, WorkerJob, open_worker
 
 NAMES = ("pocketsphinx_asr",)
 
+# They go to the process in one environment variable, of which Linux allows 128 KiB: 65 characters for each.
 MOST_PHRASES = 2_000
 _WORD = re.compile(r"[a-z][a-z'.-]*")
 _PHONES = re.compile(r"[A-Z]+( [A-Z]+)*")

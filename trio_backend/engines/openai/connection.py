@@ -28,6 +28,7 @@ LONGEST_RETRY_AFTER = 10.0
 LIMITS = httpx2.Limits(max_connections=200, max_keepalive_connections=8, keepalive_expiry=60)
 """Idle connections are kept for the next turn, since a new one to a provider takes 50 to 200 ms."""
 
+# Bytes of an answer that only says why there is none: the reason stands at its beginning.
 _BODY = 65_536
 
 # `identity` alone: a kilobyte of compressed nothing becomes a megabyte, and of all that comes from model

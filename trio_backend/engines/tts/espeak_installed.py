@@ -21,6 +21,7 @@ from ...errors import EngineError, NoVoice
 from .espeak_worker import NO_SUCH_VOICE
 
 RATE = 22_050
+"""Samples a second of everything that espeak-ng speaks."""
 
 LONGEST_COMPLAINT = 4_096
 """Bytes of a child's standard error; it writes a line."""
@@ -61,6 +62,7 @@ class EspeakProgram:
         return [self.path, "-b", "1", "-v", voice, *options, "--stdin", "--stdout"]
 
     def sound(self, output: bytes) -> Pcm:
+        """What it wrote, as sound. Raises `ValueError` if that is no WAV file."""
         return Pcm.from_wav(output) if output else Pcm(b"", RATE)
 
     def has_no_voice(self, ended: ProcessResult) -> bool:
@@ -111,6 +113,7 @@ class EspeakLibrary:
         return [sys.executable, "-I", "-S", worker, self.path, self.data, voice, *options]
 
     def sound(self, output: bytes) -> Pcm:
+        """What it wrote, as sound; half a sample at the end is dropped."""
         return Pcm(output[: len(output) // 2 * 2], RATE)
 
     def has_no_voice(self, ended: ProcessResult) -> bool:

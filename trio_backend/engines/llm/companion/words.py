@@ -12,8 +12,10 @@ import attrs
 from ....text.scripts import HAN
 
 MOST_CLAUSES = 24
+"""Clauses of a message that are read."""
+
 MOST_WORDS = 80
-"""How much of a message is read: so many clauses, and so many words of each."""
+"""Words of a clause that are read."""
 
 SCRIPTS = ("latin", "han")
 """The scripts by which languages are told apart."""
@@ -161,6 +163,7 @@ def _is_han(text: str) -> bool:
     return bool(text) and re.match(f"[{HAN}]", text[0]) is not None
 
 
+# Characters of a message that may be a sum: two numbers, a sign, and a few words around them.
 _LONGEST = 80
 _NUMBER = r"-?\d{1,12}(?:\.\d{1,6})?"
 _END = " =?？.。!！"
