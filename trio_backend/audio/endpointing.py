@@ -84,7 +84,7 @@ class Endpointer:
         return None
 
     def reset(self) -> None:
-        """Whoever was speaking is done: what is said from here on is a new utterance."""
+        """End the utterance now, if there is one: what is said from here on is a new one."""
         self._end()
 
     def _end(self) -> Edge:

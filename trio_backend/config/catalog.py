@@ -54,7 +54,7 @@ class CharacterCatalog(Protocol):
 
 @attrs.frozen
 class MemoryCatalog:
-    """Characters that were made by a program: for tests, and for who embeds a backend.
+    """Characters that were made by a program: for tests, and for programs that embed a backend.
 
     ``others`` are by file name, which need not be that of any file.
     """
@@ -131,7 +131,7 @@ class DiskCatalog:
 
     @classmethod
     def of(cls, config: Config, environ: Mapping[str, str]) -> DiskCatalog:
-        """The characters beside ``config.path``. Whoever loaded ``config`` has told its ``warnings``."""
+        """The characters beside ``config.path``, whose ``warnings`` are not logged again."""
         catalog = cls(config.character, config.path, environ)
         catalog._logged.update(config.warnings)
         return catalog

@@ -26,7 +26,7 @@ def _check_phrases(_instance: object, _attribute: attrs.Attribute[Any], value: P
 
 @attrs.frozen
 class WakeWordConfig:
-    """By which words a character wakes up, and goes back to sleep. Off by default.
+    """The words that wake a character up, and those that send it back to sleep. Off by default.
 
     Phrases are by language; its name is any text, and is sent to clients as it stands in the file.
 

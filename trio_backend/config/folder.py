@@ -62,7 +62,7 @@ class ConfigFolders:
 class Config:
     """A whole configuration. ``path`` is its ``conf.yaml``; ``character`` is the base character.
 
-    ``warnings`` are what was found in it when it was loaded, for whoever did that to tell.
+    ``warnings`` were found when it was loaded; the caller of `load_config` tells them to the user.
     """
 
     path: Path

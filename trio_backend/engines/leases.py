@@ -142,7 +142,7 @@ class Leases:
     async def _hold(self, holder: _Holder, predecessors: list[_Holder]) -> None:
         try:
             with holder.scope:
-                await trio.lowlevel.checkpoint()  # who gives up in the same moment has started nothing
+                await trio.lowlevel.checkpoint()  # a lease that is given up in the same moment starts nothing
                 await self._wait_closed(predecessors)
                 # Captured, not caught: a bug in one adapter must end in the sessions that lease it,
                 # and not in the nursery that all of them share.

@@ -1,4 +1,4 @@
-"""Model servers that already run on this machine, for a hint to who has not configured one.
+"""Model servers that already run on this machine, for a hint to a user who has not configured one.
 
 Any program of any local user may listen on that port, so its answer may be anything: bounded in time and
 size, and only what is plainly the name of a model is repeated.

@@ -136,7 +136,7 @@ class Worker:
             try:
                 await self._loaded()
             except EngineError as error:
-                # The next request tries again, and tells whoever asks.
+                # The next request tries again, and raises the error.
                 logger.debug("no replacement: {}", error)
 
     async def _end(self) -> None:
@@ -232,7 +232,7 @@ class _Child:
         return await self._receive()
 
     async def _receive(self) -> _Answer:
-        """The next answer. Cancelling it loses no byte: who waits next gets the whole."""
+        """The next answer. A cancel loses no byte: the next call gets the whole answer."""
         assert self._process.stdout is not None
         while True:
             if len(self._received) >= ANSWER_HEAD.size:

@@ -45,7 +45,7 @@ class Entry:
     continues: bool
     size: int
     settled: trio.Event = attrs.field(factory=trio.Event, init=False)
-    """Set when whoever handed it over need not wait any more."""
+    """Set when the caller need not wait any more: it is stored, or `error` says what became of it."""
     error: HistoryError | NoSuchHistory | None = attrs.field(default=None, init=False)
 
     def settle(self, error: HistoryError | NoSuchHistory | None = None) -> None:
@@ -141,7 +141,7 @@ class Backlog:
                 f"{why}. Too much is waiting to be stored: this part of the conversation is lost"
             )
         if lane is None:
-            # The store is waited for whoever is cancelled; leaving the block ends that.
+            # Shielded: a cancel of the caller must not stop the storing. Leaving the block sets the deadline.
             lane = self._lanes[uid] = _Lane(owner, uid, trio.CancelScope(shield=True))
             self._nursery.start_soon(self._keep_lane, lane, name=f"history/conversation {uid}")
         self._size += size
@@ -160,7 +160,7 @@ class Backlog:
     async def _store_at_once(
         self, owner: Owner, uid: HistoryUid, messages: Sequence[StoredMessage], continues: bool
     ) -> None:
-        """The last words of a session that outlives the block: now or never, whoever is cancelled."""
+        """Store what a session says after the block was left; a cancel does not stop it, the timeout does."""
         with trio.move_on_after(STORE_TIMEOUT, shield=True):
             await self._store.append(owner, uid, *messages, continues=continues)
             return

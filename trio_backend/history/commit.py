@@ -125,7 +125,7 @@ def _write(database: sqlite3.Connection, request: Request[object]) -> None:
 
 
 def _start_over(database: sqlite3.Connection, group: Sequence[Request[object]], error: Failure) -> int:
-    """The transaction as a whole failed, as on a full disk: whoever's request still fits has it stored."""
+    """The transaction as a whole failed, as on a full disk: run each request by itself; some may fit."""
     # Some errors have rolled it back already.
     if database.in_transaction:
         database.execute("ROLLBACK")

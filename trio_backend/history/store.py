@@ -37,7 +37,7 @@ def size_of(text: str) -> int:
 
 
 def newest_that_fit(messages: Iterable[StoredMessage], size: int) -> list[StoredMessage]:
-    """Of ``messages``, newest first, those whose texts fit into ``size`` bytes of UTF-8; oldest first.
+    """Those of ``messages``, newest first, whose texts fit into ``size`` bytes of UTF-8; oldest first.
 
     There is always one; if it alone is too long, it is cut.
     """
@@ -70,7 +70,7 @@ def well_formed(text: str) -> str:
 
 @attrs.frozen
 class Owner:
-    """Whose a conversation is: one user's, with one character."""
+    """The owner of a conversation: one user, with one character."""
 
     conf_uid: str
     user: UserId = NOBODY.id

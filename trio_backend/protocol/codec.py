@@ -1,6 +1,6 @@
 """JSON to typed messages and back. The only file that knows that the wire is JSON.
 
-`read_head` is for whoever passes a server's message on as it came: it reads the head alone.
+`read_head` is for relays, which pass a server's message on as it came: it reads the head alone.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ _SHORT = 1024
 
 
 class MessageHead(msgspec.Struct, frozen=True):
-    """The fields that whoever passes a server's message on looks at.
+    """The fields that a relay of a server's messages looks at.
 
     ``text`` is that of a `control`; of others it may be left out.
     """

@@ -200,7 +200,7 @@ async def run(command: Sequence[str], text: bytes, most: int) -> ProcessResult |
 
 
 async def _keep_first(stream: trio.abc.ReceiveStream | None, into: bytearray) -> None:
-    """Read to the end, and keep as much as a complaint may have: who writes more is not held up by that."""
+    """Read to the end, so that the process can go on writing; keep the first `LONGEST_COMPLAINT` bytes."""
     assert stream is not None
     async for piece in stream:
         into += piece[: LONGEST_COMPLAINT - len(into)]
