@@ -4,7 +4,7 @@ Starts a server, and as many clients as asked for, each of which streams speech 
 find the sentences in, and has them understood and answered. Behind each chunk a heartbeat is sent: a session
 handles one message after the other, so its answer comes when the chunk has been dealt with.
 
-    python benchmarks/ears.py [--sessions 8] [--seconds 30] [--chunk-ms 32]
+    python benchmarks/microphones.py [--sessions 8] [--seconds 30] [--chunk-ms 32]
 
 Exits with 1 if a chunk was dealt with later than 100 ms after it was sent.
 """
@@ -168,7 +168,7 @@ async def measure(sessions: int, seconds: float, chunk_ms: int) -> bool:
         f"  lateness      median {1000 * statistics.median(late):.1f} ms, "
         f"p99 {1000 * late[int(0.99 * len(late))]:.1f} ms, max {1000 * late[-1]:.1f} ms"
     )
-    print(f"  server        {100 * cpu:.0f} % of a core, without the ear")
+    print(f"  server        {100 * cpu:.0f} % of a core, without the process of ASR")
     return late[-1] <= BOUND
 
 
