@@ -9,6 +9,7 @@ TrioBackendError
 ├── EngineError        an engine could not do its job; says what to do
 │   ├── NoVoice        this machine has nothing that speaks; says how to install it
 │   └── NotBegun       a child process ended before it began with a request
+├── HttpFailed         a request over HTTP brought no whole answer; says at which stage it failed
 ├── AnswerTooLong      a model server sends more than it may
 ├── PatternError       a pattern of the companion's rules is wrong
 ├── HistoryError       conversations cannot be stored or read; says which file, and what to do
@@ -23,6 +24,9 @@ TrioBackendError
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal, TypeAlias
+
+HttpStage: TypeAlias = Literal["connect", "proxy", "timeout", "broken", "malformed"]
 
 
 class TrioBackendError(Exception):
@@ -81,6 +85,18 @@ class NoVoice(EngineError):
 
 class NotBegun(EngineError):
     """A child process ended, and not because of the request: it had not begun with that."""
+
+
+class HttpFailed(TrioBackendError):
+    """A request over HTTP brought no whole answer. Its text names no address.
+
+    ``stage``: ``connect`` (no server, or no trusted one), ``proxy``, ``timeout`` (of connecting or sending),
+    ``broken`` (the connection ended), ``malformed`` (what came is no answer).
+    """
+
+    def __init__(self, stage: HttpStage, message: str) -> None:
+        super().__init__(message)
+        self.stage = stage
 
 
 class AnswerTooLong(TrioBackendError):

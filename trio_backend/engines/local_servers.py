@@ -10,12 +10,12 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-import httpx2
 import msgspec
 import trio
 
-from ..errors import AnswerTooLong
-from .openai.connection import read_body
+from ..errors import AnswerTooLong, HttpFailed
+from .http import open_http_client
+from .http_target import HttpTarget
 
 OLLAMA = "http://127.0.0.1:11434"
 
@@ -47,8 +47,9 @@ async def find_ollama(url: str = OLLAMA, *, within: float = 2.0) -> Sequence[str
     try:
         with trio.fail_after(within):
             return await _ask(url) if await _somebody_listens(url) else None
-    except (httpx2.HTTPError, httpx2.InvalidURL, trio.TooSlowError, AnswerTooLong):
-        return None
+    except* (HttpFailed, trio.TooSlowError, AnswerTooLong):
+        pass
+    return None
 
 
 async def _somebody_listens(url: str) -> bool:
@@ -63,12 +64,11 @@ async def _somebody_listens(url: str) -> bool:
 
 
 async def _ask(url: str) -> Sequence[str] | None:
-    # Building the client reads the system's certificates: too slow for the event loop.
-    client = await trio.to_thread.run_sync(lambda: httpx2.AsyncClient(trust_env=False))
-    async with client:
-        request = client.build_request("GET", f"{url}/api/tags", headers={"Accept-Encoding": "identity"})
-        response = await client.send(request, stream=True)
-        return _names(await read_body(response, most=LONGEST_ANSWER))
+    address = HttpTarget(url, {"Accept-Encoding": "identity"}, use_proxy=False)
+    # The caller sets the deadline.
+    async with open_http_client(address, connect_timeout=60) as client:
+        answer = await client.request("GET", "api/tags", {})
+        return _names(await answer.read(most=LONGEST_ANSWER))
 
 
 def _names(body: bytes) -> Sequence[str] | None:

@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import attrs
-import httpx2
 import trio
 
-from ...errors import AnswerTooLong, EngineError
+from ...errors import AnswerTooLong, EngineError, HttpFailed
 from ..base import Message, Nudge, Prompt, ReplyPart
+from ..http_answer import HttpAnswer
 from ..whole import tagged
 from .answers import not_a_stream
 from .configs import ChatConfig
-from .connection import AnswerStream, ModelServer, json_of, open_model_server, read_answer, unreachable
+from .connection import ModelServer, json_of, open_model_server, read_refused, unreachable
 from .deltas import DeltaReader, EventReader, Part
 
 LINGER = 0.05
@@ -51,7 +51,7 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
     _server: ModelServer
     _prompt: Prompt
     _deltas: DeltaReader = attrs.field(factory=DeltaReader, init=False)
-    _answer: AnswerStream | None = attrs.field(default=None, init=False)
+    _answer: HttpAnswer | None = attrs.field(default=None, init=False)
     _reader: EventReader = attrs.field(factory=EventReader, init=False)
     _events: deque[str] = attrs.field(factory=deque, init=False, repr=False)
     _begun: bool = attrs.field(default=False, init=False)
@@ -70,7 +70,7 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
         if self._answer is None:
             await trio.lowlevel.checkpoint()
         else:
-            await self._answer.aclose(linger=LINGER if self._deltas.finished else 0)
+            await self._answer.finish(within=LINGER if self._deltas.finished else 0)
 
     @property
     def _name(self) -> str:
@@ -86,7 +86,7 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
             while not self._parts and not self._deltas.finished:
                 if self._events:
                     self._parts.extend(self._deltas.feed(self._events.popleft()))
-                elif (received := await self._answer.receive()) is not None:
+                elif received := await self._answer.receive():
                     self._events.extend(self._reader.feed(received))
                 else:
                     raise EngineError(f"{self._name}: the answer broke off before its end; try again")
@@ -94,19 +94,19 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
             raise EngineError(
                 f"{self._name}: the model server sent a piece of its answer without end"
             ) from None
-        except httpx2.RequestError as error:
+        except HttpFailed as error:
             raise EngineError(unreachable(self._config.endpoint, error).text) from error
         if not self._parts:
             raise trio.EndOfChannel
         return self._parts.popleft()
 
-    async def _ask(self) -> AnswerStream:
+    async def _ask(self) -> HttpAnswer:
         body = await self._body()
         response = await self._server.ask("chat/completions", body, accept="text/event-stream")
         if not response.headers.get("content-type", "").lower().startswith("text/event-stream"):
-            answer = await read_answer(response)
+            answer = await read_refused(response)
             raise EngineError(not_a_stream(self._config.endpoint, answer).text)
-        return AnswerStream(response)
+        return response
 
     async def _body(self) -> bytes:
         request = request_of(self._config, self._prompt)

@@ -11,17 +11,17 @@ from importlib.util import find_spec
 from typing import Any
 
 import attrs
-import httpx2
 import trio
 from trio.abc import ReceiveChannel
 
 from ...audio.pcm import Pcm
 from ...audio.wav import mixed, read_wav
-from ...errors import EngineError
+from ...errors import EngineError, HttpFailed
+from ..http_answer import HttpAnswer
 from ..whole import WholeTts
 from .answers import not_a_stream
 from .configs import SpeechConfig
-from .connection import AnswerStream, ModelServer, json_of, open_model_server, read_answer, unreachable
+from .connection import ModelServer, json_of, open_model_server, read_refused, unreachable
 
 MOST_RATE = 48_000
 """Samples a second that count for the longest sound: a higher rate makes it no better, only larger."""
@@ -85,6 +85,11 @@ SHORTEST_CHUNK = 0.05
 A server that makes sound faster than it plays has made this much in less time than that."""
 
 
+DECODE_INLINE = 256 * 1024
+"""Bytes of a WAV file that is decoded where we stand, in less than the hand-over to a thread takes; five
+seconds of what most servers send. Fifty sentences that come at once would wait for two threads."""
+
+
 @asynccontextmanager
 async def open_speech(config: SpeechConfig) -> AsyncIterator[OpenAiTts]:
     """Nothing is asked yet. Raises `EngineError` if the format is one that cannot be read here."""
@@ -135,19 +140,21 @@ class OpenAiTts(WholeTts):
             f"the speech server sent more sound than {self.config.max_sound:g} s can be (max_sentence_sound)"
         )
 
-    async def ask(self, text: str) -> httpx2.Response:
+    async def ask(self, text: str) -> HttpAnswer:
         """Ask for the sound of ``text``; the caller reads and closes the answer. Raises `EngineError`."""
         response = await self._server.ask("audio/speech", self._body(text), accept="*/*")
         kind = response.headers.get("content-type", "").lower()
         if kind.startswith(("text/", "application/json")):
-            answer = await read_answer(response)
+            answer = await read_refused(response)
             raise EngineError(not_a_stream(self.config.endpoint, answer).text)
         return response
 
     async def decoded(self, data: bytes) -> Pcm:
         """A whole file as sound. Raises `EngineError` if it is none."""
+        work = partial(decode, data, longest=self.config.max_sound)
         try:
-            work = partial(decode, data, longest=self.config.max_sound)
+            if len(data) <= DECODE_INLINE and data[:4] == b"RIFF":
+                return work()
             return await trio.to_thread.run_sync(work, limiter=self._decoders)
         except ValueError as error:
             raise EngineError(
@@ -177,7 +184,7 @@ class _SampleStream(ReceiveChannel[Pcm]):
 
     _tts: OpenAiTts
     _text: str
-    _answer: AnswerStream | None = attrs.field(default=None, init=False)
+    _answer: HttpAnswer | None = attrs.field(default=None, init=False)
     _held: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
     _handed_out: int = attrs.field(default=0, init=False)
     _waited: float = attrs.field(default=0.0, init=False)
@@ -200,17 +207,19 @@ class _SampleStream(ReceiveChannel[Pcm]):
         if self._answer is None:
             await trio.lowlevel.checkpoint()
         else:
-            await self._answer.aclose()
+            await self._answer.finish(within=0)
 
     async def _next(self) -> Pcm:
         config = self._tts.config
         if self._answer is None:
-            self._answer = AnswerStream(await self._tts.ask(self._text))
+            self._answer = await self._tts.ask(self._text)
         await self._read(self._answer, int(SHORTEST_CHUNK * config.sample_rate) * 2)
         if not self._handed_out and self._held.startswith(b"RIFF"):
             return await self._whole_file(self._answer)
-        if self._handed_out + len(self._held) > int(config.max_sound * config.sample_rate) * 2:
-            raise EngineError(f"{config.provider}: {self._tts.too_long}")
+        room = int(config.max_sound * config.sample_rate) * 2 - self._handed_out
+        if len(self._held) > room:
+            self._ended, self._problem = True, EngineError(f"{config.provider}: {self._tts.too_long}")
+            del self._held[room:]
         # Half a sample waits for its other half; at the end there is none.
         whole = len(self._held) // 2 * 2
         samples = bytes(self._held[:whole])
@@ -222,21 +231,21 @@ class _SampleStream(ReceiveChannel[Pcm]):
             raise self._problem
         raise trio.EndOfChannel
 
-    async def _read(self, answer: AnswerStream, most: int) -> None:
+    async def _read(self, answer: HttpAnswer, most: int) -> None:
         """Hold ``most`` bytes, or a little more, or all that are left."""
         try:
             while len(self._held) < most and not self._ended:
                 received = await answer.receive()
-                self._ended = received is None
-                self._held += received or b""
-        except httpx2.RequestError as error:
+                self._ended = not received
+                self._held += received
+        except HttpFailed as error:
             self._ended = True
             self._problem = EngineError(unreachable(self._tts.config.endpoint, error).text)
             self._problem.__cause__ = error
         if self._ended:
             await trio.lowlevel.checkpoint()
 
-    async def _whole_file(self, answer: AnswerStream) -> Pcm:
+    async def _whole_file(self, answer: HttpAnswer) -> Pcm:
         """A WAV file, which some servers send whatever they are asked for."""
         await self._read(answer, self._tts.most + 1)
         if self._problem is not None:

@@ -15,7 +15,7 @@ from ...errors import EngineError
 from ..whole import WholeAsr
 from .answers import decode_json, not_a_stream, whole_characters
 from .configs import TranscriptionConfig
-from .connection import ModelServer, SoundForm, open_model_server, read_answer
+from .connection import ModelServer, SoundForm, open_model_server, read_refused
 
 MOST = 1_000_000
 """Bytes of one transcript; an hour of speech has a tenth of it."""
@@ -56,7 +56,7 @@ class OpenAiAsr(WholeAsr):
         form = SoundForm(self.config.fields, await self._sound(pcm))
         response = await self._server.ask("audio/transcriptions", form, accept="application/json")
         if not response.headers.get("content-type", "").lower().startswith("application/json"):
-            answer = await read_answer(response)
+            answer = await read_refused(response)
             raise EngineError(not_a_stream(self.config.endpoint, answer).text)
         body = await self._server.read(
             response, most=MOST, too_long="the server sent no transcript, but far more"
