@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trio_backend.errors import QuotaExceeded
-from trio_backend.observe.memory import memory_of_machine
+from trio_backend.observe.resources import memory_of_machine
 from trio_backend.quota import MemoryQuota
 
 

@@ -25,12 +25,11 @@ from .garbage import collect_when_quiet
 from .history.opening import open_store
 from .history.store import History
 from .observe.inspection import Inspection
+from .observe.instrumentation import open_instrumentation
 from .observe.log import log_statistics
-from .observe.memory import memory_of_machine
 from .observe.metrics import CONTENT_TYPE, Metrics, Reading
-from .observe.stock import difference, take_stock
+from .observe.resources import count_resources, memory_of_machine
 from .observe.task_tree import DEFAULT_LIMIT, MAX_LIMIT
-from .observe.watch import open_watch
 from .protocol.rate import RateLimit
 from .quota import MemoryQuota
 from .rooms import DEFAULT_ROOM
@@ -69,11 +68,11 @@ async def serve(
     `ConfigError` where the port or the certificate cannot be used, `HistoryError` where the conversations
     cannot.
     """
-    before, metrics, departures = take_stock(), Metrics(), _Departures()
+    before, metrics, departures = count_resources(), Metrics(), _Departures()
     quota = MemoryQuota(round(config.system.max_memory_share * memory_of_machine()))
     boundary = Boundary(metrics.bug_found)
     async with (
-        open_watch(closely=config.system.debug) as watch,
+        open_instrumentation(time_steps=config.system.debug) as instrumentation,
         open_listeners(config.system.host, config.system.port) as listeners,
         open_store(config.system.history_file, boundary=boundary) as history,
         open_sound_cache(
@@ -86,7 +85,7 @@ async def serve(
         open_backend(_premises(config, history=history, observer=metrics, quota=quota)) as backend,
         trio.open_nursery() as nursery,
     ):
-        inspection = Inspection(backend, watch, lambda: server.connections, metrics.first_audio)
+        inspection = Inspection(backend, instrumentation, lambda: server.connections, metrics.first_audio)
         metrics.sources += [inspection.readings, _log_readings]
         # Who brings the token has been asked for it before, and is as good as the one who runs the server.
         for_all = config.system.debug or (authenticator is None and config.system.access_token != "")
@@ -117,7 +116,7 @@ async def serve(
         remains = await server.serve(listeners, shutdown=shutdown)
         nursery.cancel_scope.cancel("shutting down")
     logger.debug("after the drain: {}", remains)
-    logger.info("shut down; left over: {}", difference(take_stock(), before))
+    logger.info("shut down; left over: {}", count_resources().minus(before))
 
 
 async def _serve_client(backend: Backend, wire: Wire, request: UpgradeRequest) -> None:

@@ -19,7 +19,7 @@ from tests.fuzz.subject import Fault, Start, Subject, open_subject
 from tests.fuzz.targets import conf
 from tests.server.raw_client import BINARY, TEXT, frame, handshake
 from trio_backend.config.system import SystemConfig
-from trio_backend.observe.memory import memory_of_machine
+from trio_backend.observe.resources import memory_of_machine
 
 MIB = 2**20
 FULL = "TRIO_BACKEND_FIFTY_CLIENTS"

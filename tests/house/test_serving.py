@@ -24,7 +24,7 @@ from tests.house.serving import configured, open_client, open_server, open_serve
 from trio_backend.config.character import EngineChoice
 from trio_backend.history.sqlite import open_sqlite_history
 from trio_backend.history.store import HistoryUid, Owner
-from trio_backend.observe.stock import Stock, difference, take_stock
+from trio_backend.observe.resources import ResourceCounts, count_resources
 
 ECHO = EngineChoice("llm", "echo_llm", {})
 ESPEAK = EngineChoice("tts", "espeak_tts", {"voice": "en"})
@@ -207,7 +207,7 @@ async def test_300_visits_leave_nothing(tmp_path: Path) -> None:
     async with open_server(config) as address, open_client(address) as steady:
         await steady.turn("Hello there.")
         first = await seconds_to_sound(steady)
-        before = take_stock()
+        before = count_resources()
         limiter = trio.CapacityLimiter(20)
         async with trio.open_nursery() as nursery:
             for number in range(300):
@@ -240,13 +240,13 @@ async def seconds_to_sound(client: Client) -> float:
     return took
 
 
-async def settles_to(before: Stock) -> None:
+async def settles_to(before: ResourceCounts) -> None:
     """Wait until nothing is held any more that was not held ``before``; worker threads may idle."""
     left = None
     with trio.move_on_after(15):
         while left != 0:
             await trio.sleep(0.1)
-            now = difference(take_stock(), before)
+            now = count_resources().minus(before)
             left = max(now.tasks, now.children, now.sockets, now.files, 0)
     assert left == 0, f"left over: {now}"
 
@@ -276,7 +276,7 @@ async def test_a_barge_in_ends_all_work(tmp_path: Path, monkeypatch: pytest.Monk
             open_client(address) as client,
         ):
             await wait_ready(address)
-            assert take_stock().children == 0
+            assert count_resources().children == 0
             model.script = {
                 "before the first token": [hanging()],
                 "in the tokens": [streaming(*["Word. "] * 200, delay=0.05)],
@@ -293,7 +293,7 @@ async def test_a_barge_in_ends_all_work(tmp_path: Path, monkeypatch: pytest.Monk
                 with trio.fail_after(5):
                     await model.asked[0].left.wait()
                 assert model.asked[0].left_at - began < 1
-            assert take_stock().children == 0
+            assert count_resources().children == 0
             model.behaviour = streaming("Still here.")
             if point != "in synthesis":
                 assert (await client.turn("And now?"))[-1] == END
@@ -311,7 +311,7 @@ async def reached(point: str, client: Client, model: ModelServer) -> None:
         case "in synthesis":
             await client.until("full-text")
             with trio.fail_after(10):
-                while not take_stock().children:
+                while not count_resources().children:
                     await trio.sleep(0.01)
         case _:
             await client.until("backend-synth-complete")

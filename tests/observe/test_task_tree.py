@@ -8,16 +8,16 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from trio_backend.observe.task_tree import Births, TaskNode, read_task_tree
+from trio_backend.observe.task_tree import TaskAges, TaskNode, read_task_tree
 
 
 @pytest.fixture
-async def births() -> AsyncIterator[Births]:
+async def ages() -> AsyncIterator[TaskAges]:
     """The watch over who was born when."""
-    births = Births()
-    trio.lowlevel.add_instrument(births)
-    yield births
-    trio.lowlevel.remove_instrument(births)
+    ages = TaskAges()
+    trio.lowlevel.add_instrument(ages)
+    yield ages
+    trio.lowlevel.remove_instrument(ages)
 
 
 def all_nodes(node: TaskNode) -> Iterator[TaskNode]:
@@ -33,7 +33,7 @@ async def wait_for_ever(event: trio.Event) -> None:
     await event.wait()
 
 
-async def test_a_child_is_shown_below_its_owner_with_what_it_waits_for(births: Births) -> None:
+async def test_a_child_is_shown_below_its_owner_with_what_it_waits_for(ages: TaskAges) -> None:
     """By name, under the task whose nursery it is in, with file, function, line and the wait itself."""
     never = trio.Event()
 
@@ -44,7 +44,7 @@ async def test_a_child_is_shown_below_its_owner_with_what_it_waits_for(births: B
     async with trio.open_nursery() as nursery:
         nursery.start_soon(owner, name="owner")
         await wait_all_tasks_blocked()
-        tree = await read_task_tree(births)
+        tree = await read_task_tree(ages)
         nursery.cancel_scope.cancel()
 
     assert tree.root is not None
@@ -57,25 +57,25 @@ async def test_a_child_is_shown_below_its_owner_with_what_it_waits_for(births: B
     assert 0 <= child.age < 60
 
 
-async def test_sessions_are_counted_by_kind(births: Births) -> None:
+async def test_sessions_are_counted_by_kind(ages: TaskAges) -> None:
     """The readers of all sessions are one kind of task."""
     never = trio.Event()
     async with trio.open_nursery() as nursery:
         for uid in ("7f3a", "b01c", "0000"):
             nursery.start_soon(wait_for_ever, never, name=f"session {uid}/reader")
-        tree = await read_task_tree(births)
+        tree = await read_task_tree(ages)
         nursery.cancel_scope.cancel()
     assert tree.kinds["session/reader"] == 3
 
 
-async def test_what_is_over_the_limit_is_counted_and_not_shown(births: Births) -> None:
+async def test_what_is_over_the_limit_is_counted_and_not_shown(ages: TaskAges) -> None:
     """However many tasks there are, the answer stays small, and says how much it leaves out."""
     never = trio.Event()
     async with trio.open_nursery() as nursery:
         for _ in range(1000):
             nursery.start_soon(wait_for_ever, never, name="one of many")
-        tree = await read_task_tree(births, limit=50)
-        none = await read_task_tree(births, limit=0)
+        tree = await read_task_tree(ages, limit=50)
+        none = await read_task_tree(ages, limit=0)
         nursery.cancel_scope.cancel()
     assert tree.root is not None
     assert len(list(all_nodes(tree.root))) == 50
@@ -85,10 +85,10 @@ async def test_what_is_over_the_limit_is_counted_and_not_shown(births: Births) -
     assert none.left_out == none.tasks
 
 
-async def test_who_has_exited_is_forgotten(births: Births) -> None:
+async def test_who_has_exited_is_forgotten(ages: TaskAges) -> None:
     """The watch holds on to nobody: a thousand tasks later it knows as many as live."""
     for _ in range(10):
         async with trio.open_nursery() as nursery:
             for _ in range(100):
                 nursery.start_soon(trio.lowlevel.checkpoint)
-    assert len(births._began) == 0
+    assert len(ages._began) == 0

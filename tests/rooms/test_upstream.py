@@ -19,7 +19,7 @@ from tests.house.serving import configured, open_client, open_server, open_serve
 from tests.house.test_serving import settles_to
 from trio_backend.config.character import EngineChoice
 from trio_backend.errors import WireClosed
-from trio_backend.observe.stock import take_stock
+from trio_backend.observe.resources import count_resources
 from trio_backend.rooms import link
 
 CONF = """
@@ -177,7 +177,7 @@ async def test_a_killed_server_answers_nothing_twice(
     async with open_front(tmp_path, port) as address:
         async with open_client(address) as client:
             await client.turn("Are you there?")
-        before = take_stock()
+        before = count_resources()
         chatter = await chat_in_rooms(address, conf, port)
         await settles_to(before)
     for chatterer in chatter.chatterers:

@@ -25,7 +25,7 @@ _SESSION = re.compile(r"\bsession [0-9a-f]{4}\b")
 
 @attrs.frozen
 class TaskNode:
-    """One task. ``age`` is in seconds, None for one older than the watch; ``nurseries`` are its children."""
+    """One task. ``age`` is in seconds, None where it began before `TaskAges`; ``nurseries``: its children."""
 
     name: str
     age: float | None
@@ -46,7 +46,7 @@ class TaskTree:
 
 
 @attrs.define(eq=False)
-class Births(trio.abc.Instrument):
+class TaskAges(trio.abc.Instrument):
     """When each living task began: an instrument of 1 µs a task. Forgets a task when it exits."""
 
     _began: dict[trio.lowlevel.Task, float] = attrs.field(factory=dict, init=False, repr=False)
@@ -64,7 +64,7 @@ class Births(trio.abc.Instrument):
 
 
 @attrs.frozen
-class _Seen:
+class _VisitedTask:
     """A task as the walk met it, before its children were."""
 
     name: str
@@ -73,7 +73,7 @@ class _Seen:
     nurseries: Sequence[Sequence[trio.lowlevel.Task]]
 
 
-async def read_task_tree(births: Births, *, limit: int = DEFAULT_LIMIT) -> TaskTree:
+async def read_task_tree(ages: TaskAges, *, limit: int = DEFAULT_LIMIT) -> TaskTree:
     """The tree of the run that we are in. At most ``limit`` tasks are described, the outermost first.
 
     It takes several steps if there are many tasks, so it may show one that has just ended.
@@ -81,14 +81,14 @@ async def read_task_tree(births: Births, *, limit: int = DEFAULT_LIMIT) -> TaskT
     root = trio.lowlevel.current_root_task()
     assert root is not None
     kinds: Counter[str] = Counter()
-    seen: dict[trio.lowlevel.Task, _Seen] = {}
+    seen: dict[trio.lowlevel.Task, _VisitedTask] = {}
     to_visit, visited = deque([root]), 0
     # Breadth first, so that what a limit leaves out are leaves.
     while to_visit:
         task = to_visit.popleft()
         nurseries = [list(nursery.child_tasks) for nursery in task.child_nurseries]
         if visited < limit:
-            seen[task] = _Seen(task.name, births.age(task), what_it_waits_for(task), nurseries)
+            seen[task] = _VisitedTask(task.name, ages.age(task), what_it_waits_for(task), nurseries)
         kinds[_SESSION.sub("session", task.name)] += 1
         to_visit.extend(child for nursery in nurseries for child in nursery)
         visited += 1
@@ -99,7 +99,7 @@ async def read_task_tree(births: Births, *, limit: int = DEFAULT_LIMIT) -> TaskT
     return TaskTree(visited, dict(kinds.most_common()), visited - len(seen), described)
 
 
-def _node(task: trio.lowlevel.Task, seen: Mapping[trio.lowlevel.Task, _Seen]) -> TaskNode:
+def _node(task: trio.lowlevel.Task, seen: Mapping[trio.lowlevel.Task, _VisitedTask]) -> TaskNode:
     found = seen[task]
     nurseries = [[_node(child, seen) for child in nursery if child in seen] for nursery in found.nurseries]
     return TaskNode(found.name, found.age, found.waits, [nursery for nursery in nurseries if nursery])

@@ -15,7 +15,7 @@ import psutil
 import trio
 
 from ..client.address import ServerAddress
-from ..observe.stock import open_files
+from ..observe.resources import open_files
 
 # The kinds of task that do a turn's work.
 _TURN = re.compile(r"(^|/)turn(/|$)|\bTurn\.")

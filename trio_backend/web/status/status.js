@@ -117,7 +117,7 @@ function draw(seen) {
   const busy = (loop.busy - before[0]) / (now - before[1]);
   before = [loop.busy, now];
   figures("figures", [
-    ["connections", String(seen.connections)], ["sessions", String(seen.session_count)], ["turns running", String(seen.speaking)],
+    ["connections", String(seen.connections)], ["sessions", String(seen.session_count)], ["turns running", String(seen.turns_running)],
     ["tasks", String(seen.tree.tasks)], ["memory", `${Math.round(process.memory / 1e6)} MB`], ["children", String(process.children.length)],
     ["loop busy", Number.isFinite(busy) ? `${Math.round(Math.min(1, Math.max(0, busy)) * 100)} %` : "–"], ["longest pass", time(loop.longest_pass)],
   ]);
@@ -131,7 +131,7 @@ function draw(seen) {
     title: one.name, end: `${one.clients} ${one.clients === 1 ? "client" : "clients"}${one.busy ? " · a turn runs" : ""}`, fill: [one.waiting, one.capacity], under: `${one.waiting} of ${one.capacity} messages wait`,
   })));
   list("sessions", seen.sessions.map((title) => ({ title: title.slice(1, -1) })));
-  list("troubles", seen.troubles.toReversed().map((one) => ({
+  list("troubles", seen.warnings.toReversed().map((one) => ({
     title: one.message, end: new Date(one.time).toLocaleTimeString(), under: [one.level.toLowerCase(), one.session].filter(Boolean).join(" · "), bad: one.level !== "WARNING",
   })));
   showTree();
