@@ -19,7 +19,7 @@ from trio_backend.observe import log
 from trio_backend.observe.log import escaped, log_statistics, open_log, start_logging
 from trio_backend.observe.log_writer import LogWriter
 
-GAP = re.compile(r"^\((\d+) lines of the log were dropped here: nobody took them\)$", re.MULTILINE)
+GAP = re.compile(r"^\((\d+) log lines were dropped here: they could not be written\)$", re.MULTILINE)
 
 
 class Reader:
@@ -79,7 +79,7 @@ def test_a_writer_keeps_order_and_drops_the_newest(reader: Reader) -> None:
     kept = 1_000 - statistics.dropped
     assert reader.lines == [
         *(f"line {number}" for number in range(kept)),
-        f"({statistics.dropped} lines of the log were dropped here: nobody took them)",
+        f"({statistics.dropped} log lines were dropped here: they could not be written)",
         "and on",
     ]
 
@@ -119,7 +119,7 @@ def test_a_broken_reader_is_tried_again(reader: Reader, number: int) -> None:
     reader.broken = 0
     writer.write("well again\n")
     assert writer.close()
-    assert reader.lines == ["(20 lines of the log were dropped here: nobody took them)", "well again"]
+    assert reader.lines == ["(20 log lines were dropped here: they could not be written)", "well again"]
 
 
 def test_a_line_that_was_torn_off_is_ended(reader: Reader) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
+import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE
 
+import attrs
 import pytest
 import trio
 import trio_websocket
@@ -16,12 +18,21 @@ import trio_websocket
 from tests.prove.leaking_server import open_leaking_server, open_socket
 from trio_backend.errors import ConfigError, NoConnection
 from trio_backend.prove.client import server_address
-from trio_backend.prove.outcome import ScenarioOutcome
-from trio_backend.prove.plan import Plan
+from trio_backend.prove.outcome import ScenarioOutcome, all_well
+from trio_backend.prove.plan import Plan, small
 from trio_backend.prove.runner import ProgressListener, ProofRun, ProveOptions, prove, run_scenarios
 
 # The voice takes 20 ms for a sentence; a visitor asks for ten and stays for 50 ms.
 SECONDS, SCALE = 0.02, "0.02"
+SMALL = small(float(SCALE))
+STARTUP = Path(__file__).with_name("startup")
+
+
+@pytest.fixture
+def short_idle_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In processes that a test starts, idle worker threads end soon; see `startup/sitecustomize.py`."""
+    paths = [str(STARTUP), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
 
 
 async def run(*arguments: str) -> tuple[int, str]:
@@ -32,6 +43,15 @@ async def run(*arguments: str) -> tuple[int, str]:
             capture_stdout=True, capture_stderr=True, check=False,
         )  # fmt: skip
     return done.returncode, done.stdout.decode() + done.stderr.decode()
+
+
+async def outcomes(
+    url: str, *scenarios: str, plan: Plan, pid: int | None = None
+) -> Sequence[ScenarioOutcome]:
+    """What the scenarios find out about the server at ``url``, each with a load generator of its own."""
+    ignore = ProgressListener(lambda _scenario, _progress: None, lambda _outcome: None)
+    with trio.fail_after(120):
+        return await run_scenarios(ProofRun(scenarios, plan, server_address(url), pid), ignore)
 
 
 async def test_a_server_that_leaks_is_found_out(tmp_path: Path) -> None:
@@ -59,15 +79,14 @@ async def test_the_same_server_without_the_leak_is_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("leaks", [True, False])
-async def test_loads_that_nobody_wants_any_more_are_found_out(tmp_path: Path, *, leaks: bool) -> None:
+async def test_loads_that_nobody_wants_any_more_are_found_out(*, leaks: bool) -> None:
     """Who chooses ten characters waits for all of them, or for the last; news of the others is no answer."""
-    kept = tmp_path / "found.json"
+    plan = attrs.evolve(SMALL, switch_rounds=1)
     async with open_leaking_server(SECONDS, leaks=leaks, characters="abc") as url:
-        await run("switch", "--url", url, "--scale", SCALE, "--json", str(kept))
-    (outcome,) = json.loads(kept.read_text())["outcomes"]
-    assert not outcome["problem"]
-    assert outcome["checks"][0]["what"] == "the last of ten quick switches takes longer by"
-    assert (outcome["checks"][0]["value"] > 500) == leaks
+        (outcome,) = await outcomes(url, "switch", plan=plan)
+    assert not outcome.problem
+    assert outcome.checks[0].what == "the last of ten quick switches takes longer by"
+    assert (outcome.checks[0].value > 500) == leaks
 
 
 async def test_a_process_that_keeps_what_it_opened_is_found_out() -> None:
@@ -76,11 +95,13 @@ async def test_a_process_that_keeps_what_it_opened_is_found_out() -> None:
         server: trio.Process = await nursery.start(run_leaking_process)
         assert server.stdout is not None
         url = (await server.stdout.receive_some()).decode().strip()
-        code, said = await run("leave", "--url", url, "--pid", str(server.pid), "--scale", SCALE)
+        # What is never closed is waited for until the timeout; a second shows as much as the usual thirteen.
+        plan = attrs.evolve(SMALL, settle_timeout=1.0)
+        (outcome,) = await outcomes(url, "leave", plan=plan, pid=server.pid)
         nursery.cancel_scope.cancel()
-    assert code == 1
-    assert "leave: missed" in said
-    assert max(map(int, re.findall(r"files more than before (\d+)", said))) >= 25
+    assert outcome.verdict == "missed"
+    (files,) = [check.value for check in outcome.checks if check.what == "files more than before"]
+    assert files >= 25
 
 
 async def run_leaking_process(task_status: trio.TaskStatus[trio.Process]) -> None:
@@ -94,12 +115,16 @@ async def run_leaking_process(task_status: trio.TaskStatus[trio.Process]) -> Non
 async def test_what_a_server_does_not_have_is_skipped() -> None:
     """No rooms, no characters, no look at its memory: that is said, and is no fault."""
     async with open_leaking_server(SECONDS, leaks=False) as url:
-        code, said = await run("start", "switch", "queue", "idle", "soak", "--url", url, "--scale", SCALE)
-    assert code == 0
-    assert "queue: skipped: the server has no rooms: there is a server at 127.0.0.1:" in said
-    assert "soak: skipped: memory can only be seen with --pid" in said
-    assert "switch: skipped: the server has fewer than three characters" in said
-    assert said.count("skipped") == 5
+        # This server never lists its characters; the list is waited for a tenth of the timeout.
+        plan = attrs.evolve(SMALL, sound_timeout=5.0)
+        found = await outcomes(url, "start", "switch", "queue", "idle", "soak", plan=plan)
+    assert all_well(found)
+    start, switch, queue, idle, soak = (outcome.skipped for outcome in found)
+    assert start.startswith("only a server that prove starts itself can be timed")
+    assert switch.startswith("the server has fewer than three characters")
+    assert queue.startswith("the server has no rooms: there is a server at 127.0.0.1:")
+    assert idle.startswith("CPU and memory can only be seen with --pid")
+    assert soak.startswith("memory can only be seen with --pid")
 
 
 async def test_a_server_of_another_kind_is_a_failure() -> None:
@@ -169,15 +194,16 @@ TINY = Plan(
 ALL = ("reload", "leave", "switch", "interrupt", "crowd", "queue", "long", "idle", "soak")
 
 
+@pytest.mark.usefixtures("short_idle_threads")
 async def test_our_server_leaves_nothing_behind() -> None:
     """Every scenario in a tiny size: no task, thread, file, child process or engine more than before."""
     told: list[str] = []
-    outcomes: list[ScenarioOutcome] = []
+    shown: list[ScenarioOutcome] = []
     with trio.fail_after(120):
         found = await run_scenarios(
-            ProofRun(ALL, TINY), ProgressListener(lambda name, _: told.append(name), outcomes.append)
+            ProofRun(ALL, TINY), ProgressListener(lambda name, _: told.append(name), shown.append)
         )
-    assert list(found) == outcomes
+    assert list(found) == shown
     assert [outcome.scenario for outcome in found] == list(ALL)
     assert set(told) == set(ALL)
     for outcome in found:

@@ -141,7 +141,7 @@ class Instrumentation:
 
 @asynccontextmanager
 async def open_instrumentation(*, time_steps: bool) -> AsyncIterator[Instrumentation]:
-    """Measure the Trio run that we are in until the block is left; ``time_steps``: each step of a task, too."""
+    """Measure the Trio run we are in while the block runs; ``time_steps``: each step of a task, too."""
     with keep_warnings() as warnings:
         measured = Instrumentation(TaskAges(), PassTimer(), StepTimer() if time_steps else None, warnings)
         instruments = [each for each in (measured.ages, measured.passes, measured.steps) if each is not None]

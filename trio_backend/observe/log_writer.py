@@ -19,7 +19,7 @@ FLUSH_TIMEOUT = 1.0
 _LOOK_AGAIN = 0.05
 # Written at once at most: one system call for what has gathered, and short enough to be cut off between two.
 _BATCH = 64 * 1024
-_GAP = "({} lines of the log were dropped here: nobody took them)\n"
+_GAP = "({} log lines were dropped here: they could not be written)\n"
 
 RawWrite: TypeAlias = Callable[[memoryview], int | None]
 """Writes some bytes, as `io.RawIOBase.write`: blocks, or says None; raises `OSError`."""

@@ -21,8 +21,6 @@ from .stand_ins import SENTENCE
 
 # What a new page waits for its first sound may grow by no more than this.
 STEADY = 5.0  # %
-# Trio keeps a worker thread for 10 s after its last job, so a count of threads takes that long to settle.
-SETTLE_TIMEOUT = 13.0
 POLL_INTERVAL = 0.25
 
 
@@ -85,9 +83,9 @@ class ScenarioContext:
         return [await self.first_sound() for _ in range(self.plan.median_of)]
 
     async def left_over(self, before: Sample) -> Sequence[Check]:
-        """What there is more than ``before``; waits up to `SETTLE_TIMEOUT` until there is nothing more."""
+        """What there is more than ``before``; waits up to the plan's ``settle_timeout`` until nothing is."""
         more = (await self.probe.sample()).more_than(before)
-        with trio.move_on_after(SETTLE_TIMEOUT):
+        with trio.move_on_after(self.plan.settle_timeout):
             while any(count > 0 for count in more.values()):
                 await trio.sleep(POLL_INTERVAL)  # a server has no way to tell us that it has cleaned up
                 more = (await self.probe.sample()).more_than(before)

@@ -46,6 +46,9 @@ class Plan:
     """The port on which our own server finds the model that the load generator runs."""
     sound_timeout: float = 60.0
     """Seconds that a page waits for a sound."""
+    settle_timeout: float = 13.0
+    """Seconds after which what a scenario left behind counts as left over."""
+    # Trio keeps a worker thread for 10 s after its last job, so a count of threads takes that long to settle.
 
     @property
     def stay(self) -> float:
