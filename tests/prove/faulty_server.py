@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import attrs
@@ -67,8 +68,10 @@ class FaultyServer:
     memory_of_connection: float = 0.0
     memory_of_message: float = 0.0
     """Bytes of each message to the busy room, for good."""
-    tasks_left: int = 0
-    """Tasks that each connection leaves behind."""
+    leaves: Mapping[str, int] = attrs.field(factory=dict)
+    """How many tasks, threads, children, files and engines each connection leaves behind."""
+    shows_tasks: bool = True
+    """As the probe of a scenario: whether tasks can be seen, and so the work of turns."""
 
     turns: int = attrs.field(default=0, init=False)
     switches: int = attrs.field(default=0, init=False)
@@ -87,7 +90,6 @@ class FaultyServer:
     # As the probe of a scenario.
 
     sees_process: bool = attrs.field(default=True, init=False)
-    shows_tasks: bool = attrs.field(default=True, init=False)
 
     async def sample(self) -> Sample:
         """See `Probe.sample`."""
@@ -99,11 +101,17 @@ class FaultyServer:
             cpu=self.turns * self.cpu_of_turn
             + connected * self.cpu_of_connection
             + (trio.current_time() - self.began) * self.cpu_of_idling,
-            files=10, threads=1, engines=1, longest_pass=0.0,
-            children=self.children,
-            tasks=20 + self.working + self.gone * self.tasks_left,
-            turns=self.working,
+            files=10 + self._left("files"),
+            threads=1 + self._left("threads"),
+            engines=1 + self._left("engines"),
+            children=self.children + self._left("children"),
+            tasks=20 + self.working + self._left("tasks"),
+            turns=self.working if self.shows_tasks else math.nan,
+            longest_pass=0.0,
         )  # fmt: skip
+
+    def _left(self, what: str) -> int:
+        return self.gone * self.leaves.get(what, 0)
 
     async def cpu(self) -> float:
         """See `Probe.cpu`."""
