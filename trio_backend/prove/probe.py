@@ -23,7 +23,7 @@ _TURN = re.compile(r"(^|/)turn(/|$)|\bTurn\.")
 _NO_TURN = ("run_group", "_read_process", "generate_latest")
 
 
-class _Process(msgspec.Struct):
+class _DebugProcess(msgspec.Struct):
     pid: int
     memory: int
     cpu: float
@@ -32,23 +32,23 @@ class _Process(msgspec.Struct):
     children: Sequence[object]
 
 
-class _Loop(msgspec.Struct):
+class _DebugLoop(msgspec.Struct):
     longest_pass: float
     longest_step: float | None
     longest_step_of: str
 
 
-class _Tree(msgspec.Struct):
+class _DebugTree(msgspec.Struct):
     tasks: int
     kinds: Mapping[str, int]
 
 
-class _Snapshot(msgspec.Struct):
+class _DebugTasks(msgspec.Struct):
     """What is read of ``/debug/tasks``."""
 
-    process: _Process
-    loop: _Loop
-    tree: _Tree
+    process: _DebugProcess
+    loop: _DebugLoop
+    tree: _DebugTree
     engines: Sequence[Mapping[str, object]]
 
 
@@ -142,7 +142,7 @@ class DebugProbe:
     async def sample(self) -> Sample:
         """See `Probe.sample`."""
         answer = await self._http.get("/debug/tasks", params={"limit": 0})
-        found = msgspec.json.decode(answer.content, type=_Snapshot)
+        found = msgspec.json.decode(answer.content, type=_DebugTasks)
         process = found.process
         return Sample(
             process.memory, process.cpu, process.files, len(process.threads), len(process.children),
@@ -176,7 +176,7 @@ async def open_probe(address: ServerAddress, pid: int | None) -> AsyncIterator[P
 async def _shows_tasks(http: httpx2.AsyncClient) -> bool:
     try:
         answer = await http.get("/debug/tasks", params={"limit": 0})
-        msgspec.json.decode(answer.content, type=_Snapshot)
+        msgspec.json.decode(answer.content, type=_DebugTasks)
     except (httpx2.HTTPError, msgspec.DecodeError):
         return False
     return True

@@ -7,14 +7,14 @@ from typing import TypeAlias
 
 from ..context import ScenarioContext
 from ..outcome import ScenarioOutcome
-from . import crowd, idle, interrupt, leave, long, queue, reload, soak, start, switch
+from . import crowd, idle, interrupt, long, queue, soak, start, switch, visits
 
 Scenario: TypeAlias = Callable[[ScenarioContext], Awaitable[ScenarioOutcome]]
 
 SCENARIOS: Mapping[str, Scenario] = {
     "start": start.run,
-    "reload": reload.run,
-    "leave": leave.run,
+    "reload": visits.run_reload,
+    "leave": visits.run_leave,
     "switch": switch.run,
     "interrupt": interrupt.run,
     "crowd": crowd.run,

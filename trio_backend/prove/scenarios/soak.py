@@ -14,7 +14,7 @@ from ..context import ScenarioContext, receive_for, stand_in_file
 from ..outcome import Check, ScenarioOutcome, Series
 from ..probe import Sample
 from ..stand_ins import HEAVY, QUESTION, SENTENCE
-from . import crowd, leave, queue, reload, switch
+from . import crowd, queue, switch, visits
 
 MEMORY_GROWTH = 2.0  # %
 # What a process takes in its first minute it takes once: caches, arenas, worker threads.
@@ -27,20 +27,20 @@ async def run(context: ScenarioContext) -> ScenarioOutcome:
     """Five visits at a time, of all kinds, for as long as the plan says."""
     if not context.probe.sees_process:
         return ScenarioOutcome("soak", skipped="memory can only be seen with --pid, or in /debug/tasks")
-    before, visits = await context.probe.sample(), [*VISITS, *(OWN_VISITS if context.own else [])]
-    cut = await _first_crowd(context, visits)
+    before, kinds = await context.probe.sample(), [*VISITS, *(OWN_VISITS if context.own else [])]
+    cut = await _first_crowd(context, kinds)
     began, length = trio.current_time(), 60 * context.plan.soak_minutes
     samples: list[tuple[float, Sample]] = []
-    one_after_the_other = cycle(visits)
+    one_after_the_other = cycle(kinds)
     with context.share() as share:
         while (now := trio.current_time() - began) < length:
             context.progress(f"{now / 60:.1f} of {length / 60:.1f} minutes")
-            cut += await leave.visit_at_once(context, list(islice(one_after_the_other, AT_ONCE)))
+            cut += await visits.visit_at_once(context, list(islice(one_after_the_other, AT_ONCE)))
             samples.append((trio.current_time() - began, await context.probe.sample()))
     checks = [
         *memory_checks(samples, length),
         Check("cycles", len(samples)),
-        *leave.unended_checks(cut),
+        *visits.unended_checks(cut),
         *await context.left_over(before),
     ]
     memory = [(float(number), sample.memory / 1e6) for number, (_, sample) in enumerate(samples, 1)]
@@ -66,12 +66,12 @@ def _least(samples: Sequence[tuple[float, Sample]], begin: float, end: float) ->
     return min(within, default=samples[-1][1].memory)
 
 
-async def _first_crowd(context: ScenarioContext, visits: Sequence[leave.ClientVisit]) -> int:
+async def _first_crowd(context: ScenarioContext, kinds: Sequence[visits.ClientVisit]) -> int:
     """What a process takes at its first crowd it keeps: later ones, which are smaller, find it there."""
     context.progress("a crowd first")
     if context.own:
         await crowd.ask_at_once(context, CROWD)
-    return await leave.visit_at_once(context, [visit for visit in visits for _ in range(AT_ONCE)])
+    return await visits.visit_at_once(context, [visit for visit in kinds for _ in range(AT_ONCE)])
 
 
 async def try_characters(context: ScenarioContext) -> None:
@@ -97,6 +97,7 @@ async def interrupt_and_leave(context: ScenarioContext) -> None:
         await client.send(InterruptSignal(""))
 
 
-VISITS = (*leave.VISITS, reload.ask_and_leave, interrupt_and_leave)
+# To leave in the middle of a turn comes twice: once as `leave` has it, once as `reload` has it.
+VISITS = (*visits.LEAVING, visits.leave_in_the_turn, interrupt_and_leave)
 OWN_VISITS = (try_characters, join_a_room)
 """Those for which a server must have the stand-in characters and rooms."""

@@ -1,4 +1,7 @@
-"""`leave`: five ways to leave; after each the server must have cleaned up."""
+"""`reload` and `leave`: clients that come, ask and leave, in every way; what does the next one wait?
+
+Both are about what a server still does for clients that have gone: the fault that this project was begun for.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import trio
 
 from ...protocol.incoming import TextInput
 from ..context import ScenarioContext, receive_for, steady_checks
-from ..outcome import Check, ScenarioOutcome
+from ..outcome import Check, ScenarioOutcome, Series
 from ..stand_ins import LOUD, QUESTION, SENTENCE
 
 ClientVisit: TypeAlias = Callable[[ScenarioContext], Awaitable[None]]
@@ -17,16 +20,40 @@ ClientVisit: TypeAlias = Callable[[ScenarioContext], Awaitable[None]]
 
 RECEIVE_BUFFER = 16 * 1024
 """Bytes that the kernel keeps for a client that does not read."""
+MORE_VISITS = 2
+"""Before each of the last measurements of `reload`."""
 
 
-async def run(context: ScenarioContext) -> ScenarioOutcome:
+async def run_reload(context: ScenarioContext) -> ScenarioOutcome:
+    """The first sound of a new page, after more and more visits."""
+    before, last = await context.probe.sample(), context.plan.visits[-1]
+    points: list[tuple[float, float]] = []
+    done = 0
+    with context.share() as share:
+        sooner = await context.first_sounds()
+        for visits in context.plan.visits:
+            while done < visits:
+                context.progress(f"visit {done + 1} of {last}")
+                await leave_in_the_turn(context)
+                done += 1
+            points.append((visits, await context.first_sound()))
+        later = [points[-1][1], *[await _after_more_visits(context) for _ in sooner[1:]]]
+    return ScenarioOutcome(
+        "reload",
+        [*steady_checks(context, sooner, later), *await context.left_over(before)],
+        [Series("first sound of a new page", "visits before", "seconds", points)],
+        share.share,
+    )
+
+
+async def run_leave(context: ScenarioContext) -> ScenarioOutcome:
     """What the next page waits for its first sound, after many clients have left in every way."""
     before = await context.probe.sample()
     with context.share() as share:
         sooner, later, cut = await context.first_sounds(), list[float](), 0
         for number in range(context.plan.leave_rounds):
             context.progress(f"round {number + 1} of {context.plan.leave_rounds}")
-            cut += await visit_at_once(context, VISITS)
+            cut += await visit_at_once(context, LEAVING)
             later.append(await context.first_sound())
     checks = [
         *steady_checks(context, sooner, later),
@@ -34,6 +61,13 @@ async def run(context: ScenarioContext) -> ScenarioOutcome:
         *await context.left_over(before),
     ]
     return ScenarioOutcome("leave", checks, client_share=share.share)
+
+
+async def _after_more_visits(context: ScenarioContext) -> float:
+    # A page that waits for a sound waits for all that is queued before it: the next would find nothing.
+    for _ in range(MORE_VISITS):
+        await leave_in_the_turn(context)
+    return await context.first_sound()
 
 
 async def visit_at_once(context: ScenarioContext, visits: Sequence[ClientVisit]) -> int:
@@ -65,7 +99,7 @@ async def leave_after_the_turn(context: ScenarioContext) -> None:
 
 
 async def leave_in_the_turn(context: ScenarioContext) -> None:
-    """Close the connection in the middle of a reply."""
+    """Ask for ten sentences, and close the connection when the first has just been spoken."""
     async with context.connect() as client:
         await client.send(TextInput(QUESTION))
         await receive_for(client, context.plan.stay)
@@ -97,7 +131,7 @@ async def leave_without_playback(context: ScenarioContext) -> None:
         await receive_for(client, context.plan.stay)
 
 
-VISITS: Sequence[ClientVisit] = (
+LEAVING: Sequence[ClientVisit] = (
     leave_after_the_turn,
     leave_in_the_turn,
     reset_in_the_turn,
