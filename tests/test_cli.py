@@ -177,3 +177,13 @@ def test_a_port_that_cannot_be_is_refused_in_words(tmp_path: Path) -> None:
     assert "--port" in served.stderr
     assert "65535" in served.stderr
     assert "Traceback" not in served.stderr
+
+
+def test_prove_explains_its_options(tmp_path: Path) -> None:
+    """They are fields of several classes, which nobody sees: each is an option of its own, with its help."""
+    said = " ".join(run("prove", "--help", folder=tmp_path).stdout.replace("│", " ").split())
+    for option in ("--url STR", "--token STR", "--pid INT", "--full", "--minutes FLOAT", "--json PATH"):
+        assert option in said
+    assert "--report PATH File to write an HTML page with charts to." in said
+    assert "--scale FLOAT Factor for the delays of the simulated engines" in said
+    assert "--server" not in said

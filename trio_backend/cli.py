@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
+from .prove.options import MeasuredServer, ReportFiles, RunSize
+
 if TYPE_CHECKING:
     from .config.folder import Config
 
@@ -216,14 +218,9 @@ def import_history(folder: Path, /, *, config: Path | None = None) -> None:
 @app.command
 def prove(
     *scenarios: str,
-    url: str = "",
-    token: str = "",
-    pid: int | None = None,
-    full: bool = False,
-    scale: float | None = None,
-    minutes: float | None = None,
-    json: Path | None = None,
-    report: Path | None = None,
+    server: Annotated[MeasuredServer, Parameter(name="*")] = MeasuredServer(),  # noqa: B008 -- frozen
+    size: Annotated[RunSize, Parameter(name="*")] = RunSize(),  # noqa: B008 -- frozen
+    files: Annotated[ReportFiles, Parameter(name="*")] = ReportFiles(),  # noqa: B008 -- frozen
 ) -> None:
     """Measure whether a server stays fast while clients leave, reload, switch and interrupt.
 
@@ -234,30 +231,11 @@ def prove(
     ----------
     scenarios
         start, reload, leave, switch, interrupt, crowd, queue, long, idle or soak; all of them by default.
-    url
-        A running server to test instead, such as http://localhost:12393.
-    token
-        The server's access token, if it needs one.
-    pid
-        The server's process id, if it runs on this machine: to measure its threads, files, memory and CPU.
-    full
-        Run all scenarios in full size: 45 minutes.
-    scale
-        Factor for the delays of the simulated engines and the time that clients stay; 1 is the full size.
-    minutes
-        Length of the scenario soak.
-    json
-        File to write all figures to.
-    report
-        File to write an HTML page with charts to.
     """
     from .prove.runner import ProveOptions
     from .prove.runner import prove as run
 
-    options = ProveOptions(
-        scenarios, url, token, pid, full=full, scale=scale, minutes=minutes, json=json, report=report
-    )
-    sys.exit(0 if _run(run, options) else 1)
+    sys.exit(0 if _run(run, ProveOptions(scenarios, server, size, files)) else 1)
 
 
 def _load(path: Path | None, *, strict: bool = False) -> Config:

@@ -18,6 +18,7 @@ import trio_websocket
 from tests.prove.leaking_server import open_leaking_server, open_socket
 from trio_backend.errors import ConfigError, NoConnection
 from trio_backend.prove.client import server_address
+from trio_backend.prove.options import MeasuredServer, RunSize
 from trio_backend.prove.outcome import ScenarioOutcome, all_well
 from trio_backend.prove.plan import Plan, small
 from trio_backend.prove.runner import ProgressListener, ProofRun, ProveOptions, prove, run_scenarios
@@ -167,10 +168,10 @@ async def test_a_process_that_is_not_there_is_a_failure() -> None:
     ("request_", "says"),
     [
         (ProveOptions(["sock"]), r"no scenario 'sock'.*soak"),
-        (ProveOptions(minutes=0), "0 minutes"),
-        (ProveOptions(url="ftp://localhost"), "not the address of a server"),
-        (ProveOptions(url="http://localhost:99999"), "not the address of a server"),
-        (ProveOptions(url="http://localhost/elsewhere"), "give only the server's address"),
+        (ProveOptions(size=RunSize(minutes=0)), "0 minutes"),
+        (ProveOptions(server=MeasuredServer("ftp://localhost")), "not the address of a server"),
+        (ProveOptions(server=MeasuredServer("http://localhost:99999")), "not the address of a server"),
+        (ProveOptions(server=MeasuredServer("http://localhost/elsewhere")), "give only the server's address"),
     ],
 )
 async def test_what_cannot_be_meant_is_an_error(request_: ProveOptions, says: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from subprocess import PIPE
 
 import attrs
@@ -16,6 +15,7 @@ from ..client.address import ServerAddress
 from ..errors import ConfigError
 from .client import server_address
 from .load import LoadJob, raise_file_limit, read_output, write
+from .options import MeasuredServer, ReportFiles, RunSize
 from .outcome import ScenarioOutcome, all_well
 from .own_server import open_own_server
 from .plan import SCENARIOS, Plan, full, small
@@ -28,17 +28,12 @@ SILENCE_TIMEOUT = 300.0
 
 @attrs.frozen
 class ProveOptions:
-    """What was asked for on the command line. ``url`` "" stands for a server that prove starts."""
+    """What was asked for on the command line; without ``scenarios``, all of them."""
 
     scenarios: Sequence[str] = ()
-    url: str = ""
-    token: str = attrs.field(default="", repr=False)
-    pid: int | None = None
-    full: bool = False
-    scale: float | None = None
-    minutes: float | None = None
-    json: Path | None = None
-    report: Path | None = None
+    server: MeasuredServer = attrs.field(factory=MeasuredServer)
+    size: RunSize = attrs.field(factory=RunSize)
+    files: ReportFiles = attrs.field(factory=ReportFiles)
 
 
 @attrs.frozen
@@ -68,8 +63,9 @@ async def prove(options: ProveOptions) -> bool:
     raise_file_limit()  # the server that we start inherits it
     with ProgressTable(Console(stderr=False), run.scenarios) as table:
         outcomes = await run_scenarios(run, ProgressListener(table.progress, table.outcome))
-    report = ProofReport.of(run.plan, outcomes, server=options.url)
-    for path, text in ((options.json, report.to_json()), (options.report, render(report).encode())):
+    report = ProofReport.of(run.plan, outcomes, server=options.server.url)
+    files = options.files
+    for path, text in ((files.json, report.to_json()), (files.report, render(report).encode())):
         if path is not None:
             await trio.Path(path).parent.mkdir(parents=True, exist_ok=True)
             await trio.Path(path).write_bytes(text)
@@ -80,15 +76,16 @@ def _proof_run(options: ProveOptions) -> ProofRun:
     unknown = [name for name in options.scenarios if name not in SCENARIOS]
     if unknown:
         raise ConfigError(f"there is no scenario {unknown[0]!r}: there are {', '.join(SCENARIOS)}")
-    address = server_address(options.url, options.token) if options.url else None
+    server, size = options.server, options.size
+    address = server_address(server.url, server.token) if server.url else None
     # The engines of a server that is not ours have the speed that they have.
-    scale = 1.0 if options.scale is None and address is not None else options.scale
-    plan = full(scale) if options.full else small(scale)
-    if options.minutes is not None:
-        if options.minutes <= 0:
-            raise ConfigError(f"a soak of {options.minutes:g} minutes shows nothing: give more than 0")
-        plan = attrs.evolve(plan, soak_minutes=options.minutes)
-    return ProofRun(options.scenarios or SCENARIOS, plan, address, options.pid)
+    scale = 1.0 if size.scale is None and address is not None else size.scale
+    plan = full(scale) if size.full else small(scale)
+    if size.minutes is not None:
+        if size.minutes <= 0:
+            raise ConfigError(f"a soak of {size.minutes:g} minutes shows nothing: give more than 0")
+        plan = attrs.evolve(plan, soak_minutes=size.minutes)
+    return ProofRun(options.scenarios or SCENARIOS, plan, address, server.pid)
 
 
 async def run_scenarios(run: ProofRun, listener: ProgressListener) -> Sequence[ScenarioOutcome]:
