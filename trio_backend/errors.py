@@ -18,6 +18,8 @@ TrioBackendError
 ├── UnfitFile          a file of the old backend cannot be imported; says why
 ├── QuotaExceeded      what a client sent, or what all have sent, takes more memory than it may
 ├── NoConnection       no server can be reached at an address; says why, and what to do
+├── RequestFailed      a server answered a request of the terminal client with an error
+├── PlayerFailed       a program cannot play sound on this machine; says why
 └── WireClosed         the other side is gone
 """
 
@@ -146,6 +148,14 @@ class NoConnection(TrioBackendError):
     def __init__(self, message: str, *, lasting: bool = False) -> None:
         super().__init__(message)
         self.lasting = lasting
+
+
+class RequestFailed(TrioBackendError):
+    """A server answered a request of the terminal client with an error, whose text this is."""
+
+
+class PlayerFailed(TrioBackendError):
+    """A program that plays sound cannot play on this machine; the text says why."""
 
 
 class WireClosed(TrioBackendError):

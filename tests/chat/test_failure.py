@@ -14,8 +14,7 @@ from tests.chat.scripted import Server
 from tests.chat.users import User
 from trio_backend.chat.chat import Terminal, converse
 from trio_backend.client.address import ServerAddress
-from trio_backend.client.backoff import Backoff
-from trio_backend.client.failure import lost, rejected, unreachable
+from trio_backend.client.failure import Backoff, lost, rejected, unreachable
 
 ADDRESS = ServerAddress("example.org", 80, "/client-ws?token=secret")
 

@@ -71,12 +71,12 @@ def test_what_cannot_be_read_is_told(frame: str) -> None:
 
 
 def test_an_expression_has_its_keyword() -> None:
-    """The server sends what the face needs; the user reads what it means."""
-    face = ModelInfo({"neutral": 0, "Joy": 4, "wink": "f03"})
-    assert face.keyword(4) == "joy"
-    assert face.keyword("f03") == "wink"
-    assert face.keyword("Smile") == "smile"
-    assert face.keyword(9) == ""
+    """The server sends what the avatar needs; the user reads what it means."""
+    model = ModelInfo({"neutral": 0, "Joy": 4, "wink": "f03"})
+    assert model.keyword(4) == "joy"
+    assert model.keyword("f03") == "wink"
+    assert model.keyword("Smile") == "smile"
+    assert model.keyword(9) == ""
     assert ModelInfo(None).keyword(1) == ""
 
 

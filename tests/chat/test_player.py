@@ -17,8 +17,9 @@ import trio
 from tests.chat.scripted import Peer, Server, wav
 from tests.chat.users import User, wait_for
 from trio_backend.chat.chat import Terminal, converse
-from trio_backend.chat.player import Player, PlayerFailed, SpeechPlayer, find_players
+from trio_backend.chat.player import Player, SpeechPlayer, find_players
 from trio_backend.chat.sentence import SpokenSentence
+from trio_backend.errors import PlayerFailed
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for a player is a script")
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from tests.chat.users import plain_screen
-from trio_backend.chat.look import Look, harmless
+from trio_backend.chat.formatting import Formatter, harmless
 from trio_backend.chat.screen import Screen, make_screen
 from trio_backend.client.messages import ListedCharacter
 
@@ -17,7 +17,7 @@ def terminal(width: int = 40) -> tuple[Screen, io.StringIO]:
     """A screen with a row for the user, without colours, and all that is written to it."""
     paper = io.StringIO()
     console = Console(file=paper, force_terminal=True, no_color=True, color_system=None, width=width)
-    return Screen(console, console, Look(), edits=True), paper
+    return Screen(console, console, Formatter(), edits=True), paper
 
 
 def test_what_is_shown_appears_above_what_is_typed() -> None:
@@ -26,8 +26,8 @@ def test_what_is_shown_appears_above_what_is_typed() -> None:
     screen.edit("hello", 2)
     paper.truncate(0)
     paper.seek(0)
-    screen.note("look")
-    assert paper.getvalue() == "\r\x1b[K· look\n› hello\x1b[5G"
+    screen.note("a note")
+    assert paper.getvalue() == "\r\x1b[K· a note\n› hello\x1b[5G"
 
 
 def test_the_status_stands_in_the_row_of_the_user() -> None:
@@ -57,9 +57,9 @@ def test_a_pipe_gets_lines_and_nothing_else() -> None:
     with screen.user_row():
         screen.edit("typed", 5)
         screen.status("Thinking...")
-        screen.show(screen.look.said("Iris", "joy", "word " * 40))
+        screen.show(screen.format.said("Iris", "joy", "word " * 40))
         screen.error("no")
-    assert out.getvalue() == f"Iris{' ☺ joy' if screen.look.unicode else ' joy'}: {'word ' * 40}\n"
+    assert out.getvalue() == f"Iris{' ☺ joy' if screen.format.unicode else ' joy'}: {'word ' * 40}\n"
     assert "Thinking..." in aside.getvalue()
     assert "no\n" in aside.getvalue()
     assert "\x1b" not in out.getvalue() + aside.getvalue()
@@ -70,18 +70,19 @@ def test_nothing_that_is_shown_commands_the_terminal() -> None:
     evil = "a\x1b]0;b\x07\x9b2J\u202ec\r\td"
     assert harmless(evil) == "a]0;b2Jc    d"
     screen, paper = plain_screen()
-    for look in (Look(), Look(unicode=False)):
-        screen.show(look.said(evil, evil, evil))
-        screen.show(look.thought(evil, evil))
-        screen.show(look.mine(evil))
-        screen.show(look.note(evil))
-        screen.show(look.error(evil))
-        screen.show(look.characters([ListedCharacter(evil, evil)], None))
+    for format in (Formatter(), Formatter(unicode=False)):
+        screen.show(format.said(evil, evil, evil))
+        screen.show(format.thought(evil, evil))
+        screen.show(format.mine(evil))
+        screen.show(format.note(evil))
+        screen.show(format.error(evil))
+        screen.show(format.characters([ListedCharacter(evil, evil)], None))
     assert not set("\x1b\x07\x9b\r\u202e") & set(paper.getvalue())
 
 
 def test_ascii_is_enough() -> None:
     """For a terminal that has no more."""
-    look = Look(unicode=False)
-    texts = [look.mine("a"), look.said("Iris", "joy", "b"), look.note("c"), look.error("d"), look.help()]
+    format = Formatter(unicode=False)
+    said = format.said("Iris", "joy", "b")
+    texts = [format.mine("a"), said, format.note("c"), format.error("d"), format.help()]
     assert all(text.plain.isascii() for text in texts)

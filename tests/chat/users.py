@@ -9,7 +9,7 @@ import attrs
 import trio
 from rich.console import Console
 
-from trio_backend.chat.look import Look
+from trio_backend.chat.formatting import Formatter
 from trio_backend.chat.player import Player, SpeechPlayer
 from trio_backend.chat.screen import Screen
 
@@ -18,7 +18,7 @@ def plain_screen() -> tuple[Screen, io.StringIO]:
     """A screen without a row for the user, and all that it shows."""
     paper = io.StringIO()
     console = Console(file=paper, highlight=False, width=200)
-    return Screen(console, console, Look()), paper
+    return Screen(console, console, Formatter()), paper
 
 
 @attrs.define(eq=False)
@@ -69,7 +69,7 @@ class User:
 
 
 async def wait_for(condition: Callable[[], bool], otherwise: Callable[[], str]) -> None:
-    """Look every 5 ms, for up to 10 s, whether the ``condition`` holds."""
+    """Formatter every 5 ms, for up to 10 s, whether the ``condition`` holds."""
     with trio.move_on_after(10):
         while not condition():
             await trio.sleep(0.005)

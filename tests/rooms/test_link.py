@@ -11,7 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.rooms.house import House
 from tests.rooms.theatre import END, GREETING, START
-from trio_backend.client.backoff import Backoff
+from trio_backend.client.failure import Backoff
 from trio_backend.rooms import link
 
 

@@ -13,7 +13,7 @@ import trio
 from ..client.address import DEFAULT_ADDRESS, ServerAddress, parse_address
 from ..concurrency import Slot
 from ..errors import NoConnection
-from .keyboard import LineSource, open_lines
+from .keyboard import LineSource, open_lines, watch_resume
 from .link import RoomOptions, ServerLink
 from .loop import ChatEvent, ChatLoop, InputEnded, InterruptPressed, LineEntered
 from .player import SpeechPlayer, find_players
@@ -86,8 +86,6 @@ async def converse(address: ServerAddress, terminal: Terminal, *, once: bool = F
                 nursery.start_soon(_watch_signals, signals, inbox_send, name="signals")
                 nursery.start_soon(_read_lines, terminal, inbox_send, name="keyboard")
                 if terminal.screen.edits:
-                    from .terminal import watch_resume  # which Windows cannot import
-
                     nursery.start_soon(watch_resume, sys.stdin.fileno(), terminal.screen, name="resume")
                 code = await loop.run(inbox)
                 nursery.cancel_scope.cancel("the user has left")

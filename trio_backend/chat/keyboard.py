@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import errno
 import os
+import signal
 import stat
 import sys
 from collections import deque
@@ -112,12 +113,42 @@ def open_lines(stdin: TextIO | None, screen: Screen) -> Iterator[LineSource]:
         return
     fd = stdin.fileno()
     if screen.edits:
-        from .terminal import key_by_key  # which Windows cannot import; there, no screen edits
-
-        with key_by_key(fd):
+        with _key_by_key(fd):
             yield EditedLines(_reader(fd), screen)
     else:
         yield PlainLines(_reader(fd))
+
+
+@contextmanager
+def _key_by_key(fd: int) -> Iterator[None]:
+    """Let the terminal give each key as it is pressed, and show none; afterwards all is as before."""
+    import termios  # Windows has none; there, no screen edits
+
+    before = termios.tcgetattr(fd)
+    _enter_cbreak(fd)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+async def watch_resume(fd: int, screen: Screen) -> None:
+    """Set the terminal's mode again whenever the shell has resumed the program (after Ctrl-Z).
+
+    For a screen that edits; it runs until it is cancelled.
+    """
+    with trio.open_signal_receiver(signal.SIGCONT) as resumed:
+        async for _ in resumed:
+            _enter_cbreak(fd)
+            screen.redraw()
+
+
+def _enter_cbreak(fd: int) -> None:
+    import termios
+    import tty
+
+    # TCSADRAIN keeps what was typed ahead. Ctrl-C and Ctrl-Z remain signals.
+    tty.setcbreak(fd, termios.TCSADRAIN)
 
 
 async def _nothing() -> bytes:

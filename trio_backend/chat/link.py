@@ -10,8 +10,8 @@ import attrs
 import trio
 
 from ..client.address import ServerAddress
-from ..client.backoff import Backoff
 from ..client.connection import ServerConnection, open_wire
+from ..client.failure import Backoff
 from ..client.messages import ServerMessage
 from ..errors import NoConnection, ProtocolError, WireClosed, first_leaf
 from ..protocol.incoming import Heartbeat, Incoming, TextInput
@@ -78,7 +78,7 @@ LinkEvent: TypeAlias = Connected | ServerMessage | Unreadable | Lost | GaveUp
 
 @attrs.define(eq=False)
 class ServerLink:
-    """`run` stays connected and sends all that happens to ``inbox``; `send` and `hang_up` are for the loop.
+    """`run` stays connected and sends all that happens to ``inbox``; `send` and `close` are for the loop.
 
     If the first connection fails there is no second attempt, since the address is most likely wrong. After a
     lost one the link reconnects with ``backoff``, unless ``once``.
@@ -89,8 +89,8 @@ class ServerLink:
     once: bool = False
     backoff: Backoff = attrs.field(factory=Backoff)
     _outbox: trio.MemorySendChannel[Incoming] | None = attrs.field(default=None, init=False)
-    _hung_up: bool = attrs.field(default=False, init=False)
-    _life: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    _closing: bool = attrs.field(default=False, init=False)
+    _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
 
     def send(self, message: Incoming) -> None:
         """Queue ``message``. Without a connection it is dropped: `Lost` was or will be in the inbox.
@@ -105,27 +105,27 @@ class ServerLink:
             self._outbox.close()
             self._outbox = None
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         """Send what is queued, close the connection, and let `run` return."""
-        self._hung_up = True
+        self._closing = True
         if self._outbox is None:
-            self._life.cancel("hung up")
+            self._scope.cancel("closed by the user")
         else:
             self._outbox.close()
             self._outbox = None
 
     async def run(self) -> None:
-        """Stay connected until `hang_up`; the last event is `GaveUp` where that is not possible."""
-        with self._life:
+        """Stay connected until `close`; the last event is `GaveUp` where that is not possible."""
+        with self._scope:
             try:
                 await self._stay_connected()
             except* NoConnection as group:
                 await self._inbox.send(GaveUp(str(first_leaf(group))))
 
     async def _stay_connected(self) -> None:
-        why, lasting = await self._hold()
+        why, lasting = await self._run_connection()
         waits = self.backoff.waits()
-        while not self._hung_up:
+        while not self._closing:
             if self.once:
                 raise NoConnection(f"the connection to {self.address} was lost: {why}")
             await self._inbox.send(Lost(why))
@@ -138,14 +138,14 @@ class ServerLink:
         for wait in waits:
             await trio.sleep(wait)
             try:
-                return await self._hold()
+                return await self._run_connection()
             except NoConnection as error:
                 if error.lasting:
                     raise
                 failure = error
         raise failure
 
-    async def _hold(self) -> tuple[str, bool]:
+    async def _run_connection(self) -> tuple[str, bool]:
         """One connection, to its end: why it ended, and whether it had lasted."""
         async with open_wire(self.address) as wire:
             connection = ServerConnection(wire)

@@ -84,7 +84,7 @@ class ChatLoop:
             code = await self._handle(await inbox.receive())
             await self._after_event()
         await self._turn.interrupt()
-        self._link.hang_up()
+        self._link.close()
         return code
 
     async def _handle(self, event: ChatEvent) -> int | None:
@@ -132,7 +132,7 @@ class ChatLoop:
             case commands.Quit():
                 return 0
             case commands.Help():
-                self._screen.show(self._screen.look.help())
+                self._screen.show(self._screen.format.help())
             case commands.InvalidCommand(why):
                 self._screen.error(why)
             case commands.SetVoice(on):
@@ -237,7 +237,7 @@ class ChatLoop:
             case messages.ReceivedFullText(text):
                 self._show_status(text)
             case messages.ReceivedTranscription(text, name):
-                self._screen.show(self._screen.look.mine(f"{name}: {text}" if name else text))
+                self._screen.show(self._screen.format.mine(f"{name}: {text}" if name else text))
             case messages.ReceivedQueuePosition(position, length):
                 if position > 1:
                     self._screen.note(f"number {position} of {length} in the queue")

@@ -16,6 +16,7 @@ from typing import Protocol
 import attrs
 import trio
 
+from ..errors import PlayerFailed
 from .sentence import SpokenSentence
 
 _COMMANDS = (
@@ -27,10 +28,6 @@ _COMMANDS = (
     ("play", "-q"),
 )
 NAMES = tuple(command[0] for command in _COMMANDS)
-
-
-class PlayerFailed(Exception):
-    """This player cannot play here; the text says why."""
 
 
 class Player(Protocol):

@@ -22,7 +22,7 @@ from ..client.messages import (
     ReceivedNewHistory,
     ServerMessage,
 )
-from ..errors import TrioBackendError
+from ..errors import RequestFailed
 from ..protocol.incoming import (
     CreateNewHistory,
     FetchAndSetHistory,
@@ -84,10 +84,6 @@ class RequestStep:
     answer: type[ServerMessage]
 
 
-class RequestFailed(TrioBackendError):
-    """The server answered with an error."""
-
-
 RequestSteps: TypeAlias = Generator[RequestStep, ServerMessage, None]
 
 
@@ -145,7 +141,7 @@ def _switch_back(state: ClientState, file: str) -> RequestSteps:
 def list_characters(state: ClientState, screen: Screen) -> RequestSteps:
     """Show the characters."""
     characters = (yield from _ask(FetchConfigs(), ReceivedConfigFiles)).configs
-    screen.show(screen.look.characters(characters, state.current(characters)))
+    screen.show(screen.format.characters(characters, state.current(characters)))
 
 
 def switch(state: ClientState, screen: Screen, wanted: str) -> RequestSteps:
@@ -163,7 +159,7 @@ def switch(state: ClientState, screen: Screen, wanted: str) -> RequestSteps:
 def list_conversations(state: ClientState, screen: Screen) -> RequestSteps:
     """Show the conversations with this character."""
     state.listed = (yield from _ask(FetchHistoryList(), ReceivedHistoryList)).histories
-    screen.show(screen.look.conversations(state.listed, state.history_uid))
+    screen.show(screen.format.conversations(state.listed, state.history_uid))
 
 
 def open_conversation(state: ClientState, screen: Screen, number: int) -> RequestSteps:
@@ -176,7 +172,7 @@ def open_conversation(state: ClientState, screen: Screen, number: int) -> Reques
     uid = state.listed[number - 1].uid
     messages = (yield from _ask(FetchAndSetHistory(uid), ReceivedHistoryData)).messages
     state.set_conversation(uid, spoken=True)
-    screen.show(screen.look.transcript(messages, state.character))
+    screen.show(screen.format.transcript(messages, state.character))
     screen.note("the conversation goes on here")
 
 

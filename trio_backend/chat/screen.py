@@ -14,7 +14,7 @@ from rich.cells import cell_len, get_character_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from .look import Look, harmless
+from .formatting import Formatter, harmless
 
 _ERASE_ROW = "\r\x1b[K"
 _ERASE_ALL = "\x1b[H\x1b[2J"
@@ -57,7 +57,7 @@ class Screen:
 
     out: Console
     aside: Console
-    look: Look
+    format: Formatter
     edits: bool = False
     echoed: bool = False
     """Whether the terminal shows by itself what is typed, and leaves it there."""
@@ -72,15 +72,15 @@ class Screen:
     def mine(self, text: str) -> None:
         """What the user typed."""
         if not self.echoed:
-            self.show(self.look.mine(text))
+            self.show(self.format.mine(text))
 
     def note(self, text: str) -> None:
         """Something that the user may know, said quietly."""
-        self._print(self.aside, self.look.note(text))
+        self._print(self.aside, self.format.note(text))
 
     def error(self, text: str) -> None:
         """Something that went wrong."""
-        self._print(self.aside, self.look.error(text))
+        self._print(self.aside, self.format.error(text))
 
     def status(self, text: str) -> None:
         """What is going on, in the user's row, until it is empty; a note where there is no such row."""
@@ -128,7 +128,7 @@ class Screen:
         if self._status:
             row.append(f"{harmless(self._status)} ", "italic dim")
             row.truncate(self.out.width // 2)
-        row.append(self.look.mark, "bold")
+        row.append(self.format.mark, "bold")
         head = row.cell_len
         typed = lay_out(self._typed, self._cursor, max(self.out.width - head, 2))
         row.append(typed.text)
@@ -159,5 +159,5 @@ def make_screen(stdin: TextIO | None, stdout: TextIO, stderr: TextIO) -> Screen:
     typed = stdin is not None and stdin.isatty()
     edits = able and out.is_terminal and typed
     echoed = typed and out.is_terminal and not edits
-    look = Look(unicode=out.encoding.lower().startswith("utf"))
-    return Screen(out, Console(file=stderr, highlight=False, stderr=True), look, edits, echoed)
+    formatter = Formatter(unicode=out.encoding.lower().startswith("utf"))
+    return Screen(out, Console(file=stderr, highlight=False, stderr=True), formatter, edits, echoed)

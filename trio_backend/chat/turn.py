@@ -99,10 +99,10 @@ class ReplyView:
         if text.strip():
             name = "" if speaker == self._speaker else speaker
             self._speaker = speaker
-            look = self._screen.look
+            format = self._screen.format
             emotion = self._emotion(audio)
             self._screen.show(
-                look.thought(name, text) if sentence.thought else look.said(name, emotion, text)
+                format.thought(name, text) if sentence.thought else format.said(name, emotion, text)
             )
         return sentence
 

@@ -1,12 +1,16 @@
-"""Why a server cannot be reached, and what a person can do about it. No I/O."""
+"""Why a server cannot be reached, what a person can do about it, and when to try again. No I/O."""
 
 from __future__ import annotations
 
 import errno
+import random
 import socket
 import ssl
+from collections.abc import Callable, Iterator
 
-from ..errors import NoConnection, first_leaf
+import attrs
+
+from ..errors import NoConnection, causes
 from .address import DEFAULT_PATH, ServerAddress
 
 _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
@@ -87,8 +91,34 @@ def lost(code: int, reason: str | None) -> str:
 
 
 def _root(error: BaseException) -> BaseException:
-    """The exception at the bottom: trio tells of each address that it tried in a group underneath."""
-    error = first_leaf(error)
-    while error.__cause__ is not None:
-        error = first_leaf(error.__cause__)
-    return error
+    """The exception at the bottom: trio tells of each address that it tried in a group underneath.
+
+    Of several addresses the first counts: it is the one that the system prefers.
+    """
+    leaves = (each for each in causes(error) if not isinstance(each, BaseExceptionGroup))
+    return next(leaf for leaf in leaves if leaf.__cause__ is None)
+
+
+@attrs.frozen
+class Backoff:
+    """Waits that double from ``first`` to ``longest`` seconds, each shortened by up to half, at random.
+
+    Many clients that lost the same server do not come back in one wave. ``give_up`` bounds their sum.
+    """
+
+    # By hand, although stamina retries well: these waits are not between calls but between connections, which
+    # may last for hours. Stamina limits wait plus jitter, so that at the longest wait all clients of a server
+    # that is down come back together; and its clock and its random numbers are not those of a simulation.
+    first: float = 0.5
+    longest: float = 15.0
+    give_up: float = 600.0
+    _random: Callable[[], float] = random.random
+
+    def waits(self) -> Iterator[float]:
+        """The waits, in seconds, until there is no more point."""
+        whole, spent = self.first, 0.0
+        while spent < self.give_up:
+            wait = whole * (1 - self._random() / 2)
+            yield wait
+            spent += wait
+            whole = min(2 * whole, self.longest)

@@ -11,7 +11,7 @@ import attrs
 import trio
 from loguru import logger
 
-from ..client.backoff import Backoff
+from ..client.failure import Backoff
 from ..errors import NoConnection, WireClosed, first_leaf
 from ..protocol import Decoded, Heartbeat, Incoming, InterruptSignal, decode_steps
 from ..protocol.codec import MessageHead

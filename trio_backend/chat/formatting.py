@@ -1,4 +1,4 @@
-"""How the conversation looks: what was said, thought, noted and listed, as styled text. No I/O."""
+"""Styled text for the terminal: what was said, thought, noted and listed. No I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.text import Text
 from ..client.messages import ListedCharacter, ListedConversation, ListedMessage
 from .commands import HELP
 
-_FACES = {
+_EMOTICONS = {
     "joy": "☺", "smirk": "☻", "surprise": "☼",
     "sadness": "☹", "anger": "☹", "fear": "☹", "disgust": "☹",
 }  # fmt: skip
@@ -40,7 +40,7 @@ def _moment(timestamp: str | None) -> str:
 
 
 @attrs.frozen
-class Look:
+class Formatter:
     """With ``unicode`` the terminal can show more than ASCII."""
 
     unicode: bool = True
@@ -125,8 +125,8 @@ class Look:
     def _feeling(self, emotion: str) -> str:
         if emotion in ("", "neutral"):
             return ""
-        face = _FACES.get(emotion, "") if self.unicode else ""
-        return harmless(f"{face} {emotion}".strip())
+        emoticon = _EMOTICONS.get(emotion, "") if self.unicode else ""
+        return harmless(f"{emoticon} {emotion}".strip())
 
 
 def _colour(name: str) -> str:
