@@ -133,7 +133,7 @@ def test_a_port_in_use_is_said_in_words(tmp_path: Path) -> None:
 
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 
-EAR = """\
+SPEECH = """\
 character_config:
   conf_name: Ann
   conf_uid: ann_001
@@ -149,8 +149,8 @@ character_config:
 
 @needs_espeak
 def test_what_is_spoken_to_a_file_is_understood_from_it(tmp_path: Path) -> None:
-    """`speak` and `transcribe`: a voice and an ear, tried from the shell."""
-    (tmp_path / "conf.yaml").write_text(EAR)
+    """`speak` and `transcribe`: TTS and ASR, tried from the shell."""
+    (tmp_path / "conf.yaml").write_text(SPEECH)
     spoken = run("speak", "Tell me a story.", "-o", "story.wav", folder=tmp_path)
     assert (spoken.returncode, spoken.stdout) == (0, "story.wav: 1.6 s\n"), spoken.stderr
     understood = run("transcribe", "story.wav", folder=tmp_path)
@@ -159,7 +159,7 @@ def test_what_is_spoken_to_a_file_is_understood_from_it(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_sound_is_named(tmp_path: Path) -> None:
     """And one that is not there; exit code 1, in one line."""
-    (tmp_path / "conf.yaml").write_text(EAR)
+    (tmp_path / "conf.yaml").write_text(SPEECH)
     (tmp_path / "notes.txt").write_text("hello")
     for name, told in (("notes.txt", "this is no WAV file"), ("nosuch.wav", "No such file")):
         tried = run("transcribe", name, folder=tmp_path)
@@ -180,7 +180,7 @@ def test_a_port_that_cannot_be_is_refused_in_words(tmp_path: Path) -> None:
 
 
 def test_prove_explains_its_options(tmp_path: Path) -> None:
-    """They are fields of several classes, which nobody sees: each is an option of its own, with its help."""
+    """They are fields of several classes, which no user sees: each is an option of its own, with its help."""
     said = " ".join(run("prove", "--help", folder=tmp_path).stdout.replace("│", " ").split())
     for option in ("--url STR", "--token STR", "--pid INT", "--full", "--minutes FLOAT", "--json PATH"):
         assert option in said

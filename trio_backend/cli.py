@@ -177,7 +177,7 @@ def speak(
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("speech.wav"),
     config: Path | None = None,
 ) -> None:
-    """Speak a text into a WAV file, with the base character's voice.
+    """Speak a text into a WAV file, with the base character's speech synthesis.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def speak(
     output
         The file to write.
     config
-        The configuration with the voice; found as for `serve`.
+        The configuration with the engine; found as for `serve`.
     """
     from .observe.log import start_logging
     from .try_engine import speak as run

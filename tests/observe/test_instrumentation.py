@@ -31,7 +31,7 @@ async def test_the_longest_step_has_a_name() -> None:
 
 
 async def test_steps_are_timed_only_where_asked_for() -> None:
-    """Timing each step has its price, which nobody pays who did not ask."""
+    """Timing each step has its price, which is paid only where it was asked for."""
     async with open_instrumentation(time_steps=False) as measured:
         assert measured.steps is None
 
@@ -44,7 +44,7 @@ async def test_the_last_warnings_are_kept_and_no_more() -> None:
             for number in range(KEPT + 5):
                 logger.warning("warning {}", number)
         kept = measured.warnings.last()
-    logger.warning("nobody looks any more")
+    logger.warning("this comes too late")
     assert len(kept) == KEPT
     assert kept[-1].message == f"warning {KEPT + 4}"
     assert kept[-1].session == "7f3a"

@@ -1,4 +1,4 @@
-"""The log: a writer that never blocks, and lines that nobody outside can forge."""
+"""The log: a writer that never blocks, and lines that no client can forge."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_what_comes_from_outside_steers_nothing(text: str, line: str) -> None:
     assert escaped(text) == line
 
 
-def test_a_message_that_somebody_made_long_is_cut() -> None:
+def test_a_message_that_a_client_made_long_is_cut() -> None:
     """Its beginning and its end stay."""
     line = escaped("<" + "x" * 1_000_000 + ">")
     assert len(line) < 1.1 * log.MAX_LINE
@@ -239,7 +239,7 @@ def test_all_that_is_printed_goes_through_the_writer(
         print("printed\x1b", end=" ")
         print("in two")
         sys.stderr.write("on standard error\n")
-        traceback.print_exception(ValueError("a thread's last words"))
+        traceback.print_exception(ValueError("a thread's traceback"))
         assert sys.stderr.fileno() == before[1].fileno()
         assert log_statistics().dropped == 0
     assert (sys.stdout, sys.stderr) == before

@@ -13,7 +13,7 @@ from trio_backend.observe.task_tree import TaskAges, TaskNode, read_task_tree
 
 @pytest.fixture
 async def ages() -> AsyncIterator[TaskAges]:
-    """The watch over who was born when."""
+    """The instrument that knows how old each task is."""
     ages = TaskAges()
     trio.lowlevel.add_instrument(ages)
     yield ages
@@ -86,7 +86,7 @@ async def test_what_is_over_the_limit_is_counted_and_not_shown(ages: TaskAges) -
 
 
 async def test_who_has_exited_is_forgotten(ages: TaskAges) -> None:
-    """The watch holds on to nobody: a thousand tasks later it knows as many as live."""
+    """After a thousand tasks that have ended it knows as many as still run."""
     for _ in range(10):
         async with trio.open_nursery() as nursery:
             for _ in range(100):

@@ -1,4 +1,4 @@
-"""A server that leaks on purpose, as the one that this project replaces does: work that nobody owns.
+"""A server that leaks on purpose, as the one that this project replaces does: work without an owner.
 
 ``python -m tests.prove.leaking_server`` is one that keeps a file open for each visit; it prints its address.
 """
@@ -31,9 +31,9 @@ class LeakingServer:
 
     seconds: float
     leaks: bool
-    _everlasting: trio.Nursery
+    _nursery: trio.Nursery
     characters: Sequence[str] = ()
-    _voice: trio.CapacityLimiter = attrs.field(factory=partial(trio.CapacityLimiter, 1))
+    _tts: trio.CapacityLimiter = attrs.field(factory=partial(trio.CapacityLimiter, 1))
 
     async def serve(self, request: trio_websocket.WebSocketRequest) -> None:
         """One client, until it leaves; there are no rooms."""
@@ -49,7 +49,7 @@ class LeakingServer:
                     message = json.loads(await connection.get_message())
                     match message:
                         case {"type": "text-input", "text": text}:
-                            nursery = self._everlasting if self.leaks else session
+                            nursery = self._nursery if self.leaks else session
                             nursery.start_soon(self._answer, connection, text)
                         case {"type": "fetch-configs"} if self.characters:
                             configs = [{"filename": f"{name}.yaml", "name": name} for name in self.characters]
@@ -66,11 +66,11 @@ class LeakingServer:
         self, connection: trio_websocket.WebSocketConnection, file: str, load: trio.CancelScope
     ) -> None:
         with load:
-            async with self._voice:
+            async with self._tts:
                 await trio.sleep(10 * self.seconds)
             name = file.removesuffix(".yaml")
-            await say_in_vain(connection, type="set-model-and-conf", model_info={}, conf_name=name)
-            await say_in_vain(connection, type="config-switched", message=name)
+            await say_if_connected(connection, type="set-model-and-conf", model_info={}, conf_name=name)
+            await say_if_connected(connection, type="config-switched", message=name)
 
     async def _answer(self, connection: trio_websocket.WebSocketConnection, text: str) -> None:
         try:
@@ -81,12 +81,12 @@ class LeakingServer:
         async with trio.open_nursery() as nursery:
             for sentence in sentences:
                 nursery.start_soon(self._speak, connection, sentence)
-        await say_in_vain(connection, type="control", text="conversation-chain-end")
+        await say_if_connected(connection, type="control", text="conversation-chain-end")
 
     async def _speak(self, connection: trio_websocket.WebSocketConnection, sentence: str) -> None:
-        async with self._voice:
+        async with self._tts:
             await trio.sleep(self.seconds)
-        await say_in_vain(connection, type="audio", display_text={"text": sentence}, **SOUND)
+        await say_if_connected(connection, type="audio", display_text={"text": sentence}, **SOUND)
 
 
 async def say(connection: trio_websocket.WebSocketConnection, **message: object) -> None:
@@ -94,8 +94,8 @@ async def say(connection: trio_websocket.WebSocketConnection, **message: object)
     await connection.send_message(json.dumps(message))
 
 
-async def say_in_vain(connection: trio_websocket.WebSocketConnection, **message: object) -> None:
-    """Send one message, and do not notice that nobody is there."""
+async def say_if_connected(connection: trio_websocket.WebSocketConnection, **message: object) -> None:
+    """Send one message; what a client that has left would have got is dropped."""
     with suppress(trio_websocket.ConnectionClosed):
         await say(connection, **message)
 
@@ -105,14 +105,14 @@ async def open_leaking_server(
     seconds: float, *, leaks: bool, characters: Sequence[str] = ()
 ) -> AsyncIterator[str]:
     """Such a server; its address."""
-    async with trio.open_nursery() as everlasting:
-        server = LeakingServer(seconds, leaks, everlasting, characters)
-        yield await open_socket(everlasting, server.serve)
-        everlasting.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        server = LeakingServer(seconds, leaks, nursery, characters)
+        yield await open_socket(nursery, server.serve)
+        nursery.cancel_scope.cancel()
 
 
 async def open_socket(nursery: trio.Nursery, serve: Serve) -> str:
-    """Let ``serve`` meet whoever comes to a free port; the address."""
+    """Run ``serve`` for each client of a free port; the address."""
     run = partial(trio_websocket.serve_websocket, serve, "127.0.0.1", 0, ssl_context=None)
     listener: trio_websocket.WebSocketServer = await nursery.start(run)
     return f"http://127.0.0.1:{listener.port}"

@@ -23,7 +23,7 @@ from trio_backend.prove.outcome import ScenarioOutcome, all_well
 from trio_backend.prove.plan import Plan, small
 from trio_backend.prove.runner import ProgressListener, ProofRun, ProveOptions, prove, run_scenarios
 
-# The voice takes 20 ms for a sentence; a visitor asks for ten and stays for 50 ms.
+# The TTS takes 20 ms for a sentence; a client asks for ten and stays for 50 ms.
 SECONDS, SCALE = 0.02, "0.02"
 SMALL = small(float(SCALE))
 STARTUP = Path(__file__).with_name("startup")
@@ -56,7 +56,7 @@ async def outcomes(
 
 
 async def test_a_server_that_leaks_is_found_out(tmp_path: Path) -> None:
-    """Work that nobody wants any more is queued before the voice: the verdict says so, with exit code 1."""
+    """Work for clients that have left is queued before the TTS: the verdict says so, with exit code 1."""
     kept = tmp_path / "found.json"
     async with open_leaking_server(SECONDS, leaks=True) as url:
         code, said = await run("reload", "--url", url, "--scale", SCALE, "--json", str(kept))
@@ -80,8 +80,8 @@ async def test_the_same_server_without_the_leak_is_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("leaks", [True, False])
-async def test_loads_that_nobody_wants_any_more_are_found_out(*, leaks: bool) -> None:
-    """Who chooses ten characters waits for all of them, or for the last; news of the others is no answer."""
+async def test_loads_that_were_given_up_are_found_out(*, leaks: bool) -> None:
+    """A client that chooses ten characters waits for all of them, or for the last alone, as it should."""
     plan = attrs.evolve(SMALL, switch_rounds=1)
     async with open_leaking_server(SECONDS, leaks=leaks, characters="abc") as url:
         (outcome,) = await outcomes(url, "switch", plan=plan)
@@ -114,7 +114,7 @@ async def run_leaking_process(task_status: trio.TaskStatus[trio.Process]) -> Non
 
 
 async def test_what_a_server_does_not_have_is_skipped() -> None:
-    """No rooms, no characters, no look at its memory: that is said, and is no fault."""
+    """No rooms, no characters, no memory to read: that is said, and is no fault."""
     async with open_leaking_server(SECONDS, leaks=False) as url:
         # This server never lists its characters; the list is waited for a tenth of the timeout.
         plan = attrs.evolve(SMALL, sound_timeout=5.0)

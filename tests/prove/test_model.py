@@ -1,4 +1,4 @@
-"""The load generator's model: it streams as others do, and sees at once when nobody listens any more."""
+"""The load generator's model: it streams as others do, and sees at once when its connection is closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict: what is missed is said, what cannot be seen is not held against anybody."""
+"""The verdict: what is missed is said, what cannot be measured is left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody sees who watches: a live table on a terminal, a few lines for each elsewhere."""
+"""The progress of a run: a live table on a terminal, a few lines for each scenario elsewhere."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def watched(*, terminal: bool) -> str:
     console = Console(
         file=io.StringIO(), force_terminal=terminal, width=120, no_color=True, legacy_windows=False
     )
-    with ProgressTable(console, SCENARIOS) as board:
-        board.progress("reload", "visit 3 of 20")
-        board.outcome(RELOAD)
-        board.outcome(CROWD)
-        board.progress("soak", "0.1 of 20.0 minutes")
+    with ProgressTable(console, SCENARIOS) as table:
+        table.progress("reload", "visit 3 of 20")
+        table.outcome(RELOAD)
+        table.outcome(CROWD)
+        table.progress("soak", "0.1 of 20.0 minutes")
     assert isinstance(console.file, io.StringIO)
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", console.file.getvalue())
 

@@ -19,9 +19,9 @@ from .loop import ChatEvent, ChatLoop, InputEnded, InterruptPressed, LineEntered
 from .player import SpeechPlayer, find_players
 from .screen import Screen, make_screen
 
-# How long closing the connection may take.
+# Seconds that closing the connection may take.
 CLOSE_TIMEOUT = 2.0
-# How long a line of a pipe waits for the end of all that the one before it has caused.
+# Seconds that a line of a pipe waits for the end of all that the line before it has caused.
 LINE_TIMEOUT = 600.0
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -68,7 +68,7 @@ async def chat(options: ChatOptions) -> int:
             terminal = Terminal(lines, screen, player, piped, options.room)
             code = await converse(address, terminal, once=options.once or piped)
     except* BrokenPipeError:
-        # Nobody reads any more. What is left in the buffer must not fail once more at the end.
+        # The reader of the pipe has left. What is left in the buffer must not fail once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 

@@ -68,10 +68,10 @@ class PlayerProgram:
         except OSError as error:
             raise PlayerFailed(f"{self.name}: {error.strerror}") from error
         if ended.returncode:
-            raise PlayerFailed(f"{self.name}: {_last_words(ended)}")
+            raise PlayerFailed(f"{self.name}: {_error_of(ended)}")
 
 
-def _last_words(ended: subprocess.CompletedProcess[bytes]) -> str:
+def _error_of(ended: subprocess.CompletedProcess[bytes]) -> str:
     lines = ended.stderr.decode(errors="replace").strip().splitlines()
     return lines[-1][:200] if lines else f"exit code {ended.returncode}"
 
@@ -115,7 +115,7 @@ def find_players(which: Callable[[str], str | None] = shutil.which) -> list[Play
     return found
 
 
-# How much longer than its sound a player may take: some start slowly, or play their buffers to the end.
+# Seconds that a player may take longer than its sound: some start slowly, or play their buffers to the end.
 PLAYER_GRACE = 10.0
 
 

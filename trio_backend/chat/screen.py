@@ -143,7 +143,7 @@ def _rendered(console: Console, text: Text, end: str = "\n") -> str:
 
 
 def _write(console: Console, text: str) -> None:
-    # Not by the console itself, which ends the program where nobody reads.
+    # Not by the console itself, which ends the program when the reader of a pipe has left.
     console.file.write(text)
     console.file.flush()
 

@@ -25,6 +25,7 @@ from .messages import ServerMessage, decode, encode
 
 ClientStream: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
+# Seconds: for TCP, TLS and the handshake together; for one message; for the close frame and its answer.
 CONNECT_TIMEOUT = 10.0
 SEND_TIMEOUT = 20.0
 CLOSE_TIMEOUT = 1.0

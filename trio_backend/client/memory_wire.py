@@ -1,6 +1,6 @@
 """A wire without a network, for a program that embeds a backend: two ends, and no capacity in between.
 
-So a writer whom nobody reads waits.
+So a send waits until the other end receives.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def memory_wire_pair() -> tuple[MemoryWire, MemoryWire]:
     """The client's end and the server's."""
     to_server, from_client = trio.open_memory_channel[str | bytes](0)
     to_client, from_server = trio.open_memory_channel[str | bytes](0)
-    goodbye = _WireCloseCode()
-    return MemoryWire(to_server, from_server, goodbye), MemoryWire(to_client, from_client, goodbye)
+    closed = _WireCloseCode()
+    return MemoryWire(to_server, from_server, closed), MemoryWire(to_client, from_client, closed)
 
 
 @asynccontextmanager

@@ -80,7 +80,7 @@ class ReceivedAudio(_Received, frozen=True, tag="audio"):
     """A sentence; ``volumes`` has a value for each ``slice_length`` ms of its sound.
 
     ``audio`` is the JSON of the sound: base64 of a WAV file, or null. It is decoded only by `wav`, since
-    most of what a client that measures receives is sound that nobody hears.
+    a client that measures receives much sound and plays none.
     """
 
     audio: msgspec.Raw = msgspec.Raw()

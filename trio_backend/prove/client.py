@@ -1,4 +1,4 @@
-"""`TimedClient`: a client of the protocol that measures; it stands for a page that somebody has opened."""
+"""`TimedClient`: a client of the protocol that measures; it stands for one open page."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from ..wire import Wire
 
 T = TypeVar("T")
 
+# Seconds; a character may have to load first.
 GREETING_TIMEOUT = 30.0
 
 

@@ -21,16 +21,17 @@ from .client import server_address
 from .plan import Plan
 from .stand_ins import write_stand_ins
 
+# Seconds. The start takes one; a slow machine may need many. Stopping drains the turns that still run.
 START_TIMEOUT, STOP_TIMEOUT = 30.0, 15.0
 KEPT_LINES = 40
-"""How many lines of its log are kept, in case it dies."""
+"""How many lines of its log are kept, to be shown if it does not start."""
 
 _ADDRESS = re.compile(r" is at (https?://\S+)")
 
 
 @attrs.frozen
 class OwnServer:
-    """Its address, its process, and the plan with the port on which it looks for a model."""
+    """Its address, its process id, and the plan with the port on which its character finds a model."""
 
     address: ServerAddress
     pid: int

@@ -34,7 +34,7 @@ class Plan:
     idle: int = 300
     """How many connect, and send nothing."""
     idle_settling: float = 15.0
-    """Seconds from then on in which the server tidies up."""
+    """Seconds from then on in which the server may clean up."""
     idle_seconds: float = 20.0
     room_messages: int = 200
     """How many are sent to an idle room, one after the other."""

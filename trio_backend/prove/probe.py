@@ -1,4 +1,4 @@
-"""`Probe`: what can be seen of a server from outside."""
+"""`Probe`: what can be read of a server from outside: its process, and `/debug/tasks`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..observe.resources import open_files
 
 # The kinds of task that do a turn's work.
 _TURN = re.compile(r"(^|/)turn(/|$)|\bTurn\.")
-# Threads of others: the history writes down what was said, and somebody looks at the process.
+# Threads that work for no turn: they store conversations, or read the process for `/debug/tasks` and metrics.
 _NO_TURN = ("run_group", "_read_process", "generate_latest")
 
 
@@ -75,7 +75,7 @@ class Sample:
 
 
 class Probe(Protocol):
-    """A look at the server from outside."""
+    """Reads the state of the server that is measured. Its methods raise what the implementation says."""
 
     @property
     def sees_process(self) -> bool:

@@ -85,13 +85,13 @@ def _machine() -> Mapping[str, str]:
 def render(report: ProofReport) -> str:
     """``report`` as an HTML page that loads nothing from anywhere."""
     machine = ", ".join(f"{name} {value}" for name, value in report.machine.items())
-    tested = escape(report.server) or "a server with stand-in engines"
+    tested = escape(report.server) or "a server with simulated engines"
     return "\n".join(
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>trio-backend prove, {escape(report.when)}</title><style>{_STYLE}</style></head><body>",
-            "<h1>Does it stay as fast as it was?</h1>",
+            "<h1>Does the server stay as fast as it was?</h1>",
             f"<p>{escape(report.when)} · {tested} · {escape(machine)}</p>",
             *(_section(outcome) for outcome in report.outcomes),
             "</body></html>",
@@ -109,7 +109,7 @@ def _section(outcome: ScenarioOutcome) -> str:
     return (
         f"<section>{head}<p>{outcome.seconds:.0f} s; the load generator used "
         f"{100 * outcome.client_share:.0f} % of a core{_mark(outcome)}</p>"
-        f'<div class="found"><table><tr><th>what</th><th>seen</th><th>at most</th></tr>{rows}</table>'
+        f'<div class="found"><table><tr><th>measurement</th><th>value</th><th>at most</th></tr>{rows}</table>'
         f'<div class="charts">{charts}</div></div></section>'
     )
 

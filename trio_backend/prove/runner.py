@@ -128,7 +128,7 @@ async def _run_scenario(job: LoadJob, listener: ProgressListener) -> ScenarioOut
     if timeout.cancelled_caught:
         return ScenarioOutcome(job.scenario, problem=f"nothing happened for {SILENCE_TIMEOUT:.0f} s")
     return outcome or ScenarioOutcome(
-        job.scenario, problem="the load generator has died; its error message is above"
+        job.scenario, problem="the load generator failed; its error message is above"
     )
 
 

@@ -58,7 +58,7 @@ class ProgressTable:
             self._live.update(self._table(), refresh=True)
 
     def _table(self) -> Table:
-        table = Table("scenario", "verdict", "what was seen", "load", expand=False)
+        table = Table("scenario", "verdict", "measurements", "load generator", expand=False)
         for scenario in self._scenarios:
             outcome = self._outcomes.get(scenario)
             if outcome is None:
@@ -68,7 +68,7 @@ class ProgressTable:
                 share = f"{100 * outcome.client_share:.0f} %{' !' if outcome.client_bound else ''}"
                 table.add_row(scenario, f"[{colour}]{outcome.verdict}[/]", _seen(outcome), share)
         if any(outcome.client_bound for outcome in self._outcomes.values()):
-            table.caption = "! the load generator had no time left: this may be its own number"
+            table.caption = "! the load generator had no time left: these numbers may be its own"
         return table
 
 

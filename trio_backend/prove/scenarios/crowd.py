@@ -19,8 +19,9 @@ from ..outcome import Check, ScenarioOutcome, Series, quantile
 from ..stand_ins import THREE_SENTENCES, stand_ins
 
 # Seconds that the median turn of three sentences may take longer than its engines, by how many ask at once.
+# 100 turns at once share one core: 60 tokens and 3 sentences of each pass through it.
 BOUNDS = {1: 0.003, 10: 0.02, 50: 0.1, 100: 0.25}
-CPU_BOUND = 0.008  # s
+CPU_BOUND = 0.008  # seconds of CPU for a turn
 # One client takes so many times as many turns, since the system counts CPU in steps of 10 ms.
 FEW = 6
 # How often the model alone is timed.
@@ -81,7 +82,7 @@ async def _engines_alone(context: ScenarioContext) -> float:
     """Seconds that the quick character's model takes for `THREE_SENTENCES` without a server; its TTS takes 0.
 
     Every engine waits by this machine's timers, which wake it up to a millisecond late, or more. 0 for
-    engines that are somebody else's.
+    a server that is not our own.
     """
     if not context.own:
         return 0.0

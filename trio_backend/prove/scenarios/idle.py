@@ -1,4 +1,4 @@
-"""`idle`: many pages are open, and nobody says anything; what does each cost?"""
+"""`idle`: many pages are open and silent; what does each cost?"""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import trio
 from ..context import ScenarioContext, receive_for
 from ..outcome import Check, ScenarioOutcome
 
-CPU_TO_CONNECT = 0.004  # s
-MEMORY = 60_000  # bytes
-# Of one core.
+# Of each connection: seconds of CPU until it is greeted, and bytes.
+CPU_TO_CONNECT = 0.004
+MEMORY = 60_000
+# Of one core, by all connections together: timers that wake up for each of them would show here.
 CPU_WHEN_IDLE = 0.01
+# More at once would wait for the load generator, which has one core too.
 CONNECTING_AT_ONCE = 10
+# Seconds until the last greeting has been sent, and seconds that no run lasts.
 SETTLED = 1.0
 FOREVER = 86_400.0
 

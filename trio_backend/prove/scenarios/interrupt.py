@@ -22,11 +22,12 @@ from ..context import ScenarioContext, steady_checks
 from ..outcome import Check, ScenarioOutcome, Series, quantile
 from ..stand_ins import QUESTION, REAL, StandInModel, open_model
 
+# Seconds. Silence within 50 ms is what the project promises; connections and processes end within twice that.
 SILENT_WITHIN, IDLE_WITHIN = 0.05, 0.1
 # Speech that comes so long after the server has answered would be heard. As long as the bound itself, and no
 # server that answers at once could miss it.
 LISTEN_ON = 2 * SILENT_WITHIN
-GIVE_UP = 5.0
+GIVE_UP = 5.0  # seconds
 # A hundredth of what is measured; a load generator that never sleeps would take the server's CPU.
 POLL_INTERVAL = 0.001
 _SPEECH = (ReceivedAudio, ReceivedFullText, ReceivedSynthComplete, ReceivedForceNewMessage)

@@ -10,6 +10,7 @@ from ..context import ScenarioContext
 from ..outcome import Check, ScenarioOutcome, Series, quantile
 from ..stand_ins import THREE_SENTENCES
 
+# A conversation whose prompt grew with each turn would make them many times as slow.
 GROWTH = 1.5
 # Single turns are noise, and other programs make turns slower, never faster: the quicker ones of so many
 # at either end are compared.

@@ -20,6 +20,7 @@ MEMORY_GROWTH = 2.0  # %
 # What a process takes in its first minute it takes once: caches, arenas, worker threads.
 WARM_UP = 60.0
 AT_ONCE = 5
+# More than come at once later, so that the first crowd takes all the memory that crowds need.
 CROWD = 50
 
 
@@ -68,7 +69,7 @@ def _least(samples: Sequence[tuple[float, Sample]], begin: float, end: float) ->
 
 async def _first_crowd(context: ScenarioContext, kinds: Sequence[visits.ClientVisit]) -> int:
     """What a process takes at its first crowd it keeps: later ones, which are smaller, find it there."""
-    context.progress("a crowd first")
+    context.progress("the first crowd")
     if context.own:
         await crowd.ask_at_once(context, CROWD)
     return await visits.visit_at_once(context, [visit for visit in kinds for _ in range(AT_ONCE)])

@@ -15,7 +15,7 @@ from ...errors import NoConnection
 from ..context import ScenarioContext
 from ..outcome import Check, ScenarioOutcome
 
-HELP_BOUND, READY_BOUND = 0.3, 1.5
+HELP_BOUND, READY_BOUND = 0.3, 1.5  # seconds
 PROGRAM = (sys.executable, "-m", "trio_backend")
 _READY = re.compile(rb" is at (https?://\S+)")
 
