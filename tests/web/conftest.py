@@ -1,4 +1,4 @@
-"""One Chromium for all tests, a server per test module, a fresh visitor per test."""
+"""One Chromium for all tests, a server per test module, a fresh user per test."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ pytest.importorskip("playwright", reason="the page's tests need playwright")
 
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
-from tests.web.house import House, build_house
-from tests.web.visitor import Visitor
+from tests.web.page_server import PageServer, build_page_server
+from tests.web.page_user import PageUser
 
-Open: TypeAlias = Callable[..., Visitor]
+Open: TypeAlias = Callable[..., PageUser]
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 # The sandbox needs rights that containers lack; the rest keeps the browser from calling home.
@@ -62,27 +62,27 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A running server; whoever kills it starts it again."""
-    house = build_house(tmp_path_factory.mktemp("house"))
-    house.start()
-    yield house
-    house.kill()
+def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
+    """A running server; a test that kills it starts it again."""
+    page_server = build_page_server(tmp_path_factory.mktemp("server"))
+    page_server.start()
+    yield page_server
+    page_server.kill()
 
 
 @pytest.fixture
-def visit(browser: Browser, house: House) -> Iterator[Open]:
+def open_page(browser: Browser, page_server: PageServer) -> Iterator[Open]:
     """Opens pages, each with a storage of its own; at the end no page may have had an error."""
-    visitors: list[Visitor] = []
+    users: list[PageUser] = []
 
-    def open_page(**options: Any) -> Visitor:
-        visitor = Visitor(browser.new_context(**options).new_page())
-        visitor.page.set_default_timeout(15_000)
-        visitors.append(visitor)
-        visitor.arrive(house.url)
-        return visitor
+    def open_one(**options: Any) -> PageUser:
+        user = PageUser(browser.new_context(**options).new_page())
+        user.page.set_default_timeout(15_000)
+        users.append(user)
+        user.open(page_server.url)
+        return user
 
-    yield open_page
-    for visitor in visitors:
-        visitor.page.context.close()
-    assert [error for visitor in visitors for error in visitor.wrong] == []
+    yield open_one
+    for user in users:
+        user.page.context.close()
+    assert [error for user in users for error in user.wrong] == []

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Page, Playwright, WebSocketRoute, expect
 
 from tests.web.conftest import SOUND_FROM_THE_START, open_browser
-from tests.web.house import House
+from tests.web.page_server import PageServer
 
 NOTE = 1000
 
@@ -53,7 +53,7 @@ class Line:
 
 
 @pytest.fixture
-def line(playwright: Playwright, house: House, tmp_path: Path) -> Iterator[Line]:
+def line(playwright: Playwright, page_server: PageServer, tmp_path: Path) -> Iterator[Line]:
     note = tmp_path / "note.wav"
     samples = (round(12_000 * math.sin(2 * math.pi * NOTE * i / 48_000)) for i in range(48_000))
     with wave.open(str(note), "wb") as file:
@@ -63,7 +63,7 @@ def line(playwright: Playwright, house: House, tmp_path: Path) -> Iterator[Line]
     with open_browser(playwright, SOUND_FROM_THE_START, microphone) as browser:
         line = Line(browser.new_page())
         line.page.route_web_socket("**/client-ws", lambda route: line.connect(route))
-        line.page.goto(house.url)
+        line.page.goto(page_server.url)
         line.page.wait_for_selector("#app[data-link=open]")
         yield line
 

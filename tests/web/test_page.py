@@ -5,134 +5,134 @@ from __future__ import annotations
 from playwright.sync_api import Playwright, expect
 
 from tests.web.conftest import SOUND_AFTER_A_CLICK, Open, open_browser
-from tests.web.house import House
-from tests.web.visitor import LONG, THREE, Visitor
+from tests.web.page_server import PageServer
+from tests.web.page_user import LONG, THREE, PageUser
 
 SENTENCES = ["The tide is high today.", "It brings me a button.", "I keep them all."]
 
 
-def test_a_reply_comes_sentence_by_sentence_as_it_is_spoken(visit: Open) -> None:
+def test_a_reply_comes_sentence_by_sentence_as_it_is_spoken(open_page: Open) -> None:
     """Each sentence appears when its sound begins, the mouth moves meanwhile, and the bubble ends."""
-    visitor = visit()
-    shut = mouth_height(visitor)
-    visitor.type(THREE)
+    user = open_page()
+    shut = mouth_height(user)
+    user.type(THREE)
     heights, seen = [], []
-    visitor.page.wait_for_selector(".sentence.now")
+    user.page.wait_for_selector(".sentence.now")
 
-    while visitor.find("#app[data-turn=speaking]").count():
-        seen.append(visitor.find(".ai .sentence").count())
+    while user.find("#app[data-turn=speaking]").count():
+        seen.append(user.find(".ai .sentence").count())
         # The second sentence smiles, which opens a mouth too.
         if seen[-1] == 1:
-            heights.append(mouth_height(visitor))
-        visitor.page.wait_for_timeout(15)
+            heights.append(mouth_height(user))
+        user.page.wait_for_timeout(15)
 
     assert sorted(seen) == seen
     assert {1, 2, 3} == set(seen)
     assert max(heights) > 3 * shut
-    assert visitor.words(".ai .sentence") == SENTENCES
-    assert visitor.find(".ai").count() == 1
-    visitor.until(lambda: any(m.get("text") == "conversation-chain-end" for _, m in visitor.received))
-    assert len(visitor.says("frontend-playback-complete")) == 1
-    assert [message["display_text"]["text"] for message in visitor.says("audio-play-start")] == SENTENCES
-    assert visitor.find(".sentence.now").count() == 0
+    assert user.texts(".ai .sentence") == SENTENCES
+    assert user.find(".ai").count() == 1
+    user.until(lambda: any(m.get("text") == "conversation-chain-end" for _, m in user.received))
+    assert len(user.says("frontend-playback-complete")) == 1
+    assert [message["display_text"]["text"] for message in user.says("audio-play-start")] == SENTENCES
+    assert user.find(".sentence.now").count() == 0
 
 
-def mouth_height(visitor: Visitor) -> float:
-    box = visitor.find("#mouth").bounding_box()
+def mouth_height(user: PageUser) -> float:
+    box = user.find("#mouth").bounding_box()
     return box["height"] if box else 0.0
 
 
-def test_the_face_shows_what_the_words_feel(visit: Open) -> None:
+def test_the_avatar_shows_the_emotion_of_a_sentence(open_page: Open) -> None:
     """An emotion keyword changes the face when its sentence is spoken, not when it is sent."""
-    visitor = visit()
-    visitor.type(THREE)
-    visitor.page.wait_for_selector(".sentence.now")
-    assert visitor.find("#face").get_attribute("data-feeling") == "neutral"
+    user = open_page()
+    user.type(THREE)
+    user.page.wait_for_selector(".sentence.now")
+    assert user.find("#face").get_attribute("data-feeling") == "neutral"
 
-    expect(visitor.find("#face")).to_have_attribute("data-feeling", "joy")
+    expect(user.find("#face")).to_have_attribute("data-feeling", "joy")
 
-    assert 1 <= visitor.find(".sentence").count() <= 3
+    assert 1 <= user.find(".sentence").count() <= 3
 
 
-def test_typing_during_a_reply_reports_exactly_what_was_heard(visit: Open) -> None:
+def test_typing_during_a_reply_reports_exactly_what_was_heard(open_page: Open) -> None:
     """The server is told the words played so far, cut at a word, and the bubble shows the same, marked."""
-    visitor = visit()
-    visitor.type(LONG)
-    visitor.page.wait_for_selector(".sentence.now")
-    visitor.page.wait_for_timeout(900)
+    user = open_page()
+    user.type(LONG)
+    user.page.wait_for_selector(".sentence.now")
+    user.page.wait_for_timeout(900)
 
-    visitor.type("Stop.")
+    user.type("Stop.")
 
-    visitor.until(lambda: bool(visitor.says("interrupt-signal")))
-    [heard] = [message["text"] for message in visitor.says("interrupt-signal")]
+    user.until(lambda: bool(user.says("interrupt-signal")))
+    [heard] = [message["text"] for message in user.says("interrupt-signal")]
     assert LONG.startswith(heard)
     assert LONG[len(heard)] == " "
     # 0.9 s of sound at 40 characters a second, give or take what a busy machine needs.
     assert 20 <= len(heard) <= 75
-    assert heard == visitor.words(".ai .sentence")[0]
-    assert visitor.find(".ai .cut").count() == 1
-    expect(visitor.find(".ai .sentence").nth(1)).to_have_text("Stop.")
-    kinds = [m["type"] for m in visitor.sent]
+    assert heard == user.texts(".ai .sentence")[0]
+    assert user.find(".ai .cut").count() == 1
+    expect(user.find(".ai .sentence").nth(1)).to_have_text("Stop.")
+    kinds = [m["type"] for m in user.sent]
     assert kinds.index("interrupt-signal") < len(kinds) - 1 - kinds[::-1].index("text-input")
 
 
-def test_escape_stops_a_reply(visit: Open) -> None:
+def test_escape_stops_a_reply(open_page: Open) -> None:
     """Who wants silence need not say anything."""
-    visitor = visit()
-    visitor.type(LONG)
-    visitor.page.wait_for_selector(".sentence.now")
+    user = open_page()
+    user.type(LONG)
+    user.page.wait_for_selector(".sentence.now")
 
-    visitor.page.keyboard.press("Escape")
+    user.page.keyboard.press("Escape")
 
-    expect(visitor.find("#app")).to_have_attribute("data-turn", "idle")
-    assert len(visitor.says("interrupt-signal")) == 1
+    expect(user.find("#app")).to_have_attribute("data-turn", "idle")
+    assert len(user.says("interrupt-signal")) == 1
 
 
-def test_a_switch_can_be_changed_mind_about(visit: Open) -> None:
+def test_a_switch_can_be_replaced_by_another(open_page: Open) -> None:
     """While a slow character loads, the page says so, and another can be chosen at once."""
-    visitor = visit()
-    visitor.page.click("#open-characters")
-    slow = visitor.find("#character-list .item").filter(has_text="Slow")
+    user = open_page()
+    user.page.click("#open-characters")
+    slow = user.find("#character-list .item").filter(has_text="Slow")
     slow.get_by_role("button").click()
     expect(slow).to_have_class("item busy")
-    expect(visitor.find("#switching")).to_contain_text("Slow")
-    assert visitor.find("#name").inner_text() == "Mao"
+    expect(user.find("#switching")).to_contain_text("Slow")
+    assert user.find("#name").inner_text() == "Mao"
 
-    visitor.find("#character-list .item").filter(has_text="Ann").get_by_role("button").click()
+    user.find("#character-list .item").filter(has_text="Ann").get_by_role("button").click()
 
-    expect(visitor.find("#name")).to_have_text("Ann")
-    expect(visitor.find("#switching")).to_be_hidden()
-    visitor.page.keyboard.press("Escape")
-    visitor.type("Who are you?")
-    expect(visitor.find(".ai .who")).to_contain_text("Ann")
+    expect(user.find("#name")).to_have_text("Ann")
+    expect(user.find("#switching")).to_be_hidden()
+    user.page.keyboard.press("Escape")
+    user.type("Who are you?")
+    expect(user.find(".ai .who")).to_contain_text("Ann")
 
 
-def test_a_character_who_cannot_come_is_excused_where_one_looks(visit: Open) -> None:
-    """The list says why, nobody is on the way any more, and who was here goes on answering."""
-    visitor = visit()
-    visitor.page.click("#open-characters")
-    broken = visitor.find("#character-list .item").filter(has_text="Broken")
+def test_a_character_that_does_not_load_is_explained_in_the_list(open_page: Open) -> None:
+    """The list says why, nothing is loading any more, and the character from before goes on answering."""
+    user = open_page()
+    user.page.click("#open-characters")
+    broken = user.find("#character-list .item").filter(has_text="Broken")
     broken.get_by_role("button").click()
 
-    expect(visitor.find("#switching")).to_contain_text("could not be loaded")
+    expect(user.find("#switching")).to_contain_text("could not be loaded")
     expect(broken).not_to_have_class("item busy")
-    assert visitor.find(".notice").count() == 0
-    visitor.page.keyboard.press("Escape")
-    visitor.type("Are you still there?")
-    expect(visitor.find(".ai .who")).to_contain_text("Mao")
+    assert user.find(".notice").count() == 0
+    user.page.keyboard.press("Escape")
+    user.type("Are you still there?")
+    expect(user.find(".ai .who")).to_contain_text("Mao")
 
 
-def test_each_script_runs_its_own_way(visit: Open) -> None:
+def test_each_script_runs_its_own_way(open_page: Open) -> None:
     """The full stop of an Arabic sentence is at its left end, that of an English one at its right."""
-    visitor = visit()
+    user = open_page()
     for text in ("أنا بخير.", "I am well."):
-        visitor.type(text)
-        visitor.wait_quiet()
-    assert visitor.words(".ai .sentence") == ["أنا بخير.", "I am well."]
+        user.type(text)
+        user.wait_quiet()
+    assert user.texts(".ai .sentence") == ["أنا بخير.", "I am well."]
 
     def stop_is_right_of_start(at: int) -> bool:
         return bool(
-            visitor.find(".ai .sentence")
+            user.find(".ai .sentence")
             .nth(at)
             .evaluate(
                 """sentence => {
@@ -151,186 +151,188 @@ def test_each_script_runs_its_own_way(visit: Open) -> None:
     assert stop_is_right_of_start(1)
 
 
-def test_a_reply_of_which_nothing_was_heard_leaves_no_bubble(visit: Open) -> None:
+def test_a_reply_of_which_nothing_was_heard_leaves_no_bubble(open_page: Open) -> None:
     """Cut within its first word, it was never said; the server is told so."""
-    visitor = visit()
-    visitor.type("A" * 400)
-    visitor.page.wait_for_selector(".sentence.now")
+    user = open_page()
+    user.type("A" * 400)
+    user.page.wait_for_selector(".sentence.now")
 
-    visitor.page.keyboard.press("Escape")
+    user.page.keyboard.press("Escape")
 
-    expect(visitor.find(".ai")).to_have_count(0)
-    assert [message["text"] for message in visitor.says("interrupt-signal")] == [""]
+    expect(user.find(".ai")).to_have_count(0)
+    assert [message["text"] for message in user.says("interrupt-signal")] == [""]
 
 
-def test_a_picture_stands_in_for_the_face_where_there_is_one(visit: Open) -> None:
+def test_a_picture_replaces_the_drawn_avatar_where_there_is_one(open_page: Open) -> None:
     """A model whose entry points to a picture is shown as that; if the picture is missing, as the face."""
-    visitor = visit()
-    visitor.page.click("#open-characters")
-    visitor.find("#character-list .item").filter(has_text="painted").get_by_role("button").click()
-    expect(visitor.find("#portrait")).to_be_visible()
-    expect(visitor.find("#face")).to_be_hidden()
+    user = open_page()
+    user.page.click("#open-characters")
+    user.find("#character-list .item").filter(has_text="painted").get_by_role("button").click()
+    expect(user.find("#portrait")).to_be_visible()
+    expect(user.find("#face")).to_be_hidden()
 
-    visitor.find("#character-list .item").filter(has_text="torn").get_by_role("button").click()
+    user.find("#character-list .item").filter(has_text="torn").get_by_role("button").click()
 
-    expect(visitor.find("#name")).to_have_text("torn")
-    expect(visitor.find("#face")).to_be_visible()
-    expect(visitor.find("#portrait")).to_be_hidden()
+    expect(user.find("#name")).to_have_text("torn")
+    expect(user.find("#face")).to_be_visible()
+    expect(user.find("#portrait")).to_be_hidden()
 
 
-def test_a_tenth_reload_answers_as_fast_as_the_first(visit: Open, house: House) -> None:
+def test_a_tenth_reload_answers_as_fast_as_the_first(open_page: Open, page_server: PageServer) -> None:
     """Nothing of the pages that were left stays behind."""
-    visitor = visit()
-    first = seconds_to_sound(visitor)
+    user = open_page()
+    first = seconds_to_sound(user)
 
     for _ in range(10):
-        visitor.received.clear()
-        visitor.page.goto(house.url)
-        visitor.wait_here()
-    tenth = seconds_to_sound(visitor)
+        user.received.clear()
+        user.page.goto(page_server.url)
+        user.wait_connected()
+    tenth = seconds_to_sound(user)
 
     assert tenth < first + 0.25
 
 
-def seconds_to_sound(visitor: Visitor) -> float:
+def seconds_to_sound(user: PageUser) -> float:
     """From Enter to the first sentence on the line."""
-    visitor.received.clear()
-    visitor.type("Hello there.")
-    visitor.until(lambda: any(m["type"] == "audio" for _, m in visitor.received))
-    began = next(at for at, m in visitor.received if m.get("text") == "conversation-chain-start")
-    sound = next(at for at, m in visitor.received if m["type"] == "audio")
-    visitor.page.wait_for_selector("#app[data-turn=idle]")
+    user.received.clear()
+    user.type("Hello there.")
+    user.until(lambda: any(m["type"] == "audio" for _, m in user.received))
+    began = next(at for at, m in user.received if m.get("text") == "conversation-chain-start")
+    sound = next(at for at, m in user.received if m["type"] == "audio")
+    user.page.wait_for_selector("#app[data-turn=idle]")
     return sound - began
 
 
-def test_a_reload_comes_back_to_the_conversation_and_the_draft(visit: Open, house: House) -> None:
+def test_a_reload_comes_back_to_the_conversation_and_the_draft(
+    open_page: Open, page_server: PageServer
+) -> None:
     """What was said, and what was typed and not sent, is there again."""
-    visitor = visit()
-    visitor.type("Remember this.")
-    visitor.wait_quiet()
-    visitor.page.fill("#text", "not sent yet")
+    user = open_page()
+    user.type("Remember this.")
+    user.wait_quiet()
+    user.page.fill("#text", "not sent yet")
 
-    visitor.received.clear()
-    visitor.page.goto(house.url)
-    visitor.wait_here()
+    user.received.clear()
+    user.page.goto(page_server.url)
+    user.wait_connected()
 
-    expect(visitor.find(".human .words")).to_have_text(["Remember this."])
-    expect(visitor.find(".ai .sentence")).to_have_text(["Remember this."])
-    expect(visitor.find("#text")).to_have_value("not sent yet")
+    expect(user.find(".human .words")).to_have_text(["Remember this."])
+    expect(user.find(".ai .sentence")).to_have_text(["Remember this."])
+    expect(user.find("#text")).to_have_value("not sent yet")
 
 
-def test_a_conversation_is_deleted_only_after_a_question(visit: Open) -> None:
+def test_a_conversation_is_deleted_only_after_a_question(open_page: Open) -> None:
     """The first press asks, the second deletes."""
-    visitor = visit()
-    visitor.type("A secret to forget.")
-    visitor.wait_quiet()
-    visitor.page.click("#open-conversations")
-    row = visitor.find("#conversation-list .item").filter(has_text="A secret to forget.")
+    user = open_page()
+    user.type("A secret to forget.")
+    user.wait_quiet()
+    user.page.click("#open-conversations")
+    row = user.find("#conversation-list .item").filter(has_text="A secret to forget.")
     expect(row).to_have_count(1)
 
     row.get_by_role("button", name="Delete conversation").click()
-    assert visitor.says("delete-history") == []
-    visitor.find("#conversation-list .danger").click()
+    assert user.says("delete-history") == []
+    user.find("#conversation-list .danger").click()
 
     expect(row).to_have_count(0)
-    expect(visitor.find(".entry")).to_have_count(0)
+    expect(user.find(".entry")).to_have_count(0)
 
 
-def test_a_server_that_comes_back_finds_the_page_as_it_was(visit: Open, house: House) -> None:
+def test_a_server_that_comes_back_finds_the_page_as_it_was(open_page: Open, page_server: PageServer) -> None:
     """The page says that the line is lost, tries again, and shows the conversation and the draft."""
-    visitor = visit()
-    visitor.type("Before the storm.")
-    visitor.wait_quiet()
-    house.kill()
-    visitor.page.wait_for_selector("#app[data-link=lost]")
-    visitor.page.fill("#text", "typed in the dark")
-    visitor.page.press("#text", "Enter")
-    expect(visitor.find(".notice")).to_contain_text("kept here")
-    expect(visitor.find("#state")).to_contain_text("lost")
+    user = open_page()
+    user.type("Before the storm.")
+    user.wait_quiet()
+    page_server.kill()
+    user.page.wait_for_selector("#app[data-link=lost]")
+    user.page.fill("#text", "typed in the dark")
+    user.page.press("#text", "Enter")
+    expect(user.find(".notice")).to_contain_text("kept here")
+    expect(user.find("#state")).to_contain_text("lost")
 
-    house.start()
-    visitor.page.wait_for_selector("#app[data-link=open]", timeout=25_000)
+    page_server.start()
+    user.page.wait_for_selector("#app[data-link=open]", timeout=25_000)
 
-    expect(visitor.find(".human .words")).to_have_text(["Before the storm."])
-    expect(visitor.find("#text")).to_have_value("typed in the dark")
-    visitor.page.press("#text", "Enter")
-    expect(visitor.find(".ai .sentence").nth(1)).to_have_text("typed in the dark")
+    expect(user.find(".human .words")).to_have_text(["Before the storm."])
+    expect(user.find("#text")).to_have_value("typed in the dark")
+    user.page.press("#text", "Enter")
+    expect(user.find(".ai .sentence").nth(1)).to_have_text("typed in the dark")
 
 
-def test_what_people_and_models_say_is_never_html(visit: Open) -> None:
-    """Markup in messages, replies and names of characters stays text; `visit` fails on any dialog."""
+def test_what_people_and_models_say_is_never_html(open_page: Open) -> None:
+    """Markup in messages, replies and names of characters stays text; `open_page` fails on any dialog."""
     evil = "Look: <script>alert(1)</script> <img src=x onerror=alert(2)> done."
-    visitor = visit()
-    visitor.page.click("#open-characters")
-    visitor.find("#character-list .item").filter(has_text="Evil").get_by_role("button").click()
-    expect(visitor.find("#name")).to_have_text("<b>Evil</b>")
-    visitor.page.keyboard.press("Escape")
+    user = open_page()
+    user.page.click("#open-characters")
+    user.find("#character-list .item").filter(has_text="Evil").get_by_role("button").click()
+    expect(user.find("#name")).to_have_text("<b>Evil</b>")
+    user.page.keyboard.press("Escape")
 
-    visitor.type(evil)
-    visitor.wait_quiet()
+    user.type(evil)
+    user.wait_quiet()
 
-    assert [evil] == visitor.words(".human .words")
-    expect(visitor.find(".ai .who")).to_contain_text("<img src=x onerror=alert(1)>")
-    assert visitor.find("#log script, #log img:not(.avatar), #name b, #character-list b").count() == 0
+    assert [evil] == user.texts(".human .words")
+    expect(user.find(".ai .who")).to_contain_text("<img src=x onerror=alert(1)>")
+    assert user.find("#log script, #log img:not(.avatar), #name b, #character-list b").count() == 0
 
 
-def test_the_arrow_key_brings_back_what_was_sent(visit: Open) -> None:
+def test_the_arrow_key_brings_back_what_was_sent(open_page: Open) -> None:
     """Up goes back in what was typed, down comes forward to an empty field."""
-    visitor = visit()
+    user = open_page()
     for text in ("One.", "Two."):
-        visitor.type(text)
-    visitor.page.press("#text", "ArrowUp")
-    visitor.page.press("#text", "ArrowUp")
-    expect(visitor.find("#text")).to_have_value("One.")
-    visitor.page.press("#text", "ArrowDown")
-    visitor.page.press("#text", "ArrowDown")
-    expect(visitor.find("#text")).to_have_value("")
+        user.type(text)
+    user.page.press("#text", "ArrowUp")
+    user.page.press("#text", "ArrowUp")
+    expect(user.find("#text")).to_have_value("One.")
+    user.page.press("#text", "ArrowDown")
+    user.page.press("#text", "ArrowDown")
+    expect(user.find("#text")).to_have_value("")
 
 
-def test_a_picture_from_the_camera_goes_with_the_words(visit: Open) -> None:
+def test_a_picture_from_the_camera_goes_with_the_words(open_page: Open) -> None:
     """It is shown before it is sent, can be taken back, and arrives as a data URL."""
-    visitor = visit()
-    visitor.page.click("#attach")
-    visitor.page.click("#from-camera")
-    visitor.until(lambda: bool(visitor.find("#camera-view").evaluate("view => view.videoWidth > 0")))
-    visitor.page.click("#camera-take")
-    expect(visitor.find("#pictures img")).to_have_count(1)
+    user = open_page()
+    user.page.click("#attach")
+    user.page.click("#from-camera")
+    user.until(lambda: bool(user.find("#camera-view").evaluate("view => view.videoWidth > 0")))
+    user.page.click("#camera-take")
+    expect(user.find("#pictures img")).to_have_count(1)
 
-    visitor.type("What is this?")
+    user.type("What is this?")
 
-    visitor.until(lambda: bool(visitor.says("text-input")))
-    [image] = visitor.says("text-input")[0]["images"]
+    user.until(lambda: bool(user.says("text-input")))
+    [image] = user.says("text-input")[0]["images"]
     assert image["source"] == "camera"
     assert image["data"].startswith("data:image/jpeg;base64,")
-    expect(visitor.find("#pictures img")).to_have_count(0)
-    expect(visitor.find(".human .shown img")).to_have_count(1)
+    expect(user.find("#pictures img")).to_have_count(0)
+    expect(user.find(".human .shown img")).to_have_count(1)
 
 
-def test_the_settings_outlive_a_reload(visit: Open, house: House) -> None:
+def test_the_settings_outlive_a_reload(open_page: Open, page_server: PageServer) -> None:
     """Language and theme are kept in the browser, and shown at once."""
-    visitor = visit()
-    visitor.page.click("#open-settings")
-    visitor.page.select_option("#set-language", "ja")
-    visitor.page.select_option("#set-theme", "dark")
-    visitor.received.clear()
-    visitor.page.goto(house.url)
-    visitor.wait_here()
+    user = open_page()
+    user.page.click("#open-settings")
+    user.page.select_option("#set-language", "ja")
+    user.page.select_option("#set-theme", "dark")
+    user.received.clear()
+    user.page.goto(page_server.url)
+    user.wait_connected()
 
-    expect(visitor.find("html")).to_have_attribute("lang", "ja")
-    expect(visitor.find("html")).to_have_attribute("data-theme", "dark")
-    expect(visitor.find("#text")).to_have_attribute("placeholder", "話しかけてみて…")
+    expect(user.find("html")).to_have_attribute("lang", "ja")
+    expect(user.find("html")).to_have_attribute("data-theme", "dark")
+    expect(user.find("#text")).to_have_attribute("placeholder", "話しかけてみて…")
 
 
-def test_a_browser_that_wants_a_click_first_says_so(playwright: Playwright, house: House) -> None:
+def test_a_browser_that_wants_a_click_first_says_so(playwright: Playwright, page_server: PageServer) -> None:
     """Without a click the words go on in silence and a hint shows; the click takes it away."""
     with open_browser(playwright, SOUND_AFTER_A_CLICK) as strict:
-        visitor = Visitor(strict.new_page())
-        visitor.arrive(house.url)
+        user = PageUser(strict.new_page())
+        user.open(page_server.url)
         # A press by script is no press of a person: the browser gives no sound for it.
-        visitor.page.evaluate("document.querySelector('.starters button').click()")
+        user.page.evaluate("document.querySelector('.starters button').click()")
 
-        expect(visitor.find("#sound-hint")).to_be_visible()
-        expect(visitor.find(".ai .sentence")).to_have_text(["Who are you?"])
-        visitor.page.click("#sound-hint")
-        expect(visitor.find("#sound-hint")).to_be_hidden()
-        assert visitor.wrong == []
+        expect(user.find("#sound-hint")).to_be_visible()
+        expect(user.find(".ai .sentence")).to_have_text(["Who are you?"])
+        user.page.click("#sound-hint")
+        expect(user.find("#sound-hint")).to_be_hidden()
+        assert user.wrong == []

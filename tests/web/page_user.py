@@ -1,4 +1,4 @@
-"""Somebody who sits before the page: types, reads, and remembers what went over the line."""
+"""A user of the page: types, reads, and keeps all messages of its connection."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ LONG = (
 
 
 @attrs.define(eq=False)
-class Visitor:
-    """A page with its line to the server. ``sent`` and ``received`` hold all messages since it was opened."""
+class PageUser:
+    """A page and its connection. ``sent`` and ``received`` hold all messages since it was opened."""
 
     page: Page
     sent: list[dict[str, Any]] = attrs.field(factory=list)
@@ -34,12 +34,12 @@ class Visitor:
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("dialog", lambda dialog: self.wrong.append(f"dialog: {dialog.message}"))
 
-    def arrive(self, url: str) -> None:
+    def open(self, url: str) -> None:
         """Open the page, and wait until it is in a conversation."""
         self.page.goto(url)
-        self.wait_here()
+        self.wait_connected()
 
-    def wait_here(self) -> None:
+    def wait_connected(self) -> None:
         self.page.wait_for_selector("#app[data-link=open][data-busy=no]")
         self.until(
             lambda: any(m["type"] in ("new-history-created", "history-data") for _, m in self.received)
@@ -66,7 +66,7 @@ class Visitor:
             assert time.monotonic() < deadline, f"did not happen; sent {self.sent[-3:]}, wrong {self.wrong}"
             self.page.wait_for_timeout(20)
 
-    def words(self, selector: str) -> list[str]:
+    def texts(self, selector: str) -> list[str]:
         return self.find(selector).all_inner_texts()
 
     def find(self, selector: str) -> Locator:

@@ -1,4 +1,4 @@
-"""Talking with the page: a voice from a file in place of a person, and the embedded ear."""
+"""Talking with the page: speech from a file in place of a person, and the embedded ASR."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 from playwright.sync_api import Playwright, expect
 
 from tests.web.conftest import SOUND_FROM_THE_START, open_browser
-from tests.web.house import build_house
-from tests.web.visitor import LONG, Visitor
+from tests.web.page_server import build_page_server
+from tests.web.page_user import LONG, PageUser
 
 pytest.importorskip("pocketsphinx", reason="the embedded ear is not installed")
 
 PHRASE = "tell me a story"
-EAR = f"""\
+ASR = f"""\
   asr_config: {{asr_model: pocketsphinx_asr, pocketsphinx_asr: {{phrases: [{PHRASE}, turn on the light]}}}}
 """
 BEFORE, AFTER = 1.0, 4.0  # seconds of silence around the phrase, which the browser says again and again
@@ -26,7 +26,7 @@ BEFORE, AFTER = 1.0, 4.0  # seconds of silence around the phrase, which the brow
 
 @pytest.fixture
 def voice(tmp_path: Path) -> Path:
-    """A sound file in which somebody says the phrase."""
+    """A sound file in which the phrase is spoken."""
     program = shutil.which("espeak-ng")
     if program is None:
         pytest.skip("there is no espeak-ng on this machine")
@@ -42,21 +42,21 @@ def voice(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def speaker(playwright: Playwright, tmp_path: Path, voice: Path) -> Iterator[Visitor]:
-    house = build_house(tmp_path / "house", character=EAR)
-    house.start()
+def speaker(playwright: Playwright, tmp_path: Path, voice: Path) -> Iterator[PageUser]:
+    page_server = build_page_server(tmp_path / "server", character=ASR)
+    page_server.start()
     try:
         microphone = f"--use-file-for-fake-audio-capture={voice}"
         with open_browser(playwright, SOUND_FROM_THE_START, microphone) as browser:
-            visitor = Visitor(browser.new_page())
-            visitor.arrive(house.url)
-            yield visitor
-            assert visitor.wrong == []
+            user = PageUser(browser.new_page())
+            user.open(page_server.url)
+            yield user
+            assert user.wrong == []
     finally:
-        house.kill()
+        page_server.kill()
 
 
-def test_what_is_said_is_heard_answered_and_cuts_in(speaker: Visitor) -> None:
+def test_what_is_said_is_heard_answered_and_cuts_in(speaker: PageUser) -> None:
     """Hands-free: the words show, a reply comes; said during a reply, they end it where it was heard."""
     speaker.page.click("#mic")
     expect(speaker.find(".human .words").first).to_have_text(PHRASE, timeout=20_000)

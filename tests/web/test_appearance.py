@@ -1,4 +1,4 @@
-"""How the page looks, whom it lets in, and what it weighs."""
+"""The page on each screen, for each user, and its size in bytes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.web.conftest import Open
-from tests.web.house import WEB, House
-from tests.web.visitor import THREE
+from tests.web.page_server import WEB, PageServer
+from tests.web.page_user import THREE
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844), "kiosk": (320, 1280)}
 THEMES = ("light", "dark")
@@ -28,19 +28,19 @@ def options(size: str, theme: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("size", SIZES)
-def test_the_page_fits_every_screen(visit: Open, tmp_path: Path, size: str, theme: str) -> None:
+def test_the_page_fits_every_screen(open_page: Open, tmp_path: Path, size: str, theme: str) -> None:
     """Nothing is wider than the screen; face, words and the field to type in are all in sight at once."""
-    visitor = visit(**options(size, theme))
-    visitor.type(THREE)
-    visitor.page.wait_for_selector(".sentence:nth-of-type(2)")
-    visitor.page.wait_for_timeout(500)
-    visitor.page.screenshot(path=Path(SHOTS or tmp_path) / f"page-{size}-{theme}.png")
+    user = open_page(**options(size, theme))
+    user.type(THREE)
+    user.page.wait_for_selector(".sentence:nth-of-type(2)")
+    user.page.wait_for_timeout(500)
+    user.page.screenshot(path=Path(SHOTS or tmp_path) / f"page-{size}-{theme}.png")
     width, _height = SIZES[size]
 
-    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert user.page.evaluate("document.documentElement.scrollWidth") <= width
     for part in ("#name", "#mouth", ".ai .words", "#text", "#send", "#mic", "#open-settings"):
-        expect(visitor.find(part)).to_be_in_viewport(ratio=1)
-    mouth, talk = visitor.find("#mouth").bounding_box(), visitor.find(".ai .words").bounding_box()
+        expect(user.find(part)).to_be_in_viewport(ratio=1)
+    mouth, talk = user.find("#mouth").bounding_box(), user.find(".ai .words").bounding_box()
     assert mouth is not None
     assert talk is not None
     beside = mouth["x"] + mouth["width"] < talk["x"]
@@ -49,38 +49,40 @@ def test_the_page_fits_every_screen(visit: Open, tmp_path: Path, size: str, them
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("size", ["desktop", "phone"])
-def test_axe_finds_nothing_serious(visit: Open, size: str, theme: str) -> None:
+def test_axe_finds_nothing_serious(open_page: Open, size: str, theme: str) -> None:
     """Labels, roles and contrast hold in a conversation and in each sheet."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
     # Contrast is measured in pixels: half-way through an animation it would be another.
-    visitor = visit(**options(size, theme), reduced_motion="reduce")
-    assert serious(axe, visitor.page) == []
-    visitor.type(f"<think>They ask about the sea.</think> {THREE}")
-    visitor.wait_quiet()
-    assert serious(axe, visitor.page) == []
+    user = open_page(**options(size, theme), reduced_motion="reduce")
+    assert serious(axe, user.page) == []
+    user.type(f"<think>They ask about the sea.</think> {THREE}")
+    user.wait_quiet()
+    assert serious(axe, user.page) == []
     for sheet in ("characters", "conversations", "settings"):
-        visitor.page.click(f"#open-{sheet}")
-        visitor.page.wait_for_timeout(150)
-        assert serious(axe, visitor.page) == [], sheet
-        visitor.page.keyboard.press("Escape")
+        user.page.click(f"#open-{sheet}")
+        user.page.wait_for_timeout(150)
+        assert serious(axe, user.page) == [], sheet
+        user.page.keyboard.press("Escape")
 
 
-def test_axe_finds_nothing_serious_on_the_operators_page(visit: Open, house: House, tmp_path: Path) -> None:
+def test_axe_finds_nothing_serious_on_the_operators_page(
+    open_page: Open, page_server: PageServer, tmp_path: Path
+) -> None:
     """Its numbers are labelled, its tree can be unfolded from the keyboard."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
-    visitor = visit(**options("desktop", "dark"), reduced_motion="reduce")
-    visitor.type(THREE)
-    visitor.wait_quiet()
-    visitor.page.goto(house.at("status"))
-    expect(visitor.find("#live")).to_contain_text("live")
-    visitor.page.screenshot(path=Path(SHOTS or tmp_path) / "status.png", full_page=True)
-    assert serious(axe, visitor.page) == []
+    user = open_page(**options("desktop", "dark"), reduced_motion="reduce")
+    user.type(THREE)
+    user.wait_quiet()
+    user.page.goto(page_server.at("status"))
+    expect(user.find("#live")).to_contain_text("live")
+    user.page.screenshot(path=Path(SHOTS or tmp_path) / "status.png", full_page=True)
+    assert serious(axe, user.page) == []
 
-    folded = visitor.find("#tree details:not([open]):not(.leaf) > summary").first
+    folded = user.find("#tree details:not([open]):not(.leaf) > summary").first
     folded.focus()
-    visitor.page.keyboard.press("Enter")
-    visitor.page.wait_for_timeout(2500)
-    assert visitor.page.evaluate("document.activeElement.parentElement.open")
+    user.page.keyboard.press("Enter")
+    user.page.wait_for_timeout(2500)
+    assert user.page.evaluate("document.activeElement.parentElement.open")
 
 
 def serious(axe: Any, page: Page) -> list[str]:
@@ -94,13 +96,13 @@ def serious(axe: Any, page: Page) -> list[str]:
     ]
 
 
-def test_the_whole_page_can_be_used_from_the_keyboard(visit: Open) -> None:
+def test_the_whole_page_can_be_used_from_the_keyboard(open_page: Open) -> None:
     """Tab reaches everything, a sheet keeps the focus and gives it back, the menu follows the arrows."""
-    visitor = visit()
+    user = open_page()
     reached = set()
     for _ in range(25):
-        visitor.page.keyboard.press("Tab")
-        reached.add(visitor.page.evaluate("document.activeElement.id"))
+        user.page.keyboard.press("Tab")
+        reached.add(user.page.evaluate("document.activeElement.id"))
     assert {
         "open-characters",
         "open-conversations",
@@ -112,36 +114,36 @@ def test_the_whole_page_can_be_used_from_the_keyboard(visit: Open) -> None:
         "send",
     } <= reached
 
-    visitor.page.focus("#open-settings")
-    visitor.page.keyboard.press("Enter")
-    assert visitor.page.evaluate("document.querySelector('#settings').contains(document.activeElement)")
-    visitor.page.keyboard.press("Escape")
-    assert visitor.page.evaluate("document.activeElement.id") == "open-settings"
-    visitor.page.focus("#attach")
-    visitor.page.keyboard.press("Enter")
-    visitor.page.keyboard.press("ArrowDown")
-    assert visitor.page.evaluate("document.activeElement.id") == "from-camera"
-    visitor.page.keyboard.press("Escape")
-    assert visitor.page.evaluate("document.activeElement.id") == "attach"
+    user.page.focus("#open-settings")
+    user.page.keyboard.press("Enter")
+    assert user.page.evaluate("document.querySelector('#settings').contains(document.activeElement)")
+    user.page.keyboard.press("Escape")
+    assert user.page.evaluate("document.activeElement.id") == "open-settings"
+    user.page.focus("#attach")
+    user.page.keyboard.press("Enter")
+    user.page.keyboard.press("ArrowDown")
+    assert user.page.evaluate("document.activeElement.id") == "from-camera"
+    user.page.keyboard.press("Escape")
+    assert user.page.evaluate("document.activeElement.id") == "attach"
 
 
-def test_who_wants_no_motion_gets_none(visit: Open) -> None:
+def test_who_wants_no_motion_gets_none(open_page: Open) -> None:
     """With reduced motion the face neither breathes nor looks about, and still speaks."""
-    visitor = visit(reduced_motion="reduce")
-    visitor.page.mouse.move(10, 10)
+    user = open_page(reduced_motion="reduce")
+    user.page.mouse.move(10, 10)
     poses = set()
     for _ in range(20):
-        poses.add(visitor.find(".breath").get_attribute("transform"))
-        poses.add(visitor.find(".irises, .iris").first.get_attribute("transform"))
-        visitor.page.wait_for_timeout(40)
+        poses.add(user.find(".breath").get_attribute("transform"))
+        poses.add(user.find(".irises, .iris").first.get_attribute("transform"))
+        user.page.wait_for_timeout(40)
     assert len(poses) == 2
 
-    visitor.type(THREE)
+    user.type(THREE)
     mouths = set()
-    visitor.page.wait_for_selector(".sentence.now")
+    user.page.wait_for_selector(".sentence.now")
     for _ in range(20):
-        mouths.add(visitor.find("#mouth").get_attribute("d"))
-        visitor.page.wait_for_timeout(20)
+        mouths.add(user.find("#mouth").get_attribute("d"))
+        user.page.wait_for_timeout(20)
     assert len(mouths) > 3
 
 

@@ -1,4 +1,4 @@
-"""A real server in a child process, with characters that need nothing and a port that stays its own."""
+"""A real server in a child process; its characters need no key and no model, and its port stays the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import trio_backend
 
 WEB = Path(trio_backend.__file__).parent / "web"
 
-# The echo says what it is told, so a test chooses the reply; the voice hums as long as one would speak fast.
+# The echo says what it is told, so a test chooses the reply; the TTS takes as long as a fast speaker.
 _BASE = """
 system_config: {{host: 127.0.0.1, port: {port}, config_alts_dir: characters{system}}}
 character_config:
@@ -67,7 +67,7 @@ _PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle cx
 
 
 @attrs.define(eq=False)
-class House:
+class PageServer:
     """A server that can be killed, and started again where it was. Not running at first."""
 
     folder: Path
@@ -96,7 +96,7 @@ class House:
                 return
             time.sleep(0.05)
         self.kill()
-        raise RuntimeError(f"the server did not come up:\n{log.read_text('utf-8')[-2000:]}")
+        raise RuntimeError(f"the server did not start:\n{log.read_text('utf-8')[-2000:]}")
 
     def kill(self) -> None:
         """End it at once, as a power cut would."""
@@ -106,8 +106,8 @@ class House:
             self._process = None
 
 
-def build_house(folder: Path, *, system: str = "", character: str = "", query: str = "") -> House:
-    """Write the configuration of a house into ``folder``.
+def build_page_server(folder: Path, *, system: str = "", character: str = "", query: str = "") -> PageServer:
+    """Write the configuration of such a server into ``folder``.
 
     ``system`` are more keys of a flow mapping, from the comma on; ``character`` more lines of the base
     character.
@@ -123,7 +123,7 @@ def build_house(folder: Path, *, system: str = "", character: str = "", query: s
     painted = {name: _PAINTED.format(name=name) for name in ("painted", "torn")}
     for name, text in {"ann": _ANN, "slow": _SLOW, "evil": _EVIL, "broken": _BROKEN, **painted}.items():
         (characters / f"{name}.yaml").write_text(text, "utf-8")
-    return House(folder, port, query)
+    return PageServer(folder, port, query)
 
 
 def _ready(url: str) -> bool:

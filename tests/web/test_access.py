@@ -9,43 +9,43 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.web.house import House, build_house
-from tests.web.visitor import Visitor
+from tests.web.page_server import PageServer, build_page_server
+from tests.web.page_user import PageUser
 
 
 @pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house that asks for a token, in which nobody is present who does not come."""
-    house = build_house(
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
+    """A server that asks for a token; only the clients of these tests connect to it."""
+    page_server = build_page_server(
         tmp_path_factory.mktemp("locked"),
         system=", access_token: 'open & shut'",
         query="?token=open+%26+shut",
     )
-    house.start()
-    yield house
-    house.kill()
+    page_server.start()
+    yield page_server
+    page_server.kill()
 
 
-def test_with_a_token_the_whole_page_works(browser: Browser, locked: House) -> None:
+def test_with_a_token_the_whole_page_works(browser: Browser, locked: PageServer) -> None:
     """Its own files load without one; talk, avatars and pictures take it along."""
-    visitor = Visitor(browser.new_page())
+    user = PageUser(browser.new_page())
     refused: list[str] = []
-    visitor.page.on("response", lambda answer: refused.append(answer.url) if answer.status == 401 else None)
-    visitor.arrive(locked.url)
-    visitor.type("Hello.")
-    expect(visitor.find(".ai .sentence")).to_have_text("Hello.")
-    visitor.page.click("#open-characters")
-    visitor.find("#character-list .item").filter(has_text="painted").get_by_role("button").click()
-    expect(visitor.find("#portrait")).to_be_visible()
-    visitor.until(lambda: bool(visitor.find("#portrait").evaluate("image => image.naturalWidth > 0")))
+    user.page.on("response", lambda answer: refused.append(answer.url) if answer.status == 401 else None)
+    user.open(locked.url)
+    user.type("Hello.")
+    expect(user.find(".ai .sentence")).to_have_text("Hello.")
+    user.page.click("#open-characters")
+    user.find("#character-list .item").filter(has_text="painted").get_by_role("button").click()
+    expect(user.find("#portrait")).to_be_visible()
+    user.until(lambda: bool(user.find("#portrait").evaluate("image => image.naturalWidth > 0")))
 
     assert refused == []
-    assert visitor.wrong == []
-    visitor.page.close()
+    assert user.wrong == []
+    user.page.close()
 
 
-def test_without_the_token_nobody_talks(browser: Browser, locked: House) -> None:
-    """The page shows, and says that it is not let in; the server's inside stays hidden."""
+def test_without_the_token_no_conversation_begins(browser: Browser, locked: PageServer) -> None:
+    """The page is shown, and says that it was refused; what the server does stays hidden."""
     page = browser.new_page()
     page.goto(locked.at(""))
     expect(page.locator("#state")).to_contain_text("refused this page")
@@ -54,12 +54,12 @@ def test_without_the_token_nobody_talks(browser: Browser, locked: House) -> None
     page.close()
 
 
-def test_the_operators_page_shows_what_the_server_does(browser: Browser, locked: House) -> None:
+def test_the_operators_page_shows_what_the_server_does(browser: Browser, locked: PageServer) -> None:
     """Who is connected, what the engines do, how long a first sound took, and the tasks, while they live."""
-    visitor, operator = Visitor(browser.new_page()), Visitor(browser.new_page())
-    visitor.arrive(locked.url)
-    visitor.type("Hello.")
-    visitor.wait_quiet()
+    user, operator = PageUser(browser.new_page()), PageUser(browser.new_page())
+    user.open(locked.url)
+    user.type("Hello.")
+    user.wait_quiet()
     operator.page.goto(f"{locked.at('status')}{locked.query}")
 
     expect(operator.find("#live")).to_contain_text("live")
@@ -79,19 +79,19 @@ def test_the_operators_page_shows_what_the_server_does(browser: Browser, locked:
     connection.first.click()
     expect(operator.find("#tree summary").filter(has_text="/reader")).to_have_count(1)
 
-    visitor.page.close()
+    user.page.close()
     expect(figure(operator, "sessions")).to_have_text("0")
     expect(operator.find("#tree summary").filter(has_text="/reader")).to_have_count(0)
     assert operator.wrong == []
     operator.page.close()
 
 
-def figure(operator: Visitor, name: str) -> Locator:
+def figure(operator: PageUser, name: str) -> Locator:
     return operator.find("#figures div").filter(has_text=name).locator("dd")
 
 
-def test_a_hidden_operators_page_asks_nothing(browser: Browser, locked: House) -> None:
-    """It polls only while somebody looks."""
+def test_a_hidden_operators_page_asks_nothing(browser: Browser, locked: PageServer) -> None:
+    """It polls only while it is visible."""
     page = browser.new_page()
     # A tab behind another, as far as the page can tell.
     page.add_init_script("Object.defineProperty(document, 'hidden', {get: () => window.behind ?? true})")
@@ -107,7 +107,7 @@ def test_a_hidden_operators_page_asks_nothing(browser: Browser, locked: House) -
     page.close()
 
 
-def test_a_foreign_front_end_stands_in_for_ours(browser: Browser, tmp_path: Path) -> None:
+def test_another_front_end_replaces_the_page(browser: Browser, tmp_path: Path) -> None:
     """`frontend_dir` names the folder of its build; the operator's page is there all the same."""
     build = tmp_path / "build"
     build.mkdir()
@@ -117,14 +117,14 @@ def test_a_foreign_front_end_stands_in_for_ours(browser: Browser, tmp_path: Path
         "ws.onmessage = (event) => { document.title = JSON.parse(event.data).type };",
         "utf-8",
     )
-    house = build_house(tmp_path / "house", system=f", frontend_dir: {json.dumps(str(build))}")
-    house.start()
+    page_server = build_page_server(tmp_path / "server", system=f", frontend_dir: {json.dumps(str(build))}")
+    page_server.start()
     try:
         page = browser.new_page()
-        page.goto(house.url)
+        page.goto(page_server.url)
         expect(page).not_to_have_title("another")
-        page.goto(house.at("status"))
+        page.goto(page_server.at("status"))
         expect(page.locator("#live")).to_contain_text("live")
         page.close()
     finally:
-        house.kill()
+        page_server.kill()
