@@ -1,12 +1,12 @@
-"""Microphones at once, in real time: how late is the server with what it hears?
+"""Many microphones at once, in real time: how late does the server handle their sound?
 
 Starts a server, and as many clients as asked for, each of which streams speech and pauses for the server to
 find the sentences in, and has them understood and answered. Behind each chunk a heartbeat is sent: a session
-handles one message after the other, so its answer comes when the chunk has been dealt with.
+handles one message after the other, so its answer comes when the chunk has been handled.
 
     python benchmarks/microphones.py [--sessions 8] [--seconds 30] [--chunk-ms 32]
 
-Exits with 1 if a chunk was dealt with later than 100 ms after it was sent.
+Exits with 1 if a chunk was handled later than 100 ms after it was sent.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ async def measure(sessions: int, seconds: float, chunk_ms: int) -> bool:
         f"  lateness      median {1000 * statistics.median(late):.1f} ms, "
         f"p99 {1000 * late[int(0.99 * len(late))]:.1f} ms, max {1000 * late[-1]:.1f} ms"
     )
-    print(f"  server        {100 * cpu:.0f} % of a core, without the process of ASR")
+    print(f"  server        {100 * cpu:.0f} % of a core, without speech recognition")
     return late[-1] <= BOUND
 
 
@@ -180,7 +180,7 @@ def main() -> None:
     parser.add_argument("--chunk-ms", type=int, default=32)
     asked = parser.parse_args()
     if not trio.run(measure, asked.sessions, asked.seconds, asked.chunk_ms):
-        sys.exit(f"a chunk was dealt with later than {1000 * BOUND:.0f} ms after it was sent")
+        sys.exit(f"a chunk was handled later than {1000 * BOUND:.0f} ms after it was sent")
 
 
 if __name__ == "__main__":

@@ -83,13 +83,13 @@ async def _ask_as_it_was(tries: int) -> list[float]:
     queue: deque[Asked] = deque()
     forwards: list[Forward] = []
 
-    async def hear(connection: ServerConnection) -> None:
+    async def receive(connection: ServerConnection) -> None:
         async for frame in connection:
             json.loads(frame)
             queue.append(Asked(Page(), forwards[-1]))
 
     consumer = asyncio.create_task(consume(queue, fire_and_forget()))
-    async with serve_websockets(hear, "127.0.0.1", 0) as server:
+    async with serve_websockets(receive, "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         async with connect(f"ws://127.0.0.1:{port}") as client:
             for number in range(tries):
