@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from subprocess import PIPE
 
 import attrs
 import httpx2
@@ -16,6 +13,9 @@ import trio
 import trio_websocket
 
 from tests.client import Client
+from tests.server_process import TIMEOUT
+from tests.server_process import ServerProcess as ServerProcess
+from tests.server_process import open_server_process as open_server_process
 from trio_backend.client.connection import shake_hands
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.folder import Config
@@ -24,8 +24,6 @@ from trio_backend.errors import WireClosed
 from trio_backend.quota import MemoryQuota
 from trio_backend.server.authentication import Authenticator
 from trio_backend.serving import serve
-
-TIMEOUT = 30.0
 
 
 @attrs.frozen
@@ -103,50 +101,3 @@ async def wait_ready(address: str) -> None:
         with trio.fail_after(TIMEOUT):
             while (await client.get(f"{address}/readyz")).status_code != 200:
                 await trio.sleep(0.02)
-
-
-@attrs.frozen
-class ServerProcess:
-    """A server that is a process of its own. ``log`` grows while it runs."""
-
-    process: trio.Process
-    address: str
-    log: list[str]
-
-    async def wait_logged(self, text: str) -> None:
-        """Wait until the log has ``text``."""
-        with trio.fail_after(TIMEOUT):
-            while text not in "".join(self.log):
-                await trio.sleep(0.01)
-
-
-@asynccontextmanager
-async def open_server_process(conf: Path, folder: Path, *, port: int = 0) -> AsyncIterator[ServerProcess]:
-    """``trio-backend serve`` with ``conf``, started in ``folder``; killed if it has not ended by itself."""
-    command = [sys.executable, "-m", "trio_backend", "serve", str(conf), "--port", str(port)]
-    async with trio.open_nursery() as nursery:
-        process = await nursery.start(
-            partial(trio.run_process, command, cwd=folder, stderr=PIPE, check=False)
-        )
-        log: list[str] = []
-        told = trio.Event()
-        nursery.start_soon(_read_log, process, log, told)
-        with trio.fail_after(TIMEOUT):
-            await told.wait()
-        found = re.search(r"is at (http\S+)", "".join(log))
-        assert found, "".join(log)
-        try:
-            yield ServerProcess(process, found[1], log)
-        finally:
-            if process.returncode is None:
-                process.kill()
-
-
-async def _read_log(process: trio.Process, log: list[str], told: trio.Event) -> None:
-    """Keep what the server logs; ``told`` is set once it says where it is, or is gone."""
-    assert process.stderr is not None
-    async for piece in process.stderr:
-        log.append(piece.decode())
-        if " is at http" in "".join(log):
-            told.set()
-    told.set()

@@ -1,12 +1,13 @@
 """A server that leaks on purpose, as the one that this project replaces does: work without an owner.
 
-``python -m tests.prove.leaking_server`` is one that keeps a file open for each visit; it prints its address.
+``python -m tests.prove.leaking_server`` is one that keeps a file open for each visit; it logs its address.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -127,7 +128,7 @@ async def serve_and_keep_files() -> None:
             os.open(os.devnull, os.O_RDONLY)
             await server.serve(request)
 
-        print(await open_socket(nursery, serve), flush=True)
+        print(f"is at {await open_socket(nursery, serve)}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from subprocess import PIPE
 
 import attrs
 import pytest
@@ -16,6 +15,7 @@ import trio
 import trio_websocket
 
 from tests.prove.leaking_server import open_leaking_server, open_socket
+from tests.server_process import open_process
 from trio_backend.errors import ConfigError, NoConnection
 from trio_backend.prove.client import server_address
 from trio_backend.prove.options import MeasuredServer, RunSize
@@ -26,7 +26,7 @@ from trio_backend.prove.runner import ProgressListener, ProofRun, ProveOptions, 
 # The TTS takes 20 ms for a sentence; a client asks for ten and stays for 50 ms.
 SECONDS, SCALE = 0.02, "0.02"
 SMALL = small(float(SCALE))
-STARTUP = Path(__file__).with_name("startup")
+STARTUP, ROOT = Path(__file__).with_name("startup"), Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -92,25 +92,14 @@ async def test_loads_that_were_given_up_are_found_out(*, leaks: bool) -> None:
 
 async def test_a_process_that_keeps_what_it_opened_is_found_out() -> None:
     """With its number, its open files are counted: each visit has left one."""
-    async with trio.open_nursery() as nursery:
-        server: trio.Process = await nursery.start(run_leaking_process)
-        assert server.stdout is not None
-        url = (await server.stdout.receive_some()).decode().strip()
-        # What is never closed is waited for until the timeout; a second shows as much as the usual thirteen.
-        plan = attrs.evolve(SMALL, settle_timeout=1.0)
-        (outcome,) = await outcomes(url, "leave", plan=plan, pid=server.pid)
-        nursery.cancel_scope.cancel()
+    command = [sys.executable, "-m", "tests.prove.leaking_server"]
+    # What is never closed is waited for until the timeout; a second shows as much as the usual thirteen.
+    plan = attrs.evolve(SMALL, settle_timeout=1.0)
+    async with open_process(command, ROOT) as server:
+        (outcome,) = await outcomes(server.address, "leave", plan=plan, pid=server.process.pid)
     assert outcome.verdict == "missed"
     (files,) = [check.value for check in outcome.checks if check.what == "files more than before"]
     assert files >= 25
-
-
-async def run_leaking_process(task_status: trio.TaskStatus[trio.Process]) -> None:
-    """A server that keeps a file open for each visit, in a process of its own, until it is cancelled."""
-    await trio.run_process(
-        [sys.executable, "-m", "tests.prove.leaking_server"],
-        stdout=PIPE, capture_stdout=False, check=False, task_status=task_status,
-    )  # fmt: skip
 
 
 async def test_what_a_server_does_not_have_is_skipped() -> None:

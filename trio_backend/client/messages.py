@@ -17,7 +17,7 @@ from ..protocol.incoming import Incoming
 _NO_SOUND = (b"", b"null", b'""')
 
 
-class _Received(msgspec.Struct, frozen=True, tag_field="type"):
+class _TaggedMessage(msgspec.Struct, frozen=True, tag_field="type"):
     """A message of the server. What it has beyond these fields is ignored."""
 
 
@@ -34,20 +34,20 @@ class ModelInfo(msgspec.Struct, frozen=True):
         return expression.lower() if isinstance(expression, str) else ""
 
 
-class ReceivedModelAndConf(_Received, frozen=True, tag="set-model-and-conf"):
+class ReceivedModelAndConf(_TaggedMessage, frozen=True, tag="set-model-and-conf"):
     """The character that is active now."""
 
     conf_name: str = ""
     model_info: ModelInfo | None = None
 
 
-class ReceivedFullText(_Received, frozen=True, tag="full-text"):
+class ReceivedFullText(_TaggedMessage, frozen=True, tag="full-text"):
     """A status line."""
 
     text: str = ""
 
 
-class ReceivedControl(_Received, frozen=True, tag="control"):
+class ReceivedControl(_TaggedMessage, frozen=True, tag="control"):
     """A point in the life of a turn or of the microphone."""
 
     text: str = ""
@@ -76,7 +76,7 @@ class AvatarActions(msgspec.Struct, frozen=True):
     expressions: list[int | str] | None = None
 
 
-class ReceivedAudio(_Received, frozen=True, tag="audio"):
+class ReceivedAudio(_TaggedMessage, frozen=True, tag="audio"):
     """A sentence; ``volumes`` has a value for each ``slice_length`` ms of its sound.
 
     ``audio`` is the JSON of the sound: base64 of a WAV file, or null. It is decoded only by `wav`, since
@@ -110,35 +110,35 @@ class ReceivedAudio(_Received, frozen=True, tag="audio"):
             return None
 
 
-class ReceivedTranscription(_Received, frozen=True, tag="user-input-transcription"):
+class ReceivedTranscription(_TaggedMessage, frozen=True, tag="user-input-transcription"):
     """What a user, or another client of the room, was understood to say."""
 
     text: str = ""
     name: str | None = None
 
 
-class ReceivedQueuePosition(_Received, frozen=True, tag="queue-position"):
+class ReceivedQueuePosition(_TaggedMessage, frozen=True, tag="queue-position"):
     """The user's message waits in the room's queue."""
 
     position: int = 0
     length: int = 0
 
 
-class ReceivedInterrupt(_Received, frozen=True, tag="interrupt-signal"):
+class ReceivedInterrupt(_TaggedMessage, frozen=True, tag="interrupt-signal"):
     """Another client has ended the turn; ``text`` was heard of it."""
 
     text: str = ""
 
 
-class ReceivedSynthComplete(_Received, frozen=True, tag="backend-synth-complete"):
+class ReceivedSynthComplete(_TaggedMessage, frozen=True, tag="backend-synth-complete"):
     """All sound of the turn was sent; the server waits for the end of its playback."""
 
 
-class ReceivedForceNewMessage(_Received, frozen=True, tag="force-new-message"):
+class ReceivedForceNewMessage(_TaggedMessage, frozen=True, tag="force-new-message"):
     """The next sentence begins a new message of the display."""
 
 
-class ReceivedToolCall(_Received, frozen=True, tag="tool_call_status"):
+class ReceivedToolCall(_TaggedMessage, frozen=True, tag="tool_call_status"):
     """A tool that the character uses."""
 
     tool_name: str = ""
@@ -152,13 +152,13 @@ class ListedCharacter(msgspec.Struct, frozen=True):
     name: str
 
 
-class ReceivedConfigFiles(_Received, frozen=True, tag="config-files"):
+class ReceivedConfigFiles(_TaggedMessage, frozen=True, tag="config-files"):
     """All characters."""
 
     configs: list[ListedCharacter]
 
 
-class ReceivedConfigSwitched(_Received, frozen=True, tag="config-switched"):
+class ReceivedConfigSwitched(_TaggedMessage, frozen=True, tag="config-switched"):
     """The character that was switched to is active."""
 
 
@@ -179,29 +179,29 @@ class ListedConversation(msgspec.Struct, frozen=True):
     timestamp: str | None = None
 
 
-class ReceivedHistoryList(_Received, frozen=True, tag="history-list"):
+class ReceivedHistoryList(_TaggedMessage, frozen=True, tag="history-list"):
     """The conversations with this character, newest first."""
 
     histories: list[ListedConversation]
 
 
-class ReceivedHistoryData(_Received, frozen=True, tag="history-data"):
+class ReceivedHistoryData(_TaggedMessage, frozen=True, tag="history-data"):
     """The messages of the conversation that is continued now."""
 
     messages: list[ListedMessage]
 
 
-class ReceivedNewHistory(_Received, frozen=True, tag="new-history-created"):
+class ReceivedNewHistory(_TaggedMessage, frozen=True, tag="new-history-created"):
     """A new conversation has begun."""
 
     history_uid: str
 
 
-class ReceivedHeartbeatAck(_Received, frozen=True, tag="heartbeat-ack"):
+class ReceivedHeartbeatAck(_TaggedMessage, frozen=True, tag="heartbeat-ack"):
     """The answer to a heartbeat."""
 
 
-class ReceivedError(_Received, frozen=True, tag="error"):
+class ReceivedError(_TaggedMessage, frozen=True, tag="error"):
     """An error, for a person; ``code`` is the word for programs, which not all servers give."""
 
     message: str = ""
@@ -235,7 +235,7 @@ class _TypeOnly(msgspec.Struct):
 
 _decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
 _type_decoder = msgspec.json.Decoder(_TypeOnly)
-_TYPES = frozenset(str(cls.__struct_config__.tag) for cls in _Received.__subclasses__())
+_TYPES = frozenset(str(cls.__struct_config__.tag) for cls in _TaggedMessage.__subclasses__())
 
 
 def decode(frame: str | bytes) -> ServerMessage | None:
