@@ -168,7 +168,7 @@ def choose(characters: Sequence[ListedCharacter], wanted: str) -> ListedCharacte
 
 
 def _readings(characters: Sequence[ListedCharacter], wanted: str) -> list[list[ListedCharacter]]:
-    """Who is meant, from the strictest reading to the loosest."""
+    """The characters that ``wanted`` may mean, for each way to read it, the strictest first."""
     return [
         [one for one in characters if one.filename.casefold() == wanted],
         [one for one in characters if wanted in (one.name.casefold(), _stem(one).casefold())],

@@ -47,11 +47,11 @@ class Formatter:
 
     @property
     def mark(self) -> str:
-        """What stands before the line that the user types, and before those that they typed."""
+        """The prompt: it stands before the line that the user types, and before those that they have sent."""
         return "› " if self.unicode else "> "
 
     def mine(self, text: str) -> Text:
-        """What the user said."""
+        """A message of the user."""
         return Text.assemble((self.mark, "bold"), harmless(text))
 
     def said(self, name: str, emotion: str, text: str) -> Text:
@@ -67,12 +67,12 @@ class Formatter:
         return head.append(harmless(text))
 
     def thought(self, name: str, text: str) -> Text:
-        """What the character thinks."""
+        """A thought of the character, which is not spoken."""
         head = f"{harmless(name)} " if name else "  "
         return Text(head + harmless(text), "italic dim")
 
     def note(self, text: str) -> Text:
-        """Something that the user may know, said quietly."""
+        """A note: the client tells the user something that needs no action."""
         return Text(f"{'·' if self.unicode else '-'} {harmless(text)}", "dim")
 
     def error(self, text: str) -> Text:
@@ -108,7 +108,7 @@ class Formatter:
         return Text("\n").join(rows)
 
     def transcript(self, messages: Sequence[ListedMessage], character: str) -> Text:
-        """What was said earlier."""
+        """The messages of a stored conversation, one a line."""
         rows = [
             self.mine(message.content)
             if message.role == "human"
@@ -118,7 +118,7 @@ class Formatter:
         return Text("\n").join(rows)
 
     def help(self) -> Text:
-        """All commands."""
+        """The list of commands."""
         rows = [Text.assemble((f"  {usage:<15}", "bold"), (meaning, "dim")) for usage, meaning in HELP]
         return Text("\n").join(rows)
 

@@ -146,7 +146,10 @@ class ServerLink:
         raise failure
 
     async def _run_connection(self) -> tuple[str, bool]:
-        """One connection, to its end: why it ended, and whether it had lasted."""
+        """Run one connection to its end; why it ended, and whether it had lasted for `LASTING`.
+
+        Raises `NoConnection` where it cannot be made.
+        """
         async with open_wire(self.address) as wire:
             connection = ServerConnection(wire)
             began = trio.current_time()

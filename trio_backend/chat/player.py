@@ -35,7 +35,7 @@ class Player(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called on the command line."""
+        """Its name, as messages to the user have it."""
         ...
 
     async def play(self, wav: Path) -> None:
@@ -133,7 +133,7 @@ class SpeechPlayer:
 
     @property
     def able(self) -> bool:
-        """Whether anything can be heard."""
+        """Whether speech is on, and there is a player that has not failed."""
         return self.on and bool(self._players)
 
     def switch(self, on: bool) -> None:

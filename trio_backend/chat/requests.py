@@ -37,7 +37,7 @@ from .screen import Screen
 
 @attrs.define(eq=False)
 class ClientState:
-    """What lists mark, and a new connection has to restore."""
+    """The character and the conversation: lists mark them, and a new connection restores them."""
 
     character: str = ""
     """The name of the active character."""
@@ -197,7 +197,7 @@ class PendingRequests:
         self._advance(kind, request, None)
 
     def busy(self, *kinds: str) -> bool:
-        """Whether a request waits, of these ``kinds`` where some are named."""
+        """Whether a request waits for its answer; only those of ``kinds`` count, where some are given."""
         return any(kind in self._open for kind in kinds) if kinds else bool(self._open)
 
     def answer(self, message: ServerMessage) -> bool:

@@ -24,7 +24,7 @@ _PASTES_ON, _PASTES_OFF = "\x1b[?2004h", "\x1b[?2004l"
 
 @attrs.frozen
 class InputRow:
-    """What stands in the row, and the column of the cursor, from 0."""
+    """The visible part of the line that is typed, and the column of the cursor in it, from 0."""
 
     text: str
     column: int
@@ -60,7 +60,7 @@ class Screen:
     format: Formatter
     edits: bool = False
     echoed: bool = False
-    """Whether the terminal shows by itself what is typed, and leaves it there."""
+    """Whether the terminal itself shows what is typed and keeps it, so that it need not be shown again."""
     _typed: str = attrs.field(default="", init=False)
     _cursor: int = attrs.field(default=0, init=False)
     _status: str = attrs.field(default="", init=False)
@@ -83,7 +83,7 @@ class Screen:
         self._print(self.aside, self.format.error(text))
 
     def status(self, text: str) -> None:
-        """What is going on, in the user's row, until it is empty; a note where there is no such row."""
+        """Show a status such as ``Thinking...``, "" for none: in the user's row, or as a note."""
         if not self.edits and text:
             self.note(text)
         elif text != self._status:

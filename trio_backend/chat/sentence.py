@@ -35,11 +35,11 @@ class SpokenSentence:
         self.thought = self.sound is None and _IN_PARENTHESES.fullmatch(self.text) is not None
 
     def begin(self, now: float) -> None:
-        """It begins to sound."""
+        """Its playback begins."""
         self._began = now
 
     def finish(self) -> None:
-        """It has been heard to its end, or read where nothing sounds."""
+        """It has been played to its end, or shown where nothing is played."""
         self._done = True
         self.sound = None
 

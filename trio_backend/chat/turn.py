@@ -21,7 +21,7 @@ MAX_QUEUED = 256
 
 @attrs.frozen
 class PlaybackDone:
-    """All of ``turn`` that will be played has been."""
+    """The playback of ``turn`` has ended: nothing more of it will be played."""
 
     turn: TurnPlayback
 
@@ -39,7 +39,7 @@ class TurnPlayback:
     server_waits: bool = attrs.field(default=False, init=False)
     """Whether the server waits for the end of the playback."""
     done: bool = attrs.field(default=False, init=False)
-    """Whether everything has been played."""
+    """Whether all sentences have been played."""
     _sentences: list[SpokenSentence] = attrs.field(factory=list, init=False)
     _queue_end: trio.MemorySendChannel[SpokenSentence] = attrs.field(init=False)
     _queue: trio.MemoryReceiveChannel[SpokenSentence] = attrs.field(init=False)
@@ -63,7 +63,7 @@ class TurnPlayback:
         self._queue_end.close()
 
     def heard(self) -> str:
-        """What has been heard so far."""
+        """The text that the user has heard so far, cut at a word."""
         return heard(self._sentences, trio.current_time())
 
     async def play_all(self) -> None:

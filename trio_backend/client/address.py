@@ -1,4 +1,4 @@
-"""Where the server is: what a person types as its address, made whole."""
+"""Addresses of servers: what a person types, completed with scheme, port and path."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ServerAddress:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What goes with each request."""
+        """The HTTP headers of each request: the token, where there is one."""
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     @property

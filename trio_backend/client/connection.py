@@ -219,7 +219,7 @@ async def shake_hands(
 
 @attrs.define(eq=False)
 class _ReaderNursery:
-    """Where the library starts its reader, so that its end ends the handshake too.
+    """Given to the library as the nursery for its reader, so that the reader's end ends the handshake too.
 
     By itself the library would wait on for an answer that cannot come any more.
     """

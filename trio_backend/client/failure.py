@@ -17,7 +17,7 @@ _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHO
 
 
 def unreachable(address: ServerAddress, error: BaseException) -> NoConnection:
-    """What ``error``, which came of connecting to ``address``, means."""
+    """The error for a person, when connecting to ``address`` raised ``error``. Shows no token."""
     cause = _root(error)
     match cause:
         case socket.gaierror():

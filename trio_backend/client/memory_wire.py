@@ -23,7 +23,7 @@ class _WireCloseCode:
 
 @attrs.define(eq=False)
 class MemoryWire:
-    """One end. What one sends, the other receives; a close, and its code, are seen by both."""
+    """One end of a wire: the other end receives what this one sends. A close ends both, with its code."""
 
     _send: trio.MemorySendChannel[str | bytes]
     _receive: trio.MemoryReceiveChannel[str | bytes]
@@ -58,7 +58,7 @@ class MemoryWire:
         await trio.lowlevel.checkpoint()
 
     def close_nowait(self, code: int = 1000) -> None:
-        """As `close`."""
+        """As `close`, without a checkpoint. The code of the first close counts."""
         if self._closed == _WireCloseCode():
             self._closed.code = code
         self._send.close()

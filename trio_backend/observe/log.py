@@ -33,7 +33,7 @@ MAX_LINE = 32 * 1024
 
 
 class Sink(Protocol):
-    """Where lines go: a text stream, or a `LogWriter`."""
+    """Takes the lines of the log: a text stream, or a `LogWriter`."""
 
     def write(self, text: str, /) -> object:
         """Take ``text``, which ends with a new line."""
@@ -45,7 +45,7 @@ class Sink(Protocol):
 
 
 class _Prints(io.TextIOBase):
-    """Stands in for `sys.stdout` and `sys.stderr`: what is printed goes to the log, a line at a time."""
+    """Replaces `sys.stdout` and `sys.stderr`: what is printed goes to the log, a line at a time."""
 
     def __init__(self, writer: LogWriter, fd: int) -> None:
         self._writer = writer
@@ -82,7 +82,7 @@ _writer: LogWriter | None = None
 
 
 def log_statistics() -> LogStatistics:
-    """What became of the lines that this process logged; nothing was dropped where it writes by itself."""
+    """How many lines of this process were dropped, and what waits; nothing outside of `open_log`."""
     return _writer.statistics() if _writer else LogStatistics(0, 0)
 
 
@@ -105,7 +105,7 @@ def open_log() -> Iterator[None]:
     try:
         yield
     finally:
-        # With a reader that is stuck, the interpreter's last words have to go nowhere, too.
+        # If the reader is stuck, what the interpreter writes at its end must not wait for it either.
         if writer.close():
             sys.stdout, sys.stderr, _writer = stdout, stderr, None
             start_logging("WARNING")
@@ -205,7 +205,7 @@ def _shows_colours(fd: int) -> bool:
 
 
 class _ToLoguru(logging.Handler):
-    """What libraries log with the standard library goes the same way as ours."""
+    """Passes to loguru what libraries log with the standard library."""
 
     def emit(self, record: logging.LogRecord) -> None:
         level = logger.level(record.levelname).name if record.levelname in _LEVELS else record.levelno

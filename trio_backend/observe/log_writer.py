@@ -1,4 +1,4 @@
-"""`LogWriter`: lines to a reader who may stop reading, by a thread that alone waits for them."""
+"""`LogWriter`: a thread writes the lines, so that no other waits for a reader that has stopped."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RawWrite: TypeAlias = Callable[[memoryview], int | None]
 
 @attrs.frozen
 class LogStatistics:
-    """``dropped``: lines that nobody will read, so far; ``waiting``: characters not yet written."""
+    """``dropped``: lines that were not written and will not be; ``waiting``: characters not yet written."""
 
     dropped: int
     waiting: int
@@ -154,6 +154,6 @@ class LogWriter:
         with contextlib.suppress(BlockingIOError):
             if written := self._raw(data):
                 return written
-        # Whoever gave us the descriptor had it not to block; the thread may wait all the same.
+        # Another program may have set the descriptor to non-blocking mode; the thread waits all the same.
         time.sleep(_LOOK_AGAIN)
         return 0

@@ -33,7 +33,7 @@ class Reading:
 
 @attrs.define(eq=False)
 class Metrics:
-    """An `Observer` that counts. ``sources`` are asked for their readings whenever somebody looks.
+    """An `Observer` that counts. ``sources`` are asked for their readings at each `render`.
 
     ``first_audio`` holds what the last `RECENT` turns that sounded took to the first sound, the newest last.
 

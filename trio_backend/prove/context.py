@@ -19,20 +19,20 @@ from .plan import Plan
 from .probe import Probe, Sample
 from .stand_ins import SENTENCE
 
-# What a new page waits for its first sound may grow by no more than this.
-STEADY = 5.0  # %
+# Percent by which the wait of a new page for its first sound may grow.
+STEADY = 5.0
 POLL_INTERVAL = 0.25
 
 
 @attrs.define(eq=False)
 class CpuShare:
-    """How much of one core this process used, from 0; known at the end of what is measured."""
+    """How much of one core this process used, from 0; set when the measured block ends."""
 
     share: float = 0.0
 
     @property
     def client_bound(self) -> bool:
-        """Whether this process had hardly any time left."""
+        """Whether this process used more than `CLIENT_BOUND`, so that the numbers may be its own."""
         return self.share > CLIENT_BOUND
 
 
@@ -83,7 +83,10 @@ class ScenarioContext:
         return [await self.first_sound() for _ in range(self.plan.median_of)]
 
     async def left_over(self, before: Sample) -> Sequence[Check]:
-        """What there is more than ``before``; waits up to the plan's ``settle_timeout`` until nothing is."""
+        """A check of each resource: how much more there is than ``before``.
+
+        Waits up to the plan's ``settle_timeout`` until there is nothing more.
+        """
         more = (await self.probe.sample()).more_than(before)
         with trio.move_on_after(self.plan.settle_timeout):
             while any(count > 0 for count in more.values()):

@@ -47,14 +47,14 @@ class LoadJob:
 
 @attrs.frozen
 class LoadOutput:
-    """How far it got, or in the end what came of it."""
+    """The progress of a scenario, and at the end its outcome."""
 
     progress: str = ""
     outcome: ScenarioOutcome | None = None
 
 
 def write(message: LoadJob | LoadOutput) -> bytes:
-    """As one line of JSON."""
+    """``message`` as one line of JSON."""
     return msgspec.json.encode(message) + b"\n"
 
 

@@ -32,12 +32,12 @@ class Check:
 
     @property
     def met(self) -> bool:
-        """Whether the bound holds; what is not a number holds none."""
+        """Whether the bound holds; NaN, which could not be measured, holds none."""
         return self.bound is None or self.value <= self.bound
 
     @property
     def nothing_left(self) -> bool:
-        """Whether it says that of something there is no more than before: that takes no line of its own."""
+        """Whether it says that nothing was left over; tables put all of these into one line."""
         return self.bound == self.value == 0 and self.what.endswith(LEFT_OVER)
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class Series:
 
 @attrs.frozen
 class ScenarioOutcome:
-    """What came of a scenario.
+    """The result of a scenario.
 
     ``client_share`` is how much of one core the load generator used while the numbers were taken.
     ``skipped`` says why there was nothing to see, ``problem`` what went so wrong that it could not be seen.
@@ -88,7 +88,7 @@ class ScenarioOutcome:
 
     @property
     def headline(self) -> str:
-        """The one number that tells the most: the first that missed its bound, or simply the first."""
+        """One line for a table: the first number that missed its bound, otherwise the first number."""
         if self.problem or self.skipped:
             return self.problem or self.skipped
         missed = [check for check in self.checks if not check.met]

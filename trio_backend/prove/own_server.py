@@ -63,7 +63,7 @@ async def open_own_server(plan: Plan) -> AsyncIterator[OwnServer]:
 
 
 def _free_port() -> int:
-    """One that was free a moment ago. It must be known before anybody listens there."""
+    """A port that was free a moment ago: the configuration has to name it before the model listens there."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -79,7 +79,7 @@ async def _serve(config: Path, *, task_status: trio.TaskStatus[trio.Process]) ->
 
 @attrs.define(eq=False)
 class _ServerLog:
-    """What it writes on standard error: its address, and its last lines."""
+    """Reads its standard error: its address, and its last lines."""
 
     address: str = ""
     lines: deque[str] = attrs.field(factory=lambda: deque(maxlen=KEPT_LINES))

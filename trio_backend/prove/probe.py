@@ -54,7 +54,7 @@ class _DebugTasks(msgspec.Struct):
 
 @attrs.frozen
 class Sample:
-    """What was there at one moment; NaN for what cannot be seen. ``memory`` in bytes, ``cpu`` in seconds."""
+    """The server at one moment; NaN for what cannot be read. ``memory`` in bytes, ``cpu`` in seconds."""
 
     memory: float = math.nan
     cpu: float = math.nan
@@ -68,7 +68,7 @@ class Sample:
     longest_pass: float = math.nan
 
     def more_than(self, before: Sample) -> Mapping[str, float]:
-        """How much more there is than ``before``, of what must come back; what is unknown is left out."""
+        """How many more there are than ``before``, of what clients must not leave; without what is unknown."""
         names = ("tasks", "threads", "children", "files", "engines")
         more = {name: getattr(self, name) - getattr(before, name) for name in names}
         return {name: count for name, count in more.items() if not math.isnan(count)}
@@ -88,7 +88,7 @@ class Probe(Protocol):
         ...
 
     async def sample(self) -> Sample:
-        """What is there now."""
+        """The server now."""
         ...
 
     async def cpu(self) -> float:

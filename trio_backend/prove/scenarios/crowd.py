@@ -30,7 +30,7 @@ ALONE = 7
 
 @attrs.frozen
 class CrowdLevel:
-    """What came of so many clients: seconds of each turn, CPU seconds of the server for a turn."""
+    """Measured with ``clients`` at once: seconds of each turn, and the server's CPU seconds for a turn."""
 
     clients: int
     turns: Sequence[float]
@@ -39,7 +39,7 @@ class CrowdLevel:
 
 
 async def run(context: ScenarioContext) -> ScenarioOutcome:
-    """One level after the other, each with pages that are open already."""
+    """Measure one number of clients after the other, each with pages that are open already."""
     before = await context.probe.sample()
     levels = []
     engines = await _engines_alone(context)
@@ -115,7 +115,7 @@ def _curves(levels: Sequence[CrowdLevel], engines: float, context: ScenarioConte
 
 
 async def ask_at_once(context: ScenarioContext, clients: int) -> CrowdLevel:
-    """So many clients ask the same again and again, all at once."""
+    """Let so many clients ask the same at once, several times, and wait until all turns have ended."""
     async with AsyncExitStack() as pages:
         connected = [await pages.enter_async_context(context.connect("quick.yaml")) for _ in range(clients)]
         turns: list[float] = []

@@ -51,7 +51,7 @@ async def run(context: ScenarioContext) -> ScenarioOutcome:
 
 
 async def _connect(context: ScenarioContext, nursery: trio.Nursery) -> None:
-    """All of them, a few at a time; they stay until ``nursery`` is cancelled."""
+    """Connect all of them, a few at a time; they stay until ``nursery`` is cancelled."""
     places = trio.Semaphore(CONNECTING_AT_ONCE)
 
     async def start() -> None:

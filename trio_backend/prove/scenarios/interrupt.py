@@ -42,7 +42,7 @@ class BargeInTimes:
 
 
 async def run(context: ScenarioContext) -> ScenarioOutcome:
-    """As many barge-ins as the plan says, each at another moment of a turn.
+    """Measure as many barge-ins as the plan says, each at another moment of a turn.
 
     On our own server, every second one interrupts a character with a real connection to its model and
     child processes for its TTS, which must be gone too; unless this machine has no TTS.

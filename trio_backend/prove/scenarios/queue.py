@@ -25,7 +25,11 @@ FOREIGN_FLOOD = 100
 
 @attrs.frozen
 class Flood:
-    """What came of a flood of ``sent`` messages; ``memory`` in MB, ``elsewhere`` in seconds."""
+    """The answers to ``sent`` messages at once.
+
+    ``memory`` is what the server took meanwhile, in MB; ``elsewhere`` has the seconds that messages waited in
+    another room.
+    """
 
     sent: int
     refused: int

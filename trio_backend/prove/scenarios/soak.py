@@ -68,7 +68,7 @@ def _least(samples: Sequence[tuple[float, Sample]], begin: float, end: float) ->
 
 
 async def _first_crowd(context: ScenarioContext, kinds: Sequence[visits.ClientVisit]) -> int:
-    """What a process takes at its first crowd it keeps: later ones, which are smaller, find it there."""
+    """A crowd before anything is measured: a process keeps the memory of its largest one."""
     context.progress("the first crowd")
     if context.own:
         await crowd.ask_at_once(context, CROWD)

@@ -47,7 +47,7 @@ async def run_reload(context: ScenarioContext) -> ScenarioOutcome:
 
 
 async def run_leave(context: ScenarioContext) -> ScenarioOutcome:
-    """What the next page waits for its first sound, after many clients have left in every way."""
+    """The first sound of a new page, after many clients have left in every way."""
     before = await context.probe.sample()
     with context.share() as share:
         sooner, later, cut = await context.first_sounds(), list[float](), 0
