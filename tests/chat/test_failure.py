@@ -109,6 +109,15 @@ def test_an_error_is_explained(error: OSError, words: str, *, lasting: bool) -> 
     assert told.lasting == lasting
 
 
+def test_of_several_addresses_the_first_is_explained() -> None:
+    """It is the one that the system prefers; a cause is more than what it led to."""
+    no_route = OSError(errno.EHOSTUNREACH, "No route")
+    no_route.__context__ = ValueError("before it")
+    wrapped = OSError("all attempts to connect failed")
+    wrapped.__cause__ = ExceptionGroup("", [ExceptionGroup("", [no_route]), ConnectionRefusedError()])
+    assert "is the network up" in str(unreachable(ADDRESS, wrapped))
+
+
 def test_no_error_shows_the_token() -> None:
     """It is in the address that the user gave."""
     for error in (rejected(ADDRESS, 404), rejected(ADDRESS, 401), unreachable(ADDRESS, OSError("x"))):

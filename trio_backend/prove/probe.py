@@ -68,7 +68,7 @@ class Sample:
     longest_pass: float = math.nan
 
     def more_than(self, before: Sample) -> Mapping[str, float]:
-        """How many more there are than ``before``, of what clients must not leave; without what is unknown."""
+        """How many more there are than ``before``, of what clients must not leave; without unknown ones."""
         names = ("tasks", "threads", "children", "files", "engines")
         more = {name: getattr(self, name) - getattr(before, name) for name in names}
         return {name: count for name, count in more.items() if not math.isnan(count)}
