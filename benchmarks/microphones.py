@@ -97,13 +97,13 @@ class Client:
 
 
 async def speech() -> Pcm:
-    """Sentences by the embedded voice, with pauses."""
+    """Sentences spoken by the embedded TTS, with pauses."""
     environment = Environment(Path(), {})
     config = configure("tts", "espeak_tts", {"voice": "en-us", "speed": 140}, environment=environment)
-    async with open_engine(config) as voice:
-        spoken = [(await spoken(voice, sentence)).resampled(RATE).samples for sentence in SENTENCES]
+    async with open_engine(config) as tts:
+        sounds = [(await spoken(tts, sentence)).resampled(RATE).samples for sentence in SENTENCES]
     pause = bytes(2 * round(PAUSE * RATE))
-    return Pcm(pause.join([*spoken, b""]), RATE)
+    return Pcm(pause.join([*sounds, b""]), RATE)
 
 
 def frames(sound: Pcm, samples: int) -> list[str]:
