@@ -60,7 +60,7 @@ def measure_sockets_apart(name: str, tries: int) -> list[float]:
 def sockets_table(tries: int) -> Table:
     """From a message on a socket to the model's request."""
     shown = Table(
-        title=f"From a message on a real socket to the model's request, {tries} tries, nobody else about"
+        title=f"From a message on a real socket to the model's request, {tries} tries, no other client"
     )
     for heading in ["strategy", "median ms", "p99 ms", "worst ms"]:
         shown.add_column(heading, justify="left" if heading == "strategy" else "right")
@@ -75,7 +75,7 @@ def table(results: list[Result]) -> Table:
     """The figures side by side."""
     shown = Table(title="Forwarding the messages of pages that are reloaded")
     for heading in [
-        "strategy", "dispatch\nmedian ms", "dispatch\np99 ms", "answers\nper second", "answers\nfor nobody",
+        "strategy", "dispatch\nmedian ms", "dispatch\np99 ms", "answers\nper second", "answers to\nclients gone",
         "never\nbegun", "at once in one\nconversation", "tasks\nleft", "memory\nMB more",
     ]:  # fmt: skip
         shown.add_column(heading, justify="left" if heading == "strategy" else "right", no_wrap=True)

@@ -72,11 +72,11 @@ async def answer(asked: Asked, patience: float | None) -> None:
 
 
 def fire_and_forget() -> Start:
-    """D: a task for each message, which nobody keeps, and which waits for its page without an end."""
+    """D: a task for each message, which has no owner, and which waits for its page without an end."""
 
     async def start(queue: deque[Asked]) -> None:
         while queue:
-            # That nobody keeps it is what is measured.
+            # That it has no owner is what is measured.
             asyncio.create_task(answer(queue.popleft(), None))  # noqa: RUF006
 
     return start

@@ -1,4 +1,4 @@
-"""From a `text-input` on a real socket to the model's request, nobody else about: ours, and as it was."""
+"""From a `text-input` on a real socket to the model's request, with no other client: ours, and as it was."""
 
 from __future__ import annotations
 
