@@ -168,7 +168,7 @@ async def measure(sessions: int, seconds: float, chunk_ms: int) -> bool:
         f"  lateness      median {1000 * statistics.median(late):.1f} ms, "
         f"p99 {1000 * late[int(0.99 * len(late))]:.1f} ms, max {1000 * late[-1]:.1f} ms"
     )
-    print(f"  server        {100 * cpu:.0f} % of a core, without speech recognition")
+    print(f"  server        {100 * cpu:.0f} % of a core, without the process of ASR")
     return late[-1] <= BOUND
 
 

@@ -75,7 +75,7 @@ def table(results: list[Result]) -> Table:
     """The figures side by side."""
     shown = Table(title="Forwarding the messages of pages that are reloaded")
     for heading in [
-        "strategy", "dispatch\nmedian ms", "dispatch\np99 ms", "answers\nper second", "answers to\nclients gone",
+        "strategy", "dispatch\nmedian ms", "dispatch\np99 ms", "answers\nper second", "answers\nto no one",
         "never\nbegun", "at once in one\nconversation", "tasks\nleft", "memory\nMB more",
     ]:  # fmt: skip
         shown.add_column(heading, justify="left" if heading == "strategy" else "right", no_wrap=True)
