@@ -1,4 +1,4 @@
-"""`trio-backend check`: every finding about a configuration, the engines' settings included."""
+"""All that is wrong with a configuration, the engines' settings included."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check(path: Path, environ: Mapping[str, str]) -> list[Finding]:
 
 
 def engine_findings(character: CharacterConfig, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """The findings about the engines that ``character`` chooses; opens none of them."""
+    """What is wrong with the engines that ``character`` chooses."""
     for choice in filter(None, (character.llm, character.tts, character.asr, character.vad)):
         environment = Environment(choice.folder, environ)
         try:

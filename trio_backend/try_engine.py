@@ -1,4 +1,4 @@
-"""`trio-backend transcribe` and `speak`: the ASR and TTS of a configuration's base character."""
+"""Trying ASR or TTS from the shell, with the engines of a configuration's base character."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .text.lines import lines_of
 
 
 async def transcribe(config: Config, file: Path) -> str:
-    """The text that ASR understands in a WAV file. Raises `ConfigError` if it is none, or `EngineError`."""
+    """What is said in the WAV file. Raises `ConfigError` if it is none, `EngineError` if ASR fails."""
     try:
         pcm = Pcm.from_wav(await trio.Path(file).read_bytes())
     except (OSError, ValueError) as error:
