@@ -109,7 +109,7 @@ class Server:
     _peers: trio.MemorySendChannel[Peer]
     _waiting: trio.MemoryReceiveChannel[Peer]
     refuse_with: int = 0
-    """An HTTP status for those who come, instead of a WebSocket."""
+    """An HTTP status to answer with, instead of a WebSocket."""
 
     @property
     def address(self) -> ServerAddress:
@@ -133,7 +133,7 @@ class Server:
 
 
 async def open_server(nursery: trio.Nursery) -> Server:
-    """A server that lives as long as ``nursery``."""
+    """A server that runs until ``nursery`` is cancelled."""
     server = Server(0, *trio.open_memory_channel[Peer](5))
 
     async def run(*, task_status: trio.TaskStatus[WebSocketServer]) -> None:

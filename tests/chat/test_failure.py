@@ -1,4 +1,4 @@
-"""What a person is told when no server lets them in."""
+"""What a user is told when no connection can be made, or it is lost."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_nothing_listens() -> None:
         (500, "500"),
     ],
 )
-async def test_a_server_that_does_not_let_us_in(server: Server, status: int, words: str) -> None:
+async def test_a_server_that_refuses_the_connection(server: Server, status: int, words: str) -> None:
     """Each refusal says what may be done."""
     server.refuse_with = status
     assert words in await told(server.address)
@@ -68,14 +68,14 @@ async def test_a_server_that_says_nothing(autojump_clock: trio.testing.MockClock
 async def test_a_server_that_hangs_up_in_the_handshake(answer: bytes) -> None:
     """As one that is killed then: that is no silence, and is known at once."""
 
-    async def hang_up(stream: trio.SocketStream) -> None:
+    async def close_at_once(stream: trio.SocketStream) -> None:
         async with stream:
             await stream.receive_some()
             await stream.send_all(answer)
 
     async with trio.open_nursery() as nursery:
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        nursery.start_soon(trio.serve_listeners, hang_up, [listener])
+        nursery.start_soon(trio.serve_listeners, close_at_once, [listener])
         began = trio.current_time()
         assert "closed the connection at once" in await told(
             ServerAddress("127.0.0.1", listener.socket.getsockname()[1], "/")

@@ -1,4 +1,4 @@
-"""Talking in a room: where it is, who speaks, and that nobody is cut off."""
+"""The terminal client in a room: its address, the speakers, and that no message interrupts another."""
 
 from __future__ import annotations
 

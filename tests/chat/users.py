@@ -33,12 +33,12 @@ class User:
 
     @classmethod
     def without_sound(cls) -> User:
-        """A user who reads."""
+        """A user without a player, who only reads."""
         return cls.with_players([], on=False)
 
     @classmethod
     def with_players(cls, players: list[Player], *, on: bool = True) -> User:
-        """A user who hears through ``players``."""
+        """A user whose speech is played by ``players``."""
         screen, paper = plain_screen()
         return cls(screen, paper, SpeechPlayer(players, screen.note, on), *trio.open_memory_channel[str](20))
 
