@@ -12,7 +12,7 @@ import trio
 
 from tests.client import Client
 from tests.memory_wire import memory_wire_pair
-from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import CharacterConfig, EngineChoice, WakeWordConfig
 from trio_backend.config.system import SystemConfig
@@ -65,7 +65,7 @@ def system() -> SystemConfig:
 
 
 @pytest.fixture
-def premises(system: SystemConfig) -> Premises:
+def options(system: SystemConfig) -> BackendOptions:
     """A backend without disk and network: mao is the base; ann takes 5 s to load, slow takes 60 s."""
 
     async def backgrounds() -> Sequence[str]:
@@ -74,16 +74,16 @@ def premises(system: SystemConfig) -> Premises:
 
     iris = attrs.evolve(character("iris"), wake_word=WAKE_WORDS)
     others = [iris, character("ann", load=5), character("slow", load=60), character("mute", voice="none_tts")]
-    cast = MemoryCatalog(
+    catalog = MemoryCatalog(
         attrs.evolve(character("mao"), file="conf.yaml"), {other.file: other for other in others}
     )
-    return Premises(system, cast, MemoryHistory(), Environment(Path(), {}), backgrounds)
+    return BackendOptions(system, catalog, MemoryHistory(), Environment(Path(), {}), backgrounds)
 
 
 @pytest.fixture
-async def backend(premises: Premises) -> AsyncIterator[Backend]:
+async def backend(options: BackendOptions) -> AsyncIterator[Backend]:
     """A running backend."""
-    async with open_backend(premises) as backend:
+    async with open_backend(options) as backend:
         yield backend
 
 

@@ -16,11 +16,11 @@ from trio.testing import MockClock
 
 import trio_backend
 from trio_backend import (
+    BackendOptions,
     CharacterConfig,
     EngineChoice,
     MemoryCatalog,
     MemoryHistory,
-    Premises,
     Prompt,
     SystemConfig,
     Text,
@@ -39,8 +39,8 @@ ECHO, SILENT = EngineChoice("llm", "echo_llm"), EngineChoice("tts", "none_tts")
 
 async def greeted_with(character: CharacterConfig) -> Mapping[str, object]:
     """The model that a client is told to show on arrival."""
-    premises = Premises(SystemConfig(), MemoryCatalog(character), MemoryHistory())
-    async with open_backend(premises) as backend, open_in_memory(backend.serve_client) as wire:
+    options = BackendOptions(SystemConfig(), MemoryCatalog(character), MemoryHistory())
+    async with open_backend(options) as backend, open_in_memory(backend.serve_client) as wire:
         while True:
             message = json.loads(await wire.receive())
             if message["type"] == "set-model-and-conf":

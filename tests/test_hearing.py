@@ -21,7 +21,7 @@ from tests.engines.speech_sounds import silence as quiet
 from tests.promptness import promptly
 from trio_backend.audio.pcm import Pcm
 from trio_backend.audio.utterance import RATE
-from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 
@@ -30,21 +30,21 @@ LONGEST_STEP = 0.010
 
 
 @pytest.fixture
-def premises(premises: Premises) -> Premises:
+def options(options: BackendOptions) -> BackendOptions:
     """The embedded ear and the embedded voice detection."""
     # For any English it takes 13 s to understand a minute of noise.
     ear = EngineChoice("asr", "pocketsphinx_asr", {})
     detection = EngineChoice("vad", "silero_vad", {})
     voice = EngineChoice("tts", "none_tts", {})
-    base = attrs.evolve(premises.cast.base, asr=ear, vad=detection, tts=voice)
-    return attrs.evolve(premises, cast=MemoryCatalog(base))
+    base = attrs.evolve(options.catalog.base, asr=ear, vad=detection, tts=voice)
+    return attrs.evolve(options, catalog=MemoryCatalog(base))
 
 
 @pytest.fixture
-async def backend(premises: Premises) -> AsyncIterator[Backend]:
+async def backend(options: BackendOptions) -> AsyncIterator[Backend]:
     """A running backend, whose ears are all gone in the end."""
     before = psutil.Process().children()
-    async with open_backend(premises) as backend:
+    async with open_backend(options) as backend:
         yield backend
     assert psutil.Process().children() == before
 

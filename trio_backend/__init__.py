@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .audio.pcm import Pcm as Pcm
     from .backend import Backend as Backend
-    from .backend import Premises as Premises
+    from .backend import BackendOptions as BackendOptions
     from .backend import open_backend as open_backend
     from .client.memory_wire import memory_wire_pair as memory_wire_pair
     from .client.memory_wire import open_in_memory as open_in_memory
@@ -54,6 +54,7 @@ _MODULES = {
     "Asr": "engines.base",
     "AsrTranscript": "engines.base",
     "Backend": "backend",
+    "BackendOptions": "backend",
     "CharacterConfig": "config.character",
     "Config": "config.folder",
     "ConfigError": "errors",
@@ -67,7 +68,6 @@ _MODULES = {
     "Message": "engines.base",
     "Nudge": "engines.base",
     "Pcm": "audio.pcm",
-    "Premises": "backend",
     "Prompt": "engines.base",
     "SystemConfig": "config.system",
     "Text": "engines.base",

@@ -37,7 +37,7 @@ async def _no_backgrounds() -> Sequence[str]:
 
 
 @attrs.frozen
-class Premises:
+class BackendOptions:
     """What a backend is opened with: its configuration, its characters, its history, its environment.
 
     Engines read their keys and files from ``environment``: by default from no environment variable, and
@@ -47,7 +47,7 @@ class Premises:
     """
 
     system: SystemConfig
-    cast: CharacterCatalog
+    catalog: CharacterCatalog
     history: History
     environment: Environment = attrs.field(factory=lambda: Environment(Path(), {}))
     backgrounds: Callable[[], Awaitable[Sequence[str]]] = _no_backgrounds
@@ -106,7 +106,7 @@ class Backend:
 
     def open_voice(self) -> AbstractAsyncContextManager[Tts]:
         """The voice of the base character, for whoever has no session."""
-        return self._lease(self.services.cast.base.tts)
+        return self._lease(self.services.catalog.base.tts)
 
     async def drain(self) -> int:
         """Begin no new turn, and wait ``drain_timeout`` for those that run; how many are left then."""
@@ -128,8 +128,8 @@ class Backend:
 
     async def _keep_base_character(self) -> None:
         try:
-            async with self.services.open_character(self.services.cast.base):
-                if self.services.cast.base.asr is not None:
+            async with self.services.open_character(self.services.catalog.base):
+                if self.services.catalog.base.asr is not None:
                     # Chosen, so it will be needed; nobody who only writes waits for it.
                     self.ears.prepare()
                 self.not_ready = ""
@@ -142,37 +142,37 @@ class Backend:
 
 
 @asynccontextmanager
-async def open_backend(premises: Premises) -> AsyncIterator[Backend]:
+async def open_backend(options: BackendOptions) -> AsyncIterator[Backend]:
     """A backend that serves clients until the block is left; then whatever runs is cancelled.
 
     Give turns time with `Backend.drain` before leaving.
     """
-    boundary = Boundary(premises.observer.bug_found)
+    boundary = Boundary(options.observer.bug_found)
     async with (
-        open_backlog(premises.history, premises.system.history_backlog, boundary) as history,
+        open_backlog(options.history, options.system.history_backlog, boundary) as history,
         trio.open_nursery() as nursery,
     ):
         leases = Leases(nursery)
         services = Services(
-            premises.system,
-            premises.cast,
+            options.system,
+            options.catalog,
             history,
-            partial(open_character, leases=leases, environment=premises.environment),
-            premises.backgrounds,
-            observer=premises.observer,
+            partial(open_character, leases=leases, environment=options.environment),
+            options.backgrounds,
+            observer=options.observer,
         )
-        lease = partial(lease_engine, leases=leases, environment=premises.environment)
+        lease = partial(lease_engine, leases=leases, environment=options.environment)
         async with (
             open_rooms(
                 services.system,
-                _sessions_of_rooms(services, premises.quota),
+                _sessions_of_rooms(services, options.quota),
                 partial(boundary.run, "room"),
-                premises.quota,
+                options.quota,
             ) as rooms,
-            open_ears(services.cast.base, lease, boundary) as ears,
+            open_ears(services.catalog.base, lease, boundary) as ears,
         ):
             backend = Backend(services, leases, rooms, ears, boundary, lease)
-            if premises.system.preload:
+            if options.system.preload:
                 nursery.start_soon(backend.keep_base_character, name="base character")
             else:
                 backend.not_ready = ""

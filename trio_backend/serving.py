@@ -13,7 +13,7 @@ from loguru import logger
 
 from .allocation import give_back_free_pages
 from .assets import find_backgrounds, live2d_info
-from .backend import Backend, Premises, open_backend
+from .backend import Backend, BackendOptions, open_backend
 from .boundary import Boundary
 from .config.catalog import DiskCatalog
 from .config.folder import Config
@@ -82,7 +82,7 @@ async def serve(
             max_share=config.system.cache_size_per_address,
             boundary=boundary,
         ) as cache,
-        open_backend(_premises(config, history=history, observer=metrics, quota=quota)) as backend,
+        open_backend(_backend_options(config, history=history, observer=metrics, quota=quota)) as backend,
         trio.open_nursery() as nursery,
     ):
         inspection = Inspection(backend, instrumentation, lambda: server.connections, metrics.first_audio)
@@ -174,7 +174,7 @@ async def _drain(backend: Backend) -> None:
 async def _say_when_ready(backend: Backend, address: str) -> None:
     await backend.preloaded.wait()
     if not backend.not_ready:
-        logger.info("{} is at {}", backend.services.cast.base.character_name, address)
+        logger.info("{} is at {}", backend.services.catalog.base.character_name, address)
 
 
 @attrs.define(eq=False)
@@ -240,8 +240,10 @@ def _log_readings() -> Iterator[Reading]:
     yield Reading("log_waiting_characters", "Characters of the log that wait for its reader.", log.waiting)
 
 
-def _premises(config: Config, *, history: History, observer: Observer, quota: MemoryQuota) -> Premises:
-    return Premises(
+def _backend_options(
+    config: Config, *, history: History, observer: Observer, quota: MemoryQuota
+) -> BackendOptions:
+    return BackendOptions(
         config.system,
         DiskCatalog.of(config, os.environ),
         history,

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from tests.session.stagecraft import END, THREE, meet
 from trio_backend.audio.pcm import Pcm
-from trio_backend.backend import Premises, open_backend
+from trio_backend.backend import BackendOptions, open_backend
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.engines.tts import tone
@@ -23,7 +23,7 @@ TRIES = 8
 @pytest.mark.parametrize("way", ["interrupt-signal", "text-input"])
 async def test_a_barge_in_in_the_pass_in_which_a_sentence_has_its_sound(
     autojump_clock: MockClock,
-    premises: Premises,
+    options: BackendOptions,
     nursery: trio.Nursery,
     monkeypatch: pytest.MonkeyPatch,
     way: str,
@@ -45,8 +45,8 @@ async def test_a_barge_in_in_the_pass_in_which_a_sentence_has_its_sound(
         yield tone.hum(0.01 * len(text))
 
     monkeypatch.setattr(tone.Tone, "_chunks", chunks)
-    base = attrs.evolve(premises.cast.base, llm=EngineChoice("llm", "echo_llm", {}))
-    async with open_backend(attrs.evolve(premises, cast=MemoryCatalog(base))) as backend:
+    base = attrs.evolve(options.catalog.base, llm=EngineChoice("llm", "echo_llm", {}))
+    async with open_backend(attrs.evolve(options, catalog=MemoryCatalog(base))) as backend:
         client = await meet(backend, nursery)
         for attempt in range(PASSES * TRIES):
             passes = attempt % PASSES

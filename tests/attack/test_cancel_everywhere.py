@@ -21,7 +21,7 @@ from tests.client import Heard
 from tests.conftest import character
 from tests.memory_wire import MemoryWire, memory_wire_pair
 from tests.session.stagecraft import END, START
-from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
@@ -146,7 +146,7 @@ class Person:
                 await self._changed.park()
 
 
-def premises(history: MemoryHistory) -> Premises:
+def options(history: MemoryHistory) -> BackendOptions:
     """Two characters who are there at once, and a voice that takes a moment."""
 
     async def backgrounds() -> list[str]:
@@ -155,8 +155,8 @@ def premises(history: MemoryHistory) -> Premises:
 
     tts = EngineChoice("tts", "tone_tts", {"seconds_per_character": 0.01, "delay": 0.05})
     mao, ann = (attrs.evolve(character(name), tts=tts) for name in ("mao", "ann"))
-    cast = MemoryCatalog(attrs.evolve(mao, file="conf.yaml"), {ann.file: ann})
-    return Premises(SystemConfig(preload=False), cast, history, Environment(Path(), {}), backgrounds)
+    catalog = MemoryCatalog(attrs.evolve(mao, file="conf.yaml"), {ann.file: ann})
+    return BackendOptions(SystemConfig(preload=False), catalog, history, Environment(Path(), {}), backgrounds)
 
 
 async def dialogue(mode: str, countdown: Countdown) -> None:
@@ -167,7 +167,7 @@ async def dialogue(mode: str, countdown: Countdown) -> None:
     person, memory = Person(ours), list[tuple[str, str]]()
     before = trio.lowlevel.current_statistics().tasks_living
     with trio.CancelScope() as everything:
-        async with open_backend(premises(history)) as backend, trio.open_nursery() as nursery:
+        async with open_backend(options(history)) as backend, trio.open_nursery() as nursery:
             session = trio.CancelScope()
             nursery.start_soon(serve, backend, theirs, session)
             nursery.start_soon(person.live)

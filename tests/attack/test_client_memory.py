@@ -15,7 +15,7 @@ from tests.client import Client
 from tests.conftest import GREETING
 from tests.memory_wire import memory_wire_pair
 from tests.session.stagecraft import END, stored
-from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
@@ -42,12 +42,12 @@ def everybody() -> MemoryQuota:
 
 
 @pytest.fixture
-def premises(premises: Premises, everybody: MemoryQuota) -> Premises:
+def options(options: BackendOptions, everybody: MemoryQuota) -> BackendOptions:
     """A model that takes no time, and no voice."""
     base = attrs.evolve(
-        premises.cast.base, llm=EngineChoice("llm", "echo_llm", {}), tts=EngineChoice("tts", "none_tts", {})
+        options.catalog.base, llm=EngineChoice("llm", "echo_llm", {}), tts=EngineChoice("tts", "none_tts", {})
     )
-    return attrs.evolve(premises, cast=MemoryCatalog(base), quota=everybody)
+    return attrs.evolve(options, catalog=MemoryCatalog(base), quota=everybody)
 
 
 @pytest.fixture
@@ -146,11 +146,11 @@ async def test_when_all_clients_have_filled_the_memory_a_few_words_are_still_ans
 
 
 async def test_what_waits_for_a_character_counts(
-    autojump_clock: MockClock, premises: Premises, everybody: MemoryQuota, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, everybody: MemoryQuota, nursery: trio.Nursery
 ) -> None:
     """What comes later takes its place; what the character finds is answered, and then memory's."""
-    slow = attrs.evolve(premises.cast.base, llm=EngineChoice("llm", "echo_llm", {"load": 10.0}))
-    async with open_backend(attrs.evolve(premises, cast=MemoryCatalog(slow))) as backend:
+    slow = attrs.evolve(options.catalog.base, llm=EngineChoice("llm", "echo_llm", {"load": 10.0}))
+    async with open_backend(attrs.evolve(options, catalog=MemoryCatalog(slow))) as backend:
         ours, theirs = memory_wire_pair()
         theirs.quota = MemoryQuota(LIMIT, parent=everybody)
         nursery.start_soon(backend.serve_client, theirs)

@@ -11,7 +11,7 @@ import trio
 
 from tests.client import Client
 from tests.session.stagecraft import END, meet
-from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.errors import NoSuchHistory
 from trio_backend.history.memory import MemoryHistory
 from trio_backend.history.sqlite import open_sqlite_history
@@ -22,16 +22,16 @@ MAO = Owner("mao_001")
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def shared(
-    request: pytest.FixtureRequest, premises: Premises, tmp_path: Path
+    request: pytest.FixtureRequest, options: BackendOptions, tmp_path: Path
 ) -> AsyncIterator[Backend]:
     """A backend, over each store in turn."""
     if request.param == "memory":
-        async with open_backend(attrs.evolve(premises, history=MemoryHistory())) as backend:
+        async with open_backend(attrs.evolve(options, history=MemoryHistory())) as backend:
             yield backend
         return
     async with (
         open_sqlite_history(tmp_path / "history.db") as history,
-        open_backend(attrs.evolve(premises, history=history)) as backend,
+        open_backend(attrs.evolve(options, history=history)) as backend,
     ):
         yield backend
 

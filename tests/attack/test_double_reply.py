@@ -15,7 +15,7 @@ from tests.client import Client, Heard
 from tests.house.serving import configured, open_server, wait_ready
 from tests.server.raw_client import TEXT, RawClient, connect_websocket, frame
 from tests.session.stagecraft import END, START, meet, stored
-from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.character import EngineChoice
 from trio_backend.history.memory import MemoryHistory
 from trio_backend.history.sqlite import open_sqlite_history
@@ -56,10 +56,10 @@ async def heartbeat(client: Client) -> list[Heard]:
     "what", ["text", "barge-in", "leave", "speech", "new conversation", "speech, barge-in"]
 )
 async def test_whatever_comes_while_the_reply_is_stored_keeps_it_once(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery, gap: float, what: str
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery, gap: float, what: str
 ) -> None:
     """In memory and in history; and the turn ends once, unless somebody barged in."""
-    async with open_backend(attrs.evolve(premises, history=Disk())) as backend:
+    async with open_backend(attrs.evolve(options, history=Disk())) as backend:
         client = await meet(backend, nursery)
         await client.say("text-input", text="Hello there.")
         heard = await client.until("backend-synth-complete")
@@ -109,10 +109,10 @@ async def test_whatever_comes_while_the_reply_is_stored_keeps_it_once(
 
 
 async def test_a_barge_in_before_the_end_of_playback_counts(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
     """What the client says that it heard is the one version; what it cannot have heard is not."""
-    async with open_backend(attrs.evolve(premises, history=Disk())) as backend:
+    async with open_backend(attrs.evolve(options, history=Disk())) as backend:
         client = await meet(backend, nursery)
         await client.say("text-input", text="Hello there.")
         await client.until("backend-synth-complete")

@@ -18,7 +18,7 @@ from tests.conftest import GREETING
 from tests.house.serving import configured, open_client, wait_ready
 from tests.memory_wire import memory_wire_pair
 from tests.session.stagecraft import THREE, meet, stored
-from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
 from trio_backend.history.memory import MemoryHistory
@@ -96,10 +96,10 @@ async def test_the_last_client_leaves_in_a_turn(
 @pytest.mark.parametrize("where", ["session", "room"])
 @pytest.mark.parametrize("heard", ["full-text", "audio"])
 async def test_the_backend_is_cancelled(
-    autojump_clock: MockClock, premises: Premises, where: str, heard: str
+    autojump_clock: MockClock, options: BackendOptions, where: str, heard: str
 ) -> None:
     """As by a second signal: the words of the user, and those that were heard, are there."""
-    async with trio.open_nursery() as nursery, open_backend(premises) as backend:
+    async with trio.open_nursery() as nursery, open_backend(options) as backend:
         client = await (meet if where == "session" else join)(backend, nursery)
         await client.say("text-input", text=THREE)
         await client.until(heard)
@@ -110,11 +110,11 @@ async def test_the_backend_is_cancelled(
 
 @pytest.mark.parametrize("way", ["leave", "cancel", "barge-in, leave"])
 async def test_a_stuck_store_keeps_the_clean_up_for_a_second(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery, warnings: list[str], way: str
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery, warnings: list[str], way: str
 ) -> None:
     """Whatever waits for it; what was handed over is stored when that is possible."""
     history, ended = StuckDisk(), list[float]()
-    async with open_backend(attrs.evolve(premises, history=history)) as backend:
+    async with open_backend(attrs.evolve(options, history=history)) as backend:
         ours, theirs = memory_wire_pair()
         scope = trio.CancelScope()
 
@@ -145,10 +145,10 @@ async def test_a_stuck_store_keeps_the_clean_up_for_a_second(
 
 
 async def test_what_is_lost_is_said(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery, warnings: list[str]
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery, warnings: list[str]
 ) -> None:
     """With the name of the conversation, and without its words."""
-    async with open_backend(attrs.evolve(premises, history=DeadDisk())) as backend:
+    async with open_backend(attrs.evolve(options, history=DeadDisk())) as backend:
         client = await meet(backend, nursery)
         await client.say("text-input", text=THREE)
         await client.until("audio")

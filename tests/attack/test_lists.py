@@ -17,7 +17,7 @@ from tests.client import Client
 from tests.conftest import Connect
 from tests.history.samples import FIRST, MAO, SECOND, human
 from tests.session.stagecraft import END, meet, stored
-from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.history import queries
 from trio_backend.history.sqlite import SqliteHistory, open_sqlite_history
 from trio_backend.history.store import HistoryUid
@@ -31,9 +31,11 @@ async def history(tmp_path: Path) -> AsyncIterator[SqliteHistory]:
 
 
 @pytest.fixture
-async def client(history: SqliteHistory, premises: Premises, nursery: trio.Nursery) -> AsyncIterator[Client]:
+async def client(
+    history: SqliteHistory, options: BackendOptions, nursery: trio.Nursery
+) -> AsyncIterator[Client]:
     """A client of a backend with that file."""
-    async with open_backend(attrs.evolve(premises, history=history)) as backend:
+    async with open_backend(attrs.evolve(options, history=history)) as backend:
         yield await meet(backend, nursery)
 
 

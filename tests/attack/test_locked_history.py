@@ -12,7 +12,7 @@ import trio
 from tests.client import Client, Heard
 from tests.history.locks import locked, read
 from tests.session.stagecraft import END, meet, with_llm
-from trio_backend.backend import Premises, open_backend
+from trio_backend.backend import BackendOptions, open_backend
 from trio_backend.history.sqlite import open_sqlite_history
 
 # Real seconds: the file is locked for all that is said in a test, and one wait for it was 4 s and more.
@@ -26,11 +26,11 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def client(path: Path, premises: Premises, nursery: trio.Nursery) -> AsyncIterator[Client]:
+async def client(path: Path, options: BackendOptions, nursery: trio.Nursery) -> AsyncIterator[Client]:
     """A client of a backend with a real file, whose model does not think."""
     async with (
         open_sqlite_history(path) as history,
-        open_backend(attrs.evolve(with_llm(premises, {}), history=history)) as backend,
+        open_backend(attrs.evolve(with_llm(options, {}), history=history)) as backend,
     ):
         yield await meet(backend, nursery)
 

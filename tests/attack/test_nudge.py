@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from tests.conftest import Connect, character
-from trio_backend.backend import Premises
+from trio_backend.backend import BackendOptions
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 
@@ -17,11 +17,11 @@ from .conversing import shown
 
 
 @pytest.fixture
-def premises(premises: Premises) -> Premises:
+def options(options: BackendOptions) -> BackendOptions:
     """The embedded companion, without sound."""
     llm = EngineChoice("llm", "scripted_llm", {"token_delay": 0})
     companion = attrs.evolve(character("mia", voice="none_tts"), llm=llm)
-    return attrs.evolve(premises, cast=MemoryCatalog(companion, {}))
+    return attrs.evolve(options, catalog=MemoryCatalog(companion, {}))
 
 
 @pytest.mark.parametrize("name", ["Ann", "nudge", "Nudge", "assistant", "system"])

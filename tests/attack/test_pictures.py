@@ -14,7 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.client import Client
 from tests.conftest import Connect
 from tests.session.stagecraft import END, meet
-from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.engines.base import Prompt
@@ -24,12 +24,12 @@ MIB = 2**20
 
 
 @pytest.fixture
-def premises(premises: Premises) -> Premises:
+def options(options: BackendOptions) -> BackendOptions:
     """A model that takes no time, and no voice."""
     base = attrs.evolve(
-        premises.cast.base, llm=EngineChoice("llm", "echo_llm", {}), tts=EngineChoice("tts", "none_tts", {})
+        options.catalog.base, llm=EngineChoice("llm", "echo_llm", {}), tts=EngineChoice("tts", "none_tts", {})
     )
-    return attrs.evolve(premises, cast=MemoryCatalog(base))
+    return attrs.evolve(options, catalog=MemoryCatalog(base))
 
 
 @pytest.fixture
@@ -61,10 +61,10 @@ async def show(client: Client, *pictures: dict[str, str], text: str = "a") -> No
 
 @pytest.mark.usefixtures("traced")
 async def test_sixty_pictures_take_no_more_than_two(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
     """While the client is there, and nothing once it has left, without any garbage collection."""
-    async with open_backend(premises) as backend:
+    async with open_backend(options) as backend:
         client = await meet(backend, nursery)
         await show(client, text="The first one takes what is taken only once.")
         before = held()
@@ -80,11 +80,11 @@ async def test_sixty_pictures_take_no_more_than_two(
 
 @pytest.mark.usefixtures("traced")
 async def test_what_was_never_answered_is_let_go_too(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
     """Pictures and sound that wait for a character who loads, or were said to nobody."""
-    slow = attrs.evolve(premises.cast.base, llm=EngineChoice("llm", "echo_llm", {"load": 1000.0}))
-    async with open_backend(attrs.evolve(premises, cast=MemoryCatalog(slow))) as backend:
+    slow = attrs.evolve(options.catalog.base, llm=EngineChoice("llm", "echo_llm", {"load": 1000.0}))
+    async with open_backend(attrs.evolve(options, catalog=MemoryCatalog(slow))) as backend:
         client = await meet(backend, nursery)
         before = held()
         for _ in range(20):

@@ -12,7 +12,7 @@ from tests.conftest import GREETING
 from tests.memory_wire import memory_wire_pair
 from tests.rooms.house import House, open_house
 from tests.session.stagecraft import END
-from trio_backend.backend import Backend, Premises
+from trio_backend.backend import Backend, BackendOptions
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
@@ -28,14 +28,14 @@ def system() -> SystemConfig:
 
 
 @pytest.fixture
-def premises(premises: Premises) -> Premises:
+def options(options: BackendOptions) -> BackendOptions:
     """A model and a voice that take no time."""
     base = attrs.evolve(
-        premises.cast.base,
+        options.catalog.base,
         llm=EngineChoice("llm", "echo_llm", {}),
         tts=EngineChoice("tts", "tone_tts", {"seconds_per_character": 0.06}),
     )
-    return attrs.evolve(premises, cast=MemoryCatalog(base))
+    return attrs.evolve(options, catalog=MemoryCatalog(base))
 
 
 async def join(backend: Backend, nursery: trio.Nursery, room: str) -> Client:

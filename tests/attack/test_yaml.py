@@ -167,7 +167,7 @@ async def test_a_dead_disk_holds_up_nobody_else(tmp_path: Path, dead: Callable[[
     (tmp_path / "characters").mkdir()
     for name in ("b.yaml", "dead.yaml", "z.yaml"):
         (tmp_path / "characters" / name).write_text(GOOD.replace("Bob", name[0].upper()))
-    cast = DiskCatalog.of(load_config(tmp_path / "conf.yaml", environ={}).config, {})
+    characters = DiskCatalog.of(load_config(tmp_path / "conf.yaml", environ={}).config, {})
     dead("dead.yaml")
     expected = [
         CharacterFile("conf.yaml", "Ann"),
@@ -177,10 +177,10 @@ async def test_a_dead_disk_holds_up_nobody_else(tmp_path: Path, dead: Callable[[
     ]
     with trio.fail_after(10):
         for _ in range(20):
-            assert await cast.files() == expected
-        assert (await cast.load("z.yaml")).conf_name == "Z"
+            assert await characters.files() == expected
+        assert (await characters.load("z.yaml")).conf_name == "Z"
         with pytest.raises(ConfigError, match=r"^dead\.yaml: the disk does not answer"):
-            await cast.load("dead.yaml")
+            await characters.load("dead.yaml")
     assert sum(thread.name.startswith("Trio") for thread in threading.enumerate()) < 10
 
 
@@ -191,7 +191,7 @@ async def test_a_dead_disk_takes_so_many_threads(tmp_path: Path, dead: Callable[
     for number in range(30):
         (tmp_path / "characters" / f"{number:02}.yaml").write_text(GOOD)
         dead(f"{number:02}.yaml")
-    cast = DiskCatalog.of(load_config(tmp_path / "conf.yaml", environ={}).config, {})
+    characters = DiskCatalog.of(load_config(tmp_path / "conf.yaml", environ={}).config, {})
     with trio.fail_after(15):
-        assert len(await cast.files()) == 31
-    assert len(cast._stuck) == catalog.MAX_STUCK
+        assert len(await characters.files()) == 31
+    assert len(characters._stuck) == catalog.MAX_STUCK

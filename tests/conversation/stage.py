@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
-from trio_backend.backend import Premises, open_backend
+from trio_backend.backend import BackendOptions, open_backend
 from trio_backend.conversation.conversation import Conversation
 from trio_backend.conversation.events import Event, SpeechComplete, TurnEnded
 from trio_backend.conversation.scene import Scene, SceneFailed, SceneReady
@@ -101,11 +101,11 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(premises: Premises, audience: Listener | None = None) -> AsyncIterator[Stage]:
-    """The base character of ``premises``, loaded, and a new conversation with it."""
-    audience, config = audience or Listener(), premises.cast.base
+async def open_stage(options: BackendOptions, audience: Listener | None = None) -> AsyncIterator[Stage]:
+    """The base character of ``options``, loaded, and a new conversation with it."""
+    audience, config = audience or Listener(), options.catalog.base
     send, receive = trio.open_memory_channel[SceneReady | SceneFailed](10)
-    async with open_backend(premises) as backend, trio.open_nursery() as nursery:
+    async with open_backend(options) as backend, trio.open_nursery() as nursery:
         services = backend.services
         scene = Scene(config, send, asked_for=False)
         nursery.start_soon(scene.play, services.open_character)
@@ -114,7 +114,7 @@ async def open_stage(premises: Premises, audience: Listener | None = None) -> As
             Owner(config.conf_uid),
             audience,
             history=services.history,
-            system=premises.system,
+            system=options.system,
             quota=MemoryQuota(),
         )
         yield Stage(conversation, audience, scene, services.history)

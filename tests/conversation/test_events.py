@@ -13,7 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.conversation.stage import Listener, open_stage
 from tests.session.stagecraft import with_llm, with_tts
 from trio_backend.audio.pcm import Pcm
-from trio_backend.backend import Premises
+from trio_backend.backend import BackendOptions
 from trio_backend.conversation.cascade import Cascade
 from trio_backend.conversation.events import (
     AudioChunk,
@@ -41,9 +41,9 @@ THREE = "One two three. Four five six. Seven eight nine."
 TURN = ["TurnStarted", "Sentence", "AudioChunk", "Sentence", "AudioChunk", "SpeechComplete", "TurnEnded"]
 
 
-async def test_the_events_of_a_turn_come_in_order(autojump_clock: MockClock, premises: Premises) -> None:
+async def test_the_events_of_a_turn_come_in_order(autojump_clock: MockClock, options: BackendOptions) -> None:
     """Each sentence before its sound, one end; and playback that is over at once is noticed."""
-    async with open_stage(with_llm(premises, {})) as stage:
+    async with open_stage(with_llm(options, {})) as stage:
         began = trio.current_time()
         stage.say("One two. Three four.")
         await stage.wait_over()
@@ -56,9 +56,9 @@ async def test_the_events_of_a_turn_come_in_order(autojump_clock: MockClock, pre
         assert trio.current_time() == began
 
 
-async def test_a_turn_is_superseded_by_the_next(autojump_clock: MockClock, premises: Premises) -> None:
+async def test_a_turn_is_superseded_by_the_next(autojump_clock: MockClock, options: BackendOptions) -> None:
     """The first has ended, with what was handed out of it, before the second begins; each ends once."""
-    async with open_stage(premises) as stage:
+    async with open_stage(options) as stage:
         stage.say(THREE)
         await stage.audience.until(AudioChunk)
         stage.say("Next.")
@@ -77,10 +77,10 @@ async def test_a_turn_is_superseded_by_the_next(autojump_clock: MockClock, premi
 
 
 async def test_what_was_heard_is_of_the_turn_that_the_client_knows(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """A turn of which it was told nothing was not heard; its words are kept. The first reason stays."""
-    async with open_stage(premises) as stage:
+    async with open_stage(options) as stage:
         stage.say(THREE)
         await stage.audience.until(AudioChunk)
         stage.say("Next.")
@@ -95,9 +95,11 @@ async def test_what_was_heard_is_of_the_turn_that_the_client_knows(
         assert not await stage.conversation.barge_in("One two")
 
 
-async def test_what_was_heard_is_of_the_last_turn_only(autojump_clock: MockClock, premises: Premises) -> None:
+async def test_what_was_heard_is_of_the_last_turn_only(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
     """The one before it keeps what was handed out of it."""
-    async with open_stage(premises, Listener(stuck_at=Sentence)) as stage:
+    async with open_stage(options, Listener(stuck_at=Sentence)) as stage:
         stage.say("First.")
         await stage.audience.until(TurnStarted)
         stage.say("Second.")
@@ -109,10 +111,10 @@ async def test_what_was_heard_is_of_the_last_turn_only(autojump_clock: MockClock
 
 
 async def test_nothing_is_attributed_beyond_what_was_sent(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """A client cannot put a book into the character's mouth."""
-    async with open_stage(premises) as stage:
+    async with open_stage(options) as stage:
         stage.say(THREE)
         await stage.audience.until(AudioChunk)
         await stage.conversation.barge_in("x" * 100_000)
@@ -121,10 +123,10 @@ async def test_nothing_is_attributed_beyond_what_was_sent(
         assert len(reply) == len("One two three.") + HEARD_LEEWAY
 
 
-async def test_a_turn_that_takes_too_long_says_so(autojump_clock: MockClock, premises: Premises) -> None:
+async def test_a_turn_that_takes_too_long_says_so(autojump_clock: MockClock, options: BackendOptions) -> None:
     """Its outcome is its own; the client was told everything, so nothing was cut."""
-    system = attrs.evolve(premises.system, turn_deadline=1)
-    slow = with_llm(premises, {"token_delay": 0.25})
+    system = attrs.evolve(options.system, turn_deadline=1)
+    slow = with_llm(options, {"token_delay": 0.25})
     async with open_stage(attrs.evolve(slow, system=system)) as stage:
         stage.say(THREE)
         await stage.wait_over()
@@ -134,9 +136,9 @@ async def test_a_turn_that_takes_too_long_says_so(autojump_clock: MockClock, pre
         assert problems == ["turn-deadline"]
 
 
-async def test_what_nobody_got_was_not_said(autojump_clock: MockClock, premises: Premises) -> None:
+async def test_what_nobody_got_was_not_said(autojump_clock: MockClock, options: BackendOptions) -> None:
     """A client that is gone has heard nothing; what it said is kept."""
-    async with open_stage(with_llm(premises, {}), Listener(there=False)) as stage:
+    async with open_stage(with_llm(options, {}), Listener(there=False)) as stage:
         stage.say("One two.")
         await stage.wait_over()
         assert stage.audience.ended == [(1, "completed", "")]
@@ -144,10 +146,10 @@ async def test_what_nobody_got_was_not_said(autojump_clock: MockClock, premises:
 
 
 async def test_what_was_typed_is_stored_whatever_the_client_takes(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """The words wait for nobody who reads slowly."""
-    async with open_stage(premises, Listener(stuck_at=TurnStarted)) as stage:
+    async with open_stage(options, Listener(stuck_at=TurnStarted)) as stage:
         stage.say("Hello.")
         await wait_all_tasks_blocked()
         assert await stage.stored() == [("human", "Hello.")]
@@ -155,10 +157,10 @@ async def test_what_was_typed_is_stored_whatever_the_client_takes(
 
 
 async def test_a_turn_of_a_character_that_is_just_leaving(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """It does not run, and ends with its words stored when it is said that the character has left."""
-    async with open_stage(premises) as stage:
+    async with open_stage(options) as stage:
         stage.scene.close("it leaves")
         await wait_all_tasks_blocked()
         assert not stage.scene.present
@@ -170,18 +172,20 @@ async def test_a_turn_of_a_character_that_is_just_leaving(
         assert await stage.stored() == [("human", "Hello?")]
 
 
-async def test_a_voice_ends_nothing_where_nothing_runs(autojump_clock: MockClock, premises: Premises) -> None:
+async def test_a_voice_ends_nothing_where_nothing_runs(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
     """What is told of the end of a turn is told."""
-    async with open_stage(premises) as stage:
+    async with open_stage(options) as stage:
         await stage.conversation.stop_for_speech()
         assert not stage.audience.silences
 
 
 async def test_a_conversation_that_was_deleted_elsewhere(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """What the user says begins a new one; the client is told, and what was deleted is forgotten."""
-    async with open_stage(with_llm(premises, {})) as stage:
+    async with open_stage(with_llm(options, {})) as stage:
         stage.say("One.")
         await stage.wait_over()
         record = stage.conversation.record
@@ -199,10 +203,10 @@ async def test_a_conversation_that_was_deleted_elsewhere(
 
 @pytest.mark.parametrize("meanwhile", ["nothing", "a new conversation"])
 async def test_a_barge_in_into_a_deleted_conversation_is_told_later(
-    autojump_clock: MockClock, premises: Premises, meanwhile: str
+    autojump_clock: MockClock, options: BackendOptions, meanwhile: str
 ) -> None:
     """By `confirm`; a conversation that was begun meanwhile goes on."""
-    async with open_stage(premises) as stage:
+    async with open_stage(options) as stage:
         stage.say("One.")
         await stage.wait_over()
         record = stage.conversation.record
@@ -235,11 +239,11 @@ class MoodyHistory(MemoryHistory):
 
 
 async def test_a_store_that_fails_is_told_once_each_time(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """Not with each message, and again when it had worked in between."""
     history = MoodyHistory()
-    async with open_stage(attrs.evolve(with_llm(premises, {}), history=history)) as stage:
+    async with open_stage(attrs.evolve(with_llm(options, {}), history=history)) as stage:
         for told in (1, 2):
             history.works = False
             for text in ("One.", "Two."):
@@ -258,11 +262,11 @@ async def test_a_store_that_fails_is_told_once_each_time(
 
 @pytest.mark.parametrize(("ahead", "seconds"), [(1, 5), (2, 3), (5, 1)])
 async def test_so_many_sentences_are_in_synthesis_at_once(
-    autojump_clock: MockClock, premises: Premises, ahead: int, seconds: float
+    autojump_clock: MockClock, options: BackendOptions, ahead: int, seconds: float
 ) -> None:
     """As ``synthesis_ahead`` says, and no more."""
-    system = attrs.evolve(premises.system, synthesis_ahead=ahead)
-    slow = with_tts(with_llm(premises, {}), {"delay": 1.0, "seconds_per_character": 0.01})
+    system = attrs.evolve(options.system, synthesis_ahead=ahead)
+    slow = with_tts(with_llm(options, {}), {"delay": 1.0, "seconds_per_character": 0.01})
     async with open_stage(attrs.evolve(slow, system=system)) as stage:
         began = trio.current_time()
         stage.say("One two. Three four. Five six. Seven eight. Nine ten.")
@@ -271,10 +275,10 @@ async def test_so_many_sentences_are_in_synthesis_at_once(
 
 
 async def test_a_voice_that_fails_is_told_once_though_several_sentences_fail(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """And is not asked again in this turn: what comes then is silent at once."""
-    broken = with_tts(with_llm(premises, {}), {"delay": 1.0, "fail_on": "o"})
+    broken = with_tts(with_llm(options, {}), {"delay": 1.0, "fail_on": "o"})
     async with open_stage(broken) as stage:
         began = trio.current_time()
         stage.say("One to. Two to. Four to. Lo so. Go to. No mo.")
@@ -284,7 +288,7 @@ async def test_a_voice_that_fails_is_told_once_though_several_sentences_fail(
         assert trio.current_time() - began == pytest.approx(1.0)
 
 
-async def test_who_leaves_a_reply_ends_it(autojump_clock: MockClock, premises: Premises) -> None:
+async def test_who_leaves_a_reply_ends_it(autojump_clock: MockClock, options: BackendOptions) -> None:
     """However much of it is still to come."""
 
     def hear(text: str) -> tuple[Heard, None]:
@@ -293,7 +297,7 @@ async def test_who_leaves_a_reply_ends_it(autojump_clock: MockClock, premises: P
     def prompt(request: str) -> Prompt:
         return Prompt("", [Message("user", request)])
 
-    async with open_stage(premises) as stage:
+    async with open_stage(options) as stage:
         with trio.fail_after(10):
             context = ResponseContext(TurnId(1), hear, prompt, Timeline(), 2)
             async with Cascade(stage.scene.character).respond(UserInput(THREE), context) as events:
@@ -330,12 +334,12 @@ class Pieces:
 
 @pytest.mark.parametrize("cut", [True, False])
 async def test_a_sentence_counts_as_said_with_its_last_piece(
-    autojump_clock: MockClock, premises: Premises, cut: bool
+    autojump_clock: MockClock, options: BackendOptions, cut: bool
 ) -> None:
     """Whose sound was not handed out in full was not said; the end is told once, whoever tells it."""
     audience = Listener()
     limits = TurnLimits(ahead=2, deadline=60, playback_grace=1)
-    async with open_stage(premises) as stage:
+    async with open_stage(options) as stage:
         context = TurnContext(Memory(1000), audience, limits, WakeWord.always_open())
         turn = Turn(TurnId(1), stage.scene.character, Pieces(10), UserInput("Hi."), context)
         with trio.move_on_after(5 if cut else 100):
@@ -363,19 +367,21 @@ class SlowHistory(MemoryHistory):
         await super().append(owner, uid, *messages, continues=continues)
 
 
-async def test_what_was_told_to_be_over_is_on_disk(autojump_clock: MockClock, premises: Premises) -> None:
+async def test_what_was_told_to_be_over_is_on_disk(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
     """Who reads the end of a turn reads its words in history."""
-    async with open_stage(attrs.evolve(with_llm(premises, {}), history=SlowHistory())) as stage:
+    async with open_stage(attrs.evolve(with_llm(options, {}), history=SlowHistory())) as stage:
         stage.say("One.")
         await stage.audience.until(TurnEnded)
         assert await stage.stored() == [("human", "One."), ("ai", "One.")]
 
 
 async def test_a_turn_whose_end_is_being_told_is_not_over(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """Who barges in then ends the telling."""
-    async with open_stage(with_llm(premises, {}), Listener(stuck_at=TurnEnded)) as stage:
+    async with open_stage(with_llm(options, {}), Listener(stuck_at=TurnEnded)) as stage:
         stage.say("One.")
         await wait_all_tasks_blocked()
         assert stage.conversation.turn_running
@@ -385,10 +391,10 @@ async def test_a_turn_whose_end_is_being_told_is_not_over(
 
 
 async def test_another_conversation_remembers_nothing_of_this_one(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """With another character, or the same; the turn that runs ends in its own."""
-    async with open_stage(premises) as stage:
+    async with open_stage(options) as stage:
         conversation = stage.conversation
         for begin in (conversation.begin_new, lambda: conversation.start_with("ann_001")):
             stage.say(THREE)
@@ -405,9 +411,11 @@ async def test_another_conversation_remembers_nothing_of_this_one(
         assert conversation.record.owner == Owner("ann_001")
 
 
-async def test_a_resume_that_fails_changes_nothing(autojump_clock: MockClock, premises: Premises) -> None:
+async def test_a_resume_that_fails_changes_nothing(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
     """Not even the turn that runs."""
-    async with open_stage(premises) as stage:
+    async with open_stage(options) as stage:
         stage.say(THREE)
         await stage.audience.until(AudioChunk)
         with pytest.raises(NoSuchHistory):
@@ -418,10 +426,10 @@ async def test_a_resume_that_fails_changes_nothing(autojump_clock: MockClock, pr
 
 
 async def test_deleting_this_conversation_ends_its_turn_and_begins_a_new_one(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """Nothing of it is written again, nothing remembered, and nobody is told that something is amiss."""
-    async with open_stage(premises) as stage:
+    async with open_stage(options) as stage:
         record = stage.conversation.record
         deleted = record.uid
         stage.say(THREE)
@@ -438,10 +446,10 @@ async def test_deleting_this_conversation_ends_its_turn_and_begins_a_new_one(
 
 @pytest.mark.parametrize(("names", "read"), [(["Ann"], "Hi."), (["Ann", "Bob"], "Ann: Hi.")])
 async def test_one_speaker_alone_is_not_named(
-    autojump_clock: MockClock, premises: Premises, names: list[str], read: str
+    autojump_clock: MockClock, options: BackendOptions, names: list[str], read: str
 ) -> None:
     """In a conversation that is continued, as the model reads it."""
-    async with open_stage(with_llm(premises, {})) as stage:
+    async with open_stage(with_llm(options, {})) as stage:
         for name in names:
             stage.conversation.begin_turn(stage.scene, UserInput("Hi.", name=name))
             await stage.wait_over()
@@ -452,12 +460,12 @@ async def test_one_speaker_alone_is_not_named(
 
 
 async def test_what_cannot_even_wait_for_the_store_is_told_at_a_barge_in(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """It is lost, and the user knows."""
-    system = attrs.evolve(premises.system, history_backlog=1024)
+    system = attrs.evolve(options.system, history_backlog=1024)
     history = MoodyHistory(works=False)
-    async with open_stage(attrs.evolve(premises, system=system, history=history)) as stage:
+    async with open_stage(attrs.evolve(options, system=system, history=history)) as stage:
         stage.say("x" * 900)
         await stage.audience.until(Problem)
         await stage.conversation.barge_in("")
@@ -471,10 +479,10 @@ async def test_what_cannot_even_wait_for_the_store_is_told_at_a_barge_in(
 
 
 async def test_thoughts_are_shown_and_stored_and_not_remembered(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """A model is not to read what it thought."""
-    async with open_stage(with_llm(premises, {})) as stage:
+    async with open_stage(with_llm(options, {})) as stage:
         stage.say("<think>Well then.</think> Hello there.")
         await stage.wait_over()
         thoughts = [event.thought for event in stage.audience.events if isinstance(event, Sentence)]
@@ -484,10 +492,10 @@ async def test_thoughts_are_shown_and_stored_and_not_remembered(
 
 
 async def test_a_turn_of_which_the_client_was_told_nothing_was_not_heard(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """Though its start was on its way: what the client says that it heard is not of it."""
-    async with open_stage(premises) as stage:
+    async with open_stage(options) as stage:
         stage.say("One.")
         await stage.wait_over()
         stage.audience.stuck_at = TurnStarted
@@ -516,7 +524,7 @@ class Blanks:
 
 
 async def test_others_have_their_turn_while_megabytes_are_read(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """Though no sentence comes of them."""
     passes = 0
@@ -527,7 +535,7 @@ async def test_others_have_their_turn_while_megabytes_are_read(
             await trio.lowlevel.checkpoint()
             passes += 1
 
-    async with open_stage(premises) as stage, trio.open_nursery() as nursery:
+    async with open_stage(options) as stage, trio.open_nursery() as nursery:
         character = stage.scene.character
         for size, many in ((1, False), (4_000_000, True)):
             stage.scene.character = attrs.evolve(character, llm=Blanks(size))
@@ -539,9 +547,9 @@ async def test_others_have_their_turn_while_megabytes_are_read(
         nursery.cancel_scope.cancel("seen")
 
 
-async def test_a_resume_ends_the_turn_that_runs(autojump_clock: MockClock, premises: Premises) -> None:
+async def test_a_resume_ends_the_turn_that_runs(autojump_clock: MockClock, options: BackendOptions) -> None:
     """Its words are those of the conversation that is left."""
-    async with open_stage(premises) as stage:
+    async with open_stage(options) as stage:
         conversation = stage.conversation
         stage.say("One.")
         await stage.wait_over()

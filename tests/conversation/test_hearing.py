@@ -14,7 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.client import Client
 from tests.conftest import Connect
 from trio_backend.audio.pcm import Pcm
-from trio_backend.backend import Backend, Premises
+from trio_backend.backend import Backend, BackendOptions
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import CharacterConfig, EngineChoice
 from trio_backend.engines.asr.scripted import write
@@ -27,10 +27,10 @@ RATE = 16_000
 
 
 @pytest.fixture
-def premises(premises: Premises, request: pytest.FixtureRequest) -> Premises:
+def options(options: BackendOptions, request: pytest.FixtureRequest) -> BackendOptions:
     """Those of all tests, with the change to the base character that a test asks for."""
     change: Change = getattr(request, "param", lambda base: base)
-    return attrs.evolve(premises, cast=MemoryCatalog(change(premises.cast.base)))
+    return attrs.evolve(options, catalog=MemoryCatalog(change(options.catalog.base)))
 
 
 def with_ear(**settings: object) -> pytest.MarkDecorator:
@@ -39,7 +39,7 @@ def with_ear(**settings: object) -> pytest.MarkDecorator:
     def change(base: CharacterConfig) -> CharacterConfig:
         return attrs.evolve(base, asr=EngineChoice("asr", "scripted_asr", settings))
 
-    return pytest.mark.parametrize("premises", [change], indirect=True, ids=["other ear"])
+    return pytest.mark.parametrize("options", [change], indirect=True, ids=["other ear"])
 
 
 def with_silero(base: CharacterConfig) -> CharacterConfig:
@@ -105,7 +105,7 @@ async def test_who_leaves_after_cutting_in_loses_nothing(
     assert (await stored(backend))[-1] == ("ai", "One two.")
 
 
-@pytest.mark.parametrize("premises", [with_silero], indirect=True)
+@pytest.mark.parametrize("options", [with_silero], indirect=True)
 async def test_detection_that_is_not_installed_is_told_once(
     autojump_clock: MockClock, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ import trio
 from tests.client import Client
 from tests.conftest import GREETING
 from tests.memory_wire import memory_wire_pair
-from trio_backend.backend import Backend, Premises
+from trio_backend.backend import Backend, BackendOptions
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.history.store import Owner
@@ -41,16 +41,16 @@ async def stored(backend: Backend, conf_uid: str = "mao_001") -> list[tuple[str,
     return [(message.role, message.content) for message in messages]
 
 
-def with_llm(premises: Premises, settings: Mapping[str, object]) -> Premises:
-    """The premises with other settings of the echo model for the base character, who is alone."""
-    base = attrs.evolve(premises.cast.base, llm=EngineChoice("llm", "echo_llm", settings))
-    return attrs.evolve(premises, cast=MemoryCatalog(base))
+def with_llm(options: BackendOptions, settings: Mapping[str, object]) -> BackendOptions:
+    """The options with other settings of the echo model for the base character, who is alone."""
+    base = attrs.evolve(options.catalog.base, llm=EngineChoice("llm", "echo_llm", settings))
+    return attrs.evolve(options, catalog=MemoryCatalog(base))
 
 
-def with_tts(premises: Premises, settings: Mapping[str, object]) -> Premises:
-    """The premises with other settings of the tone voice for the base character, who is alone."""
-    base = attrs.evolve(premises.cast.base, tts=EngineChoice("tts", "tone_tts", settings))
-    return attrs.evolve(premises, cast=MemoryCatalog(base))
+def with_tts(options: BackendOptions, settings: Mapping[str, object]) -> BackendOptions:
+    """The options with other settings of the tone voice for the base character, who is alone."""
+    base = attrs.evolve(options.catalog.base, tts=EngineChoice("tts", "tone_tts", settings))
+    return attrs.evolve(options, catalog=MemoryCatalog(base))
 
 
 async def meet(backend: Backend, nursery: trio.Nursery) -> Client:

@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.conftest import Connect
 from tests.session.stagecraft import END, START, THREE, meet, shown, stored, with_tts
-from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.history.memory import MemoryHistory
 from trio_backend.history.store import HistoryUid, Owner, StoredMessage
 
@@ -113,11 +113,11 @@ async def test_playback_that_is_reported_at_once_is_not_missed(
 
 
 async def test_sentences_leave_in_order_however_long_their_synthesis_takes(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
     """Three are in synthesis at once: together they take as long as the longest."""
     settings = {"seconds_per_character": 0.01, "delay": 1.0}
-    async with open_backend(with_tts(premises, settings)) as backend:
+    async with open_backend(with_tts(options, settings)) as backend:
         client = await meet(backend, nursery)
         began = trio.current_time()
         await client.say("text-input", text=THREE)
@@ -138,10 +138,10 @@ class SlowHistory(MemoryHistory):
 
 
 async def test_what_is_being_stored_when_the_turn_is_cut_is_stored_once(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
     """A cut does not wait for the disk, and neither loses the message nor writes it again."""
-    async with open_backend(attrs.evolve(premises, history=SlowHistory())) as backend:
+    async with open_backend(attrs.evolve(options, history=SlowHistory())) as backend:
         client = await meet(backend, nursery)
         await client.say("text-input", text=THREE)
         await client.until("full-text")

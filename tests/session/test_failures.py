@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from tests.client import Client
 from tests.conftest import Connect
 from tests.session.stagecraft import END, THREE, meet, shown, types, with_llm, with_tts
-from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.system import SystemConfig
 from trio_backend.errors import WireClosed
 from trio_backend.history.memory import MemoryHistory
@@ -22,11 +22,11 @@ TOLD = "tone_tts was told to fail on this sentence"
 
 
 async def test_a_model_that_fails_is_told_and_the_turn_ends(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
     """What came before the failure is still spoken, and the session goes on."""
     settings = {"token_delay": 0.1, "fail": "the model is gone: start it again", "fail_at": 4}
-    async with open_backend(with_llm(premises, settings)) as backend:
+    async with open_backend(with_llm(options, settings)) as backend:
         client = await meet(backend, nursery)
         heard = await client.turn(THREE)
         assert shown(heard) == ["One two three.", "Four"]
@@ -40,10 +40,10 @@ async def test_a_model_that_fails_is_told_and_the_turn_ends(
 
 
 async def test_a_voice_that_fails_leaves_the_text(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
     """Each sentence still comes, without sound; the error is told once and never spoken."""
-    broken = with_tts(premises, {"fail_on": "Four"})
+    broken = with_tts(options, {"fail_on": "Four"})
     async with open_backend(broken) as backend:
         client = await meet(backend, nursery)
         heard = await client.turn(THREE)
@@ -54,10 +54,10 @@ async def test_a_voice_that_fails_leaves_the_text(
 
 
 async def test_a_reply_without_end_is_ended(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
     """A turn has a deadline of its own, whatever the engines do."""
-    slow = with_llm(premises, {"token_delay": 100})
+    slow = with_llm(options, {"token_delay": 100})
     async with open_backend(slow) as backend:
         client = await meet(backend, nursery)
         began = trio.current_time()
@@ -127,7 +127,7 @@ async def test_draining_lets_turns_end_and_begins_no_new_ones(
 
 
 async def test_a_bug_ends_one_session_and_no_other(
-    autojump_clock: MockClock, connect: Connect, premises: Premises, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: MockClock, connect: Connect, options: BackendOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The fence: its client is told 1011, and the others notice nothing."""
     victim, other = await connect(), await connect()

@@ -14,7 +14,7 @@ from tests.client import Client
 from tests.conftest import Connect
 from tests.memory_wire import memory_wire_pair
 from tests.session.stagecraft import meet
-from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.character import CharacterConfig
 from trio_backend.conversation.character import Character
 from trio_backend.conversation.observer import Nobody
@@ -45,11 +45,11 @@ class Counting(Nobody):
 
 
 async def test_sessions_errors_and_turns_are_counted(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
     """Each once, however it ends."""
     counting = Counting()
-    async with open_backend(attrs.evolve(premises, observer=counting)) as backend:
+    async with open_backend(attrs.evolve(options, observer=counting)) as backend:
         client = await meet(backend, nursery)
         await client.turn("Hello.")
         await client.say("switch-config", file="nobody.yaml")

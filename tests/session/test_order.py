@@ -11,7 +11,7 @@ from tests.client import Client
 from tests.conftest import Connect, character
 from tests.session.stagecraft import THREE, meet, shown, stored, types, with_llm
 from tests.session.test_requests import visit
-from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
@@ -33,10 +33,10 @@ async def wake(client: Client) -> None:
 
 
 async def test_what_was_said_before_a_switch_was_said_to_the_one_before(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """Though the other is loaded while that waits; it comes after, and does not answer."""
-    async with visit(premises) as here:
+    async with visit(options) as here:
         client = here.client
         await client.say("switch-config", file="ann.yaml")
         await client.until("full-text")
@@ -49,10 +49,10 @@ async def test_what_was_said_before_a_switch_was_said_to_the_one_before(
 
 
 async def test_late_news_of_a_character_who_is_not_wanted_any_more(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """It was loaded before the next one was chosen, and that was said when it had been."""
-    async with visit(premises) as here:
+    async with visit(options) as here:
         client = here.client
         await client.say("switch-config", file="ann.yaml")
         await client.until("full-text")
@@ -97,10 +97,10 @@ async def test_the_one_before_does_not_fall_asleep_any_more(
 
 
 async def test_who_is_being_answered_when_it_is_time_is_not_left(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """What was said in time is answered, by somebody who is awake."""
-    async with visit(premises) as here:
+    async with visit(options) as here:
         client = here.client
         await wake(client)
         began = trio.current_time()
@@ -119,9 +119,9 @@ async def test_who_is_being_answered_when_it_is_time_is_not_left(
         assert trio.current_time() - said == pytest.approx(IDLE)
 
 
-async def test_who_sleeps_does_not_fall_asleep(autojump_clock: MockClock, premises: Premises) -> None:
+async def test_who_sleeps_does_not_fall_asleep(autojump_clock: MockClock, options: BackendOptions) -> None:
     """Sent to sleep in the very moment: that is told, and counted, once."""
-    async with visit(premises) as here:
+    async with visit(options) as here:
         client = here.client
         await wake(client)
         began = trio.current_time()
@@ -140,10 +140,10 @@ async def test_who_sleeps_does_not_fall_asleep(autojump_clock: MockClock, premis
 
 
 async def test_a_nudge_does_not_displace_what_waits(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
     """A character that is loading answers what was said; a barge-in makes that pointless."""
-    async with open_backend(with_llm(premises, {"load": IDLE})) as backend:
+    async with open_backend(with_llm(options, {"load": IDLE})) as backend:
         client = await meet(backend, nursery)
         await client.say("text-input", text="First.")
         await client.until("full-text")
@@ -156,10 +156,10 @@ async def test_a_nudge_does_not_displace_what_waits(
 
 
 async def test_a_barge_in_drops_what_waits_for_the_character(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
     """Nobody answers what the user does not want answered any more."""
-    async with open_backend(with_llm(premises, {"load": IDLE})) as backend:
+    async with open_backend(with_llm(options, {"load": IDLE})) as backend:
         client = await meet(backend, nursery)
         await client.say("text-input", text="First.")
         await client.until("full-text")
@@ -168,12 +168,12 @@ async def test_a_barge_in_drops_what_waits_for_the_character(
 
 
 async def test_nothing_waits_for_who_could_not_come(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
     """Another character is not asked what this one was asked."""
-    broken = attrs.evolve(premises.cast.base, llm=EngineChoice("llm", "echo_llm", {"token_delay": "soon"}))
-    cast = MemoryCatalog(broken, {"ann.yaml": character("ann")})
-    async with open_backend(attrs.evolve(premises, cast=cast)) as backend:
+    broken = attrs.evolve(options.catalog.base, llm=EngineChoice("llm", "echo_llm", {"token_delay": "soon"}))
+    catalog = MemoryCatalog(broken, {"ann.yaml": character("ann")})
+    async with open_backend(attrs.evolve(options, catalog=catalog)) as backend:
         client = await meet(backend, nursery)
         await client.until("error")
         await client.say("text-input", text="Hello?")
@@ -217,10 +217,10 @@ async def test_where_nothing_can_be_made_out_no_model_is_asked(
 
 
 async def test_what_was_ignored_is_neither_remembered_nor_kept(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """It was not meant for the character: nothing is left of it when its turn is over."""
-    async with visit(premises) as here:
+    async with visit(options) as here:
         await switch(here.client, "iris.yaml")
         heard = await here.client.turn("word " * 2_000)
         assert [message["action"] for message in heard if message["type"] == "wake-word-state"] == ["ignored"]

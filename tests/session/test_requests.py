@@ -17,7 +17,7 @@ from tests.conftest import GREETING
 from tests.memory_wire import memory_wire_pair
 from tests.session.stagecraft import THREE, stored, types, with_llm
 from trio_backend import protocol
-from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.engines.asr.scripted import write
 from trio_backend.errors import HistoryError
 from trio_backend.history.memory import MemoryHistory
@@ -106,11 +106,11 @@ class Visit:
 
 
 @asynccontextmanager
-async def visit(premises: Premises) -> AsyncIterator[Visit]:
+async def visit(options: BackendOptions) -> AsyncIterator[Visit]:
     """Connect, and read the greeting."""
     history, everybody = SlowReads(), MemoryQuota()
     async with (
-        open_backend(attrs.evolve(premises, history=history)) as backend,
+        open_backend(attrs.evolve(options, history=history)) as backend,
         trio.open_nursery() as nursery,
     ):
         ours, theirs = memory_wire_pair()
@@ -132,9 +132,9 @@ async def visit(premises: Premises) -> AsyncIterator[Visit]:
         nursery.cancel_scope.cancel("the test is over")
 
 
-async def test_too_many_requests_are_refused(autojump_clock: MockClock, premises: Premises) -> None:
+async def test_too_many_requests_are_refused(autojump_clock: MockClock, options: BackendOptions) -> None:
     """With ``busy``; nothing is kept of what is refused, and all others are answered in order."""
-    async with visit(premises) as here:
+    async with visit(options) as here:
         await here.occupy(1 + MOST)
         await here.client.say("text-input", text=LARGE)
         refused = await here.client.hear()
@@ -147,10 +147,10 @@ async def test_too_many_requests_are_refused(autojump_clock: MockClock, premises
 
 
 async def test_a_barge_in_drops_what_was_said_and_not_what_was_asked(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """Text, utterances and nudges, which are given back at once; the rest is answered."""
-    async with visit(premises) as here:
+    async with visit(options) as here:
         client = here.client
         await here.occupy()
         await client.say("create-new-history")
@@ -171,10 +171,10 @@ async def test_a_barge_in_drops_what_was_said_and_not_what_was_asked(
 
 
 async def test_an_utterance_is_what_was_said_until_its_end(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """Wherever its end waits: what is said after that belongs to the next."""
-    async with visit(premises) as here:
+    async with visit(options) as here:
         client = here.client
         await here.occupy()
         await client.say("mic-audio-data", audio=write("One.").floats().tolist())
@@ -185,9 +185,11 @@ async def test_an_utterance_is_what_was_said_until_its_end(
         await client.say("interrupt-signal", text="")
 
 
-async def test_what_a_barge_in_cannot_store_is_told(autojump_clock: MockClock, premises: Premises) -> None:
+async def test_what_a_barge_in_cannot_store_is_told(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
     """Later: the loop does not wait for a disk, and tells once that it is not written."""
-    async with visit(premises) as here:
+    async with visit(options) as here:
         client = here.client
         here.history.takes = True
         await client.say("text-input", text=THREE)
@@ -204,10 +206,10 @@ async def test_what_a_barge_in_cannot_store_is_told(autojump_clock: MockClock, p
 
 @pytest.mark.parametrize("waits", ["lane", "sound", "character", "reader"])
 async def test_what_waits_when_the_client_leaves_is_given_back(
-    autojump_clock: MockClock, premises: Premises, waits: str
+    autojump_clock: MockClock, options: BackendOptions, waits: str
 ) -> None:
     """In the lane, in the microphone, for a character, or for the loop: `visit` sees to it."""
-    slow = with_llm(premises, {"load": 60}) if waits == "character" else premises
+    slow = with_llm(options, {"load": 60}) if waits == "character" else options
     async with visit(slow) as here:
         if waits == "lane":
             await here.occupy()
@@ -234,18 +236,20 @@ async def test_what_waits_when_the_client_leaves_is_given_back(
         assert here.quota.used > 4096
 
 
-async def test_what_is_remembered_is_given_back(autojump_clock: MockClock, premises: Premises) -> None:
+async def test_what_is_remembered_is_given_back(autojump_clock: MockClock, options: BackendOptions) -> None:
     """When the client has left: `visit` sees to it."""
-    async with visit(premises) as here:
+    async with visit(options) as here:
         await here.client.say("text-input", text=LARGE)
         await here.client.until("full-text")
         await wait_all_tasks_blocked()
         assert here.quota.used > len(LARGE)
 
 
-async def test_nothing_is_kept_of_what_was_handled(autojump_clock: MockClock, premises: Premises) -> None:
+async def test_nothing_is_kept_of_what_was_handled(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
     """A barge-in, what cannot be done, what cannot be read, and an utterance, once its turn is over."""
-    async with visit(premises) as here:
+    async with visit(options) as here:
         client = here.client
         await client.say("interrupt-signal", text=LARGE)
         await client.say("fetch-and-set-history", history_uid=LARGE)
@@ -264,9 +268,11 @@ async def test_nothing_is_kept_of_what_was_handled(autojump_clock: MockClock, pr
         assert here.quota.used < 4096  # what memory keeps
 
 
-async def test_no_task_keeps_the_last_message_alive(autojump_clock: MockClock, premises: Premises) -> None:
+async def test_no_task_keeps_the_last_message_alive(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
     """Whoever waits for the next: they may be megabytes, and a client may stay for days."""
-    async with visit(premises) as here:
+    async with visit(options) as here:
         client = here.client
         messages = (Received, protocol.Audio, protocol.ConfigFiles, protocol.TextInput, protocol.MicAudioData)
         kinds = (*messages, Utf8)
@@ -287,10 +293,10 @@ async def test_no_task_keeps_the_last_message_alive(autojump_clock: MockClock, p
 
 
 async def test_who_leaves_while_nothing_is_read_is_gone(
-    autojump_clock: MockClock, premises: Premises
+    autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """The loop was telling it something, and more had come: `visit` sees that the session ends."""
-    async with visit(premises) as here:
+    async with visit(options) as here:
         for _ in range(2):
             await here.client.say("heartbeat")
         await here.client.say("text-input", text=LARGE)

@@ -10,16 +10,16 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.conftest import Connect, character
 from tests.session.stagecraft import meet, shown, with_llm
-from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import CharacterConfig, EngineChoice
 
 
 async def test_an_input_before_the_character_is_there_waits_for_it(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
     """Only the last of several is answered."""
-    slow = with_llm(premises, {"load": 30})
+    slow = with_llm(options, {"load": 30})
     async with open_backend(slow) as backend:
         client = await meet(backend, nursery)
         began = trio.current_time()
@@ -32,12 +32,12 @@ async def test_an_input_before_the_character_is_there_waits_for_it(
 
 
 async def test_a_character_that_cannot_come_is_tried_again_at_the_next_input(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
     """The reason is told each time, and another character can be chosen meanwhile."""
-    broken = attrs.evolve(premises.cast.base, llm=EngineChoice("llm", "echo_llm", {"token_delay": "soon"}))
-    cast = MemoryCatalog(broken, {"ann.yaml": character("ann")})
-    async with open_backend(attrs.evolve(premises, cast=cast)) as backend:
+    broken = attrs.evolve(options.catalog.base, llm=EngineChoice("llm", "echo_llm", {"token_delay": "soon"}))
+    catalog = MemoryCatalog(broken, {"ann.yaml": character("ann")})
+    async with open_backend(attrs.evolve(options, catalog=catalog)) as backend:
         client = await meet(backend, nursery)
         for _ in range(2):
             error = (await client.until("error"))[-1]
@@ -51,13 +51,13 @@ async def test_a_character_that_cannot_come_is_tried_again_at_the_next_input(
 
 
 async def test_ten_rapid_switches_end_in_the_last(
-    autojump_clock: MockClock, premises: Premises, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
     """With engines that take 5 s they are over 5 s after the tenth, and nothing of the others is left."""
     names = [f"c{n}" for n in range(10)]
     others = {f"{name}.yaml": slow_one(name) for name in names}
     async with open_backend(
-        attrs.evolve(premises, cast=MemoryCatalog(premises.cast.base, others))
+        attrs.evolve(options, catalog=MemoryCatalog(options.catalog.base, others))
     ) as backend:
         client = await meet(backend, nursery)
         await client.say("heartbeat")

@@ -17,7 +17,7 @@ from loguru import logger
 from trio.testing import MockClock
 
 from trio_backend import identity
-from trio_backend.backend import Backend, Premises, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.concurrency import names_of_tasks
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import CharacterConfig, EngineChoice
@@ -77,7 +77,7 @@ def character(name: str, *, load: float = 0.0) -> CharacterConfig:
     )
 
 
-def premises_of(world: World) -> Premises:
+def options_of(world: World) -> BackendOptions:
     """A backend in ``world``: mao is there at once, ann takes 2 s to load, slow takes 30 s."""
 
     async def backgrounds() -> Sequence[str]:
@@ -86,8 +86,8 @@ def premises_of(world: World) -> Premises:
 
     base = attrs.evolve(character("mao"), file="conf.yaml")
     others = [character("ann", load=2), character("slow", load=30)]
-    cast = MemoryCatalog(base, {other.file: other for other in others})
-    return Premises(SYSTEM, cast, world.store, Environment(Path(), {}), backgrounds)
+    catalog = MemoryCatalog(base, {other.file: other for other in others})
+    return BackendOptions(SYSTEM, catalog, world.store, Environment(Path(), {}), backgrounds)
 
 
 @attrs.define(eq=False)
@@ -211,7 +211,7 @@ class Stage:
 
 
 async def _run(story: Story, world: World, steps: Steps) -> tuple[list[str], list[SimulatedClient]]:
-    async with open_backend(premises_of(world)) as backend, trio.open_nursery() as nursery:
+    async with open_backend(options_of(world)) as backend, trio.open_nursery() as nursery:
         stage = Stage(backend, world, nursery, steps)
         await story(stage)
         steps.counting = False

@@ -105,7 +105,7 @@ class RequestLane:
 async def answer_about_files(message: FetchConfigs | FetchBackgrounds, services: Services) -> Outgoing:
     """The answer to a question about the server's files."""
     if isinstance(message, FetchConfigs):
-        files = await services.cast.files()
+        files = await services.catalog.files()
         return ConfigFiles([ConfigFile(file.filename, file.name) for file in files])
     return BackgroundFiles(await services.backgrounds())
 

@@ -44,7 +44,7 @@ class Scenes:
     _idleness: Slot = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._config = self._services.cast.base
+        self._config = self._services.catalog.base
         self._idleness = Slot(self._nursery)
 
     def __repr__(self) -> str:
@@ -133,7 +133,7 @@ class Scenes:
     async def switch(self, file: str) -> None:
         """Load the character of ``file``; the one who is present stays until that is there."""
         try:
-            config = await self._services.cast.load(file)
+            config = await self._services.catalog.load(file)
         except ConfigError as error:
             await self._presenter.tell(Error(str(error), "bad-config"))
         else:

@@ -23,7 +23,7 @@ class Services:
     """What all sessions share. It outlives every one of them."""
 
     system: SystemConfig
-    cast: CharacterCatalog
+    catalog: CharacterCatalog
     history: Backlog
     open_character: OpenCharacter
     backgrounds: Callable[[], Awaitable[Sequence[str]]]

@@ -57,7 +57,7 @@ class Session:
     def __attrs_post_init__(self) -> None:
         services, system = self.services, self.services.system
         self.conversation = Conversation.begin(
-            Owner(services.cast.base.conf_uid, self.user.id),
+            Owner(services.catalog.base.conf_uid, self.user.id),
             self.presenter,
             history=services.history,
             system=system,
