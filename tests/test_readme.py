@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock
 
 import trio_backend.engines.tts
-from tests.house.serving import configured, open_server
+from tests.serving.servers import configured, open_server
 from trio_backend.config.bounds import Bound, bounds_of
 from trio_backend.config.character import EngineChoice, EngineKind
 from trio_backend.config.load import load_config

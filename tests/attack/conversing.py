@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from tests.client import Client, Heard
-from tests.house.serving import configured, open_client, open_server
+from tests.serving.servers import configured, open_client, open_server
 from trio_backend.config.character import EngineChoice
 
 MIB = 2**20

@@ -12,8 +12,8 @@ import trio
 from loguru import logger
 
 from tests.client import Client
-from tests.house.serving import configured, open_client, open_server, wait_ready
 from tests.server.raw_client import Answer, RawClient, connect
+from tests.serving.servers import configured, open_client, open_server, wait_ready
 from trio_backend.config.character import EngineChoice
 
 ECHO, TONE = EngineChoice("llm", "echo_llm", {}), EngineChoice("tts", "tone_tts", {})

@@ -11,8 +11,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.house.serving import configured, open_client, open_server
 from tests.memory_wire import memory_wire_pair
+from tests.serving.servers import configured, open_client, open_server
 from trio_backend.config.bounds import bounds_of
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig

@@ -12,8 +12,8 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.client import Client, Heard
-from tests.house.serving import configured, open_server, wait_ready
 from tests.server.raw_client import TEXT, RawClient, connect_websocket, frame
+from tests.serving.servers import configured, open_server, wait_ready
 from tests.session.stagecraft import END, START, meet, stored
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.character import EngineChoice

@@ -16,7 +16,7 @@ import pytest
 import trio
 
 from tests.client import Client
-from tests.house.serving import SocketWire, open_server_process
+from tests.serving.servers import SocketWire, open_server_process
 from trio_backend.client.connection import shake_hands
 from trio_backend.errors import WireClosed
 from trio_backend.history.sqlite import open_sqlite_history

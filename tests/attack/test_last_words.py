@@ -15,8 +15,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.client import Client
 from tests.conftest import GREETING
-from tests.house.serving import configured, open_client, wait_ready
 from tests.memory_wire import memory_wire_pair
+from tests.serving.servers import configured, open_client, wait_ready
 from tests.session.stagecraft import THREE, meet, stored
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.character import EngineChoice

@@ -17,7 +17,7 @@ import pytest
 import trio
 from loguru import logger
 
-from tests.house.serving import configured, open_client, open_server
+from tests.serving.servers import configured, open_client, open_server
 from trio_backend.config.character import EngineChoice
 from trio_backend.engines.local_servers import find_ollama
 

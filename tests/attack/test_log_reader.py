@@ -15,7 +15,7 @@ import httpx2
 import pytest
 import trio
 
-from tests.house.serving import open_client
+from tests.serving.servers import open_client
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these pipes and signals are POSIX's")
 

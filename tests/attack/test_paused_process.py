@@ -11,8 +11,8 @@ import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair
 
-from tests.house.serving import open_server_process
 from tests.server.raw_client import PING, PONG, TEXT, RawClient, connect_websocket, frame
+from tests.serving.servers import open_server_process
 from trio_backend.config.load import packaged_conf
 from trio_backend.errors import WireClosed
 from trio_backend.server import ServerOptions

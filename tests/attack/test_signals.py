@@ -23,8 +23,8 @@ import pytest
 import trio
 
 from tests.client import Client
-from tests.house.serving import ServerProcess, open_client, open_server_process
-from tests.house.test_serving import conversation
+from tests.serving.servers import ServerProcess, open_client, open_server_process
+from tests.serving.test_serving import conversation
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 

@@ -14,9 +14,9 @@ import pytest
 import trio
 
 from tests.attack.uploads import visitor
-from tests.house.serving import configured, open_server
 from tests.server.raw_client import TEXT, RawClient, frame
 from tests.server.requests import ask
+from tests.serving.servers import configured, open_server
 from trio_backend.config.character import EngineChoice
 
 ECHO = EngineChoice("llm", "echo_llm", {})

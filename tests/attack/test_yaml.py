@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from tests.config.conftest import BASE
-from tests.house.serving import open_client, open_server_process
+from tests.serving.servers import open_client, open_server_process
 from trio_backend.config import catalog
 from trio_backend.config import yaml as config_yaml
 from trio_backend.config.catalog import CharacterFile, DiskCatalog

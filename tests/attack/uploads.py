@@ -10,8 +10,8 @@ from pathlib import Path
 import attrs
 import trio
 
-from tests.house.serving import configured, open_server
 from tests.server.raw_client import Answer, RawClient
+from tests.serving.servers import configured, open_server
 from trio_backend.audio.pcm import Pcm
 from trio_backend.audio.utterance import RATE
 from trio_backend.config.character import EngineChoice

@@ -11,7 +11,7 @@ import trio
 
 from tests.chat.test_player import Diary, alive, diary, only_from
 from tests.chat.users import User
-from tests.house.serving import configured, open_server
+from tests.serving.servers import configured, open_server
 from trio_backend.chat.chat import Terminal, converse
 from trio_backend.client.address import parse_address
 from trio_backend.config.character import EngineChoice

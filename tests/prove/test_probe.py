@@ -8,7 +8,7 @@ from pathlib import Path
 
 import trio
 
-from tests.house.serving import configured, open_server
+from tests.serving.servers import configured, open_server
 from trio_backend.config.character import EngineChoice
 from trio_backend.prove.client import server_address
 from trio_backend.prove.probe import Probe, open_probe

@@ -13,8 +13,8 @@ import pytest
 import trio
 
 from tests.client import Client, Heard
-from tests.house.serving import configured, open_client, open_server
-from tests.house.test_serving import connect_raw
+from tests.serving.servers import configured, open_client, open_server
+from tests.serving.test_serving import connect_raw
 from trio_backend.config.character import EngineChoice
 from trio_backend.engines.base import Prompt
 from trio_backend.engines.llm.echo import Echo

@@ -15,8 +15,8 @@ import pytest
 import trio
 
 from tests.client import Client, Heard
-from tests.house.serving import configured, open_client, open_server, open_server_process
-from tests.house.test_serving import settles_to
+from tests.serving.servers import configured, open_client, open_server, open_server_process
+from tests.serving.test_serving import settles_to
 from trio_backend.config.character import EngineChoice
 from trio_backend.errors import WireClosed
 from trio_backend.observe.resources import count_resources

@@ -11,7 +11,7 @@ from trio_backend.server.http import Folders
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Folders:
-    """A house with a file in each room, and a secret outside."""
+    """A folder for each kind of static file, with a file in it, and a secret file beside them."""
     found = Folders(
         *(tmp_path / name for name in ("live2d-models", "backgrounds", "avatars", "cache", "frontend"))
     )

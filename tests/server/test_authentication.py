@@ -15,10 +15,10 @@ from starlette.routing import Route
 
 from tests.attack.innocent import ECHO, TONE, errors_logged
 from tests.client import Client
-from tests.house.serving import configured, open_client, open_server
 from tests.server.raw_client import connect, connect_websocket, handshake
 from tests.server.requests import ask
 from tests.server.running import pages, run_server
+from tests.serving.servers import configured, open_client, open_server
 from trio_backend.boundary import Boundary
 from trio_backend.server import ServerOptions, UpgradeRequest
 from trio_backend.server import authentication as module

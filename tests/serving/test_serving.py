@@ -20,7 +20,7 @@ import trio
 
 from tests.client import Client, Heard
 from tests.engines.model_server import ModelServer, hanging, open_model_server, streaming
-from tests.house.serving import configured, open_client, open_server, open_server_process, wait_ready
+from tests.serving.servers import configured, open_client, open_server, open_server_process, wait_ready
 from trio_backend.config.character import EngineChoice
 from trio_backend.history.sqlite import open_sqlite_history
 from trio_backend.history.store import HistoryUid, Owner

@@ -15,7 +15,7 @@ import trio
 from tests.audio.sounds import chunk, form, riff
 from tests.client import Client, Heard
 from tests.engines.speech_sounds import needs_espeak, noise, silence, spoken
-from tests.house.serving import SocketWire, configured, open_client, open_server
+from tests.serving.servers import SocketWire, configured, open_client, open_server
 from trio_backend.audio.pcm import Pcm
 from trio_backend.audio.utterance import RATE
 from trio_backend.config.character import EngineChoice, WakeWordConfig
@@ -24,21 +24,21 @@ from trio_backend.config.folder import Config
 PHRASES = ["okay iris", "tell me a story", "turn on the light", "go to sleep"]
 ECHO = EngineChoice("llm", "echo_llm", {})
 ESPEAK = EngineChoice("tts", "espeak_tts", {"voice": "en"})
-EAR = EngineChoice("asr", "pocketsphinx_asr", {"phrases": PHRASES})
+ASR = EngineChoice("asr", "pocketsphinx_asr", {"phrases": PHRASES})
 CHUNK = 0.1  # seconds
 
 
-def house(folder: Path, **character: object) -> Config:
-    """A character with the embedded ear."""
+def with_asr(folder: Path, **character: object) -> Config:
+    """A configuration whose character listens with the embedded ASR."""
     config = configured(folder, llm=ECHO, tts=ESPEAK)
-    changed = attrs.evolve(config.character, asr=EAR, **character)  # type: ignore[arg-type]
+    changed = attrs.evolve(config.character, asr=ASR, **character)  # type: ignore[arg-type]
     return attrs.evolve(config, character=changed)
 
 
 @asynccontextmanager
 async def talking(folder: Path, **character: object) -> AsyncIterator[Client]:
-    """A client of such a house."""
-    async with open_server(house(folder, **character)) as address, open_client(address) as client:
+    """A client of a server with such a character."""
+    async with open_server(with_asr(folder, **character)) as address, open_client(address) as client:
         yield client
 
 
@@ -140,7 +140,7 @@ async def test_a_sound_file_is_understood(tmp_path: Path) -> None:
     """Of any rate, in stereo, and in 24 bits; what is none is told with a reason."""
     speech = spoken("turn on the light").resampled(44_100)
     with trio.fail_after(20):
-        async with open_server(house(tmp_path)) as address, httpx2.AsyncClient() as browser:
+        async with open_server(with_asr(tmp_path)) as address, httpx2.AsyncClient() as browser:
 
             async def post(data: bytes, field: str = "file") -> httpx2.Response:
                 return await browser.post(f"{address}/asr", files={field: ("speech.wav", data)}, timeout=20)
@@ -181,7 +181,7 @@ async def test_who_leaves_stops_the_listening(tmp_path: Path) -> None:
     """A request that is given up leaves no decoding behind, and the next one is answered."""
     busy = noise(55).to_wav()
     with trio.fail_after(30):
-        async with open_server(house(tmp_path)) as address, httpx2.AsyncClient() as browser:
+        async with open_server(with_asr(tmp_path)) as address, httpx2.AsyncClient() as browser:
 
             async def post(data: bytes) -> httpx2.Response:
                 return await browser.post(f"{address}/asr", files={"file": ("a.wav", data)}, timeout=20)

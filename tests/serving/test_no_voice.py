@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from tests.client import Heard
-from tests.house.serving import ServerProcess, open_client, wait_ready
+from tests.serving.servers import ServerProcess, open_client, wait_ready
 from trio_backend.config.load import packaged_conf
 
 # The wheel is installed where tests run; this hides it as if it were not.
