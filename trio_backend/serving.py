@@ -35,9 +35,9 @@ from .quota import MemoryQuota
 from .rooms import DEFAULT_ROOM
 from .server.access import serves_only_here
 from .server.authentication import AccessToken, Authenticator
+from .server.debug_routes import DebugRoutes
 from .server.fair_queue import FairQueue
 from .server.http import Folders, Pages, http_app, is_public
-from .server.insight import Insight
 from .server.listener import Server, WebSocketHandler
 from .server.options import ServerOptions
 from .server.request import UpgradeRequest
@@ -89,7 +89,9 @@ async def serve(
         metrics.sources += [inspection.readings, _log_readings]
         # Who brings the token has been asked for it before, and is as good as the one who runs the server.
         for_all = config.system.debug or (authenticator is None and config.system.access_token != "")
-        pages = attrs.evolve(_pages(config, backend), insight=_insight(config, inspection, metrics, for_all))
+        pages = attrs.evolve(
+            _pages(config, backend), debug=_debug_routes(config, inspection, metrics, for_all)
+        )
         app = http_app(pages)
         server = Server(
             _options(config),
@@ -113,9 +115,9 @@ async def serve(
         }.items():
             nursery.start_soon(boundary.run, name, job, name=name)
         task_status.started(address)
-        remains = await server.serve(listeners, shutdown=shutdown)
+        report = await server.serve(listeners, shutdown=shutdown)
         nursery.cancel_scope.cancel("shutting down")
-    logger.debug("after the drain: {}", remains)
+    logger.debug("after the drain: {}", report)
     logger.info("shut down; left over: {}", count_resources().minus(before))
 
 
@@ -220,9 +222,9 @@ async def _say_what_is_near(config: Config) -> None:
         )
 
 
-def _insight(config: Config, inspection: Inspection, metrics: Metrics, for_all: bool) -> Insight:
+def _debug_routes(config: Config, inspection: Inspection, metrics: Metrics, for_all: bool) -> DebugRoutes:
     system = config.system
-    return Insight(
+    return DebugRoutes(
         inspection.tasks,
         metrics.render if system.metrics else None,
         CONTENT_TYPE,

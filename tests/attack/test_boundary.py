@@ -19,7 +19,7 @@ from trio_backend.backend import Backend
 from trio_backend.boundary import Boundary
 from trio_backend.errors import EngineError
 from trio_backend.server import ServerOptions
-from trio_backend.server.liveness import drop_the_dead
+from trio_backend.server.keepalive import ping_idle_connections
 from trio_backend.server.websocket import WebSocketWire
 
 SECRET = "sk-what-somebody-said"
@@ -109,11 +109,11 @@ FORM = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\
 SERVER = "trio_backend.server"
 IDENTIFY = f"{SERVER}.authentication.AccessToken.identify"
 WAYS = {
-    "the head": Way(f"{SERVER}.doors.read_head", upgrading("/client-ws"), "greeting"),
-    "the upgrade": Way(f"{SERVER}.doors.read_upgrade", upgrading("/client-ws"), "greeting", waits=False),
-    "TLS": Way(f"{SERVER}.doors.Doors._secured", upgrading("/client-ws"), "greeting", waits=False),
+    "the head": Way(f"{SERVER}.acceptor.read_head", upgrading("/client-ws"), "handshake"),
+    "the upgrade": Way(f"{SERVER}.acceptor.read_upgrade", upgrading("/client-ws"), "handshake", waits=False),
+    "TLS": Way(f"{SERVER}.acceptor.Acceptor._secured", upgrading("/client-ws"), "handshake", waits=False),
     "the refusal": Way(
-        f"{SERVER}.doors.turn_away", come_over_the_limit, "refusal", system={"max_connections": 5}
+        f"{SERVER}.acceptor.send_refusal", come_over_the_limit, "refusal", system={"max_connections": 5}
     ),
     "the wire": Way(f"{SERVER}.listener.WebSocketWire", upgrading("/client-ws"), "client-ws", waits=False),
     "client-ws": Way("trio_backend.backend.Backend.serve_client", upgrading("/client-ws"), "client-ws"),
@@ -218,7 +218,7 @@ async def test_a_bug_in_the_watch_over_one_wire_ends_that_wire(
     parts: list[str] = []
     pairs = [memory_stream_pair() for _ in range(2)]
     victim, other = (WebSocketWire(ours) for ours, _ in pairs)
-    _, client = (RawClient(theirs, patience=100) for _, theirs in pairs)
+    _, client = (RawClient(theirs, timeout=100) for _, theirs in pairs)
     victim_gone = trio.Event()
 
     async def receive(wire: WebSocketWire, gone: trio.Event) -> None:
@@ -231,7 +231,7 @@ async def test_a_bug_in_the_watch_over_one_wire_ends_that_wire(
     with errors_logged() as errors:
         async with trio.open_nursery() as nursery:
             options = ServerOptions(ping_interval=20, pong_timeout=45)
-            nursery.start_soon(drop_the_dead, [victim, other], options, Boundary(parts.append))
+            nursery.start_soon(ping_idle_connections, [victim, other], options, Boundary(parts.append))
             nursery.start_soon(receive, victim, victim_gone)
             nursery.start_soon(receive, other, trio.Event())
             for _ in range(5):
@@ -239,7 +239,7 @@ async def test_a_bug_in_the_watch_over_one_wire_ends_that_wire(
                 await client.send(frame(0xA))
             assert victim_gone.is_set()
             nursery.cancel_scope.cancel()
-    assert parts == ["liveness"]
+    assert parts == ["pings"]
     assert len(errors) == 1
 
 

@@ -116,7 +116,7 @@ async def test_behind_a_trusted_proxy_each_client_has_its_share() -> None:
         assert [await come("203.0.113.7", "127.0.0.1") for _ in range(5)] == [101] * 5
         await stack.aclose()
         await running.wait_connections(0)
-        assert not running.server._doors.limits._held
+        assert not running.server._acceptor.limits._held
         assert await come("203.0.113.7") == 101
 
 
@@ -164,10 +164,10 @@ async def test_places_are_given_back(tmp_path: Path) -> None:
                 if number % 2:
                     await client.reset()
         await running.wait_connections(0)
-        limits = running.server._doors.limits
+        limits = running.server._acceptor.limits
         assert not limits._held
-        assert not limits._unheard
-        assert limits._unheard_count == 0
+        assert not limits._pending
+        assert limits._pending_count == 0
 
 
 def test_the_greediest_gives_up_its_oldest() -> None:
@@ -177,11 +177,11 @@ def test_the_greediest_gives_up_its_oldest() -> None:
     def come(client: str, name: str) -> bool:
         return limits.enter(client, 100, lambda: given_up.append(name)) is not None
 
-    limits = ConnectionLimits(most=40)
+    limits = ConnectionLimits(max_connections=40)
     assert come("innocent", "i0")
     spoken = limits.enter("greedy", 100, lambda: given_up.append("spoken"))
     assert spoken is not None
-    spoken.heard()
+    spoken.request_received()
     assert all(come("greedy", f"g{number}") for number in range(30))
     assert given_up == [f"g{number}" for number in range(11)]
     assert come("innocent", "i1")
@@ -191,20 +191,20 @@ def test_the_greediest_gives_up_its_oldest() -> None:
 
 def test_a_full_server_refuses_those_who_have_nothing_to_give_up() -> None:
     """All connections are in use: nobody who speaks is closed for somebody who might."""
-    limits = ConnectionLimits(most=20)
+    limits = ConnectionLimits(max_connections=20)
     places = [limits.enter("a", 100, lambda: None) for _ in range(20)]
     assert None not in places[:10]
     for _ in range(40):
         place = limits.enter("a", 100, lambda: None)
         if place is not None:
-            place.heard()
+            place.request_received()
     while place is not None:
         place = limits.enter("b", 100, lambda: pytest.fail("it has spoken"))
         if place is not None:
-            place.heard()
+            place.request_received()
     assert limits.open == 20
     assert limits.held_by("a") >= 12
-    assert len(limits._unheard.get("a", {})) == SPARE
+    assert len(limits._pending.get("a", {})) == SPARE
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tests.attack.uploads import head
 from tests.server.raw_client import Answer, connect, handshake
 from tests.server.requests import request
 from tests.server.running import pages, run_server
-from tests.server.test_insight import INSIGHT
+from tests.server.test_debug_routes import DEBUG_ROUTES
 from trio_backend.audio.pcm import Pcm
 from trio_backend.server import ServerOptions
 from trio_backend.server.fair_queue import FairQueue
@@ -26,7 +26,7 @@ async def no_ear(_pcm: Pcm) -> str:
 def everything(folders: Folders | None = None) -> Pages:
     """Pages with all routes that there are."""
     ear = Transcription(no_ear, 60, FairQueue(1, 1, 1), 1, ())
-    return attrs.evolve(pages(folders), insight=INSIGHT, transcription=ear, body_timeout=0.2)
+    return attrs.evolve(pages(folders), debug=DEBUG_ROUTES, transcription=ear, body_timeout=0.2)
 
 
 def paths() -> list[str]:

@@ -16,7 +16,7 @@ from tests.serving.servers import open_server_process
 from trio_backend.config.load import packaged_conf
 from trio_backend.errors import WireClosed
 from trio_backend.server import ServerOptions
-from trio_backend.server.liveness import drop_the_dead
+from trio_backend.server.keepalive import ping_idle_connections
 from trio_backend.server.websocket import WebSocketWire
 
 OPTIONS = ServerOptions(ping_interval=20, pong_timeout=45)
@@ -29,9 +29,9 @@ async def test_a_pause_is_not_the_clients_silence(
 ) -> None:
     """It answers every ping that it gets; while we are stopped it gets none."""
     ours, theirs = memory_stream_pair()
-    wire, client = WebSocketWire(ours), RawClient(theirs, patience=100_000)
+    wire, client = WebSocketWire(ours), RawClient(theirs, timeout=100_000)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(drop_the_dead, [wire], OPTIONS)
+        nursery.start_soon(ping_idle_connections, [wire], OPTIONS)
         nursery.start_soon(wire.receive)
 
         @nursery.start_soon
@@ -51,7 +51,7 @@ async def test_who_died_during_the_pause_is_dropped_afterwards(autojump_clock: M
     ours, theirs = memory_stream_pair()
     wire, client = WebSocketWire(ours), RawClient(theirs)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(drop_the_dead, [wire], OPTIONS)
+        nursery.start_soon(ping_idle_connections, [wire], OPTIONS)
 
         @nursery.start_soon
         async def pause() -> None:

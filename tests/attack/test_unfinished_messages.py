@@ -31,7 +31,7 @@ HALVES = [
 async def test_half_a_message_has_a_deadline(autojump_clock: MockClock, half: bytes) -> None:
     """60 s after its first byte the connection is over, and the client knows why."""
     ours, theirs = memory_stream_pair()
-    wire, client = WebSocketWire(ours), RawClient(theirs, patience=1000)
+    wire, client = WebSocketWire(ours), RawClient(theirs, timeout=1000)
     async with trio.open_nursery() as nursery:
 
         @nursery.start_soon
@@ -53,7 +53,7 @@ async def test_half_a_message_has_a_deadline(autojump_clock: MockClock, half: by
 async def test_a_drop_now_and_then_buys_no_time(autojump_clock: MockClock) -> None:
     """Neither a byte every ten seconds nor the pongs in between."""
     ours, theirs = memory_stream_pair()
-    wire, client = WebSocketWire(ours), RawClient(theirs, patience=1000)
+    wire, client = WebSocketWire(ours), RawClient(theirs, timeout=1000)
     async with trio.open_nursery() as nursery:
 
         @nursery.start_soon
@@ -141,7 +141,7 @@ async def test_a_crowd_holds_no_more_than_its_share() -> None:
                     pass
 
             async def listen(client: RawClient) -> None:
-                client.patience = 600
+                client.timeout = 600
                 first, payload = await client.frame()
                 assert first == 0x80 | CLOSE
                 codes.append(int.from_bytes(payload[:2], "big"))

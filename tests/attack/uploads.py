@@ -65,7 +65,7 @@ async def visitor(port: int, address: str = "127.0.0.1") -> AsyncIterator[RawCli
     """A connection that comes from ``address``."""
     stream = await trio.open_tcp_stream("127.0.0.1", port, local_address=address)
     async with stream:
-        yield RawClient(stream, patience=10)
+        yield RawClient(stream, timeout=10)
 
 
 async def ask(client: RawClient, text: str) -> Answer:

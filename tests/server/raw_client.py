@@ -72,14 +72,14 @@ class Answer:
 
 @attrs.define(eq=False)
 class RawClient:
-    """Bytes out, frames in. Every wait has a deadline: ``patience`` seconds."""
+    """Bytes out, frames in. Every wait has a deadline: ``timeout`` seconds."""
 
     stream: trio.abc.Stream
-    patience: float = 5
+    timeout: float = 5
     _buffer: bytearray = attrs.field(factory=bytearray)
 
     async def send(self, *data: bytes) -> None:
-        with trio.fail_after(self.patience):
+        with trio.fail_after(self.timeout):
             await self.stream.send_all(b"".join(data))
 
     async def open(self, path: str = "/echo") -> None:
@@ -125,12 +125,12 @@ class RawClient:
     async def ended(self) -> None:
         """The server closes the connection, and says nothing more."""
         assert not self._buffer
-        with trio.fail_after(self.patience):
+        with trio.fail_after(self.timeout):
             assert await self.stream.receive_some() == b""
 
     async def lost(self) -> None:
         """The server ends the connection, be it with a reset."""
-        with trio.fail_after(self.patience):
+        with trio.fail_after(self.timeout):
             try:
                 while await self.stream.receive_some():
                     pass
@@ -157,7 +157,7 @@ class RawClient:
         return data
 
     async def _more(self) -> None:
-        with trio.fail_after(self.patience):
+        with trio.fail_after(self.timeout):
             data = await self.stream.receive_some()
         assert data, "the server closed the connection"
         self._buffer += data

@@ -14,9 +14,9 @@ from starlette.types import ASGIApp
 from trio_backend.protocol import Utf8
 from trio_backend.quota import MemoryQuota
 from trio_backend.server import (
-    Remains,
     Server,
     ServerOptions,
+    ShutdownReport,
     UpgradeRequest,
     WebSocketHandler,
     open_listeners,
@@ -72,14 +72,14 @@ class Running:
     port: int
     shutdown: trio.Event = attrs.field(factory=trio.Event)
     ended: trio.Event = attrs.field(factory=trio.Event)
-    remains: Remains | None = None
+    report: ShutdownReport | None = None
 
-    async def stop(self) -> Remains:
+    async def stop(self) -> ShutdownReport:
         """Shut down; what was left."""
         self.shutdown.set()
         await self.ended.wait()
-        assert self.remains is not None
-        return self.remains
+        assert self.report is not None
+        return self.report
 
     async def wait_connections(self, count: int) -> None:
         """Wait until the server has this many connections."""
@@ -115,9 +115,7 @@ async def run_server(
         running = Running(server, port_of(listeners[0]))
 
         async def serve(task_status: trio.TaskStatus[None]) -> None:
-            running.remains = await server.serve(
-                listeners, shutdown=running.shutdown, task_status=task_status
-            )
+            running.report = await server.serve(listeners, shutdown=running.shutdown, task_status=task_status)
             running.ended.set()
 
         await nursery.start(serve)

@@ -59,14 +59,14 @@ async def test_who_gives_up_holds_nothing(autojump_clock: MockClock) -> None:
     """While waiting, at work, and in the moment in which the turn comes."""
     queue = FairQueue(1, 100, 100)
 
-    async def work(patience: float) -> None:
-        with trio.move_on_after(patience):
+    async def work(timeout: float) -> None:
+        with trio.move_on_after(timeout):
             async with queue.turn("a"):
                 await trio.sleep(10)
 
     async with trio.open_nursery() as nursery:
-        for patience in (10, 5, 10, 12, 100):
-            nursery.start_soon(work, patience)
+        for timeout in (10, 5, 10, 12, 100):
+            nursery.start_soon(work, timeout)
     with trio.fail_after(1):
         async with queue.turn("b"):
             pass

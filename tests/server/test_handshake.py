@@ -9,7 +9,7 @@ from loguru import logger
 from tests.server.raw_client import TEXT, connect, connect_websocket, frame, handshake
 from tests.server.running import run_server
 from trio_backend.server import ServerOptions, UpgradeRequest
-from trio_backend.server.doors import MOST_NOTED
+from trio_backend.server.acceptor import MAX_REASONS_LOGGED
 from trio_backend.server.request import MAX_HEAD_SIZE
 from trio_backend.wire import Wire
 
@@ -113,7 +113,7 @@ async def test_the_log_says_once_why_a_page_was_shut_out() -> None:
     finally:
         logger.remove(sink)
     assert sum("'https://evil1.example'" in line for line in lines) == 1
-    assert len(lines) == MOST_NOTED
+    assert len(lines) == MAX_REASONS_LOGGED
 
 
 async def test_a_client_of_another_version_is_told_ours() -> None:

@@ -42,8 +42,8 @@ async def test_an_idle_client_is_told_1001_and_no_time_is_lost() -> None:
     ):
         nursery.start_soon(leave, client)
         with trio.fail_after(0.9):
-            remains = await running.stop()
-    assert (remains.closed_websockets, remains.cut_websockets, remains.cut_http) == (1, 0, 0)
+            report = await running.stop()
+    assert (report.closed_websockets, report.cut_websockets, report.cut_http) == (1, 0, 0)
 
 
 async def test_a_client_that_does_not_answer_the_close_costs_a_second() -> None:
@@ -60,13 +60,13 @@ async def test_a_client_that_reads_nothing_does_not_hold_up_the_end() -> None:
     async with run_server() as running, connect_websocket(running.port, "/pour"):
         await trio.sleep(0.1)
         with trio.fail_after(3):
-            remains = await running.stop()
-    assert remains.closed_websockets == 1
+            report = await running.stop()
+    assert report.closed_websockets == 1
 
 
 async def test_a_handler_that_does_not_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is cancelled once its time is over, and counted."""
-    monkeypatch.setattr(listener, "GRACE", 0.2)
+    monkeypatch.setattr(listener, "GRACE_PERIOD", 0.2)
     ended = trio.Event()
 
     async def stubborn(wire: Wire, _request: UpgradeRequest) -> None:
@@ -80,22 +80,22 @@ async def test_a_handler_that_does_not_end_is_cut(monkeypatch: pytest.MonkeyPatc
     routes = {"/stubborn": stubborn}
     async with run_server(routes=routes) as running, connect_websocket(running.port, "/stubborn"):
         with trio.fail_after(2):
-            remains = await running.stop()
+            report = await running.stop()
     assert ended.is_set()
-    assert (remains.closed_websockets, remains.cut_websockets) == (1, 1)
+    assert (report.closed_websockets, report.cut_websockets) == (1, 1)
 
 
 async def test_a_download_that_nobody_reads_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hypercorn shields it from being cancelled: the socket is closed under it."""
-    monkeypatch.setattr(listener, "GRACE", 0.2)
+    monkeypatch.setattr(listener, "GRACE_PERIOD", 0.2)
     (tmp_path / "big.jpg").write_bytes(b"x" * 20_000_000)
     app = http_app(pages(Folders(NOWHERE, tmp_path, NOWHERE, NOWHERE)))
     async with run_server(app=app) as running, connect(running.port) as client:
         await client.send(b"GET /bg/big.jpg HTTP/1.1\r\nHost: x\r\n\r\n")
         await client.stream.receive_some(100)
         with trio.fail_after(1):
-            remains = await running.stop()
-    assert remains.cut_http == 1
+            report = await running.stop()
+    assert report.cut_http == 1
 
 
 async def test_idle_http_connections_and_slow_heads_end_at_once() -> None:
@@ -105,10 +105,10 @@ async def test_idle_http_connections_and_slow_heads_end_at_once() -> None:
         assert (await idle.answer()).status == 200
         await slow.send(b"GET /healthz HT")
         with trio.fail_after(0.9):
-            remains = await running.stop()
+            report = await running.stop()
         await idle.ended()
         await slow.lost()
-    assert (remains.closed_websockets, remains.cut_http) == (0, 0)
+    assert (report.closed_websockets, report.cut_http) == (0, 0)
 
 
 async def test_the_drain_comes_before_the_close() -> None:

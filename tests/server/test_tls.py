@@ -68,8 +68,8 @@ async def test_the_end_comes_in_time_over_tls() -> None:
         await client.send(handshake("/pour"))
         await trio.sleep(0.1)
         with trio.fail_after(3):
-            remains = await running.stop()
-    assert remains.closed_websockets == 1
+            report = await running.stop()
+    assert report.closed_websockets == 1
 
 
 @pytest.mark.parametrize(

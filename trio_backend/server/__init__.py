@@ -1,7 +1,7 @@
 """The listener: WebSockets as `Wire`, and HTTP, on one port. Knows nothing of sessions."""
 
-from .listener import Remains as Remains
 from .listener import Server as Server
+from .listener import ShutdownReport as ShutdownReport
 from .listener import WebSocketHandler as WebSocketHandler
 from .options import ServerOptions as ServerOptions
 from .request import UpgradeRequest as UpgradeRequest

@@ -7,108 +7,114 @@ from collections.abc import Callable
 
 import attrs
 
-# A client that has more connections on which it has said nothing yet can spare the oldest of them. Browsers
-# open one or two in advance.
+# A client that has more pending connections than this can lose the oldest of them. Browsers open one or two
+# in advance, and a few tabs may load at once.
 SPARE = 8
 
 
 @attrs.define(eq=False)
 class Admission:
-    """The right to one connection. ``client`` is whose share it is part of; its ``share`` is so large."""
+    """The right to one connection, which counts against the ``share`` of ``client``.
+
+    ``evict`` ends the connection in favour of another; it is called only before `request_received`.
+    """
 
     limits: ConnectionLimits
     client: str
     share: int
-    give_up: Callable[[], None]
-    _left: bool = attrs.field(default=False, init=False)
+    evict: Callable[[], None]
+    _released: bool = attrs.field(default=False, init=False)
 
-    def heard(self) -> None:
-        """The client has said what it wants, so the connection is not given up for another any more."""
-        self.limits._forget_unheard(self)
+    def request_received(self) -> None:
+        """The client has sent its request: from now on the connection is not evicted for another."""
+        self.limits._forget_pending(self)
 
     def pass_to(self, client: str, share: int) -> bool:
-        """Count the connection as one of ``client`` from now on; False if that has its share already."""
+        """Count the connection as one of ``client`` from now on; False if ``client`` has its share."""
         limits = self.limits
         if limits.held_by(client) >= share:
             return False
-        limits._release(self.client)
+        limits._uncount(self.client)
         self.client, self.share = client, share
         limits._held[client] += 1
         return True
 
-    def leave(self) -> None:
-        """The connection is over. Leaving twice is harmless."""
-        if not self._left:
-            self._left = True
-            self.heard()
+    def release(self) -> None:
+        """The connection is closed. Releasing twice is harmless."""
+        if not self._released:
+            self._released = True
+            self.request_received()
             self.limits._remove(self)
 
 
 @attrs.define(eq=False)
 class ConnectionLimits:
-    """Counts connections from accept to close: at most ``most``, and of each client its share.
+    """Counts connections from accept to close: at most ``max_connections``, and of each client its share.
 
-    A connection is unheard until its client has said what it wants. At most half of all may be: then whoever
-    has most of them gives up its oldest for the newcomer. Where there is no room at all, or a client has its
-    share, only who has more than `SPARE` of them does. So those who open connections and say nothing, or half
-    of it, keep nobody out.
+    A connection is pending until its client has sent its request. At most half of all connections may be
+    pending: beyond that, the client with the most pending ones loses its oldest to the new one. Where all
+    connections are taken, or a client has its share, a pending connection is evicted only from a client that
+    has more than `SPARE` of them. So clients that open connections and send nothing, or half a request, keep
+    no others out.
     """
 
-    most: int
+    max_connections: int
     open: int = attrs.field(default=0, init=False)
     _held: Counter[str] = attrs.field(factory=Counter, init=False)
-    # Of each client, in the order in which they came.
-    _unheard: dict[str, dict[Admission, None]] = attrs.field(factory=dict, init=False)
-    _unheard_count: int = attrs.field(default=0, init=False)
+    # Of each client, the oldest first.
+    _pending: dict[str, dict[Admission, None]] = attrs.field(factory=dict, init=False)
+    _pending_count: int = attrs.field(default=0, init=False)
 
     def held_by(self, client: str) -> int:
         """How many connections ``client`` has."""
         return self._held[client]
 
-    def enter(self, client: str, share: int, give_up: Callable[[], None]) -> Admission | None:
-        """An admission for a connection of ``client``, who may have ``share`` of them; None if there is none.
+    def enter(self, client: str, share: int, evict: Callable[[], None]) -> Admission | None:
+        """Admit a connection of ``client``, which may have ``share`` of them; None if it is refused.
 
-        ``give_up`` is called, at most once, to end it in favour of another while it is unheard.
+        ``evict`` is called, at most once, to end the connection in favour of another while it is pending.
         """
-        if self._held[client] >= share and not self._give_up_one_of(client, but=SPARE):
+        if self._held[client] >= share and not self._evict_one_of(client, spare=SPARE):
             return None
-        if self._unheard_count >= max(SPARE + 1, self.most // 2):
-            self._give_up_one_of(self._most_unheard(), but=0)
-        if self.open >= self.most and not self._give_up_one_of(self._most_unheard(), but=SPARE):
+        if self._pending_count >= max(SPARE + 1, self.max_connections // 2):
+            self._evict_one_of(self._client_with_most_pending(), spare=0)
+        if self.open >= self.max_connections and not self._evict_one_of(
+            self._client_with_most_pending(), spare=SPARE
+        ):
             return None
-        admission = Admission(self, client, share, give_up)
+        admission = Admission(self, client, share, evict)
         self.open += 1
         self._held[client] += 1
-        self._unheard.setdefault(client, {})[admission] = None
-        self._unheard_count += 1
+        self._pending.setdefault(client, {})[admission] = None
+        self._pending_count += 1
         return admission
 
-    def _most_unheard(self) -> str:
-        # Only looked for when it is full; there are at most as many clients as half the connections.
-        return max(self._unheard, key=lambda client: len(self._unheard[client]), default="")
+    def _client_with_most_pending(self) -> str:
+        # A linear search, but only where the server is full, and over at most `max_connections` / 2 clients.
+        return max(self._pending, key=lambda client: len(self._pending[client]), default="")
 
-    def _give_up_one_of(self, client: str, *, but: int) -> bool:
-        unheard = self._unheard.get(client, {})
-        if len(unheard) <= but:
+    def _evict_one_of(self, client: str, *, spare: int) -> bool:
+        pending = self._pending.get(client, {})
+        if len(pending) <= spare:
             return False
-        oldest = next(iter(unheard))
-        oldest.give_up()
-        oldest.leave()
+        oldest = next(iter(pending))
+        oldest.evict()
+        oldest.release()
         return True
 
-    def _forget_unheard(self, admission: Admission) -> None:
-        unheard = self._unheard.get(admission.client, {})
-        if admission in unheard:
-            del unheard[admission]
-            self._unheard_count -= 1
-            if not unheard:
-                del self._unheard[admission.client]
+    def _forget_pending(self, admission: Admission) -> None:
+        pending = self._pending.get(admission.client, {})
+        if admission in pending:
+            del pending[admission]
+            self._pending_count -= 1
+            if not pending:
+                del self._pending[admission.client]
 
     def _remove(self, admission: Admission) -> None:
         self.open -= 1
-        self._release(admission.client)
+        self._uncount(admission.client)
 
-    def _release(self, client: str) -> None:
+    def _uncount(self, client: str) -> None:
         self._held[client] -= 1
         if not self._held[client]:
             del self._held[client]

@@ -16,7 +16,7 @@ from starlette.types import Scope
 
 from .access import OriginGate
 from .body_limit import BODY_TIMEOUT, BodyLimit
-from .insight import Insight, insight_routes
+from .debug_routes import DebugRoutes
 from .static import Folder, FrontEnd
 from .transcription import Transcription
 
@@ -61,7 +61,7 @@ class Pages:
     """All that the HTTP side shows.
 
     ``models`` gives the body of ``/live2d-models/info``; ``unready`` the reason why nobody can be served yet,
-    or "". Without ``insight`` nobody can look inside; without ``transcription`` nobody is listened to.
+    or "". Without ``debug`` nobody can look inside; without ``transcription`` nobody is listened to.
     Pages of ``origins`` may read the sounds under ``/cache``. A request's body has to come within
     ``body_timeout`` seconds.
     """
@@ -69,7 +69,7 @@ class Pages:
     folders: Folders
     models: Callable[[], Awaitable[Mapping[str, object]]]
     unready: Callable[[], str]
-    insight: Insight | None = None
+    debug: DebugRoutes | None = None
     transcription: Transcription | None = None
     body_timeout: float = BODY_TIMEOUT
     origins: Sequence[str] = ("same-host", "localhost", "file")
@@ -119,7 +119,7 @@ def _routes(pages: Pages) -> list[BaseRoute]:
     return [
         Route("/healthz", healthz, name=_HEALTH),
         Route("/readyz", readyz),
-        *(insight_routes(pages.insight) if pages.insight else []),
+        *(pages.debug.routes() if pages.debug else []),
         *([pages.transcription.route()] if pages.transcription else []),
         Route("/live2d-models/info", models, middleware=_ANYONE),
         Mount("/live2d-models", Folder(folders.live2d_models), middleware=_ANYONE),

@@ -125,7 +125,7 @@ class HttpConnections:
         for stream in list(self._streams):
             await trio.aclose_forcefully(stream)
 
-    async def cut_at_the_end(self) -> None:
+    async def cut_when_cancelled(self) -> None:
         """Wait to be cancelled, and then `cut`."""
         try:
             await trio.sleep_forever()

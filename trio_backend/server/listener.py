@@ -1,4 +1,4 @@
-"""`Server`: one port for WebSockets and HTTP, and an orderly end."""
+"""`Server`: WebSockets and HTTP on one port, and an orderly shutdown."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..boundary import UNCOUNTED, Boundary
 from ..errors import WireClosed
 from ..quota import MemoryQuota
 from ..wire import Wire
+from .acceptor import Acceptor
 from .authentication import AccessToken, Authenticator, BoundedAuthenticator, UserGate
 from .client_address import TrustedProxies
-from .doors import Doors
 from .http_connections import BoundedRequests, HttpConnections
-from .liveness import drop_the_dead
+from .keepalive import ping_idle_connections
 from .network import NETWORK_ERRORS
 from .options import ServerOptions
 from .prefix import SocketOrTls
@@ -28,17 +28,19 @@ from .safe_headers import framing
 from .upgrade import Upgrade
 from .websocket import CLOSE_WAIT, WebSocketWire
 
-# How long connections have to end by themselves, once they were told to.
-GRACE = 2.0
+# Seconds that connections have to end by themselves after the drain, before they are cut. A WebSocket's close
+# takes `CLOSE_WAIT` at most; the rest is for answers that are being sent.
+GRACE_PERIOD = 2.0
 
 WebSocketHandler: TypeAlias = Callable[[Wire, UpgradeRequest], Awaitable[None]]
 
 
 @attrs.frozen
-class Remains:
+class ShutdownReport:
     """What was still open after the drain.
 
-    ``closed_websockets`` were sent away with 1001; of these and of the HTTP connections, some had to be cut.
+    ``closed_websockets`` were closed with 1001. ``cut_websockets`` of them, and ``cut_http`` connections, had
+    not ended `GRACE_PERIOD` seconds later, and were cut.
     """
 
     closed_websockets: int
@@ -52,21 +54,20 @@ async def nothing_to_drain() -> None:
 
 
 def nothing_is_public(_scope: Scope) -> bool:
-    """For servers that ask whose each request is, whatever it wants."""
+    """For servers that authenticate every request."""
     return False
 
 
 @attrs.define(eq=False)
 class Server:
-    """Whoever connects: a WebSocket goes to the handler of its path, all else to ``http_app``.
+    """Passes each WebSocket to the handler of its path, and all other requests to ``http_app``.
 
-    A handler gets a `Wire` and the request, and closes the wire by returning (1000). `WireClosed` is
-    an ordinary way out of it; any other exception is a bug, closes the wire with 1011, and stays in
-    ``boundary``, as does whatever else goes wrong with one connection. ``drain`` is awaited at the
-    shutdown, before anything is closed; it is to have a deadline. ``quota`` is what the data of all clients
-    may take. ``authenticator`` is asked whose each request is; ``public`` tells for which HTTP requests it is
-    not. Raises `ConfigError` for a
-    certificate that cannot be used.
+    A handler gets a `Wire` and the request; when it returns, the wire is closed with 1000. `WireClosed` is
+    an ordinary way out of it. Any other exception is a bug: it closes the wire with 1011 and is logged by
+    ``boundary``, as are other bugs in serving one connection. ``drain`` is awaited at the shutdown, before
+    anything is closed, and must have a deadline. ``quota`` limits the data of all clients together.
+    ``authenticator`` identifies the user of each request, except the HTTP requests for which ``public`` is
+    true. Raises `ConfigError` if the TLS certificate cannot be used.
     """
 
     options: ServerOptions
@@ -79,13 +80,13 @@ class Server:
     authenticator: Authenticator = attrs.field(
         default=attrs.Factory(lambda self: AccessToken(self.options.access_token), takes_self=True)
     )
-    _doors: Doors = attrs.field(init=False)
+    _acceptor: Acceptor = attrs.field(init=False)
     _http: HttpConnections = attrs.field(init=False)
     _wires: set[WebSocketWire] = attrs.field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
         authenticator = BoundedAuthenticator(self.authenticator, self.boundary)
-        self._doors = Doors(self.options, self.websocket_routes, authenticator, self.boundary)
+        self._acceptor = Acceptor(self.options, self.websocket_routes, authenticator, self.boundary)
         gate = UserGate(self.http_app, authenticator, public=self.public)
         app = BoundedRequests(gate, self.boundary)
         proxies = TrustedProxies.of(self.options.trusted_proxies)
@@ -95,8 +96,8 @@ class Server:
 
     @property
     def connections(self) -> int:
-        """How many are open at this moment, of both kinds."""
-        return self._doors.inside
+        """How many connections are open at this moment, WebSockets and HTTP."""
+        return self._acceptor.open_connections
 
     async def serve(
         self,
@@ -104,45 +105,48 @@ class Server:
         *,
         shutdown: trio.Event,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-    ) -> Remains:
-        """Serve until ``shutdown`` is set; then stop accepting, drain, close everything; say what was left.
+    ) -> ShutdownReport:
+        """Serve until ``shutdown`` is set; then stop accepting, drain, and close everything.
 
-        After the drain that takes a few seconds at most, whatever clients do. Closes ``listeners``. Call
-        it once. Cancelling it closes WebSockets with 1001, and cuts the rest.
+        The shutdown takes `GRACE_PERIOD` and a few seconds more than the drain, whatever clients do. Closes
+        ``listeners``. Call it once. A cancel closes WebSockets with 1001, and cuts the other connections.
         """
-        async with trio.open_nursery() as house:
-            house.start_soon(drop_the_dead, self._wires, self.options, self.boundary, name="liveness")
-            house.start_soon(self._http.cut_at_the_end, name="http cutter")
-            async with trio.open_nursery() as guests:
-                async with trio.open_nursery() as entrance:
-                    stand_open = partial(self._doors.stand_open, guests=guests)
-                    entrance.start_soon(stand_open, listeners, self._host, name="doors")
+        # Three nurseries, since they end in this order: the handshakes when nothing more is accepted, the
+        # connections when they are closed, and the pings last, so that the dead are found during the drain.
+        async with trio.open_nursery() as background:
+            pings = partial(ping_idle_connections, self._wires, self.options, self.boundary)
+            background.start_soon(pings, name="pings")
+            background.start_soon(self._http.cut_when_cancelled, name="http cutter")
+            async with trio.open_nursery() as connections:
+                async with trio.open_nursery() as accepting:
+                    run = partial(self._acceptor.run, connections=connections)
+                    accepting.start_soon(run, listeners, self._handle, name="acceptor")
                     task_status.started()
                     await shutdown.wait()
-                    entrance.cancel_scope.cancel("shutting down")
-                remains = await self._wind_down()
-                guests.cancel_scope.cancel("shutting down")
+                    accepting.cancel_scope.cancel("shutting down")
+                report = await self._shut_down()
+                connections.cancel_scope.cancel("shutting down")
                 await self._http.cut()
-            house.cancel_scope.cancel("shutting down")
-        return remains
+            background.cancel_scope.cancel("shutting down")
+        return report
 
-    async def _wind_down(self) -> Remains:
+    async def _shut_down(self) -> ShutdownReport:
         await self._http.end_idle()
         await self.drain()
         wires = list(self._wires)
         async with trio.open_nursery() as nursery:
             for wire in wires:
                 nursery.start_soon(wire.close, 1001, "the server is shutting down")
-        with trio.move_on_after(GRACE):
-            await self._doors.wait_empty()
-        return Remains(len(wires), len(self._wires), len(self._http))
+        with trio.move_on_after(GRACE_PERIOD):
+            await self._acceptor.wait_all_closed()
+        return ShutdownReport(len(wires), len(self._wires), len(self._http))
 
-    async def _host(self, stream: SocketOrTls, wish: Upgrade | bytes) -> None:
-        if isinstance(wish, Upgrade):
-            part = wish.request.path.strip("/")
-            await self.boundary.run(part, partial(self._serve_websocket, stream, wish))
+    async def _handle(self, stream: SocketOrTls, request: Upgrade | bytes) -> None:
+        if isinstance(request, Upgrade):
+            part = request.request.path.strip("/")
+            await self.boundary.run(part, partial(self._serve_websocket, stream, request))
         else:
-            await self.boundary.run("http", partial(self._http.serve, stream, wish))
+            await self.boundary.run("http", partial(self._http.serve, stream, request))
 
     async def _serve_websocket(self, stream: SocketOrTls, upgrade: Upgrade) -> None:
         try:
@@ -161,7 +165,7 @@ class Server:
         self._wires.add(wire)
         code = 1011
         try:
-            await self._handle(wire, upgrade.request)
+            await self._run_handler(wire, upgrade.request)
             code = 1000
         finally:
             cancelled = trio.current_effective_deadline() == -math.inf
@@ -169,9 +173,9 @@ class Server:
                 await wire.close(1001 if cancelled else code)
             self._wires.discard(wire)
 
-    async def _handle(self, wire: WebSocketWire, request: UpgradeRequest) -> None:
+    async def _run_handler(self, wire: WebSocketWire, request: UpgradeRequest) -> None:
         try:
             await self.websocket_routes[request.path](wire, request)
         except* WireClosed:
-            # The client left, or was sent away: every WebSocket ends so.
+            # The client has left, or was disconnected: every WebSocket ends this way.
             pass

@@ -1,30 +1,36 @@
-"""Listening sockets: opening them, and what is said when that fails."""
+"""Listening sockets: opening them, and accepting connections."""
 
 from __future__ import annotations
 
 import errno
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import trio
+from loguru import logger
 
 from ..errors import ConfigError
 
-# Connections that the kernel keeps until we come to accept them: a burst of page loads.
+# Connections that the kernel keeps until we accept them: enough for a thousand pages that reconnect at once.
 BACKLOG = 1024
-# How long the kernel waits for the peer to acknowledge data before it gives the connection up. Accepted
-# sockets inherit it. It ends what has no deadline of ours: data still unsent when we closed.
+# Seconds. While the process has no file handle left, accepting again at once would only burn CPU.
+ACCEPT_BACKOFF = 0.1
+# Milliseconds that the kernel waits for the peer to acknowledge data before it gives the connection up.
+# Accepted sockets inherit it. It ends what has no deadline of ours: data still unsent when we closed.
 UNACKNOWLEDGED_MS = 20_000
+# Seconds without data after which the kernel probes an idle connection. WebSockets are pinged by us anyway;
+# this finds the dead ones among idle HTTP connections.
 KEEPALIVE_IDLE = 30
 
 
 @asynccontextmanager
 async def open_listeners(host: str, port: int) -> AsyncIterator[list[trio.SocketListener]]:
-    """Listen on every address that ``host`` stands for, on one port; 0 takes any that is free.
+    """Listen on every address that ``host`` resolves to, on one port; port 0 takes any that is free.
 
-    Raises `ConfigError`, saying what to do, where that cannot be.
+    Leaving the block closes the listeners. Raises `ConfigError`, which says what to do, if an address or the
+    port cannot be used.
     """
     async with AsyncExitStack() as stack:
         listeners: list[trio.SocketListener] = []
@@ -39,6 +45,29 @@ async def open_listeners(host: str, port: int) -> AsyncIterator[list[trio.Socket
 def port_of(listener: trio.SocketListener) -> int:
     """The port on which it listens."""
     return int(listener.socket.getsockname()[1])
+
+
+async def accept_all(
+    listener: trio.SocketListener, admit: Callable[[trio.SocketStream], Awaitable[None]]
+) -> None:
+    """Accept until cancelled, then close ``listener``. ``admit`` gets each stream.
+
+    Nothing is accepted while ``admit`` runs, so it must not wait for a peer.
+    """
+    failing = False
+    async with listener:
+        while True:
+            try:
+                stream = await listener.accept()
+            except OSError as error:
+                # No file handle or no memory is left. That passes, and open connections are still served.
+                if not failing:
+                    logger.warning("cannot accept connections at the moment: {}", error)
+                failing = True
+                await trio.sleep(ACCEPT_BACKOFF)
+            else:
+                failing = False
+                await admit(stream)
 
 
 async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
@@ -79,10 +108,12 @@ async def _listen(family: socket.AddressFamily, address: tuple[str, int]) -> tri
 
 def _configure(raw: trio.socket.SocketType, family: socket.AddressFamily) -> None:
     if sys.platform == "win32":
+        # There SO_REUSEADDR would let another program take over our port while we listen on it.
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
     else:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
+        # Or "::" would take the IPv4 addresses too, and our own IPv4 listener could not be opened.
         raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", KEEPALIVE_IDLE), ("TCP_USER_TIMEOUT", UNACKNOWLEDGED_MS)):

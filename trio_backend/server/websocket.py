@@ -12,17 +12,19 @@ from ..errors import QuotaExceeded, WireClosed
 from ..quota import Claim, MemoryQuota
 from . import frames
 from .inbound import Inbound, size_of
-from .patience import Patience
+from .timeouts import MessageTimer
 from .writing import end_sending, write_at_once
 
 READ_SIZE = 64 * 1024
-# Bytes that are not worth counting: a claim for every small message would be a tenth of what it costs.
+# Bytes. Smaller messages are not claimed of the quota: a claim for each would be a tenth of what a message
+# costs.
 SMALL = 16 * 1024
-# How long `close` waits for the peer to answer it.
+# Seconds that `close` waits for the peer to answer it.
 CLOSE_WAIT = 1.0
-# Pongs that may wait for a sender to finish. RFC 6455, 5.5.3: only the newest ping needs an answer.
+# Control frames that may wait for a send to finish; the oldest are dropped. RFC 6455, 5.5.3: only the newest
+# ping needs an answer.
 CONTROL_FRAMES = 64
-# After so many frames, or sends, without having had to wait, let the other tasks run.
+# Frames or sends without a wait after which the other tasks run: about half a millisecond.
 FAIR_SHARE = 256
 _LOST = (1006, "connection lost")
 _PING = frames.control(frames.PING)
@@ -33,13 +35,13 @@ class WebSocketWire:
     """One accepted WebSocket; the handshake is over. Keeps the promises of `Wire`.
 
     One task receives, and reads the socket itself. Any task may send. A send that is cancelled half
-    way, or takes longer than ``send_timeout`` seconds, aborts the connection. Whoever opened the wire
+    way, or takes longer than ``send_timeout`` seconds, aborts the connection. The code that opened the wire
     calls `close` in the end, whatever happened.
 
-    What is on its way is claimed of ``quota``: the message that comes in, until the next one is asked for,
-    and the one that goes out. Too much closes 1009, or 1013 where it is all clients together. A message that
-    is not complete ``message_timeout`` seconds after its first byte closes 1008; the time in which nobody
-    receives does not count.
+    Messages are claimed of ``quota``: an incoming one until the next `receive`, an outgoing one until it is
+    sent. An incoming message that exceeds the quota closes with 1009, an outgoing one with 1008, and with
+    1013 if all clients together hold too much. A message that is not complete ``message_timeout`` seconds
+    after its first byte closes with 1008; time in which no task receives does not count.
     """
 
     _stream: trio.abc.Stream
@@ -49,42 +51,42 @@ class WebSocketWire:
     quota: MemoryQuota = attrs.field(factory=MemoryQuota, kw_only=True)
     # Bytes that came along behind the handshake.
     _received: bytes = attrs.field(default=b"", kw_only=True, repr=False)
-    # When bytes last came, or somebody began to wait for them.
-    heard_at: float = attrs.field(factory=trio.current_time, init=False)
+    # When bytes last came, or a task began to wait for them.
+    received_at: float = attrs.field(factory=trio.current_time, init=False)
     _inbound: Inbound = attrs.field(init=False)
     _claim: Claim = attrs.field(init=False)
-    # What the message that was taken last takes, and how long the one that comes may still take.
-    _given: int = attrs.field(default=0, init=False)
-    _patience: Patience = attrs.field(init=False)
+    # Bytes of the message that `receive` returned last: the receiver holds it until it asks for the next one.
+    _taken: int = attrs.field(default=0, init=False)
+    _timer: MessageTimer = attrs.field(init=False)
     _end: tuple[int, str] | None = attrs.field(default=None, init=False)
     _at_eof: bool = attrs.field(default=False, init=False)
-    # Held by the task whose bytes are going out; and by the one that waits for bytes.
-    _line: trio.Lock = attrs.field(factory=trio.Lock, init=False)
-    _ear: trio.Lock = attrs.field(factory=trio.Lock, init=False)
-    _listening: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    # Held by the task whose bytes are being sent; and by the one that waits for bytes.
+    _send_lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    _receive_lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    _receive_scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _control: deque[bytes] = attrs.field(factory=lambda: deque(maxlen=CONTROL_FRAMES), init=False)
-    _unrested: int = attrs.field(default=0, init=False)
+    _steps: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._inbound = Inbound(self.max_message_size, self._control)
-        self._claim, self._patience = self.quota.claim(), Patience(self.message_timeout)
+        self._claim, self._timer = self.quota.claim(), MessageTimer(self.message_timeout)
         if self._received:
             self._inbound.feed(self._received)
             self._received = b""
 
     @property
-    def waiting(self) -> bool:
+    def receiving(self) -> bool:
         """Whether a task waits for bytes of the peer at this moment."""
-        return self._ear.locked()
+        return self._receive_lock.locked()
 
     # Receiving
 
     async def receive(self) -> str | bytes:
         """See `Wire.receive`. Answers pings and the peer's close on the way."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        await self._rest(1)
-        if self._given:
-            self._given = 0
+        await self._yield_after(1)
+        if self._taken:
+            self._taken = 0
             self._count()
         while self._inbound.message is None:
             if self._end is not None:
@@ -92,11 +94,11 @@ class WebSocketWire:
             if self._inbound.unparsed:
                 await self._parse()
             else:
-                await self._listen()
+                await self._receive_bytes()
         message = self._inbound.take()
-        self._patience.renew()
+        self._timer.renew()
         if self._claim.size:
-            self._given = size_of(message)
+            self._taken = size_of(message)
         return message
 
     async def _parse(self) -> None:
@@ -109,27 +111,28 @@ class WebSocketWire:
             self._count()
         self._end = self._end or self._inbound.end
         await self._flush()
-        await self._rest(count)
+        await self._yield_after(count)
 
     def _count(self) -> None:
-        """Claim what messages take here. Raises `QuotaExceeded`."""
-        held = self._inbound.held + self._given
+        """Claim the bytes that messages take here. Raises `QuotaExceeded`."""
+        # Only changes of `SMALL` and more, and the last one: the claim is exact enough, and costs nothing.
+        held = self._inbound.held + self._taken
         if not -SMALL < held - self._claim.size < SMALL or (self._claim.size and not held):
             self._claim.resize(held)
 
-    async def _listen(self) -> None:
-        self._ear.acquire_nowait()
-        self.heard_at = trio.current_time()
-        deadline = self._patience.deadline(begun=self._inbound.unfinished)
+    async def _receive_bytes(self) -> None:
+        self._receive_lock.acquire_nowait()
+        self.received_at = trio.current_time()
+        deadline = self._timer.deadline(begun=self._inbound.unfinished)
         data: bytes | bytearray | None = None
         try:
-            with trio.CancelScope(deadline=deadline) as self._listening:
+            with trio.CancelScope(deadline=deadline) as self._receive_scope:
                 data = await self._read()
         finally:
-            self._ear.release()
-        overdue = self._patience.ended(deadline)
+            self._receive_lock.release()
+        overdue = self._timer.record(deadline)
         if data:
-            self.heard_at, self._unrested = trio.current_time(), 0
+            self.received_at, self._steps = trio.current_time(), 0
             self._inbound.feed(data)
         elif data is not None:
             self._at_eof, self._end = True, self._end or _LOST
@@ -140,16 +143,16 @@ class WebSocketWire:
             await self._flush()
 
     async def _read(self) -> bytes | bytearray:
-        """What comes next; nothing at the end, whatever kind of end it is."""
+        """The next bytes; none at the end of the connection, whatever its cause."""
         try:
             return await self._stream.receive_some(READ_SIZE)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return b""
 
-    async def _rest(self, steps: int) -> None:
-        self._unrested += steps
-        if self._unrested > FAIR_SHARE:
-            self._unrested = 0
+    async def _yield_after(self, steps: int) -> None:
+        self._steps += steps
+        if self._steps > FAIR_SHARE:
+            self._steps = 0
             await trio.lowlevel.cancel_shielded_checkpoint()
 
     # Sending
@@ -157,7 +160,7 @@ class WebSocketWire:
     async def send(self, message: bytes) -> None:
         """See `Wire.send`."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        await self._take_line()
+        await self._acquire_send_lock()
         try:
             if self._end is not None:
                 raise WireClosed(*self._end)
@@ -167,7 +170,7 @@ class WebSocketWire:
                 await self._send_large(message)
             await self._put_control()
         finally:
-            self._line.release()
+            self._send_lock.release()
 
     async def _send_large(self, message: bytes) -> None:
         try:
@@ -175,7 +178,7 @@ class WebSocketWire:
         except QuotaExceeded as error:
             self._inbound.fail(1013 if error.of_all else 1008, str(error))
             self._end = self._end or self._inbound.end or _LOST
-            self._listening.cancel("too much is on its way to the client")
+            self._receive_scope.cancel("too much is on its way to the client")
             await self._put_control()
             raise WireClosed(*self._end) from error
         with claim:
@@ -184,37 +187,37 @@ class WebSocketWire:
             await self._put(message)
 
     async def ping(self) -> None:
-        """Ask for a sign of life, unless bytes are on their way anyway. Raises `WireClosed`."""
-        if self._end is None and not self._line.locked():
+        """Send a ping, unless a send is going on: then that one finds out. Raises `WireClosed`."""
+        if self._end is None and not self._send_lock.locked():
             self._control.append(_PING)
             await self._flush()
 
     def ping_nowait(self) -> bool:
-        """As `ping`, if that needs no wait; False if it does, and then nothing was sent."""
-        if self._end is not None or self._line.locked():
+        """As `ping`, but False if that would have to wait; then nothing was sent."""
+        if self._end is not None or self._send_lock.locked():
             return True
         sent = 0 if self._control else self._put_at_once(_PING)
         if 0 < sent < len(_PING):
             # Nothing can follow a torn frame.
             self._end = _LOST
-            self._listening.cancel("the kernel took half a ping")
+            self._receive_scope.cancel("the kernel took half a ping")
         return sent > 0
 
-    async def _take_line(self) -> None:
+    async def _acquire_send_lock(self) -> None:
         try:
-            self._line.acquire_nowait()
+            self._send_lock.acquire_nowait()
         except trio.WouldBlock:
-            await self._line.acquire()
+            await self._send_lock.acquire()
 
     async def _flush(self) -> None:
-        # If the line is taken, the task that has it sends these behind its own frame.
-        if not self._control or self._line.locked():
+        # A task that holds the lock sends these behind its own frame.
+        if not self._control or self._send_lock.locked():
             return
-        self._line.acquire_nowait()
+        self._send_lock.acquire_nowait()
         try:
             await self._put_control()
         finally:
-            self._line.release()
+            self._send_lock.release()
 
     async def _put_control(self) -> None:
         while self._control:
@@ -232,10 +235,10 @@ class WebSocketWire:
         if sent < len(data):
             await self._put_in_time(memoryview(data)[sent:])
         else:
-            await self._rest(1)
+            await self._yield_after(1)
 
     def _put_at_once(self, data: bytes) -> int:
-        """How much of ``data`` the kernel took without any wait."""
+        """How many bytes of ``data`` the kernel took without a wait."""
         return write_at_once(self._stream, data)
 
     async def _put_in_time(self, data: memoryview) -> None:
@@ -259,34 +262,35 @@ class WebSocketWire:
         """
         try:
             with trio.move_on_after(CLOSE_WAIT), suppress(WireClosed):
-                await self._say_goodbye(code, reason)
-                await self._hear_goodbye()
+                await self._send_close(code, reason)
+                await self._wait_close()
                 await self._stream.aclose()
         finally:
             self._claim.release()
             await self.abort()
 
     async def abort(self) -> None:
-        """End the connection now, without a goodbye."""
+        """End the connection now, without a close frame."""
         self._end = self._end or _LOST
         await trio.aclose_forcefully(self._stream)
 
-    async def _say_goodbye(self, code: int, reason: str) -> None:
+    async def _send_close(self, code: int, reason: str) -> None:
         first, self._end = self._end is None, self._end or (code, reason)
         self._inbound.discard()
         if first:
-            self._listening.cancel("the wire is being closed")
-        async with self._line:
+            self._receive_scope.cancel("the wire is being closed")
+        async with self._send_lock:
             if first and self._inbound.end is None:
                 self._control.append(frames.close(code, reason))
             await self._put_control()
 
-    async def _hear_goodbye(self) -> None:
-        # Bytes left unread would make the kernel reset the connection, and the peer lose our reason.
-        async with self._ear:
+    async def _wait_close(self) -> None:
+        # Closing with bytes unread would make the kernel reset the connection, and the peer lose our close
+        # frame.
+        async with self._receive_lock:
             while not self._inbound.close_received and not self._at_eof:
                 if self._inbound.unparsed:
-                    await self._rest(self._inbound.parse())
+                    await self._yield_after(self._inbound.parse())
                     self._control.clear()
                 else:
                     data = await self._read()

@@ -1,4 +1,4 @@
-"""Who does not get in, how that is said, and who is waited for."""
+"""Refusals over the limits, the end of connections, and accepting while handles are short."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.server.raw_client import connect, connect_websocket, handshake
 from tests.server.running import Running, run_server
 from tests.server.test_tls import connect_tls, options
 from trio_backend.errors import WireClosed
-from trio_backend.server import ServerOptions, UpgradeRequest, doors
-from trio_backend.server.doors import accept_all
+from trio_backend.server import ServerOptions, UpgradeRequest, acceptor, sockets
+from trio_backend.server.sockets import accept_all
 from trio_backend.wire import Wire
 
 
 @asynccontextmanager
-async def full_house() -> AsyncIterator[Running]:
+async def full_server() -> AsyncIterator[Running]:
     """A server in which this machine's programs have all the connections that they may have."""
     async with run_server(ServerOptions(max_connections=10)) as running, AsyncExitStack() as stack:
         for _ in range(9):
@@ -30,14 +30,14 @@ async def full_house() -> AsyncIterator[Running]:
         yield running
 
 
-async def test_so_many_are_told_that_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who comes while they are being told is closed without a word; when that is over, the next is told."""
-    monkeypatch.setattr(doors, "MAX_REFUSALS", 5)
-    async with full_house() as running:
+async def test_so_many_refusals_are_sent_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more is closed without an answer; when they are over, the next is answered again."""
+    monkeypatch.setattr(acceptor, "MAX_REFUSALS", 5)
+    async with full_server() as running:
         for _ in range(2):
             async with AsyncExitStack() as stack:
-                told = [await stack.enter_async_context(connect(running.port)) for _ in range(5)]
-                for client in told:
+                refused = [await stack.enter_async_context(connect(running.port)) for _ in range(5)]
+                for client in refused:
                     assert (await client.answer()).status == 503
                 async with connect(running.port) as late:
                     with suppress(trio.BrokenResourceError):
@@ -46,9 +46,9 @@ async def test_so_many_are_told_that_there_is_no_room(monkeypatch: pytest.Monkey
             await trio.sleep(0.1)
 
 
-def test_a_hundred_are_told_at_once() -> None:
+def test_a_hundred_refusals_are_sent_at_a_time() -> None:
     """More would be a load of its own."""
-    assert doors.MAX_REFUSALS == 100
+    assert acceptor.MAX_REFUSALS == 100
 
 
 async def test_over_the_limit_the_refusal_speaks_tls() -> None:
@@ -62,8 +62,8 @@ async def test_over_the_limit_the_refusal_speaks_tls() -> None:
             assert (await client.answer()).status == 503
 
 
-async def test_the_end_waits_for_who_is_inside_whoever_left_before() -> None:
-    """A handler that has something to do after the close is given the time."""
+async def test_the_shutdown_waits_for_connections_that_are_open() -> None:
+    """A handler that has something to do after the close gets the time, also after others have left."""
 
     async def slow(wire: Wire, _request: UpgradeRequest) -> None:
         with pytest.raises(WireClosed):
@@ -76,8 +76,8 @@ async def test_the_end_waits_for_who_is_inside_whoever_left_before() -> None:
         await running.wait_connections(0)
         async with connect_websocket(running.port, "/slow"):
             with trio.fail_after(5):
-                remains = await running.stop()
-        assert (remains.closed_websockets, remains.cut_websockets) == (1, 0)
+                report = await running.stop()
+        assert (report.closed_websockets, report.cut_websockets) == (1, 0)
 
 
 class Short:
@@ -121,5 +121,5 @@ async def test_a_shortage_of_handles_is_waited_out_and_logged_once(autojump_cloc
         logger.remove(number)
     assert len(admitted) == 2
     assert len(warnings) == 2
-    assert listener.asked[-1] - listener.asked[0] == pytest.approx(5 * doors.ACCEPT_BACKOFF)
-    assert doors.ACCEPT_BACKOFF >= 0.05
+    assert listener.asked[-1] - listener.asked[0] == pytest.approx(5 * sockets.ACCEPT_BACKOFF)
+    assert sockets.ACCEPT_BACKOFF >= 0.05

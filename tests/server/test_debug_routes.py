@@ -9,8 +9,8 @@ import pytest
 
 from tests.server.raw_client import Answer, connect
 from tests.server.running import pages, run_server
+from trio_backend.server.debug_routes import DebugRoutes
 from trio_backend.server.http import http_app
-from trio_backend.server.insight import Insight
 
 
 async def tasks(limit: int) -> bytes:
@@ -21,12 +21,12 @@ async def metrics() -> bytes:
     return b"turns_total 3\n"
 
 
-INSIGHT = Insight(tasks, metrics, "text/plain; version=0.0.4", False, 1_000, 20_000)
+DEBUG_ROUTES = DebugRoutes(tasks, metrics, "text/plain; version=0.0.4", False, 1_000, 20_000)
 
 
-async def fetch(path: str, *fields: str, insight: Insight | None = INSIGHT) -> Answer:
+async def fetch(path: str, *fields: str, debug: DebugRoutes | None = DEBUG_ROUTES) -> Answer:
     """One request from this machine to a server that can be looked into."""
-    app = http_app(attrs.evolve(pages(), insight=insight))
+    app = http_app(attrs.evolve(pages(), debug=debug))
     async with run_server(app=app) as running, connect(running.port) as client:
         head = "\r\n".join([f"GET {path} HTTP/1.1", *fields, "", ""])
         await client.send(head.encode())
@@ -55,7 +55,7 @@ async def test_nobody_else_does(fields: tuple[str, ...]) -> None:
     """Not a page whose name was pointed at us, and not whoever a proxy brings; unless the config says so."""
     assert (await fetch("/debug/tasks", *fields)).status in (400, 403)
     if fields != ("Host: [",):
-        shown = await fetch("/debug/tasks", *fields, insight=attrs.evolve(INSIGHT, for_all=True))
+        shown = await fetch("/debug/tasks", *fields, debug=attrs.evolve(DEBUG_ROUTES, for_all=True))
         assert shown.status == 200
 
 
@@ -75,10 +75,10 @@ async def test_metrics_are_for_this_machine_or_everybody_or_nobody() -> None:
     """As the config says; their content type is Prometheus' own."""
     assert (await fetch("/metrics", "Host: localhost")).status == 200
     assert (await fetch("/metrics", "Host: example.org")).status == 403
-    shown = attrs.evolve(INSIGHT, metrics_for_all=True)
-    answer = await fetch("/metrics", "Host: example.org", insight=shown)
+    shown = attrs.evolve(DEBUG_ROUTES, metrics_for_all=True)
+    answer = await fetch("/metrics", "Host: example.org", debug=shown)
     assert (answer.status, answer.body) == (200, b"turns_total 3\n")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4"
-    without = attrs.evolve(INSIGHT, metrics=None)
-    assert (await fetch("/metrics", "Host: localhost", insight=without)).status == 404
-    assert (await fetch("/debug/tasks", "Host: localhost", insight=None)).status == 404
+    without = attrs.evolve(DEBUG_ROUTES, metrics=None)
+    assert (await fetch("/metrics", "Host: localhost", debug=without)).status == 404
+    assert (await fetch("/debug/tasks", "Host: localhost", debug=None)).status == 404

@@ -14,7 +14,7 @@ from trio.testing import MockClock, memory_stream_pair
 from tests.server.raw_client import PING, PONG, RawClient, frame
 from trio_backend.errors import ConfigError, WireClosed
 from trio_backend.server import ServerOptions
-from trio_backend.server.liveness import drop_the_dead
+from trio_backend.server.keepalive import ping_idle_connections
 from trio_backend.server.websocket import WebSocketWire
 
 MANY = 1_000_000
@@ -23,14 +23,14 @@ OPTIONS = ServerOptions(ping_interval=20, pong_timeout=45)
 
 def open_pair() -> tuple[WebSocketWire, RawClient]:
     ours, theirs = memory_stream_pair()
-    return WebSocketWire(ours), RawClient(theirs, patience=100)
+    return WebSocketWire(ours), RawClient(theirs, timeout=100)
 
 
 async def test_a_client_that_answers_no_ping_is_dropped(autojump_clock: MockClock) -> None:
     """After two rounds of pings, and at most one interval later than it could be."""
     wire, client = open_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(drop_the_dead, [wire], OPTIONS)
+        nursery.start_soon(ping_idle_connections, [wire], OPTIONS)
         with pytest.raises(WireClosed) as caught:
             await wire.receive()
         assert caught.value.code == 1006
@@ -44,7 +44,7 @@ async def test_a_client_that_answers_stays_for_ever(autojump_clock: MockClock) -
     """A pong is all that is asked of an idle client."""
     wire, client = open_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(drop_the_dead, [wire], OPTIONS)
+        nursery.start_soon(ping_idle_connections, [wire], OPTIONS)
         nursery.start_soon(wire.receive)
         for _ in range(50):
             assert await client.frame() == (0x80 | PING, b"")
@@ -58,7 +58,7 @@ async def test_a_wire_on_which_nobody_receives_is_left_alone(autojump_clock: Moc
     """Its pongs may lie unread: that is our slowness, and not the client's."""
     wire, client = open_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(drop_the_dead, [wire], OPTIONS)
+        nursery.start_soon(ping_idle_connections, [wire], OPTIONS)
         await trio.sleep(1000)
         nursery.start_soon(wire.receive)
         await trio.sleep(1)
@@ -73,7 +73,7 @@ async def test_a_stuck_ping_does_not_delay_the_others(autojump_clock: MockClock)
     stuck = WebSocketWire(stuck_stream)
     wire, client = open_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(drop_the_dead, [stuck, wire], OPTIONS)
+        nursery.start_soon(ping_idle_connections, [stuck, wire], OPTIONS)
         nursery.start_soon(wire.receive)
 
         @nursery.start_soon
