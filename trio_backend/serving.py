@@ -37,10 +37,10 @@ from .server.access import serves_only_here
 from .server.authentication import AccessToken, Authenticator
 from .server.debug_routes import DebugRoutes
 from .server.fair_queue import FairQueue
+from .server.handshake import UpgradeRequest
 from .server.http import Folders, Pages, http_app, is_public
 from .server.listener import Server, WebSocketHandler
 from .server.options import ServerOptions
-from .server.request import UpgradeRequest
 from .server.sockets import open_listeners, port_of
 from .server.sound_cache import SoundCache, open_sound_cache
 from .server.speech import Speech, SpeechLimits, serve_speech
@@ -258,10 +258,9 @@ def _backend_options(
 
 def _options(config: Config) -> ServerOptions:
     """The part of the configuration that is the server's."""
-    certificate, key = config.tls or (None, None)
-    names = {field.name for field in attrs.fields(ServerOptions)} - {"tls_certificate", "tls_key"}
+    names = {field.name for field in attrs.fields(ServerOptions)} - {"tls"}
     shared = {name: getattr(config.system, name) for name in names}
-    return ServerOptions(**shared, tls_certificate=certificate, tls_key=key)
+    return ServerOptions(**shared, tls=config.tls)
 
 
 def _pages(config: Config, backend: Backend) -> Pages:

@@ -65,9 +65,7 @@ async def test_half_tls_handshakes_keep_nobody_out() -> None:
     """A handshake that is begun and not finished is a half head, too: see `test_tls`."""
     from tests.server.test_tls import CERTIFICATE, KEY, connect_tls
 
-    options = ServerOptions(
-        tls_certificate=CERTIFICATE, tls_key=KEY, max_connections=40, request_head_timeout=300
-    )
+    options = ServerOptions(tls=(CERTIFICATE, KEY), max_connections=40, request_head_timeout=300)
     async with run_server(options) as running, AsyncExitStack() as stack:
         for _ in range(100):
             client = await stack.enter_async_context(connect_from("127.0.0.2", running.port))

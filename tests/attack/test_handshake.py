@@ -15,8 +15,8 @@ from tests.server.running import run_server
 from tests.server.test_tls import CERTIFICATE, KEY, connect_tls
 from trio_backend.server import ServerOptions
 from trio_backend.server.authentication import AccessToken
-from trio_backend.server.request import HEAD_END, Refusal
-from trio_backend.server.upgrade import Upgrade, asks_for_websocket, read_upgrade
+from trio_backend.server.handshake import HEAD_END, Upgrade, asks_for_websocket, read_upgrade
+from trio_backend.server.responses import Refusal
 
 # What `new WebSocket("ws://127.0.0.1:12393//[")` sends, whatever page it is on.
 FROM_ANY_PAGE = b"GET //[ HTTP/1.1\r\nHost: x\r\nOrigin: https://evil.example\r\nUpgrade: websocket\r\n\r\n"
@@ -74,7 +74,7 @@ async def test_a_page_cannot_end_the_conversation_of_another(tmp_path: Path) -> 
 
 async def test_no_head_ends_the_server_over_tls() -> None:
     """The same bytes, encrypted."""
-    options = ServerOptions(tls_certificate=CERTIFICATE, tls_key=KEY)
+    options = ServerOptions(tls=(CERTIFICATE, KEY))
     async with run_server(options) as running:
         for head in HEADS.values():
             async with connect_tls(running.port) as client:

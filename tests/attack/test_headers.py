@@ -15,7 +15,7 @@ from trio_backend.audio.pcm import Pcm
 from trio_backend.server import ServerOptions
 from trio_backend.server.fair_queue import FairQueue
 from trio_backend.server.http import Folders, Pages, http_app
-from trio_backend.server.request import FULL, TOO_LARGE, TOO_SLOW, Refusal
+from trio_backend.server.responses import FULL, TOO_LARGE, TOO_SLOW, Refusal
 from trio_backend.server.transcription import Transcription
 
 

@@ -24,7 +24,7 @@ from trio_backend.server import ServerOptions, UpgradeRequest
 from trio_backend.server import authentication as module
 from trio_backend.server.authentication import AccessToken, Credentials, token_allowed
 from trio_backend.server.http import http_app
-from trio_backend.server.request import Refusal
+from trio_backend.server.responses import Refusal
 from trio_backend.user import NOBODY, User, UserId
 from trio_backend.wire import Wire
 

@@ -10,7 +10,7 @@ from tests.server.raw_client import TEXT, connect, connect_websocket, frame, han
 from tests.server.running import run_server
 from trio_backend.server import ServerOptions, UpgradeRequest
 from trio_backend.server.acceptor import MAX_REASONS_LOGGED
-from trio_backend.server.request import MAX_HEAD_SIZE
+from trio_backend.server.responses import MAX_HEAD_SIZE
 from trio_backend.wire import Wire
 
 

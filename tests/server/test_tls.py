@@ -33,7 +33,7 @@ async def connect_tls(port: int) -> AsyncIterator[RawClient]:
 
 
 def options(**changes: float) -> ServerOptions:
-    return ServerOptions(tls_certificate=CERTIFICATE, tls_key=KEY, **changes)  # type: ignore[arg-type]
+    return ServerOptions(tls=(CERTIFICATE, KEY), **changes)  # type: ignore[arg-type]
 
 
 async def test_websockets_and_pages_are_served_over_tls() -> None:
@@ -75,16 +75,12 @@ async def test_the_end_comes_in_time_over_tls() -> None:
 @pytest.mark.parametrize(
     ("certificate", "key", "message"),
     [
-        (CERTIFICATE, None, "both"),
-        (None, KEY, "both"),
         (KEY, KEY, "cannot use the TLS certificate"),
         (Path("no such file"), KEY, "no such file"),
     ],
 )
-def test_a_certificate_that_does_not_work_is_said(
-    certificate: Path | None, key: Path | None, message: str
-) -> None:
+def test_a_certificate_that_does_not_work_is_said(certificate: Path, key: Path, message: str) -> None:
     """Before the first client comes, and with the file's name."""
-    wrong = ServerOptions(tls_certificate=certificate, tls_key=key)
+    wrong = ServerOptions(tls=(certificate, key))
     with pytest.raises(ConfigError, match=message):
         Server(wrong, {}, http_app(pages()))

@@ -18,13 +18,11 @@ from .access import is_loopback
 from .authentication import Authenticator
 from .client_address import TrustedProxies, share_of
 from .connection_limits import Admission, ConnectionLimits
-from .network import NETWORK_ERRORS
-from .options import ServerOptions
-from .prefix import SocketOrTls
-from .request import FULL, TOO_MANY, Refusal, read_head
+from .handshake import Upgrade, asks_for_websocket, read_head, read_upgrade
+from .options import ServerOptions, open_tls
+from .responses import FULL, TOO_MANY, Refusal
 from .sockets import accept_all
-from .tls import open_tls
-from .upgrade import Upgrade, asks_for_websocket, read_upgrade
+from .streams import NETWORK_ERRORS, SocketOrTls
 
 # Seconds that a refused client has to read the answer, before its connection is closed.
 REFUSAL_TIMEOUT = 1.0

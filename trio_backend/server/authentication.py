@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..boundary import Boundary
 from ..user import NOBODY, User
-from .request import Refusal
+from .responses import Refusal
 
 # Long enough to ask another server of the same network twice, and less than a person waits for a page.
 AUTHENTICATION_TIME = 5.0

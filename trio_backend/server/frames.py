@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import struct
 
+try:
+    # In C: 64 kB take 5 µs. In Python it takes ten times as long.
+    from websockets.speedups import apply_mask as apply_mask
+except ImportError:  # pragma: no cover
+    from websockets.utils import apply_mask as apply_mask
+
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+OPCODES = (CONT, TEXT, BINARY, CLOSE, PING, PONG)
 FIN, RESERVED, MASKED = 0x80, 0x70, 0x80
 # Section 5.5: control frames carry no more, and are not fragmented.
 CONTROL_SIZE = 125
+# Bytes of a client's frame head, mask included, by the 7 bits that are the length or say where it is;
+# otherwise 6.
+HEAD_SIZE = {126: 8, 127: 14}
 # Lengths above these take 16 and 64 bits.
 SHORT, MEDIUM = 125, 2**16 - 1
 

@@ -23,10 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..boundary import Boundary
 from ..errors import first_leaf
 from .client_address import NO_PROXIES, TrustedProxies
-from .network import NETWORK_ERRORS
-from .prefix import PrefixStream, SocketOrTls
-from .request import MAX_HEAD_SIZE
-from .safe_headers import framing, safe_headers
+from .responses import MAX_HEAD_SIZE, framing, safe_headers
+from .streams import NETWORK_ERRORS, PrefixStream, SocketOrTls
 
 # How long the end of one request may take before the connection can serve the next one.
 RECYCLE_TIME = 1.0

@@ -18,14 +18,12 @@ from ..wire import Wire
 from .acceptor import Acceptor
 from .authentication import AccessToken, Authenticator, BoundedAuthenticator, UserGate
 from .client_address import TrustedProxies
+from .handshake import Upgrade, UpgradeRequest
 from .http_connections import BoundedRequests, HttpConnections
 from .keepalive import ping_idle_connections
-from .network import NETWORK_ERRORS
 from .options import ServerOptions
-from .prefix import SocketOrTls
-from .request import UpgradeRequest
-from .safe_headers import framing
-from .upgrade import Upgrade
+from .responses import framing
+from .streams import NETWORK_ERRORS, SocketOrTls
 from .websocket import CLOSE_WAIT, WebSocketWire
 
 # Seconds that connections have to end by themselves after the drain, before they are cut. A WebSocket's close

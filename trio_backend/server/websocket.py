@@ -12,8 +12,8 @@ from ..errors import QuotaExceeded, WireClosed
 from ..quota import Claim, MemoryQuota
 from . import frames
 from .inbound import Inbound, size_of
+from .streams import end_sending, write_at_once
 from .timeouts import MessageTimer
-from .writing import end_sending, write_at_once
 
 READ_SIZE = 64 * 1024
 # Bytes. Smaller messages are not claimed of the quota: a claim for each would be a tenth of what a message

@@ -1,22 +1,44 @@
-"""The opening handshake: whether a request becomes a WebSocket. Pure: who asks is found out in between."""
+"""The opening handshake: reading a request's head, and deciding whether it becomes a WebSocket.
+
+Only `read_head` does I/O. Who sends the request is found out between `read_upgrade` and
+`UpgradeAttempt.accept`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote
 
 import attrs
+import trio
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from ..user import User
 from .access import entry_for, origin_allowed
 from .authentication import Credentials, joined
-from .request import HEAD_END, TOO_LARGE, Refusal, UpgradeRequest
+from .responses import MAX_HEAD_SIZE, TOO_LARGE, TOO_SLOW, Refusal
+
+HEAD_END = b"\r\n\r\n"
 
 _SECRETS = ("authorization", "cookie")
 _SCHEMES = ("http", "https", "ws", "wss")
+
+
+@attrs.frozen
+class UpgradeRequest:
+    """Who wants a WebSocket, and where. Secrets (token, Authorization) have been taken out.
+
+    ``path`` is decoded and without the query; ``headers`` have lower-case names, and those of one name are
+    joined by commas; ``client`` is ``host:port``; ``user`` is whom the server takes it for.
+    """
+
+    path: str
+    query: Mapping[str, str] = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    client: str
+    user: User
 
 
 @attrs.frozen
@@ -59,6 +81,25 @@ class UpgradeAttempt:
         return Upgrade(
             _without_secrets(self.credentials, self._client, user), response.serialize(), self._behind
         )
+
+
+async def read_head(stream: trio.abc.ReceiveStream, *, within: float) -> bytes | Refusal | None:
+    """All bytes up to and with the end of the request's head, and what came along behind it.
+
+    None if the peer left, or never said a word in ``within`` seconds; a `Refusal` if the head is too
+    large or too slow. Raises what ``stream`` raises.
+    """
+    received = bytearray()
+    with trio.move_on_after(within):
+        while HEAD_END not in received:
+            if len(received) > MAX_HEAD_SIZE:
+                return TOO_LARGE
+            data = await stream.receive_some(MAX_HEAD_SIZE)
+            if not data:
+                return None
+            received += data
+        return bytes(received)
+    return TOO_SLOW if received else None
 
 
 def asks_for_websocket(received: bytes) -> bool:
