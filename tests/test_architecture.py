@@ -19,7 +19,7 @@ FLOORS = [
     {"engines", "client"},
     {"conversation"},
     {"session", "rooms"},
-    {"backend", "server", "chat", "garbage", "allocation"},
+    {"backend", "server", "chat", "memory_tuning"},
     {"observe"},
     {"serving", "check", "importing", "try_engine", "prove"},
     {"ending"},

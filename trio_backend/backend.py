@@ -104,8 +104,8 @@ class Backend:
         if not await self.boundary.run("room client", partial(self.rooms.serve, wire, room)):
             await wire.close(1011, "internal error")
 
-    def open_voice(self) -> AbstractAsyncContextManager[Tts]:
-        """The voice of the base character, for whoever has no session."""
+    def open_tts(self) -> AbstractAsyncContextManager[Tts]:
+        """The TTS of the base character, for requests outside of sessions."""
         return self._lease(self.services.catalog.base.tts)
 
     async def drain(self) -> int:

@@ -74,8 +74,8 @@ def serve(
 
     import attrs
 
-    from .allocation import give_back_large_blocks
     from .ending import serve_until_signal
+    from .memory_tuning import give_back_large_blocks
     from .observe.log import open_log, start_logging
 
     give_back_large_blocks()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 
@@ -11,19 +12,19 @@ import attrs
 import trio
 from loguru import logger
 
-from .allocation import give_back_free_pages
 from .assets import find_backgrounds, live2d_info
 from .backend import Backend, BackendOptions, open_backend
 from .boundary import Boundary
 from .config.catalog import DiskCatalog
 from .config.folder import Config
+from .config.system import SystemConfig
 from .conversation.observer import Observer
 from .engines.local_servers import find_ollama
 from .engines.registry import DEFAULTS
 from .engines.settings import Environment
-from .garbage import collect_when_quiet
 from .history.opening import open_store
 from .history.store import History
+from .memory_tuning import collect_when_quiet, give_back_free_pages
 from .observe.inspection import Inspection
 from .observe.instrumentation import open_instrumentation
 from .observe.log import log_statistics
@@ -47,10 +48,11 @@ from .server.speech import Speech, SpeechLimits, serve_speech
 from .server.transcription import Transcription
 from .wire import Wire
 
-# Looking at all the objects of so many sessions takes less than 10 ms, which nobody notices.
+# Up to so many sessions garbage is collected during turns too: looking at all their objects takes less than
+# 10 ms, which nobody notices.
 FEW_SESSIONS = 50
-# Seconds after which garbage is looked for even if the base character is still being loaded.
-LONGEST_START = 60.0
+# Seconds after which garbage is collected even if the base character is still being loaded.
+MAX_LOADING = 60.0
 
 
 async def serve(
@@ -62,44 +64,34 @@ async def serve(
 ) -> None:
     """Serve ``config`` until ``shutdown`` is set; ``task_status`` gets the server's address as a URL.
 
-    Then nothing new is accepted, turns get ``drain_timeout`` to end, clients are closed with 1001, and
-    what is left of tasks, child processes and sockets is logged. ``authenticator`` says whose each connection
-    is, and then no ``access_token`` is asked for; without one all are nobody's in particular. Raises
-    `ConfigError` where the port or the certificate cannot be used, `HistoryError` where the conversations
-    cannot.
+    At the shutdown nothing new is accepted, turns get ``drain_timeout`` seconds to end, clients are closed
+    with 1001, and it is logged which tasks, child processes and sockets are left over. A cancel cuts turns
+    and connections instead. ``authenticator`` identifies the user of each connection, in place of
+    ``access_token``; without one, all connections are those of `NOBODY`. Raises `ConfigError` if the port or
+    the TLS certificate cannot be used, `HistoryError` if the conversations cannot be stored.
     """
     before, metrics, departures = count_resources(), Metrics(), _Departures()
     quota = MemoryQuota(round(config.system.max_memory_share * memory_of_machine()))
     boundary = Boundary(metrics.bug_found)
+    # The port before the history, since a second server on the same port must not touch the first one's file.
+    # At the end the order is reversed: the backend hands over what was said before the history is closed.
     async with (
         open_instrumentation(time_steps=config.system.debug) as instrumentation,
         open_listeners(config.system.host, config.system.port) as listeners,
         open_store(config.system.history_file, boundary=boundary) as history,
-        open_sound_cache(
-            Path(config.system.cache_dir),
-            ttl=config.system.cache_ttl,
-            max_size=config.system.cache_size,
-            max_share=config.system.cache_size_per_address,
-            boundary=boundary,
-        ) as cache,
+        _open_sound_cache(config.system, boundary) as cache,
         open_backend(_backend_options(config, history=history, observer=metrics, quota=quota)) as backend,
         trio.open_nursery() as nursery,
     ):
         inspection = Inspection(backend, instrumentation, lambda: server.connections, metrics.first_audio)
         metrics.sources += [inspection.readings, _log_readings]
-        # Who brings the token has been asked for it before, and is as good as the one who runs the server.
+        # With a token, every request to these routes has brought it, and its owners are trusted like the
+        # operator. Users of an `Authenticator` are not.
         for_all = config.system.debug or (authenticator is None and config.system.access_token != "")
-        pages = attrs.evolve(
-            _pages(config, backend), debug=_debug_routes(config, inspection, metrics, for_all)
-        )
-        app = http_app(pages)
+        app = http_app(_pages(config, backend, _debug_routes(config, inspection, metrics, for_all)))
         server = Server(
-            _options(config),
-            {
-                "/client-ws": departures.counted(partial(_serve_client, backend)),
-                "/proxy-ws": departures.counted(partial(_serve_in_room, backend)),
-                "/tts-ws": departures.counted(partial(_serve_speech, _speech(config, backend, cache))),
-            },
+            _server_options(config),
+            departures.counting(_websocket_routes(config, backend, cache)),
             app,
             drain=partial(_drain, backend),
             boundary=boundary,
@@ -109,9 +101,9 @@ async def serve(
         )
         address = _address(config, port_of(listeners[0]))
         for name, job in {
-            "ready": partial(_say_when_ready, backend, address),
-            "garbage": partial(_sweep_when_quiet, backend, departures),
-            "neighbours": partial(_say_what_is_near, config),
+            "ready": partial(_log_when_ready, backend, address),
+            "garbage collection": partial(_collect_garbage, backend, departures),
+            "local servers": partial(_suggest_local_model, config),
         }.items():
             nursery.start_soon(boundary.run, name, job, name=name)
         task_status.started(address)
@@ -121,47 +113,53 @@ async def serve(
     logger.info("shut down; left over: {}", count_resources().minus(before))
 
 
-async def _serve_client(backend: Backend, wire: Wire, request: UpgradeRequest) -> None:
-    await backend.serve_client(wire, request.user)
+def _websocket_routes(config: Config, backend: Backend, cache: SoundCache) -> dict[str, WebSocketHandler]:
+    speech = _speech(config, backend, cache)
+
+    async def session(wire: Wire, request: UpgradeRequest) -> None:
+        await backend.serve_client(wire, request.user)
+
+    async def room(wire: Wire, request: UpgradeRequest) -> None:
+        await backend.serve_in_room(wire, request.query.get("room", DEFAULT_ROOM))
+
+    async def tts(wire: Wire, request: UpgradeRequest) -> None:
+        await serve_speech(wire, speech, client=request.client.rpartition(":")[0])
+
+    return {"/client-ws": session, "/proxy-ws": room, "/tts-ws": tts}
 
 
-async def _serve_in_room(backend: Backend, wire: Wire, request: UpgradeRequest) -> None:
-    await backend.serve_in_room(wire, request.query.get("room", DEFAULT_ROOM))
-
-
-async def _serve_speech(speech: Speech, wire: Wire, request: UpgradeRequest) -> None:
-    await serve_speech(wire, speech, client=request.client.rpartition(":")[0])
+def _open_sound_cache(system: SystemConfig, boundary: Boundary) -> AbstractAsyncContextManager[SoundCache]:
+    return open_sound_cache(
+        Path(system.cache_dir),
+        ttl=system.cache_ttl,
+        max_size=system.cache_size,
+        max_share=system.cache_size_per_address,
+        boundary=boundary,
+    )
 
 
 def _speech(config: Config, backend: Backend, cache: SoundCache) -> Speech:
     system = config.system
-    return Speech(
-        backend.open_voice,
-        config.character.speech_filters,
-        cache,
-        SpeechLimits(
-            system.max_speech_text,
-            system.synthesis_ahead,
-            system.speech_timeout,
-            partial(
-                RateLimit,
-                system.messages_per_second,
-                system.message_burst,
-                system.bytes_per_second,
-                system.byte_burst,
-            ),
-        ),
-        # Each waits on a connection of its own, and these are counted where they are accepted.
-        FairQueue(system.max_speeches, system.max_connections, system.max_connections),
+    messages = partial(
+        RateLimit,
+        system.messages_per_second,
+        system.message_burst,
+        system.bytes_per_second,
+        system.byte_burst,
     )
+    limits = SpeechLimits(system.max_speech_text, system.synthesis_ahead, system.speech_timeout, messages)
+    # Each text waits on a connection of its own, and connections are limited where they are accepted.
+    queue = FairQueue(system.max_speeches, system.max_connections, system.max_connections)
+    return Speech(backend.open_tts, config.character.speech_filters, cache, limits, queue)
 
 
 def _transcription(config: Config, backend: Backend) -> Transcription:
     system = config.system
+    queue = FairQueue(system.max_transcriptions, system.max_uploads, system.max_uploads_per_address)
     return Transcription(
         backend.ears.transcribe,
         system.max_utterance,
-        FairQueue(system.max_transcriptions, system.max_uploads, system.max_uploads_per_address),
+        queue,
         system.transcription_timeout,
         system.allowed_origins,
     )
@@ -173,7 +171,7 @@ async def _drain(backend: Backend) -> None:
         logger.warning("{} turns were still running after drain_timeout, and are cancelled", left)
 
 
-async def _say_when_ready(backend: Backend, address: str) -> None:
+async def _log_when_ready(backend: Backend, address: str) -> None:
     await backend.preloaded.wait()
     if not backend.not_ready:
         logger.info("{} is at {}", backend.services.catalog.base.character_name, address)
@@ -185,20 +183,22 @@ class _Departures:
 
     count: int = 0
 
-    def counted(self, handle: WebSocketHandler) -> WebSocketHandler:
-        """``handle``, whose ends are counted."""
+    def counting(self, handlers: Mapping[str, WebSocketHandler]) -> dict[str, WebSocketHandler]:
+        """``handlers``, of which each return is counted."""
+        return {path: self._counting(handler) for path, handler in handlers.items()}
 
-        async def counting(wire: Wire, request: UpgradeRequest) -> None:
+    def _counting(self, handler: WebSocketHandler) -> WebSocketHandler:
+        async def counted(wire: Wire, request: UpgradeRequest) -> None:
             try:
-                await handle(wire, request)
+                await handler(wire, request)
             finally:
                 self.count += 1
 
-        return counting
+        return counted
 
 
-async def _sweep_when_quiet(backend: Backend, departures: _Departures) -> None:
-    with trio.move_on_after(LONGEST_START):
+async def _collect_garbage(backend: Backend, departures: _Departures) -> None:
+    with trio.move_on_after(MAX_LOADING):
         await backend.preloaded.wait()
     sessions = backend.services.sessions
 
@@ -208,8 +208,8 @@ async def _sweep_when_quiet(backend: Backend, departures: _Departures) -> None:
     await collect_when_quiet(is_quiet, lambda: departures.count, after=give_back_free_pages)
 
 
-async def _say_what_is_near(config: Config) -> None:
-    """Who has no model configured, and has one running, is told how to use it."""
+async def _suggest_local_model(config: Config) -> None:
+    """Log how to use a language model that runs on this machine, if none is configured."""
     if config.character.llm.name != DEFAULTS["llm"]:
         return
     models = await find_ollama()
@@ -256,14 +256,14 @@ def _backend_options(
     )
 
 
-def _options(config: Config) -> ServerOptions:
-    """The part of the configuration that is the server's."""
+def _server_options(config: Config) -> ServerOptions:
+    """Those fields of ``system_config`` that `ServerOptions` has, by name, and the TLS files."""
     names = {field.name for field in attrs.fields(ServerOptions)} - {"tls"}
     shared = {name: getattr(config.system, name) for name in names}
     return ServerOptions(**shared, tls=config.tls)
 
 
-def _pages(config: Config, backend: Backend) -> Pages:
+def _pages(config: Config, backend: Backend, debug: DebugRoutes) -> Pages:
     folders = config.folders
 
     async def models() -> Mapping[str, object]:
@@ -279,6 +279,7 @@ def _pages(config: Config, backend: Backend) -> Pages:
         ),
         models,
         lambda: backend.not_ready,
+        debug=debug,
         transcription=_transcription(config, backend),
         body_timeout=config.system.request_body_timeout,
         origins=config.system.allowed_origins,
@@ -286,7 +287,7 @@ def _pages(config: Config, backend: Backend) -> Pages:
 
 
 def _address(config: Config, port: int) -> str:
-    """Where a browser on this machine finds the server."""
+    """The server's URL for a browser on this machine."""
     host = config.system.host
     shown = "localhost" if host in ("", "0.0.0.0", "::") else host
     return f"{'https' if config.tls else 'http'}://{f'[{shown}]' if ':' in shown else shown}:{port}"

@@ -161,9 +161,9 @@ async def test_a_bug_ends_one_connection(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 SIDE_JOBS = {
-    "ready": "trio_backend.serving._say_when_ready",
-    "garbage": "trio_backend.serving.collect_when_quiet",
-    "neighbours": "trio_backend.serving._say_what_is_near",
+    "ready": "trio_backend.serving._log_when_ready",
+    "garbage collection": "trio_backend.serving.collect_when_quiet",
+    "local servers": "trio_backend.serving._suggest_local_model",
 }
 
 

@@ -47,7 +47,7 @@ class SpeechLimits:
 class Speech:
     """How to speak, and how much. ``queue`` shares the voice among the addresses that ask."""
 
-    open_voice: Callable[[], AbstractAsyncContextManager[Tts]]
+    open_tts: Callable[[], AbstractAsyncContextManager[Tts]]
     filters: SpeechFilters
     cache: SoundCache
     limits: SpeechLimits
@@ -151,7 +151,7 @@ async def _speak(wire: Wire, speech: Speech, maker: str, lines: Sequence[Line]) 
     with put:
         for line in lines:
             put.send_nowait(line)
-    async with speech.open_voice() as tts:
+    async with speech.open_tts() as tts:
 
         async def perform(line: Line) -> tuple[Line, Pcm]:
             return line, await spoken(tts, line.spoken)
