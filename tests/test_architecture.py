@@ -21,7 +21,7 @@ FLOORS = [
     {"session", "rooms"},
     {"backend", "server", "chat", "memory_tuning"},
     {"observe"},
-    {"serving", "check", "importing", "try_engine", "prove"},
+    {"serving", "check", "commands", "prove"},
     {"ending"},
     {"cli", "__init__"},
     {"__main__"},

@@ -161,8 +161,8 @@ def transcribe(file: Path, /, *, config: Path | None = None) -> None:
     config
         The configuration with the engine; found as for `serve`.
     """
+    from .commands import transcribe as run
     from .observe.log import start_logging
-    from .try_engine import transcribe as run
 
     loaded = _load(config)
     start_logging("WARNING")
@@ -188,8 +188,8 @@ def speak(
     config
         The configuration with the engine; found as for `serve`.
     """
+    from .commands import speak as run
     from .observe.log import start_logging
-    from .try_engine import speak as run
 
     loaded = _load(config)
     start_logging("WARNING")
@@ -210,7 +210,7 @@ def import_history(folder: Path, /, *, config: Path | None = None) -> None:
     config
         The configuration that names the history_file; found as for `serve`.
     """
-    from .importing import import_history as run
+    from .commands import import_history as run
 
     _run(run, folder, Path(_load(config).system.history_file))
 

@@ -17,6 +17,9 @@ TrioBackendError
 ├── NoSuchHistory      this character has no conversation of that name
 ├── UnfitFile          a file of the old backend cannot be imported; says why
 ├── QuotaExceeded      what a client sent, or what all have sent, takes more memory than it may
+├── QueueFull          the queue for a scarce piece of work, or one address's share of it, is full
+├── CacheFull          a sound does not fit into the cache, or the disk does not take it
+├── BodyRefused        the body of an HTTP request is too large, or does not come in time
 ├── NoConnection       no server can be reached at an address; says why, and what to do
 ├── RequestFailed      a server answered a request of the terminal client with an error
 ├── PlayerFailed       a program cannot play sound on this machine; says why
@@ -137,6 +140,26 @@ class QuotaExceeded(TrioBackendError):
         )
         self.limit = limit
         self.of_all = of_all
+
+
+class QueueFull(TrioBackendError):
+    """A `FairQueue` has no place left; ``own_share``: because the address has used up its own share."""
+
+    def __init__(self, *, own_share: bool) -> None:
+        super().__init__("the share of this address is used up" if own_share else "the queue is full")
+        self.own_share = own_share
+
+
+class CacheFull(TrioBackendError):
+    """A sound is larger than the share that one address has of the cache, or the disk does not take it."""
+
+
+class BodyRefused(TrioBackendError):
+    """The body of an HTTP request is too large, or did not come in time; ``status`` is that of the answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class NoConnection(TrioBackendError):

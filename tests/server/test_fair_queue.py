@@ -8,8 +8,9 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from trio_backend.errors import QueueFull
 from trio_backend.server.client_address import share_of
-from trio_backend.server.fair_queue import FairQueue, QueueFull
+from trio_backend.server.fair_queue import FairQueue
 
 
 async def test_addresses_take_turns(autojump_clock: MockClock) -> None:
@@ -81,12 +82,12 @@ async def test_places_have_shares() -> None:
         one.ready = two.ready = True
         with pytest.raises(QueueFull) as full, queue.place("a"):
             pass
-        assert full.value.yours
+        assert full.value.own_share
         with queue.place("b") as three:
             three.ready = True
             with pytest.raises(QueueFull) as full, queue.place("c"):
                 pass
-            assert not full.value.yours
+            assert not full.value.own_share
         with pytest.raises(RuntimeError), queue.place("b"):
             raise RuntimeError
     assert not queue._places
@@ -103,7 +104,7 @@ async def test_who_prepares_longest_makes_room(autojump_clock: MockClock) -> Non
             with place.preparing:
                 await trio.sleep(100)
             assert place.preparing.cancelled_caught is (place.lost is not None)
-        ended.append((name, trio.current_time(), place.lost is not None and place.lost.yours))
+        ended.append((name, trio.current_time(), place.lost is not None and place.lost.own_share))
 
     async with trio.open_nursery() as nursery:
         for name in ("a-ready", "a1", "b1", "a2", "c1", "d1"):

@@ -11,8 +11,9 @@ import trio
 from trio.testing import MockClock
 
 from trio_backend.boundary import Boundary
+from trio_backend.errors import CacheFull
 from trio_backend.server import sound_cache
-from trio_backend.server.sound_cache import CacheFull, SoundCache, open_sound_cache
+from trio_backend.server.sound_cache import SoundCache, open_sound_cache
 
 KB = bytes(1000)
 

@@ -7,19 +7,11 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..errors import first_leaf
+from ..errors import BodyRefused, first_leaf
 
 # A minute of speech as WAV is 2 MB.
 MAX_BODY_SIZE = 8 * 2**20
 BODY_TIMEOUT = 30.0
-
-
-class _RefusedError(Exception):
-    """The body grew over the limit while it was being read, or did not come in time."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class BodyLimit:
@@ -43,7 +35,7 @@ class BodyLimit:
             await _refuse(self._too_large(), scope, receive, send)
             return
         started = False
-        refused: _RefusedError | None = None
+        refused: BodyRefused | None = None
 
         async def watched_send(message: Message) -> None:
             nonlocal started
@@ -52,10 +44,10 @@ class BodyLimit:
 
         try:
             await self._app(scope, self._bounded(receive), watched_send)
-        except* _RefusedError as group:
+        except* BodyRefused as group:
             # Answers that watch for a disconnect read in a nursery, out of which it comes in a group.
             leaf = first_leaf(group)
-            assert isinstance(leaf, _RefusedError)
+            assert isinstance(leaf, BodyRefused)
             refused = leaf
         if refused is not None and not started:
             await _refuse(refused, scope, receive, send)
@@ -73,7 +65,7 @@ class BodyLimit:
             with trio.move_on_at(deadline) as scope:
                 message = await receive()
             if scope.cancelled_caught:
-                raise _RefusedError(
+                raise BodyRefused(
                     408, f"the body did not come within {self._within:g} s (request_body_timeout)"
                 )
             size += len(message.get("body", b""))
@@ -84,10 +76,10 @@ class BodyLimit:
 
         return bounded
 
-    def _too_large(self) -> _RefusedError:
-        return _RefusedError(413, f"the body is larger than {self._limit} bytes")
+    def _too_large(self) -> BodyRefused:
+        return BodyRefused(413, f"the body is larger than {self._limit} bytes")
 
 
-async def _refuse(error: _RefusedError, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(error: BodyRefused, scope: Scope, receive: Receive, send: Send) -> None:
     answer = PlainTextResponse(f"{error}\n", error.status, headers={"Connection": "close"})
     await answer(scope, receive, send)

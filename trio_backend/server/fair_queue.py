@@ -9,13 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 import attrs
 import trio
 
-
-class QueueFull(Exception):
-    """There is no place left; ``yours`` tells whether it is the address's own share that is used up."""
-
-    def __init__(self, *, yours: bool) -> None:
-        super().__init__("the share of this address is used up" if yours else "the queue is full")
-        self.yours = yours
+from ..errors import QueueFull
 
 
 @attrs.define(eq=False)
@@ -55,9 +49,9 @@ class FairQueue:
         """Hold a place for the time of the block. Raises `QueueFull` at once where none is to be had."""
         of_address = [place for place in self._places if place.address == address]
         if len(of_address) >= self.places_each:
-            self._evict(of_address, QueueFull(yours=True))
+            self._evict(of_address, QueueFull(own_share=True))
         elif len(self._places) >= self.places:
-            self._evict(list(self._places), QueueFull(yours=False))
+            self._evict(list(self._places), QueueFull(own_share=False))
         mine = Place(address)
         self._places[mine] = None
         try:

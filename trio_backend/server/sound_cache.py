@@ -13,6 +13,7 @@ import trio
 from loguru import logger
 
 from ..boundary import UNCOUNTED, Boundary
+from ..errors import CacheFull
 from ..identity import new_id
 
 # How long the end waits for the files to be removed; seconds. A disk that works takes milliseconds.
@@ -22,10 +23,6 @@ CLOSE_TIME = 2.0
 PATTERN = "speech-*.wav"
 # What was said is for this program's user, and for who is told a file's name: that cannot be guessed.
 _OURS_ALONE = 0o700
-
-
-class CacheFull(Exception):
-    """A sound is larger than its maker's share of the cache; or the disk does not take it."""
 
 
 @asynccontextmanager

@@ -14,14 +14,14 @@ from ..audio.pcm import Pcm
 from ..concurrency import map_in_order
 from ..engines.base import Tts
 from ..engines.whole import spoken
-from ..errors import ConfigError, EngineError, WireClosed, first_leaf
+from ..errors import CacheFull, ConfigError, EngineError, WireClosed, first_leaf
 from ..protocol.outgoing import Error
 from ..protocol.rate import RateLimit
 from ..text.lines import Line, SpeechFilters, lines_of
 from ..wire import Wire, receive_within
 from .client_address import share_of
 from .fair_queue import FairQueue
-from .sound_cache import CacheFull, SoundCache
+from .sound_cache import SoundCache
 
 # What a request may hold besides its text: the JSON around it, and fields that mean nothing here.
 LONGEST_ENVELOPE = 4096

@@ -18,10 +18,10 @@ from starlette.routing import Route
 
 from ..audio.pcm import Pcm
 from ..audio.utterance import RATE
-from ..errors import EngineError
+from ..errors import EngineError, QueueFull
 from .access import origin_allowed
 from .client_address import share_of
-from .fair_queue import FairQueue, Place, QueueFull
+from .fair_queue import FairQueue, Place
 
 # Fields beside the file are read into memory, and none has a meaning.
 MAX_FIELDS = 8
@@ -60,7 +60,7 @@ class Transcription:
             with self.queue.place(address) as place:
                 return await self._answer(request, place)
         except QueueFull as error:
-            if error.yours:
+            if error.own_share:
                 return await _refuse(
                     request,
                     429,
