@@ -1,4 +1,4 @@
-"""Live2D models and backgrounds: what the folders beside ``conf.yaml`` have for clients to show.
+"""Live2D models and background images in the folders beside ``conf.yaml``.
 
 All functions here read directories and block: call them in a thread.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-# Of a name that is too long, or holds a NUL, these say no, where the methods of `Path` raise.
+# For a name that is too long, or holds a NUL, this returns False, where the method of `Path` raises.
 from os.path import isfile
 from pathlib import Path
 from typing import Literal
@@ -41,8 +41,8 @@ class Live2dInfo:
 def live2d_info(folder: Path) -> Live2dInfo:
     """The models in ``folder``, one for each folder in it that holds a model's file, sorted by name.
 
-    ``NAME/NAME.model3.json`` comes first, then any other model file up to two folders deeper. The
-    avatar is ``NAME/NAME`` with an image's suffix. A missing folder holds nothing.
+    The model's file is ``NAME/NAME.model3.json``, or else the first other one up to two folders deeper. The
+    avatar is ``NAME/NAME`` with an image's suffix. A missing folder is an empty one.
     """
     found = ((own, _model_file(own)) for own in _children(folder) if own.is_dir())
     models = tuple(
@@ -54,8 +54,10 @@ def live2d_info(folder: Path) -> Live2dInfo:
 
 
 def find_backgrounds(folder: Path) -> list[str]:
-    """The images in ``folder`` and below, as URLs relative to ``/bg/``, sorted. Hidden ones are left out,
-    and links to folders, which may go round in a circle."""
+    """The images in ``folder`` and below, as URLs relative to ``/bg/``, sorted.
+
+    Hidden ones are left out, and so are links to folders, which may form a circle.
+    """
     return [path.relative_to(folder).as_posix() for path in _below(folder) if _is_image(path)]
 
 

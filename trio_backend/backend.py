@@ -1,4 +1,4 @@
-"""`open_backend`: what outlives a session, as one block."""
+"""`open_backend`: everything that sessions share, as one block."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ async def _no_backgrounds() -> Sequence[str]:
 
 @attrs.frozen
 class BackendOptions:
-    """What a backend is opened with: its configuration, its characters, its history, its environment.
+    """What `open_backend` needs: the settings, the characters, and where conversations are stored.
 
     Engines read their keys and files from ``environment``: by default from no environment variable, and
-    below the working directory. ``backgrounds`` gives the file names of background images. ``observer`` is
-    told what all sessions do. ``quota`` is what the data of all clients may take; a client's wire has a part
-    of it.
+    relative to the working directory. ``backgrounds`` returns the file names of background images.
+    ``observer`` is told what all sessions do. ``quota`` limits the memory for the data of all clients; that
+    of a client's wire should be a part of it.
     """
 
     system: SystemConfig
@@ -75,20 +75,20 @@ def _sessions_of_rooms(services: Services, quota: MemoryQuota) -> SessionSource:
         )
         return SessionSource(upstream, decoded=False)
     serve = partial(_serve_session, services=services)
-    # The session keeps what any of the room's clients sent: as much as one client's may.
+    # A room's session keeps what all of its clients sent, and may hold as much as one client's session.
     new_quota = partial(MemoryQuota, system.max_memory_per_client, quota)
     return SessionSource(partial(open_local_session, serve, new_quota), decoded=True)
 
 
 @attrs.define(eq=False)
 class Backend:
-    """A running backend. ``not_ready`` says why it is not ready, and is empty once it is."""
+    """A running backend. ``not_ready`` says why it is not ready, and is "" once it is."""
 
     services: Services
     leases: Leases
     rooms: Rooms
     ears: Ears
-    """Those of the base character, for whoever has no session."""
+    """Those of the base character, for requests outside of sessions."""
     boundary: Boundary
     _lease: LeaseEngine
     not_ready: str = "the base character is being loaded"
@@ -96,11 +96,14 @@ class Backend:
     """Set when the base character was loaded, or could not be."""
 
     async def serve_client(self, wire: Wire, user: User = NOBODY) -> None:
-        """Run one session, of a client of ``user``, to its end."""
+        """Run one session, of a client of ``user``, until the client leaves. Does not raise when it does.
+
+        A bug in the session closes ``wire`` with 1011. A cancel ends the session; what was said is stored.
+        """
         await _serve_session(WireClient.of(wire, self.services.system), self.services, user)
 
     async def serve_in_room(self, wire: Wire, room: str) -> None:
-        """Let a client into ``room``, until it leaves."""
+        """Serve a client of ``room``, until it leaves. Errors and cancels are as in `serve_client`."""
         if not await self.boundary.run("room client", partial(self.rooms.serve, wire, room)):
             await wire.close(1011, "internal error")
 
@@ -109,7 +112,10 @@ class Backend:
         return self._lease(self.services.catalog.base.tts)
 
     async def drain(self) -> int:
-        """Begin no new turn, and wait ``drain_timeout`` for those that run; how many are left then."""
+        """Begin no new turn, and wait up to ``drain_timeout`` seconds for those that run.
+
+        Returns how many are still running then.
+        """
         self.services.closing.set()
         with trio.move_on_after(self.services.system.drain_timeout):
             async with trio.open_nursery() as nursery:
@@ -118,9 +124,9 @@ class Backend:
         return sum(session.turn_running for session in self.services.sessions)
 
     async def keep_base_character(self) -> None:
-        """Hold the base character's engines, so that the first client need not wait for them.
+        """Keep the base character's engines loaded, so that the first client need not wait for them.
 
-        Where they cannot be had, be it for a bug, `not_ready` says so, and each session tries anew.
+        Runs until cancelled, or until they fail: then `not_ready` says why, and each session tries again.
         """
         if not await self.boundary.run("base character", self._keep_base_character):
             self.not_ready = "the base character cannot be loaded: a bug; the log says where"
@@ -130,7 +136,7 @@ class Backend:
         try:
             async with self.services.open_character(self.services.catalog.base):
                 if self.services.catalog.base.asr is not None:
-                    # Chosen, so it will be needed; nobody who only writes waits for it.
+                    # It is loaded in the background: the server is ready for clients that only write.
                     self.ears.prepare()
                 self.not_ready = ""
                 self.preloaded.set()
@@ -143,9 +149,10 @@ class Backend:
 
 @asynccontextmanager
 async def open_backend(options: BackendOptions) -> AsyncIterator[Backend]:
-    """A backend that serves clients until the block is left; then whatever runs is cancelled.
+    """A backend that serves clients until the block is left; then all sessions are cancelled.
 
-    Give turns time with `Backend.drain` before leaving.
+    Call `Backend.drain` before, to give running turns time to end. What was said is handed to the history
+    store before the block is left.
     """
     boundary = Boundary(options.observer.bug_found)
     async with (

@@ -1,4 +1,4 @@
-"""`serve_until_signal`: how a server that is told to end does so in time, whatever hangs."""
+"""`serve_until_signal`: a server that ends in time after a signal, whatever hangs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from .config.folder import Config
 from .observe.log import flush_log
 from .serving import serve
 
-# Seconds beyond `drain_timeout` that an orderly end may take, and seconds that an end at once may: for last
-# words, goodbyes and child processes. A disk or a library that holds the process longer is left behind.
-ORDERLY_END = 15.0
-END_AT_ONCE = 2.0
+# Seconds that the shutdown may take after `drain_timeout`, and seconds that it may take after a second
+# signal: for storing the last messages, closing connections and ending child processes. If a disk or a
+# library holds the process longer, it is killed.
+SHUTDOWN_TIMEOUT = 15.0
+SECOND_SIGNAL_TIMEOUT = 2.0
 
 
 def _signals() -> list[signal.Signals]:
-    """Those that end the server, on this system."""
+    """The signals that end the server on this system."""
     names = ["SIGINT", "SIGBREAK"] if sys.platform == "win32" else ["SIGINT", "SIGTERM"]
-    # Under nohup the user has said that the end of the terminal is not to be the server's.
+    # Under nohup SIGHUP is ignored: the user wants the server to go on after the terminal is closed.
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         names.append("SIGHUP")
     return [signal.Signals[name] for name in names]
@@ -35,9 +36,9 @@ def _signals() -> list[signal.Signals]:
 async def serve_until_signal(config: Config) -> None:
     """`serve` until Ctrl-C, SIGTERM, or SIGHUP (the terminal is closed).
 
-    A second Ctrl-C or SIGTERM cuts the turns and ends within `END_AT_ONCE` seconds: last words are stored and
-    child processes killed, or left behind if that takes longer. From then on these signals do what they do
-    to any program: a third ends the process where it stands.
+    A second Ctrl-C or SIGTERM cuts the turns: what was said is stored, child processes are killed, and the
+    process ends within `SECOND_SIGNAL_TIMEOUT` seconds, even if that is not done by then. A third signal does
+    what it does to any program: it ends the process at once.
     """
     shutdown = trio.Event()
     with trio.open_signal_receiver(*_signals()) as signals, ExitStack() as limits:
@@ -48,12 +49,12 @@ async def serve_until_signal(config: Config) -> None:
                     name = signal.Signals(number).name
                     if not shutdown.is_set():
                         logger.info("{}: shutting down; a second one ends at once", name)
-                        limits.enter_context(limited_end(config.system.drain_timeout + ORDERLY_END))
+                        limits.enter_context(limited_end(config.system.drain_timeout + SHUTDOWN_TIMEOUT))
                         shutdown.set()
-                    elif name != "SIGHUP":  # the kernel and the shell send one each: that is not impatience
+                    elif name != "SIGHUP":  # of these the kernel and the shell send one each
                         logger.warning("{} again: ending at once", name)
-                        limits.enter_context(limited_end(END_AT_ONCE))
-                        _leave_signals_to_the_system()
+                        limits.enter_context(limited_end(SECOND_SIGNAL_TIMEOUT))
+                        _restore_default_handlers()
                         nursery.cancel_scope.cancel("a second signal")
                         return
 
@@ -62,7 +63,7 @@ async def serve_until_signal(config: Config) -> None:
             nursery.cancel_scope.cancel("served")
 
 
-def _leave_signals_to_the_system() -> None:
+def _restore_default_handlers() -> None:
     for number in _signals():
         signal.signal(number, signal.SIG_IGN if number.name == "SIGHUP" else signal.SIG_DFL)
 
@@ -71,21 +72,21 @@ def _leave_signals_to_the_system() -> None:
 def limited_end(seconds: float) -> Iterator[None]:
     """If the block is not left within ``seconds``, kill our child processes and end the process with code 1.
 
-    A thread sees to it: what holds up an end may be the event loop itself, or a thread that it waits for.
+    A thread does it, since the event loop itself may hang, or wait for a thread that hangs.
     """
     left = threading.Event()
-    ends = threading.Thread(target=_end_unless, args=(left, seconds), name="limited end", daemon=True)
-    ends.start()
+    watchdog = threading.Thread(target=_exit_unless, args=(left, seconds), name="watchdog", daemon=True)
+    watchdog.start()
     try:
         yield
     finally:
         left.set()
 
 
-def _end_unless(left: threading.Event, seconds: float) -> None:
+def _exit_unless(left: threading.Event, seconds: float) -> None:
     if left.wait(seconds):
         return
-    logger.error("the end takes longer than {:g} s: ending without what is still going on", seconds)
+    logger.error("the shutdown takes longer than {:g} s: the process is killed", seconds)
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
             child.kill()

@@ -1,4 +1,4 @@
-"""`MemoryQuota`: how much memory the things that peers sent may take, for each peer and in all."""
+"""`MemoryQuota`: limits the memory for what peers sent, for each peer and in all."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ import attrs
 
 from .errors import QuotaExceeded
 
-UNLIMITED = 2**63
-# What is smaller need not be counted where something else bounds how much of it there is. So whoever has
-# filled the memory of all clients keeps nobody from saying a few words.
-UNCOUNTED = 4_096  # bytes
+UNLIMITED = 2**63  # bytes
+# Bytes. Smaller things are not counted where something else limits their number: so short messages still pass
+# when other clients have used up the memory of all.
+UNCOUNTED = 4_096
 
 
 def counted(size: int) -> int:
-    """``size`` as it is claimed: nothing for what is small."""
+    """The bytes to claim for ``size`` bytes: 0 below `UNCOUNTED`."""
     return size if size >= UNCOUNTED else 0
 
 
 @attrs.define(eq=False)
 class MemoryQuota:
-    """Counts the bytes that somebody's data takes. ``used`` never exceeds ``limit``.
+    """Counts bytes of data; ``used`` never exceeds ``limit``. Not for use from threads.
 
-    What is claimed of a quota is claimed of its ``parent`` too: a client's quota has that of all clients as
-    its parent. Not for use from threads. What is counted is the payload; the objects around it are at most
-    as large again.
+    A claim of a quota is a claim of its ``parent`` too: a client's quota has that of all clients as its
+    parent. Only payload is counted; the objects around it take at most as much again.
     """
 
     limit: int = UNLIMITED  # bytes
@@ -33,7 +32,7 @@ class MemoryQuota:
     used: int = attrs.field(default=0, init=False)  # bytes
 
     def claim(self, size: int = 0) -> Claim:
-        """The right to hold ``size`` bytes. Raises `QuotaExceeded`, and then nothing is held."""
+        """Claim ``size`` bytes. Raises `QuotaExceeded`, and then nothing is claimed."""
         claim = Claim(self)
         claim.resize(size)
         return claim
@@ -53,13 +52,13 @@ class MemoryQuota:
 
 @attrs.define(eq=False)
 class Claim:
-    """What one buffer holds of a quota. Released by leaving its block, or by `release`."""
+    """The bytes of a quota that one buffer has. Released by leaving its block, or by `release`."""
 
     _quota: MemoryQuota
     size: int = attrs.field(default=0, init=False)  # bytes
 
     def resize(self, size: int) -> None:
-        """Hold ``size`` bytes from now on. Raises `QuotaExceeded`, and then what was held is held still."""
+        """Change the claim to ``size`` bytes. Raises `QuotaExceeded`, and then nothing changes."""
         if size > self.size:
             self._quota._take(size - self.size)
         else:
@@ -67,7 +66,7 @@ class Claim:
         self.size = size
 
     def release(self) -> None:
-        """Hold nothing any more. Releasing twice is harmless."""
+        """Give all bytes back. Releasing twice is harmless."""
         self.resize(0)
 
     def __enter__(self) -> Claim:

@@ -1,4 +1,4 @@
-"""`User`: who is at the other end of a connection."""
+"""`User`: the person at the other end of a connection, where there are logins."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ UserId = NewType("UserId", str)
 
 @attrs.frozen
 class User:
-    """Who connects, as the server's `Authenticator` has found out.
+    """A person, as the server's `Authenticator` identified them.
 
-    Two connections with the same ``id`` are the same user's. An ``id`` is never shown to another user.
+    Connections with the same ``id`` are the same user's, who sees the same conversations on all of them. An
+    ``id`` is never sent to another user.
     """
 
     id: UserId
 
 
 NOBODY = User(UserId(""))
-"""Nobody in particular: whoever connects where nobody is asked for a name. All of them are one user."""
+"""The user of all connections where there are no logins: they share their conversations."""

@@ -1,4 +1,4 @@
-"""`Wire`: one WebSocket, seen as whole messages. The server, the tests and the rooms each have one."""
+"""`Wire`: a connection that carries whole messages, such as a WebSocket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Wire(Protocol):
 
     @property
     def quota(self) -> MemoryQuota:
-        """What the peer's data may take here; whoever keeps something of it claims it."""
+        """The memory that the peer's data may take; code that keeps some of the data claims it here."""
         ...
 
     async def receive(self) -> str | bytes:
@@ -36,17 +36,20 @@ class Wire(Protocol):
         ...
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Say goodbye, and wait a bounded time for the peer's. Closing twice is harmless."""
+        """Tell the peer ``code``, and wait a limited time for its answer. Closing twice is harmless.
+
+        Cancelling it closes the connection without waiting.
+        """
         ...
 
 
 async def receive_within(
     limit: RateLimit, wire: Wire, refuse: Callable[[Error], Awaitable[None]]
 ) -> str | bytes:
-    """The next message that ``limit`` lets through; ``refuse`` gets what the client is to be told of others.
+    """The next message that ``limit`` allows; ``refuse`` gets the error to send for others.
 
-    A client that floods on is sent away; one that sends too many bytes has to wait. Raises `WireClosed`.
-    Cancelling it loses no message.
+    A client that goes on sending too many messages is closed with 1008; one that sends too many bytes is not
+    read for a while. Raises `WireClosed`. Cancelling it loses no message.
     """
     while True:
         pause = limit.wait(trio.current_time())
@@ -64,5 +67,5 @@ async def receive_within(
                 await wire.close(1008, "rate-limited")
             case Verdict.REFUSE:
                 pass
-        # A task that waits for the next message must not keep the last one alive.
+        # While the task waits for the next message, the last one must not stay in memory.
         del frame

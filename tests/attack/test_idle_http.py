@@ -179,7 +179,7 @@ async def test_an_application_that_never_reads_the_body_holds_no_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The queue in front of it is full when it ends, so that it cannot be told."""
-    monkeypatch.setattr(http_connections, "RECYCLE_TIME", 0.1)
+    monkeypatch.setattr(http_connections, "RECYCLE_TIMEOUT", 0.1)
 
     async def deaf(scope: Scope, receive: Receive, send: Send) -> None:
         await trio.testing.wait_all_tasks_blocked(0.05)

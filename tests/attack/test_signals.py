@@ -226,5 +226,5 @@ def test_an_end_that_is_stuck_is_ended(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert time.monotonic() - began < 20
     pid, *said = ended.stderr.splitlines()
-    assert "the end takes longer than 0.1 s" in said[0]
+    assert "the shutdown takes longer than 0.1 s" in said[0]
     assert not psutil.pid_exists(int(pid)) or not is_alive(psutil.Process(int(pid)))

@@ -97,7 +97,7 @@ async def test_an_authenticator_that_fails_lets_nobody_in_and_ends_nobody(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """503 in words, for this one connection; those who are inside and who come later notice nothing."""
-    monkeypatch.setattr(module, "AUTHENTICATION_TIME", 0.1)
+    monkeypatch.setattr(module, "AUTHENTICATION_TIMEOUT", 0.1)
     with errors_logged() as errors:
         async with (
             run_server(authenticator=ByName()) as running,
@@ -111,7 +111,7 @@ async def test_an_authenticator_that_fails_lets_nobody_in_and_ends_nobody(
                     await client.send(head)
                     answer = await client.answer()
                 assert (answer.status, answer.headers["retry-after"]) == (503, "5")
-                assert answer.body.startswith(b"who you are cannot be found out at the moment: try again")
+                assert answer.body.startswith(b"the server cannot identify you at the moment: try again")
             await inside.send(b"\x81\x82\0\0\0\0Hi")
             assert await inside.message() == "Hi"
             async with connect_websocket(running.port, "/echo?name=bob"):

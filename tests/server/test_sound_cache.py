@@ -69,7 +69,7 @@ async def test_nothing_of_ours_is_left_and_nothing_else_is_touched(tmp_path: Pat
     assert files(tmp_path) == {"mine.wav", "notes.txt"}
 
 
-async def test_a_bug_in_the_sweeper_ends_the_sweeper(
+async def test_a_bug_in_removing_old_sounds_ends_only_that(
     tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not the server: sounds are stored on, within the size."""
@@ -79,7 +79,7 @@ async def test_a_bug_in_the_sweeper_ends_the_sweeper(
         await trio.lowlevel.checkpoint()
         raise RuntimeError
 
-    monkeypatch.setattr(SoundCache, "sweep", die)
+    monkeypatch.setattr(SoundCache, "remove_expired", die)
     async with open_sound_cache(tmp_path, ttl=1, max_size=2000, boundary=Boundary(parts.append)) as cache:
         await trio.sleep(1)
         names = [await cache.add(KB) for _ in range(3)]
@@ -95,7 +95,7 @@ async def test_the_end_does_not_wait_for_ever_for_a_disk(
     try:
         with trio.fail_after(5):
             async with open_sound_cache(tmp_path, ttl=100, max_size=3000):
-                monkeypatch.setattr(sound_cache, "CLOSE_TIME", 0.05)
+                monkeypatch.setattr(sound_cache, "CLOSE_TIMEOUT", 0.05)
                 monkeypatch.setattr(sound_cache, "_remove_all", lambda _folder: answers.wait(10))
     finally:
         answers.set()

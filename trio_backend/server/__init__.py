@@ -1,4 +1,4 @@
-"""The listener: WebSockets as `Wire`, and HTTP, on one port. Knows nothing of sessions."""
+"""WebSockets as `Wire`, and HTTP, on one port. Nothing here knows of sessions."""
 
 from .handshake import UpgradeRequest as UpgradeRequest
 from .listener import Server as Server

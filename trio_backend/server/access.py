@@ -1,4 +1,4 @@
-"""Which pages may connect, by their origin: for WebSockets and for HTTP."""
+"""Access rules: which pages may connect, by their origin, and which names are those of this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 # Names that no foreign name server can give an address: RFC 6762, 6761, 8375, and what routers use.
-_OURS = (".local", ".localhost", ".lan", ".home.arpa", ".internal")
+_LOCAL = (".local", ".localhost", ".lan", ".home.arpa", ".internal")
 
 _NAME = r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)"
 _PORT = r"(?::(?P<port>[0-9]{1,5}))?"
@@ -27,7 +27,8 @@ def origin_allowed(origin: str | None, host: str, allowed: Sequence[str]) -> boo
     ``allowed`` holds origins, and these words: ``same-host``, the web page comes from ``host``, whatever the
     port, and ``host`` is an address or a name of the local network; ``localhost``, it is a web page of this
     machine, from any port; ``file``, it is a file, as the desktop pet's; ``null``, it conceals where it comes
-    from; ``*``, all. No origin means that the client is no browser: it is always allowed.
+    from; ``*``, all. Without an origin the client is no browser: it is always allowed, since it could send
+    any origin.
 
     A web page has the scheme http or https. Applications have schemes of their own, or pretend to be
     ``https://localhost`` (Capacitor on Android): those need an entry.
@@ -47,11 +48,14 @@ def origin_allowed(origin: str | None, host: str, allowed: Sequence[str]) -> boo
     name = page["name"]
     if name in _LOOPBACK and "localhost" in allowed:
         return True
-    return "same-host" in allowed and name == host_name(host) and is_ours(name)
+    return "same-host" in allowed and name == host_name(host) and is_local_name(name)
 
 
 def _is_application(page: re.Match[str], host: str) -> bool:
-    """Whether ``page`` is ``https://localhost`` without a port; our own page is that only at port 443."""
+    """Whether ``page`` is ``https://localhost`` without a port, as Capacitor's applications say.
+
+    Our own page has that origin only if the server is called ``localhost`` at port 443.
+    """
     if page[0] != "https://localhost":
         return False
     called = _HOST.fullmatch(host.lower())
@@ -64,17 +68,17 @@ def host_name(host: str) -> str:
     return found["name"] if found else ""
 
 
-def is_ours(name: str) -> bool:
+def is_local_name(name: str) -> bool:
     """Whether ``name`` is an IP address or a name that only the local network can give.
 
-    A public name is its owner's to point anywhere, at this server too: then the owner's page would seem
-    to come from the same host (DNS rebinding).
+    The owner of a public name can point it anywhere, at this server too: then the owner's page would seem to
+    come from the same host (DNS rebinding).
     """
     try:
         ip_address(name.strip("[]"))
     except ValueError:
         plain = name.rstrip(".")
-        return plain.endswith(_OURS) or (plain != "" and "." not in plain)
+        return plain.endswith(_LOCAL) or (plain != "" and "." not in plain)
     return True
 
 
@@ -89,23 +93,23 @@ def is_loopback(name: str) -> bool:
 def serves_only_here(allowed: Sequence[str]) -> bool:
     """Whether ``allowed_origins`` names no page that comes from elsewhere.
 
-    Where it does, somebody reaches this server by another name, perhaps through a proxy on this machine that
-    tells nothing of itself: then a connection from this machine proves nothing.
+    Where it does, clients reach this server by another name, perhaps through a proxy on this machine that
+    leaves no trace in its requests: then a connection from this machine proves nothing.
     """
     pages = (_WEB_PAGE.fullmatch(entry.lower().rstrip("/")) for entry in allowed if "://" in entry)
     return "*" not in allowed and all(page is None or is_loopback(page["name"]) for page in pages)
 
 
 def entry_for(origin: str) -> str:
-    """What lets pages of ``origin`` in, as an entry of ``allowed_origins``."""
+    """The entry of ``allowed_origins`` that allows pages of ``origin``."""
     return "file" if origin.lower() == "file://" else origin
 
 
 class OriginGate:
-    """An ASGI application in front of another, which it hides from pages that may not connect.
+    """An ASGI application in front of another, which answers 403 to pages that may not connect.
 
-    ``origins`` are those of `origin_allowed`. A page may still show what is behind as a picture or a sound,
-    where it knows its address: browsers tell no origin then.
+    ``origins`` are those of `origin_allowed`. A page can still show what is behind as a picture or a sound if
+    it knows its URL: browsers send no origin then.
     """
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:

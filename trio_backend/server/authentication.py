@@ -1,4 +1,4 @@
-"""`Authenticator`: who connects. It is asked before a WebSocket is one, and before each HTTP request."""
+"""`Authenticator`: identifies the user of each WebSocket, before the upgrade, and of each HTTP request."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from ..boundary import Boundary
 from ..user import NOBODY, User
 from .responses import Refusal
 
-# Long enough to ask another server of the same network twice, and less than a person waits for a page.
-AUTHENTICATION_TIME = 5.0
+# Seconds: long enough to ask another server of the same network twice, and less than a person waits for a
+# page.
+AUTHENTICATION_TIMEOUT = 5.0
 
 UNKNOWN = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
-    "who you are cannot be found out at the moment: try again soon; the server's log says why",
+    "the server cannot identify you at the moment: try again soon; its log says why",
     {"Retry-After": "5"},
 )
 _NO_TOKEN = Refusal(
@@ -35,10 +36,10 @@ _NO_TOKEN = Refusal(
 
 @attrs.frozen
 class Credentials:
-    """What a request says of who sends it: all of its query and of its headers, secrets included.
+    """What a request says of its sender: its whole query and all headers, secrets included.
 
     ``path`` is decoded; ``query`` is as it came. ``headers`` have lower-case names, and those of one name
-    are joined by commas. Nothing of it but the path is for a log.
+    are joined by commas. Only the path may be logged.
     """
 
     path: str
@@ -47,22 +48,22 @@ class Credentials:
 
 
 class Authenticator(Protocol):
-    """Finds out who connects."""
+    """Identifies users. Given to `serve`, it replaces the access token."""
 
     async def identify(self, credentials: Credentials) -> User | Refusal:
-        """Whose request it is; or the answer to one that is not let in, which says what to do about it.
+        """The user who sends the request, or the answer that refuses it and says what to do about it.
 
-        It may wait, `AUTHENTICATION_TIME` at most: then it is cancelled. What it raises is a bug of its
-        own. Both are answered with `UNKNOWN`, and concern this one request only.
+        It may wait, but is cancelled after `AUTHENTICATION_TIMEOUT` seconds. Any exception is a bug and is
+        logged. Both are answered with `UNKNOWN`, and concern this one request only.
         """
         ...
 
 
 @attrs.frozen
 class AccessToken:
-    """An `Authenticator` that knows one secret. Who brings it is nobody in particular, and so shares all.
+    """An `Authenticator` with one secret for all: all who send it are `NOBODY`, one user.
 
-    An empty ``token`` means that nobody is asked for it.
+    An empty ``token`` means that none is needed.
     """
 
     token: str = attrs.field(repr=False)
@@ -75,9 +76,10 @@ class AccessToken:
 
 
 def token_allowed(token: str, authorization: str, query: str) -> bool:
-    """Whether the request brings ``token``: as ``Authorization: Bearer …`` or as ``?token=…``.
+    """Whether the request has ``token``: as ``Authorization: Bearer …`` or as ``?token=…``.
 
-    The comparison takes the same time wherever they differ. An empty ``token`` means that none is asked for.
+    The query, since browsers cannot add headers to a WebSocket. The comparison takes the same time wherever
+    the two differ. An empty ``token`` means that none is needed.
     """
     if not token:
         return True
@@ -90,7 +92,7 @@ def token_allowed(token: str, authorization: str, query: str) -> bool:
 
 @attrs.frozen
 class BoundedAuthenticator:
-    """``authenticator``, which may fail or say nothing: then the answer is `UNKNOWN`, within a deadline."""
+    """``authenticator`` with a deadline and a boundary: if it fails or is slow, the answer is `UNKNOWN`."""
 
     authenticator: Authenticator
     boundary: Boundary
@@ -103,18 +105,19 @@ class BoundedAuthenticator:
             nonlocal answer
             answer = await self.authenticator.identify(credentials)
 
-        with trio.move_on_after(AUTHENTICATION_TIME) as scope:
+        with trio.move_on_after(AUTHENTICATION_TIMEOUT) as scope:
             await self.boundary.run("authentication", ask)
         if scope.cancelled_caught:
-            logger.warning("a client was not let in: nobody said for {:g} s who it is", AUTHENTICATION_TIME)
+            timeout = AUTHENTICATION_TIMEOUT
+            logger.warning("a connection was refused: the authenticator gave no answer in {:g} s", timeout)
         return answer
 
 
 class UserGate:
-    """An ASGI application in front of another, which gets the requests of users only.
+    """An ASGI application in front of another, which gets only requests whose user was identified.
 
-    Behind it ``scope["user"]`` is a `User`. ``public`` tells which requests everybody may send: they are
-    nobody's in particular.
+    Behind it ``scope["user"]`` is a `User`: `NOBODY` for requests that are ``public``, which no one is asked
+    to authenticate.
     """
 
     def __init__(
@@ -135,7 +138,7 @@ class UserGate:
         await self._app(scope, receive, send)
 
     async def _identify(self, scope: Scope) -> User | Refusal:
-        # Browsers send no credentials with a preflight; it tells them nothing but the CORS rules.
+        # Browsers send no credentials with a CORS preflight, and its answer holds nothing but the CORS rules.
         if scope["method"] == "OPTIONS" or self._public(scope):
             return NOBODY
         fields = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])

@@ -1,4 +1,4 @@
-"""Whose connection it is: the client's address, behind proxies too, and what counts as one client. No I/O."""
+"""The client's address, behind proxies too, and which addresses count as one client. No I/O."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import attrs
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
-# Proxies behind each other. A client may write any number of addresses into the header.
-MOST_PROXIES = 16
+# Proxies in a row whose addresses are looked at. A client may write any number of addresses into the header.
+MAX_PROXIES = 16
 
 
 @attrs.frozen
 class TrustedProxies:
-    """The proxies that are believed whom they connect for: addresses, and networks such as ``10.0.0.0/8``."""
+    """The proxies whose ``X-Forwarded-For`` is believed: addresses, and networks such as ``10.0.0.0/8``."""
 
     networks: tuple[Network, ...] = ()
 
@@ -32,16 +32,16 @@ class TrustedProxies:
         return address is not None and any(address in network for network in self.networks)
 
     def client_of(self, peer: str, forwarded_for: Sequence[str]) -> str | None:
-        """The address of the client on whose behalf ``peer`` connects; None if a proxy does not say.
+        """The address of the client for which ``peer`` connects; None if a proxy does not say.
 
         ``forwarded_for`` are the values of all ``X-Forwarded-For`` headers, in their order. Each proxy adds
-        on the right whom it has heard from, so the last one that is no trusted proxy is the client; all
-        to its left may be invented. Who is no trusted proxy speaks for nobody but itself.
+        on the right the address from which it got the request, so the last address that is no trusted proxy
+        is the client; all to its left may be invented. A peer that is no trusted proxy is the client itself.
         """
         if not self.include(peer):
             return peer
         hops = [hop for field in forwarded_for for hop in field.split(",")]
-        for hop in hops[: -MOST_PROXIES - 1 : -1]:
+        for hop in hops[: -MAX_PROXIES - 1 : -1]:
             address = parse_address(hop)
             if address is None:
                 return None
@@ -51,7 +51,7 @@ class TrustedProxies:
 
 
 NO_PROXIES = TrustedProxies()
-"""Nobody speaks for anybody else."""
+"""For servers without a proxy: each peer is the client."""
 
 
 def parse_address(text: str) -> Address | None:
@@ -74,7 +74,7 @@ def parse_address(text: str) -> Address | None:
 
 
 def share_of(host: str) -> str:
-    """Which addresses have one share together: an IPv4 address alone, of IPv6 the first 64 bits.
+    """The address or network that has one share of all limits: an IPv4 address, or an IPv6 /64.
 
     One subscriber has a whole /64, and may send from each address of it (RFC 6177, section 2).
     """

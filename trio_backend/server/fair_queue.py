@@ -1,4 +1,4 @@
-"""`FairQueue`: a scarce piece of work is shared by the addresses that ask for it, not by the requests."""
+"""`FairQueue`: shares scarce work fairly among addresses, not among requests."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from ..errors import QueueFull
 
 @attrs.define(eq=False)
 class Place:
-    """Somebody's place in a queue. ``lost`` tells why it was given to somebody else, if it was.
+    """A task's place in a queue. ``lost`` tells why it was given to another task, if it was.
 
-    Who prepares does that inside of ``preparing``, and can lose it there only.
+    The task that has it prepares inside of ``preparing``, sets ``ready`` after that, and can lose the place
+    only before: then the scope is cancelled.
     """
 
     address: str
@@ -30,15 +31,15 @@ class FairQueue:
     """Lets up to ``at_once`` tasks work at a time, of each address one; the addresses take turns.
 
     A task first takes a `place`, of which there are ``places`` in all and ``places_each`` for an address:
-    that bounds what those who prepare or wait can hold. It takes its `turn` when it is ready to work, so
-    that nobody holds that while the other end is silent. Nor does silence hold a place: where none is left,
-    a newcomer gets that of who has prepared longest.
+    that bounds the memory of tasks that prepare or wait. It takes its `turn` when it is ready to work, so
+    that a silent client holds no turn. Nor can silence hold a place: where none is left, a new task gets that
+    of the task that has prepared longest.
     """
 
     at_once: int
     places: int
     places_each: int
-    # In the order in which they came.
+    # The oldest first.
     _places: dict[Place, None] = attrs.field(factory=dict, init=False)
     _working: set[str] = attrs.field(factory=set, init=False)
     # By address, in the order of their turns.
@@ -46,7 +47,7 @@ class FairQueue:
 
     @contextmanager
     def place(self, address: str) -> Iterator[Place]:
-        """Hold a place for the time of the block. Raises `QueueFull` at once where none is to be had."""
+        """Hold a place during the block. Raises `QueueFull` at once where all tasks are ready."""
         of_address = [place for place in self._places if place.address == address]
         if len(of_address) >= self.places_each:
             self._evict(of_address, QueueFull(own_share=True))
@@ -65,13 +66,13 @@ class FairQueue:
             if not place.ready:
                 del self._places[place]
                 place.lost = reason
-                place.preparing.cancel("somebody else needs the place")
+                place.preparing.cancel("another task needs the place")
                 return
         raise reason
 
     @asynccontextmanager
     async def turn(self, address: str) -> AsyncIterator[None]:
-        """Wait for a turn of ``address``, and have it during the block. A cancelled wait holds nothing."""
+        """Wait for a turn of ``address``, and hold it during the block; a cancel gives it back."""
         mine = trio.Event()
         self._waiting.setdefault(address, deque()).append(mine)
         self._admit()

@@ -28,10 +28,10 @@ _SCHEMES = ("http", "https", "ws", "wss")
 
 @attrs.frozen
 class UpgradeRequest:
-    """Who wants a WebSocket, and where. Secrets (token, Authorization) have been taken out.
+    """The request that became a WebSocket, without its secrets (token, Authorization, Cookie).
 
     ``path`` is decoded and without the query; ``headers`` have lower-case names, and those of one name are
-    joined by commas; ``client`` is ``host:port``; ``user`` is whom the server takes it for.
+    joined by commas; ``client`` is ``host:port``; ``user`` is who sent it, as the `Authenticator` says.
     """
 
     path: str
@@ -43,9 +43,10 @@ class UpgradeRequest:
 
 @attrs.frozen
 class Upgrade:
-    """A request that is accepted.
+    """A request for a WebSocket that is accepted.
 
-    ``response`` is to be sent before the first frame; ``behind`` are the frames that came with the request.
+    ``response`` must be sent before the first frame; ``behind`` are bytes of frames that came with the
+    request.
     """
 
     request: UpgradeRequest
@@ -55,7 +56,7 @@ class Upgrade:
 
 @attrs.frozen(eq=False)
 class UpgradeAttempt:
-    """A request for a WebSocket that is here, from a page that may connect. It is accepted for a user."""
+    """A request for a WebSocket on a known path, from a page that may connect; its user is not known yet."""
 
     credentials: Credentials
     _handshake: ServerProtocol = attrs.field(repr=False)
@@ -64,7 +65,7 @@ class UpgradeAttempt:
     _client: str
 
     def accept(self, user: User) -> Upgrade | Refusal:
-        """What to say to it, now that it is known whose it is."""
+        """Accept it as that of ``user``; a `Refusal` if its WebSocket headers are wrong."""
         if self._request.headers.get_all("Sec-WebSocket-Version") not in (["13"], []):
             return Refusal(
                 HTTPStatus.UPGRADE_REQUIRED,
@@ -84,10 +85,10 @@ class UpgradeAttempt:
 
 
 async def read_head(stream: trio.abc.ReceiveStream, *, within: float) -> bytes | Refusal | None:
-    """All bytes up to and with the end of the request's head, and what came along behind it.
+    """All bytes up to the end of the request's head, and those that came behind it in the same read.
 
-    None if the peer left, or never said a word in ``within`` seconds; a `Refusal` if the head is too
-    large or too slow. Raises what ``stream`` raises.
+    None if the peer left, or sent nothing within ``within`` seconds; a `Refusal` if the head is too large or
+    not complete by then. Raises what ``stream`` raises. A cancel loses what was read.
     """
     received = bytearray()
     with trio.move_on_after(within):
@@ -103,7 +104,7 @@ async def read_head(stream: trio.abc.ReceiveStream, *, within: float) -> bytes |
 
 
 def asks_for_websocket(received: bytes) -> bool:
-    """Whether the request that begins like this wants to become a WebSocket."""
+    """Whether the request whose first bytes are ``received`` asks to become a WebSocket."""
     head, _, _ = received.partition(HEAD_END)
     for line in head.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
@@ -115,9 +116,10 @@ def asks_for_websocket(received: bytes) -> bool:
 def read_upgrade(
     received: bytes, *, paths: Collection[str], origins: Sequence[str], client: str
 ) -> UpgradeAttempt | Refusal:
-    """A request for a WebSocket on one of ``paths``, or why it is refused, whoever sends it.
+    """The request for a WebSocket in ``received``, or the answer that refuses it whoever its user is.
 
-    ``received`` holds its whole head; ``origins`` are those of `origin_allowed`.
+    ``received`` holds its whole head; ``paths`` are those of WebSockets; ``origins`` are those of
+    `origin_allowed`; ``client`` becomes `UpgradeRequest.client`.
     """
     head, end, behind = received.partition(HEAD_END)
     handshake = ServerProtocol()
@@ -130,20 +132,20 @@ def read_upgrade(
     refusal = _refuse(request, paths, origins)
     if refusal is not None:
         return refusal
-    path, query = _split(request.path)
+    path, query = _split_target(request.path)
     headers = joined((name, _text(value)) for name, value in request.headers.raw_items())
     return UpgradeAttempt(Credentials(path, query, headers), handshake, request, behind, client)
 
 
 def _unreadable(handshake: ServerProtocol) -> Refusal:
-    # The library answers a head that is too long, and says nothing to one that is no HTTP.
+    # The library has an answer for a head with lines that are too long, and none for bytes that are no HTTP.
     if any(handshake.data_to_send()):
         return TOO_LARGE
     return Refusal(HTTPStatus.BAD_REQUEST, "this is no valid HTTP/1.1 request")
 
 
 def _refuse(request: Request, paths: Collection[str], allowed: Sequence[str]) -> Refusal | None:
-    path, _ = _split(request.path)
+    path, _ = _split_target(request.path)
     hosts, origins = _texts(request, "Host"), _texts(request, "Origin")
     if len(hosts) != 1 or len(origins) > 1:
         return Refusal(HTTPStatus.BAD_REQUEST, "one Host header is needed, and at most one Origin header")
@@ -166,10 +168,10 @@ def _without_secrets(credentials: Credentials, client: str, user: User) -> Upgra
     return UpgradeRequest(path=credentials.path, query=query, headers=headers, client=client, user=user)
 
 
-def _split(target: str) -> tuple[str, str]:
+def _split_target(target: str) -> tuple[str, str]:
     """The decoded path and the query of a request's target, in origin-form or absolute-form (RFC 9112, 3.2).
 
-    By hand: `urllib.parse.urlsplit` takes ``//[`` for a host, and raises for those that it does not like.
+    Not by `urllib.parse.urlsplit`: it takes ``//[`` for the beginning of a host, and raises for invalid ones.
     """
     path, _, query = target.partition("?")
     scheme, mark, rest = path.partition("://")

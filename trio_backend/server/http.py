@@ -1,4 +1,4 @@
-"""The HTTP side: the page, static files, what characters there are, health."""
+"""The HTTP routes: the web page, static files, the list of models, health."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from .static import Folder, FrontEnd
 from .transcription import Transcription
 
 WEB = Path(__file__).parents[1] / "web"
-# Pictures may come from anywhere, and another server may be talked to: the person chooses those.
+# Images and connections may go anywhere, since the user of the page chooses pictures and other servers by
+# their URL.
 PAGE_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src * data: blob:; media-src 'self' blob:; "
     "connect-src *; object-src 'none'; base-uri 'none'"
 )
 AVATAR_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".svg"})
 # Pages of other origins (a desktop pet, a development server) show our models and play our sounds.
-_ANYONE = [
+_ANY_ORIGIN = [
     Middleware(
         CORSMiddleware,
         allow_origins=["*"],
@@ -44,9 +45,9 @@ _PUBLIC = (_HEALTH, _STATUS, _PAGE)
 
 @attrs.frozen
 class Folders:
-    """Where the static files lie. A folder that does not exist is an empty one.
+    """The folders of static files. A folder that does not exist is an empty one.
 
-    ``frontend`` is the build of another front end, to be shown instead of our page.
+    ``frontend`` is the build of another front end, which is served instead of our page.
     """
 
     live2d_models: Path
@@ -58,12 +59,12 @@ class Folders:
 
 @attrs.frozen
 class Pages:
-    """All that the HTTP side shows.
+    """What the HTTP routes serve.
 
-    ``models`` gives the body of ``/live2d-models/info``; ``unready`` the reason why nobody can be served yet,
-    or "". Without ``debug`` nobody can look inside; without ``transcription`` nobody is listened to.
-    Pages of ``origins`` may read the sounds under ``/cache``. A request's body has to come within
-    ``body_timeout`` seconds.
+    ``models`` returns the body of ``/live2d-models/info``; ``unready`` the reason why the server is not ready
+    yet, or "". Without ``debug`` there are no debug routes, without ``transcription`` no ``/asr``. Pages of
+    ``origins`` may read the sounds under ``/cache``. A request's body must come within ``body_timeout``
+    seconds.
     """
 
     folders: Folders
@@ -81,9 +82,10 @@ def http_app(pages: Pages) -> Starlette:
 
 
 def is_public(app: Starlette) -> Callable[[Scope], bool]:
-    """Tells which requests to ``app`` are for what is no secret: health, and the front ends' own files.
+    """A function that tells which requests to ``app`` need no user: health, and the front ends' own files.
 
-    A page that was opened with a token cannot add it where it asks for its own scripts and styles.
+    Those files hold no secret, and a page that was opened with a token cannot add it to the requests for its
+    own scripts and styles.
     """
 
     def public(scope: Scope) -> bool:
@@ -97,7 +99,8 @@ def is_public(app: Starlette) -> Callable[[Scope], bool]:
 
 def _routes(pages: Pages) -> list[BaseRoute]:
     folders = pages.folders
-    # What was said there is for those who may talk; models and pictures are for everybody's pages.
+    # The cache holds what was said, so only pages that may talk can read it; models and pictures are for all
+    # pages.
     gate = Middleware(OriginGate, origins=pages.origins)
 
     async def models(_request: Request) -> Response:
@@ -113,7 +116,8 @@ def _routes(pages: Pages) -> list[BaseRoute]:
         )
 
     async def to_status(request: Request) -> Response:
-        # The token goes along; the page's own files are found beside it.
+        # With the query, since the token is in it, and with a slash, since the page's files are named
+        # relative to it.
         return RedirectResponse(f"/status/?{request.url.query}")
 
     return [
@@ -121,16 +125,16 @@ def _routes(pages: Pages) -> list[BaseRoute]:
         Route("/readyz", readyz),
         *(pages.debug.routes() if pages.debug else []),
         *([pages.transcription.route()] if pages.transcription else []),
-        Route("/live2d-models/info", models, middleware=_ANYONE),
-        Mount("/live2d-models", Folder(folders.live2d_models), middleware=_ANYONE),
-        Mount("/bg", Folder(folders.backgrounds), middleware=_ANYONE),
-        Mount("/avatars", Folder(folders.avatars, suffixes=AVATAR_SUFFIXES), middleware=_ANYONE),
-        Mount("/cache", Folder(folders.cache, cache="no-store"), middleware=[gate, *_ANYONE]),
+        Route("/live2d-models/info", models, middleware=_ANY_ORIGIN),
+        Mount("/live2d-models", Folder(folders.live2d_models), middleware=_ANY_ORIGIN),
+        Mount("/bg", Folder(folders.backgrounds), middleware=_ANY_ORIGIN),
+        Mount("/avatars", Folder(folders.avatars, suffixes=AVATAR_SUFFIXES), middleware=_ANY_ORIGIN),
+        Mount("/cache", Folder(folders.cache, cache="no-store"), middleware=[gate, *_ANY_ORIGIN]),
         Route("/status", to_status, name=_STATUS),
         Mount("/status", FrontEnd(WEB / "status", WEB, policy=PAGE_POLICY), name=_STATUS),
-        Mount("/", _front(folders.frontend), name=_PAGE),
+        Mount("/", _frontend(folders.frontend), name=_PAGE),
     ]
 
 
-def _front(build: Path | None) -> FrontEnd:
+def _frontend(build: Path | None) -> FrontEnd:
     return FrontEnd(WEB, policy=PAGE_POLICY) if build is None else FrontEnd(build)

@@ -1,4 +1,4 @@
-"""`HttpConnections`: plain HTTP/1.1, served by Hypercorn on streams that we accepted."""
+"""`HttpConnections`: plain HTTP/1.1, served by Hypercorn on connections that `Acceptor` accepted."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ from .client_address import NO_PROXIES, TrustedProxies
 from .responses import MAX_HEAD_SIZE, framing, safe_headers
 from .streams import NETWORK_ERRORS, PrefixStream, SocketOrTls
 
-# How long the end of one request may take before the connection can serve the next one.
-RECYCLE_TIME = 1.0
-# A page's next request mostly follows within seconds, and a held connection counts against the limit.
+# Seconds that the end of one request may take before the connection can serve the next one.
+RECYCLE_TIMEOUT = 1.0
+# Seconds that a connection may be idle. A page's next request mostly follows sooner, and each open connection
+# counts against the limit.
 KEEP_ALIVE = 15
 
 
@@ -37,14 +38,15 @@ def _config() -> Config:
     config.errorlog = logging.getLogger("hypercorn.error")
     config.h11_max_incomplete_size = MAX_HEAD_SIZE
     config.include_server_header = False
-    # Also the time that the head of a next request may take.
+    # Hypercorn also limits the time for the head of each further request with it.
     config.keep_alive_timeout = KEEP_ALIVE
     return config
 
 
 @attrs.define(eq=False)
 class BoundedRequests:
-    """An ASGI application in front of another: a bug there is answered 500, or ends this connection."""
+    """An ASGI application in front of another. A bug there is answered with 500, or ends the connection if
+    an answer was begun; it is logged by the boundary, and the server goes on."""
 
     _app: ASGIApp
     _boundary: Boundary
@@ -64,13 +66,13 @@ class BoundedRequests:
             try:
                 await self._app(scope, receive, watched_send)
             except* ClientDisconnect:
-                # The client left in the middle of its request, or of our answer.
+                # The client has left during its request, or during our answer.
                 pass
 
         if not await self._boundary.run("http", answer) and not started:
-            # Where an answer was begun, Hypercorn closes the connection in the middle of it.
+            # If an answer was begun, Hypercorn closes the connection: the client sees that it is incomplete.
             failure = PlainTextResponse(
-                "something went wrong here; the server's log says where\n",
+                "the server failed at this request; its log says where\n",
                 500,
                 headers={"Connection": "close"},
             )
@@ -79,7 +81,10 @@ class BoundedRequests:
 
 @attrs.define(eq=False)
 class HttpConnections:
-    """All connections on which plain HTTP is spoken."""
+    """The open HTTP connections. `len` gives their number.
+
+    ``frames`` is the `framing` of the answers; a send may take ``send_timeout`` seconds.
+    """
 
     _app: ASGIApp
     _send_timeout: float
@@ -93,7 +98,10 @@ class HttpConnections:
         return len(self._streams)
 
     async def serve(self, stream: SocketOrTls, received: bytes) -> None:
-        """Serve requests until either side has had enough; ``received`` was read already."""
+        """Serve requests until the connection ends; ``received`` are its first bytes.
+
+        Raises nothing when the client leaves. A cancel does not reach what Hypercorn is sending: call `cut`.
+        """
         prefixed = PrefixStream(stream, received, send_timeout=self._send_timeout)
         app: AppWrapper = wrap_app(self._app, 0, "asgi")  # type: ignore[arg-type]
         self._streams.add(prefixed)
@@ -102,29 +110,29 @@ class HttpConnections:
             connection.frames, connection.proxies = self._frames, self._proxies
             await connection.run()
         except* NETWORK_ERRORS:
-            # The client left in the middle of something.
+            # The client has left.
             pass
         except* h11.ProtocolError as errors:
-            # Some of what clients can send confuses Hypercorn: this connection is lost, and no other.
-            logger.debug("An HTTP client was dropped: {}", first_leaf(errors))
+            # Hypercorn lets some errors in what clients send through: only this connection ends.
+            logger.debug("an HTTP connection was closed: {}", first_leaf(errors))
         finally:
             self._streams.discard(prefixed)
 
     async def end_idle(self) -> None:
-        """Close connections that wait for their next request, now and from now on."""
+        """Close the connections that are idle, and the others after their current request."""
         await self._worker.terminated.set()
 
     async def cut(self) -> None:
-        """Close all sockets, whatever goes on on them.
+        """Close all sockets now.
 
-        Hypercorn shields what it sends from cancellation: without this, a client that reads nothing
-        would hold up whoever cancels the connection.
+        Hypercorn shields its sends from cancellation: without this, a client that reads nothing would delay a
+        cancel of its connection by ``send_timeout``.
         """
         for stream in list(self._streams):
             await trio.aclose_forcefully(stream)
 
     async def cut_when_cancelled(self) -> None:
-        """Wait to be cancelled, and then `cut`."""
+        """Wait until cancelled, and then `cut`: so that a cancelled server does not wait for its clients."""
         try:
             await trio.sleep_forever()
         finally:
@@ -132,10 +140,10 @@ class HttpConnections:
 
 
 class _Connection(TCPServer):
-    """Hypercorn's connection, for the one protocol that is spoken here.
+    """Hypercorn's connection, for HTTP/1.1 only.
 
-    The original would also turn to HTTP/2 and to WebSockets of its own when a client asks for them in
-    clear text, and there a malformed request ends in an exception, that is to say in the end of the server.
+    The original also switches to HTTP/2 and to WebSockets of its own if a client asks for that in plain text.
+    There a malformed request raises an exception, which would end the server.
     """
 
     frames = framing(())
@@ -144,23 +152,24 @@ class _Connection(TCPServer):
     def __init__(self, app: AppWrapper, config: Config, context: WorkerContext, stream: PrefixStream) -> None:
         super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
         self._prefixed = stream
-        # Not the task group's own scope: it lets a cancellation of that out, and up to the whole server.
-        self._whole = trio.CancelScope()
+        # Not the task group's own scope: Hypercorn's task group lets a cancel of that out, up to the whole
+        # server.
+        self._scope = trio.CancelScope()
 
     async def run(self) -> None:
         try:
-            with self._whole:
-                await self._converse()
+            with self._scope:
+                await self._serve_requests()
         finally:
             await self._close()
 
-    async def _converse(self) -> None:
+    async def _serve_requests(self) -> None:
         async with TaskGroup() as task_group:
             self._task_group = task_group
             self.protocol = self._http1(task_group)  # type: ignore[assignment]
             await self.idle_task.restart(task_group, self._idle_timeout)
             await self._read_data()
-            # The original keeps a connection whose client has left until its idle time is over.
+            # The original keeps a connection whose client has left open until `KEEP_ALIVE` is over.
             await self.idle_task.stop()
 
     def _http1(self, task_group: TaskGroup) -> H11Protocol:
@@ -172,14 +181,14 @@ class _Connection(TCPServer):
             self.app, self.config, self.context, task_group, state, tls, client, server, self.protocol_send
         )
         protocol.frames, protocol.proxies, protocol.peer = self.frames, self.proxies, client
-        protocol.cut = self._whole
+        protocol.cut = self._scope
         return protocol
 
 
 class _Http1(H11Protocol):
-    """HTTP/1.1 without upgrades: a server may ignore that a client asks for one (RFC 9110, 7.8).
+    """HTTP/1.1 without upgrades: a server may ignore requests for one (RFC 9110, section 7.8).
 
-    Every answer gets its `safe_headers` here: the application's, and those that Hypercorn gives itself.
+    Every answer gets its `safe_headers` here: the application's, and those that Hypercorn makes itself.
     """
 
     frames = framing(())
@@ -195,10 +204,10 @@ class _Http1(H11Protocol):
         await super()._send_h11_event(event)
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        """Do not turn to HTTP/2."""
+        """Do not switch to HTTP/2."""
 
     async def _create_stream(self, request: h11.Request) -> None:
-        # Each request anew: a proxy sends those of many clients over one connection.
+        # For each request anew: a proxy sends those of many clients over one connection.
         forwarded = [value.decode("latin-1") for name, value in request.headers if name == b"x-forwarded-for"]
         host, port = self.peer
         self.client = self.proxies.client_of(host, forwarded) or host, port
@@ -209,14 +218,14 @@ class _Http1(H11Protocol):
         await super()._create_stream(plain)
 
     async def _maybe_recycle(self) -> None:
-        """Make ready for the next request, or close the connection, whatever the application does.
+        """Get ready for the next request, or close the connection, whatever the application does.
 
-        Hypercorn does this in the application's task, and tells the application first that the client has
-        gone. Starlette's file responses then cancel the task: without a shield the connection would
-        neither be read, nor closed, nor given up when it is idle. The deadline is for an application
-        that reads nothing: it cannot be told, and nor can the task that reads the request's body for it.
+        Hypercorn does this in the application's task, and sends the application a disconnect first.
+        Starlette's file responses then cancel the task: without the shield the connection would neither be
+        read, nor closed, nor end when it is idle. The deadline is for applications that do not read the
+        disconnect, and so would block this for ever.
         """
-        with trio.move_on_after(RECYCLE_TIME, shield=True) as scope:
+        with trio.move_on_after(RECYCLE_TIMEOUT, shield=True) as scope:
             await super()._maybe_recycle()
         if scope.cancelled_caught:
-            self.cut.cancel("a request does not end")
+            self.cut.cancel("the end of a request takes too long")

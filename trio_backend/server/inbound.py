@@ -1,4 +1,4 @@
-"""`Inbound`: what the peer sends, cut into whole messages, by RFC 6455. No I/O."""
+"""`Inbound`: turns the bytes of a peer into whole messages, by RFC 6455. No I/O."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from .frames import (
     apply_mask,
 )
 
-# Frames in one go, about 2 µs each: the others have their turn, and pongs leave, before more are read.
+# Frames that are parsed in one go, at about 2 µs each. Then pongs are sent, before more bytes are read.
 FRAMES = 32
 
 
 @attrs.define(eq=False)
 class Inbound:
-    """Frames in, messages out, one at a time: nothing behind a message is looked at before it is taken.
+    """Gets bytes by `feed`, and has one ``message`` at a time: nothing behind it is parsed before `take`.
 
-    ``end`` is the close code and reason once the peer has closed or has broken the protocol; after that
-    nothing more is understood. Every byte is judged as soon as it is there: a frame that must not come is
-    refused by its head, text that is no UTF-8 by its first wrong byte. ``replies`` are the frames that are
-    owed to the peer; an empty one stands for the end of what we send.
+    ``end`` is the close code and reason once the peer has closed or has broken the protocol; all further
+    bytes are ignored. Every byte is checked as soon as it is there: a frame that must not come is refused by
+    its head, text that is no UTF-8 by its first wrong byte. ``replies`` are frames that must be sent to the
+    peer; an empty one means that nothing more may be sent.
     """
 
     max_size: int
@@ -52,17 +52,18 @@ class Inbound:
     # A head that has come in part.
     _torn: bytes | bytearray = attrs.field(default=b"", init=False)
 
-    # The frame whose payload is coming: its first byte, or -1; what it lacks; its mask, turned to there.
+    # The frame whose payload is coming: its first byte, or -1; how many bytes it lacks; its mask, rotated so
+    # that its first byte belongs to the next byte of the payload.
     _first: int = attrs.field(default=-1, init=False)
     _left: int = attrs.field(default=0, init=False)
     _mask: bytes | bytearray = attrs.field(default=b"", init=False)
     _control: bytes = attrs.field(default=b"", init=False)
 
-    # The message that is coming. One growing buffer, not a list: eight million fragments of one byte are to
-    # cost eight megabytes. The bytes, not their text, which may take four times as much.
+    # The message that is coming. One growing buffer, not a list: eight million fragments of one byte must not
+    # cost more than eight megabytes. Bytes, not text, which may take four times as much.
     _opcode: int = attrs.field(default=CONT, init=False)
     _buffer: bytearray = attrs.field(factory=bytearray, init=False)
-    # The bytes of a character that has come in part.
+    # The first bytes of a UTF-8 character whose rest has not come.
     _character: bytes = attrs.field(default=b"", init=False)
 
     @property
@@ -72,12 +73,12 @@ class Inbound:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a part of a message, or of a frame, is there."""
+        """Whether a message, or a frame, has begun and is not complete."""
         return self._first >= 0 or self._opcode != CONT or len(self._torn) > 0
 
     @property
     def held(self) -> int:
-        """The bytes that messages take here, the unfinished one included."""
+        """Bytes of memory that messages take here, the unfinished one included."""
         return len(self._buffer) + (size_of(self.message) if self.message is not None else 0)
 
     def feed(self, data: bytes | bytearray) -> None:
@@ -87,9 +88,9 @@ class Inbound:
         self._torn = b""
 
     def parse(self) -> int:
-        """Understand a part of what was fed; returns how many frames that completed.
+        """Parse a part of what was fed; returns how many frames that completed.
 
-        Stops behind each message, and behind `FRAMES` frames.
+        Stops after a message, and after `FRAMES` frames: call it again while `unparsed`.
         """
         count = 0
         while self.unparsed and count < FRAMES and self.message is None:
@@ -105,23 +106,23 @@ class Inbound:
                 count += 1
                 self._read_payload()
         if not self.unparsed:
-            # What waits for the next bytes must not keep the last ones alive.
+            # While the task waits for the next bytes, the last ones must not stay in memory.
             self._data, self._at = b"", 0
         return count
 
     def take(self) -> str | bytes:
-        """The message that is there."""
+        """Remove and return ``message``, which must be there."""
         message, self.message = self.message, None
         assert message is not None
         return message
 
     def discard(self) -> None:
-        """Want no messages any more, only the peer's close."""
+        """From now on ignore messages, and only wait for the peer's close."""
         self._discarding, self.message = True, None
         self._buffer, self._character = bytearray(), b""
 
     def fail(self, code: int, reason: str) -> None:
-        """Refuse what the peer sends; it is told why, and nothing more is understood."""
+        """End the connection with ``code``: ignore further bytes, and let ``replies`` tell the peer why."""
         if self.end is None:
             self.replies += [frames.close(code, reason), b""]
             self._finish(code, reason)
@@ -204,7 +205,7 @@ class Inbound:
         whole = not self._left
         last = whole and self._first & FIN
         if self._first & 0x0F:
-            # Of the first frame only; each piece of it says so again, which changes nothing.
+            # Only the first frame of a message has an opcode; its further pieces set the same value again.
             self._opcode = self._first & 0x0F
         if last and not self._buffer and len(payload) <= LARGE:
             self._deliver(payload)
@@ -239,7 +240,7 @@ class Inbound:
             self.message = bytes(data)
             return
         if len(data) > LARGE:
-            # It was judged as it came.
+            # It was checked as it came.
             self.message = Utf8(data)
             return
         try:

@@ -1,4 +1,4 @@
-"""``/tts-ws``: text in, sentences out as sound files."""
+"""``/tts-ws``: clients send text, and get a sound file for each sentence."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from .client_address import share_of
 from .fair_queue import FairQueue
 from .sound_cache import SoundCache
 
-# What a request may hold besides its text: the JSON around it, and fields that mean nothing here.
-LONGEST_ENVELOPE = 4096
-# Taking so many characters apart costs a millisecond, whatever they are; less than a thread.
+# Bytes that a request may have besides its text: the JSON around it, and fields without a meaning here.
+MAX_ENVELOPE = 4096
+# Characters. Splitting a shorter text takes at most a millisecond, which is less than a thread costs.
 SHORT_TEXT = 1000
 
 
 @attrs.frozen
 class SpeechLimits:
-    """Texts of up to ``longest`` characters, as written and as spoken, of each ``ahead`` sentences at once.
+    """Texts may have ``longest`` characters, as written and as spoken.
 
-    A text waits up to ``deadline`` seconds for its turn, and is spoken in as many. ``messages`` makes a limit
-    of messages for one client.
+    ``ahead`` sentences are synthesized at once. A text waits up to ``deadline`` seconds for its turn, and
+    then may take as many to be spoken. ``messages`` returns a new message limit, for one client.
     """
 
     longest: int
@@ -45,25 +45,25 @@ class SpeechLimits:
 
 @attrs.frozen
 class Speech:
-    """How to speak, and how much. ``queue`` shares the voice among the addresses that ask."""
+    """What ``/tts-ws`` needs. Addresses share the TTS engine by ``queue``."""
 
     open_tts: Callable[[], AbstractAsyncContextManager[Tts]]
     filters: SpeechFilters
     cache: SoundCache
     limits: SpeechLimits
     queue: FairQueue
-    # Taking a long text apart is no work for the event loop: of 20 000 characters it took a second, at worst.
-    _readers: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
+    # Long texts are split in a thread, one at a time: 20 000 characters took a second, at worst.
+    _splitter: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
 
     async def lines(self, text: str) -> list[Line]:
-        """The sentences of ``text`` that can be spoken. Raises `ValueError` if they are too long then."""
+        """The sentences of ``text`` that can be spoken. Raises `ValueError` if they are too long."""
         if len(text) <= SHORT_TEXT:
             return self._lines(text)
-        return await trio.to_thread.run_sync(self._lines, text, limiter=self._readers)
+        return await trio.to_thread.run_sync(self._lines, text, limiter=self._splitter)
 
     def _lines(self, text: str) -> list[Line]:
         lines = [line for line in lines_of(text, self.filters) if line.spoken]
-        # One character can be spoken as eighteen: U+FDFA is a sentence.
+        # NFKC can make 18 characters of one: U+FDFA stands for a whole phrase.
         if sum(len(line.spoken) for line in lines) > self.limits.longest:
             raise ValueError(f"as it is spoken, {_too_long(self.limits.longest)}")
         return lines
@@ -85,58 +85,59 @@ class _Status(msgspec.Struct, omit_defaults=True):
 
 
 async def serve_speech(wire: Wire, speech: Speech, *, client: str = "") -> None:
-    """Speak what the client sends, one text after the other, until it leaves; then nothing goes on.
+    """Speak the client's texts, one after the other, until it leaves; then all work for it is cancelled.
 
-    ``client`` is its address, with which others may share what it has of the voice and the cache.
+    ``client`` is its IP address: all connections of one address share its turns of the engine and its part of
+    the cache.
     """
 
     async def refuse(error: Error) -> None:
         await _fail(wire, error.message)
 
-    # Without room: a client that sends faster than we speak waits.
+    # A capacity of 0: a client that sends faster than we speak is not read, and has to wait.
     put, get = trio.open_memory_channel[str | bytes](0)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_speak_all, wire, speech, share_of(client), get, name="tts-ws/voice")
+        nursery.start_soon(_speak_all, wire, speech, share_of(client), get, name="tts-ws/speech")
         limit = speech.limits.messages()
         try:
             while True:
                 await put.send(await receive_within(limit, wire, refuse))
         except (WireClosed, trio.BrokenResourceError):
-            # The client has left, as this task or the voice's has learned.
+            # The client has left: either this task has seen it, or the one that sends.
             nursery.cancel_scope.cancel("the client has left")
 
 
 async def _speak_all(
-    wire: Wire, speech: Speech, maker: str, frames: trio.MemoryReceiveChannel[str | bytes]
+    wire: Wire, speech: Speech, owner: str, frames: trio.MemoryReceiveChannel[str | bytes]
 ) -> None:
     try:
-        # Closed when nobody speaks any more, or the reader would wait here for ever with its next frame.
+        # Closed with this task, or the reader would wait for ever to hand over its next frame.
         with frames:
             async for frame in frames:
-                await _answer(wire, speech, maker, frame)
+                await _answer(wire, speech, owner, frame)
     except* WireClosed:
-        pass  # the reader notices too, and ends this
+        pass  # the reader sees it too, and ends the connection
 
 
-async def _answer(wire: Wire, speech: Speech, maker: str, frame: str | bytes) -> None:
+async def _answer(wire: Wire, speech: Speech, owner: str, frame: str | bytes) -> None:
     try:
         lines = await speech.lines(_text(frame, speech.limits.longest))
-        await _speak_in_turn(wire, speech, maker, lines)
+        await _speak_in_turn(wire, speech, owner, lines)
         await wire.send(msgspec.json.encode(_Status("complete")))
     except* (EngineError, ConfigError, CacheFull, ValueError, trio.TooSlowError) as group:
         await _fail(wire, str(first_leaf(group)))
 
 
-async def _speak_in_turn(wire: Wire, speech: Speech, maker: str, lines: Sequence[Line]) -> None:
-    """Speak ``lines`` when it is the turn of ``maker``. Raises `trio.TooSlowError`, with words for people."""
+async def _speak_in_turn(wire: Wire, speech: Speech, owner: str, lines: Sequence[Line]) -> None:
+    """Speak ``lines`` in a turn of ``owner``. Raises `trio.TooSlowError` with a text for the client."""
     deadline = speech.limits.deadline
     waited = trio.current_time() + deadline
     with trio.move_on_at(waited) as scope:
-        async with speech.queue.turn(maker):
+        async with speech.queue.turn(owner):
             scope.deadline = trio.current_time() + deadline
-            await _speak(wire, speech, maker, lines)
+            await _speak(wire, speech, owner, lines)
             return
-    # A turn that came moved the deadline.
+    # The deadline was moved if there was a turn.
     if scope.deadline == waited:
         raise trio.TooSlowError("too many texts are being spoken; try again in a moment")
     raise trio.TooSlowError(
@@ -144,9 +145,9 @@ async def _speak_in_turn(wire: Wire, speech: Speech, maker: str, lines: Sequence
     )
 
 
-async def _speak(wire: Wire, speech: Speech, maker: str, lines: Sequence[Line]) -> None:
+async def _speak(wire: Wire, speech: Speech, owner: str, lines: Sequence[Line]) -> None:
     """Send a file for each of ``lines``, in order."""
-    # All of them are there already, and are bounded as the text is.
+    # All lines are there already, and their number is limited by that of the text.
     put, source = trio.open_memory_channel[Line](len(lines))
     with put:
         for line in lines:
@@ -159,14 +160,14 @@ async def _speak(wire: Wire, speech: Speech, maker: str, lines: Sequence[Line]) 
         async with map_in_order(perform, source, ahead=speech.limits.ahead) as performed:
             async for line, pcm in performed:
                 if pcm.samples:
-                    name = await speech.cache.add(pcm.to_wav(), maker=maker)
+                    name = await speech.cache.add(pcm.to_wav(), owner=owner)
                     await wire.send(msgspec.json.encode(_Partial(f"cache/{name}", line.display)))
 
 
 def _text(frame: str | bytes, longest: int) -> str:
     """The text of a request. Raises `ValueError`."""
-    # Each character can be written as twelve: a pair of escapes.
-    if len(frame) > 12 * longest + LONGEST_ENVELOPE:
+    # JSON can take twelve bytes for one character: a pair of escapes, \\ud83d\\ude00.
+    if len(frame) > 12 * longest + MAX_ENVELOPE:
         raise ValueError(_too_long(longest))
     try:
         text = msgspec.json.decode(frame, type=_Request).text

@@ -10,14 +10,14 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-# Nothing in a folder of pictures and models is meant to be run, were it opened as a page.
+# A file in a folder of pictures and models (an SVG, HTML) runs no script if it is opened as a page.
 NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; sandbox"
 
 
 def is_hidden(path: str) -> bool:
     """Whether a part of ``path`` begins with a dot: keys, version control, editors' copies.
 
-    ``.well-known`` is none of ours to serve either: who gets certificates by it has a server for that.
+    ``.well-known`` is not served either: operators who get certificates by it have another server for that.
     """
     return any(part.startswith(".") for part in PurePath(path).parts)
 
@@ -25,8 +25,9 @@ def is_hidden(path: str) -> bool:
 class Folder(StaticFiles):
     """The files under ``directory``; a folder that is not there is empty.
 
-    No listing, and nothing that lies outside, be it by ``..`` or by a symbolic link. Browsers ask for changes
-    at each use (``ETag``), as the files' owner edits them. ``suffixes``, if given, are the only ones served.
+    There is no listing, and nothing outside of the folder is served, neither by ``..`` nor by a symbolic
+    link. Browsers ask for changes at each use (``ETag``), since operators edit the files. If ``suffixes`` are
+    given, only files with one of them are served.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Folder(StaticFiles):
         try:
             response = await super().get_response(path, scope)
         except HTTPException as error:
-            # A file that we may not read: whether it is there is nobody's business.
+            # Starlette's answer for a file that we may not read. 404 does not tell that it exists.
             if error.status_code == 401:
                 raise HTTPException(404) from error
             raise

@@ -1,4 +1,4 @@
-"""``POST /asr``: a sound file in, what is said in it out."""
+"""``POST /asr``: clients send a WAV file, and get its transcript."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ from .access import origin_allowed
 from .client_address import share_of
 from .fair_queue import FairQueue, Place
 
-# Fields beside the file are read into memory, and none has a meaning.
+# Form fields besides the file, and their bytes: they are read into memory, and have no meaning here.
 MAX_FIELDS = 8
 MAX_FIELD_SIZE = 16 * 1024
-# How long someone who is refused has to finish what they are sending.
-REFUSAL_TIME = 1.0
+# Seconds that a refused client has to finish sending its body.
+REFUSAL_TIMEOUT = 1.0
 
 
 @attrs.define(eq=False)
 class Transcription:
-    """How to hear, and how much: sounds of up to ``longest`` seconds, in up to ``deadline`` seconds each.
+    """The route ``/asr``: files of up to ``longest`` seconds of sound.
 
-    ``queue`` shares the recogniser among the addresses that ask; a request waits up to ``deadline`` for its
-    turn. ``origins`` are the web pages that may ask, as for WebSockets: see `origin_allowed`.
+    Addresses share the ASR engine by ``queue``. A request waits up to ``deadline`` seconds for its turn, and
+    then may take as many to be transcribed. ``origins`` are the web pages that may send one: see
+    `origin_allowed`.
     """
 
     transcribe: Callable[[Pcm], Awaitable[str]]
@@ -43,8 +44,8 @@ class Transcription:
     queue: FairQueue
     deadline: float
     origins: tuple[str, ...]
-    # Reading a file is quick, but not quick enough for the event loop. One at a time: a file of 8 MiB takes a
-    # multiple of that while it is being converted, and 2 MB when it has been.
+    # Files are read in a thread, since that takes too long for the event loop. One at a time: a file of 8 MiB
+    # takes a multiple of that while it is converted, and 2 MB afterwards.
     _readers: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
 
     def route(self) -> Route:
@@ -52,7 +53,10 @@ class Transcription:
         return Route("/asr", self.answer, methods=["POST"], middleware=[Middleware(_Cors)])
 
     async def answer(self, request: Request) -> JSONResponse:
-        """``{"text": …}``, or ``{"error": …}`` with a status that says whose fault it is."""
+        """``{"text": …}``, or ``{"error": …}`` with status 400, 403, 429, 502 or 503.
+
+        If the client leaves, the work for it is cancelled.
+        """
         if not origin_allowed(request.headers.get("origin"), request.headers.get("host", ""), self.origins):
             return await _refuse(request, 403, "pages of this origin may not connect: see allowed_origins")
         address = share_of(request.client.host if request.client else "")
@@ -64,11 +68,11 @@ class Transcription:
                 return await _refuse(
                     request,
                     429,
-                    "too many sounds come from your address at once; send them one after the other",
+                    "too many files come from your address at once; send them one after the other",
                 )
-            return await _refuse(request, 503, "too many sounds are being listened to; try again in a moment")
+            return await _refuse(request, 503, "too many files are being transcribed; try again in a moment")
         except ClientDisconnect:
-            # While its body was being read. Nobody reads this answer.
+            # While its body was being read. The answer goes nowhere, but Starlette wants one.
             return _error(400, "the client has left")
 
     async def _answer(self, request: Request, place: Place) -> JSONResponse:
@@ -77,7 +81,7 @@ class Transcription:
         except (ValueError, HTTPException) as error:
             return _error(400, getattr(error, "detail", None) or str(error))
         try:
-            text = await self._unless_left(request, pcm, place.address)
+            text = await self._until_client_leaves(request, pcm, place.address)
         except EngineError as error:
             return _error(502, str(error))
         except trio.TooSlowError as error:
@@ -85,10 +89,10 @@ class Transcription:
         return JSONResponse({"text": text})
 
     async def _sound(self, request: Request, place: Place) -> Pcm:
-        """The file of the form. Raises `ValueError` or `HTTPException` if there is none that can be heard.
+        """The sound in the form's file. Raises `ValueError` or `HTTPException` if it has none.
 
-        Nothing is held for it but its place: `BodyLimit` bounds how large it is and how long it takes, and
-        the form's parser keeps the first MiB of a file in memory, but a larger one in a temporary file.
+        While the body comes, the request holds a place, and at most 1 MiB of memory: the form's parser keeps
+        larger files on disk. `BodyLimit` limits the body's size and its time.
         """
         form: FormData | None = None
         with place.preparing:
@@ -103,12 +107,13 @@ class Transcription:
                 raise ValueError("send a WAV file as the field 'file' of a form (multipart/form-data)")
             return await trio.to_thread.run_sync(self._read, file.file, limiter=self._readers)
         finally:
-            # The file is temporary; a cancel is not to leave it open. It takes microseconds.
+            # A cancel must not leave the temporary file open. Closing takes microseconds; the deadline is for
+            # a disk that hangs.
             with trio.move_on_after(1, shield=True):
                 await form.close()
 
     def _read(self, file: IO[bytes]) -> Pcm:
-        """The sound at our rate. Raises `ValueError`."""
+        """The sound at `RATE`; blocking. Raises `ValueError`."""
         pcm = Pcm.from_wav(file.read())
         if not pcm.samples:
             raise ValueError("this WAV file holds no sound")
@@ -117,33 +122,33 @@ class Transcription:
         return pcm.resampled(RATE)
 
     async def _in_turn(self, pcm: Pcm, address: str) -> str:
-        """The transcript. Raises `EngineError`, and `trio.TooSlowError` with words for a person."""
+        """The transcript. Raises `EngineError`, and `trio.TooSlowError` with a text for the client."""
         waited = trio.current_time() + self.deadline
         with trio.move_on_at(waited) as scope:
             async with self.queue.turn(address):
                 scope.deadline = trio.current_time() + self.deadline
                 return await self.transcribe(pcm)
-        # A turn that came moved the deadline.
+        # The deadline was moved if there was a turn.
         if scope.deadline == waited:
-            raise trio.TooSlowError("too many sounds are being listened to; try again in a moment")
+            raise trio.TooSlowError("too many files are being transcribed; try again in a moment")
         raise trio.TooSlowError(
-            f"this sound was not understood within {self.deadline:g} s (transcription_timeout); "
+            f"this file was not transcribed within {self.deadline:g} s (transcription_timeout); "
             "send a shorter one"
         )
 
-    async def _unless_left(self, request: Request, pcm: Pcm, address: str) -> str:
-        """The transcript. If the client leaves meanwhile, the decoding is stopped, and it is empty.
+    async def _until_client_leaves(self, request: Request, pcm: Pcm, address: str) -> str:
+        """The transcript; if the client leaves meanwhile, the work is cancelled, and it is empty.
 
         Raises as `_in_turn` does.
         """
         text = ""
         problem: EngineError | trio.TooSlowError | None = None
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_wait_gone, request, nursery.cancel_scope, name="asr/client")
+            nursery.start_soon(_wait_disconnect, request, nursery.cancel_scope, name="asr/client")
             try:
                 text = await self._in_turn(pcm, address)
             except (EngineError, trio.TooSlowError) as error:
-                # Out of the nursery it comes bare.
+                # Raised behind the nursery, which would put it into a group.
                 problem = error
             nursery.cancel_scope.cancel("the transcript is there")
         if problem is not None:
@@ -152,25 +157,25 @@ class Transcription:
 
 
 class _Cors(CORSMiddleware):
-    """Pages of other origins may read the answer; whether they get one is decided behind this."""
+    """Browsers let pages of all origins read the answer; `Transcription` refuses those that may not ask."""
 
     def __init__(self, app: object) -> None:
         super().__init__(app, allow_origins=["*"], allow_methods=["POST"], allow_headers=["*"])  # type: ignore[arg-type]
 
 
-async def _wait_gone(request: Request, scope: trio.CancelScope) -> None:
+async def _wait_disconnect(request: Request, scope: trio.CancelScope) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
     scope.cancel("the client has left")
 
 
 async def _refuse(request: Request, status: int, message: str) -> JSONResponse:
-    """An answer to a request whose body is not wanted.
+    """The answer to a request that is refused before its body was read.
 
-    Closing with bytes unread would reset the connection, and the answer would be lost: what comes within a
-    moment is dropped.
+    What comes of the body within `REFUSAL_TIMEOUT` is read and dropped: closing with bytes unread would reset
+    the connection, and the client would not see the answer.
     """
-    with trio.move_on_after(REFUSAL_TIME), suppress(ClientDisconnect):
+    with trio.move_on_after(REFUSAL_TIMEOUT), suppress(ClientDisconnect):
         async with aclosing(request.stream()) as stream:
             async for _ in stream:
                 pass
