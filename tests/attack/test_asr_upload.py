@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.attack.uploads import ask, asr_server, begin, form, head, heard, sound, visitor
+from tests.attack.uploads import ask, asr_server, begin, connect_from_address, form, head, heard, sound
 
 # Only Linux answers on all of 127.0.0.0/8.
 many_addresses = pytest.mark.skipif(
@@ -24,17 +24,21 @@ async def test_silence_switches_nothing_off(tmp_path: Path) -> None:
     """Four who announce a megabyte and say no more; the fifth is heard."""
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(asr_server(tmp_path))
-        silent = [await stack.enter_async_context(visitor(port)) for _ in range(4)]
+        silent = [await stack.enter_async_context(connect_from_address(port)) for _ in range(4)]
         for one in silent:
             await begin(one)
-        innocent = await stack.enter_async_context(visitor(port))
-        assert heard(await ask(innocent, "hello")) == "hello"
+        bystander = await stack.enter_async_context(connect_from_address(port))
+        assert heard(await ask(bystander, "hello")) == "hello"
 
 
 async def test_a_body_has_a_deadline(tmp_path: Path) -> None:
     """Silent or a byte at a time: refused in words, and the connection is closed."""
     async with asr_server(tmp_path, request_body_timeout=0.5) as port:
-        async with visitor(port) as silent, visitor(port) as trickling, trio.open_nursery() as nursery:
+        async with (
+            connect_from_address(port) as silent,
+            connect_from_address(port) as trickling,
+            trio.open_nursery() as nursery,
+        ):
 
             async def trickle() -> None:
                 for _ in range(100):
@@ -50,20 +54,20 @@ async def test_a_body_has_a_deadline(tmp_path: Path) -> None:
                 assert b"request_body_timeout" in answer.body
             nursery.cancel_scope.cancel()
             await silent.lost()
-        async with visitor(port) as innocent:
-            assert heard(await ask(innocent, "hello")) == "hello"
+        async with connect_from_address(port) as bystander:
+            assert heard(await ask(bystander, "hello")) == "hello"
 
 
 async def test_who_leaves_in_the_middle_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Closed and reset; nothing is logged as our fault."""
     async with asr_server(tmp_path) as port:
-        async with visitor(port) as client:
+        async with connect_from_address(port) as client:
             await client.send(head(1_000_000), form(bytes(1000))[:900])
-        async with visitor(port) as client:
+        async with connect_from_address(port) as client:
             await client.send(head(1_000_000), form(bytes(2_000_000))[:900_000])
             await client.reset()
-        async with visitor(port) as innocent:
-            assert heard(await ask(innocent, "hello")) == "hello"
+        async with connect_from_address(port) as bystander:
+            assert heard(await ask(bystander, "hello")) == "hello"
     assert "Error in ASGI" not in caplog.text
     assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
 
@@ -72,12 +76,12 @@ async def test_nobody_holds_a_place_by_silence(tmp_path: Path) -> None:
     """Of any number who are silent the oldest make room, at once, and are told why."""
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(asr_server(tmp_path))
-        silent = [await stack.enter_async_context(visitor(port)) for _ in range(40)]
+        silent = [await stack.enter_async_context(connect_from_address(port)) for _ in range(40)]
         for one in silent:
             await begin(one)
-        innocent = await stack.enter_async_context(visitor(port))
+        bystander = await stack.enter_async_context(connect_from_address(port))
         for _ in range(3):
-            assert heard(await ask(innocent, "hello")) == "hello"
+            assert heard(await ask(bystander, "hello")) == "hello"
         answer = await silent[0].answer()
         assert answer.status == 429
         assert "one after the other" in json.loads(answer.body)["error"]
@@ -98,7 +102,7 @@ async def test_an_address_has_its_share_of_uploads(tmp_path: Path) -> None:
         async def fill(address: str) -> int:
             """Send one after the other until one is refused; the status of that."""
             while True:
-                client = await stack.enter_async_context(visitor(port, address))
+                client = await stack.enter_async_context(connect_from_address(port, address))
                 await client.send(head(len(body)), body)
                 with trio.move_on_after(0.2):
                     return (await client.answer()).status
@@ -114,7 +118,7 @@ async def test_uploads_take_little_memory(tmp_path: Path) -> None:
     part = bytes(2**16)
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(asr_server(tmp_path))
-        clients = [await stack.enter_async_context(visitor(port)) for _ in range(8)]
+        clients = [await stack.enter_async_context(connect_from_address(port)) for _ in range(8)]
         tracemalloc.start()
         try:
             for client in clients:
@@ -127,15 +131,15 @@ async def test_uploads_take_little_memory(tmp_path: Path) -> None:
         # With them, what is on its way: Hypercorn holds up to ten pieces of 64 KiB for each.
         assert peak < 8 * 2.5 * 2**20
         assert held <= peak
-        innocent = await stack.enter_async_context(visitor(port))
-        assert heard(await ask(innocent, "hello")) == "hello"
+        bystander = await stack.enter_async_context(connect_from_address(port))
+        assert heard(await ask(bystander, "hello")) == "hello"
 
 
 async def test_fields_beside_the_file_are_small(tmp_path: Path) -> None:
     """They would be read into memory."""
     field = f'------part\r\nContent-Disposition: form-data; name="x"\r\n\r\n{"y" * 20_000}\r\n'.encode()
     body = field + form(sound("hello"))
-    async with asr_server(tmp_path) as port, visitor(port) as client:
+    async with asr_server(tmp_path) as port, connect_from_address(port) as client:
         await client.send(head(len(body)), body)
         answer = await client.answer()
     assert answer.status == 400
@@ -150,13 +154,13 @@ async def test_one_address_does_not_have_the_recogniser_to_itself(tmp_path: Path
     async with asr_server(tmp_path, slow) as port, trio.open_nursery() as nursery:
 
         async def post(address: str, text: str) -> None:
-            async with visitor(port, address) as client:
+            async with connect_from_address(port, address) as client:
                 order.append(heard(await ask(client, text)))
 
         for number in range(6):
             nursery.start_soon(post, "127.0.0.2", f"greedy {number}")
         await trio.sleep(0.1)
-        await post("127.0.0.1", "innocent")
+        await post("127.0.0.1", "bystander")
         assert len(order) <= 3, order
 
 
@@ -164,8 +168,8 @@ async def test_a_recognition_has_a_deadline(tmp_path: Path) -> None:
     """It ends in words, and so does the wait of the one behind it; the ear is free then."""
     async with (
         asr_server(tmp_path, {"delay": 3600}, transcription_timeout=0.3) as port,
-        visitor(port) as first,
-        visitor(port) as second,
+        connect_from_address(port) as first,
+        connect_from_address(port) as second,
     ):
         body = form(sound("hello"))
         for one in (first, second):
@@ -183,13 +187,13 @@ async def test_who_leaves_gives_back_what_they_held(tmp_path: Path, way: str) ->
     async with asr_server(tmp_path, {"delay": 3600}, **bounds) as port:
 
         async def finds_a_place() -> bool:
-            async with visitor(port) as client:
+            async with connect_from_address(port) as client:
                 await client.send(head(len(body)), body)
                 with trio.move_on_after(0.2):
                     return (await client.answer()).status != 429
                 return True
 
-        async with visitor(port) as client:
+        async with connect_from_address(port) as client:
             await client.send(head(len(body)), body)
             while await finds_a_place():
                 pass

@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair
 
-from tests.attack.innocent import Attacked, errors_logged, open_attacked
+from tests.attack.attacked import Attacked, errors_logged, open_attacked
 from tests.conftest import Connect
 from tests.server.raw_client import PING, RawClient, close_frame, frame, handshake
 from trio_backend.backend import Backend
@@ -23,7 +23,7 @@ from trio_backend.server.keepalive import ping_idle_connections
 from trio_backend.server.websocket import WebSocketWire
 
 SECRET = "sk-what-somebody-said"
-Visit: TypeAlias = Callable[[Attacked], Awaitable[None]]
+Attack: TypeAlias = Callable[[Attacked], Awaitable[None]]
 
 
 def raise_plainly(*_args: object, **_named: object) -> NoReturn:
@@ -36,48 +36,48 @@ def raise_in_a_group(*_args: object, **_named: object) -> NoReturn:
     raise ExceptionGroup(SECRET, [RuntimeError(SECRET), KeyError(SECRET)])
 
 
-async def die_plainly(*_args: object, **_named: object) -> NoReturn:
+async def fail_plainly(*_args: object, **_named: object) -> NoReturn:
     """A bug in a coroutine."""
     await trio.lowlevel.checkpoint()
     raise RuntimeError(SECRET)
 
 
-async def die_in_a_nursery(*_args: object, **_named: object) -> NoReturn:
+async def fail_in_a_nursery(*_args: object, **_named: object) -> NoReturn:
     """A bug in a child task: what leaves is a group."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(die_plainly)
+        nursery.start_soon(fail_plainly)
         await trio.sleep_forever()
     raise AssertionError
 
 
-def requesting(request: str, *, body: bytes = b"", answer: int = 500) -> Visit:
+def requesting(request: str, *, body: bytes = b"", answer: int = 500) -> Attack:
     """A plain request: it is answered so, or its connection ends."""
 
-    async def visit(attacked: Attacked) -> None:
+    async def attack(attacked: Attacked) -> None:
         fields = "Host: 127.0.0.1\r\n" + (f"Content-Length: {len(body)}\r\n" if body else "")
-        async with attacked.stranger() as stranger:
-            await stranger.send(f"{request} HTTP/1.1\r\n{fields}\r\n".encode(), body)
+        async with attacked.connect() as client:
+            await client.send(f"{request} HTTP/1.1\r\n{fields}\r\n".encode(), body)
             with trio.fail_after(5):
-                data = await stranger.stream.receive_some()
+                data = await client.stream.receive_some()
             assert not data or data.startswith(b"HTTP/1.1 %d " % answer)
 
-    return visit
+    return attack
 
 
-def upgrading(path: str, *says: bytes) -> Visit:
+def upgrading(path: str, *says: bytes) -> Attack:
     """A WebSocket, which is closed."""
 
-    async def visit(attacked: Attacked) -> None:
-        async with attacked.stranger() as stranger:
-            await stranger.send(handshake(path), *(frame(1, text) for text in says))
+    async def attack(attacked: Attacked) -> None:
+        async with attacked.connect() as client:
+            await client.send(handshake(path), *(frame(1, text) for text in says))
             heard = b""
             with trio.fail_after(5), suppress(trio.BrokenResourceError):
-                while data := await stranger.stream.receive_some():
+                while data := await client.stream.receive_some():
                     heard += data
-                    if b"\x03\xf3" in heard:  # 1011: the server waits for an answer to its goodbye
-                        await stranger.stream.send_all(close_frame(1011))
+                    if b"\x03\xf3" in heard:  # 1011: the server waits for an answer to its close frame
+                        await client.stream.send_all(close_frame(1011))
 
-    return visit
+    return attack
 
 
 async def come_over_the_limit(attacked: Attacked) -> None:
@@ -85,21 +85,21 @@ async def come_over_the_limit(attacked: Attacked) -> None:
     async with AsyncExitStack() as stack:
         refused = False
         while not refused:
-            stranger = await stack.enter_async_context(attacked.stranger())
-            await stranger.send(handshake("/client-ws"))
+            client = await stack.enter_async_context(attacked.connect())
+            await client.send(handshake("/client-ws"))
             with trio.fail_after(5):
                 try:
-                    refused = not await stranger.stream.receive_some()
+                    refused = not await client.stream.receive_some()
                 except trio.BrokenResourceError:
                     refused = True
 
 
 @attrs.frozen
 class Way:
-    """A way in: what of it is broken, how it is gone, and under what name it is counted."""
+    """An entry to the server: which function is broken, what a client does, and the part that is counted."""
 
     target: str
-    visit: Visit
+    attack: Attack
     part: str
     waits: bool = True
     system: Mapping[str, Any] = attrs.field(factory=dict)
@@ -142,16 +142,16 @@ WAYS = {
 
 @pytest.mark.parametrize("name", WAYS)
 async def test_a_bug_ends_one_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """The innocent client talks on; the log has one entry with a trace, and the counter one more."""
+    """The bystander talks on; the log has one entry with a trace, and the counter one more."""
     way = WAYS[name]
-    bugs = (die_plainly, die_in_a_nursery) if way.waits else (raise_plainly, raise_in_a_group)
+    bugs = (fail_plainly, fail_in_a_nursery) if way.waits else (raise_plainly, raise_in_a_group)
     async with open_attacked(tmp_path, **way.system) as attacked:
         for count, broken in enumerate(bugs, 1):
             with errors_logged() as errors:
                 with monkeypatch.context() as patch:
                     patch.setattr(way.target, broken)
-                    await way.visit(attacked)
-                await attacked.check_innocent()
+                    await way.attack(attacked)
+                await attacked.check_bystander()
                 assert await attacked.bugs() == {way.part: count}
             [error] = errors
             assert error.startswith(f"{way.part}: ")
@@ -160,23 +160,23 @@ async def test_a_bug_ends_one_connection(tmp_path: Path, monkeypatch: pytest.Mon
             assert SECRET not in error
 
 
-SIDE_JOBS = {
+BACKGROUND_TASKS = {
     "ready": "trio_backend.serving._log_when_ready",
     "garbage collection": "trio_backend.serving.collect_when_quiet",
     "local servers": "trio_backend.serving._suggest_local_model",
 }
 
 
-@pytest.mark.parametrize("broken", [die_plainly, die_in_a_nursery], ids=["plain", "grouped"])
-@pytest.mark.parametrize("part", SIDE_JOBS)
-async def test_a_bug_in_a_side_job_ends_that_job(
+@pytest.mark.parametrize("broken", [fail_plainly, fail_in_a_nursery], ids=["plain", "grouped"])
+@pytest.mark.parametrize("part", BACKGROUND_TASKS)
+async def test_a_bug_in_a_background_task_ends_that_task(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, broken: Callable[..., object]
 ) -> None:
     """Clients are served without it."""
-    monkeypatch.setattr(SIDE_JOBS[part], broken)
+    monkeypatch.setattr(BACKGROUND_TASKS[part], broken)
     with errors_logged() as errors:
         async with open_attacked(tmp_path) as attacked:
-            await attacked.check_innocent()
+            await attacked.check_bystander()
             assert await attacked.bugs() == {part: 1}
     assert len(errors) == 1
 
@@ -186,7 +186,7 @@ async def test_a_bug_in_holding_an_engine_of_the_server_ends_no_session(
 ) -> None:
     """What POST /asr listens with is nobody's session, so no session's boundary is around it."""
     client = await connect()
-    monkeypatch.setattr("trio_backend.conversation.ears._Standby._hold", die_in_a_nursery)
+    monkeypatch.setattr("trio_backend.conversation.ears._Standby._hold", fail_in_a_nursery)
     with errors_logged() as errors:
         backend.ears.prepare()
         assert (await client.turn("Are you there?"))[-1]["text"] == "conversation-chain-end"
@@ -198,14 +198,14 @@ async def test_a_bug_in_loading_the_base_character_is_told_by_readyz(
 ) -> None:
     """Whoever comes later may have more luck; the server stays."""
     with errors_logged() as errors, monkeypatch.context() as patch:
-        patch.setattr("trio_backend.backend.Backend._keep_base_character", die_plainly)
+        patch.setattr("trio_backend.backend.Backend._keep_base_character", fail_plainly)
         async with open_attacked(tmp_path, ready=False) as attacked:
             with trio.fail_after(5):
                 while (await attacked.get("/readyz")).body.startswith(b"the base character is being"):
                     await trio.sleep(0.01)
             answer = await attacked.get("/readyz")
             assert (answer.status, b"log says where" in answer.body) == (503, True)
-            await attacked.check_innocent()
+            await attacked.check_bystander()
             assert await attacked.bugs() == {"base character": 1}
     assert len(errors) == 1
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from tests.attack.innocent import open_attacked
+from tests.attack.attacked import open_attacked
 from tests.server.raw_client import RawClient, connect, handshake
 from tests.server.running import run_server
 from trio_backend.server import ServerOptions, UpgradeRequest
@@ -57,7 +57,7 @@ async def test_half_heads_keep_nobody_out(tmp_path: Path, said: bytes, source: s
             await client.stream.send_all(said)
             if number % 20 == 0:
                 await check_health(attacked.port)
-        await attacked.check_innocent()
+        await attacked.check_bystander()
         await check_health(attacked.port)
 
 
@@ -70,9 +70,9 @@ async def test_half_tls_handshakes_keep_nobody_out() -> None:
         for _ in range(100):
             client = await stack.enter_async_context(connect_from("127.0.0.2", running.port))
             await client.stream.send_all(b"\x16\x03\x01\x02\x00\x01")
-        async with connect_tls(running.port) as innocent:
-            await innocent.send(HEALTH)
-            assert (await innocent.answer()).status == 200
+        async with connect_tls(running.port) as bystander:
+            await bystander.send(HEALTH)
+            assert (await bystander.answer()).status == 200
 
 
 async def test_an_address_that_holds_its_share_keeps_no_other_out() -> None:
@@ -176,13 +176,13 @@ def test_the_greediest_gives_up_its_oldest() -> None:
         return limits.enter(client, 100, lambda: given_up.append(name)) is not None
 
     limits = ConnectionLimits(max_connections=40)
-    assert come("innocent", "i0")
+    assert come("bystander", "i0")
     spoken = limits.enter("greedy", 100, lambda: given_up.append("spoken"))
     assert spoken is not None
     spoken.request_received()
     assert all(come("greedy", f"g{number}") for number in range(30))
     assert given_up == [f"g{number}" for number in range(11)]
-    assert come("innocent", "i1")
+    assert come("bystander", "i1")
     assert given_up[-1] == "g11"
     assert limits.open == 21
 

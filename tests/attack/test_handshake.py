@@ -9,7 +9,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.attack.innocent import errors_logged, open_attacked
+from tests.attack.attacked import errors_logged, open_attacked
 from tests.server.raw_client import TEXT, connect, frame, handshake
 from tests.server.running import run_server
 from tests.server.test_tls import CERTIFICATE, KEY, connect_tls
@@ -42,7 +42,7 @@ LOCKS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("lock", LOCKS)
 async def test_no_head_ends_the_server(tmp_path: Path, lock: str) -> None:
-    """Neither from a stranger who has no token, nor from a page that may not connect."""
+    """Neither from a client without a token, nor from a page that may not connect."""
     async with run_server(
         ServerOptions(**LOCKS[lock]),  # type: ignore[arg-type]
     ) as running:
@@ -52,10 +52,10 @@ async def test_no_head_ends_the_server(tmp_path: Path, lock: str) -> None:
                     await client.send(head)
                     await client.lost()
         token = "?token=secret" if lock == "token" else ""
-        async with connect(running.port) as innocent:
-            await innocent.send(handshake(f"/echo{token}"), frame(TEXT, b"still here"))
-            assert (await innocent.answer()).status == 101
-            assert await innocent.message() == "still here"
+        async with connect(running.port) as bystander:
+            await bystander.send(handshake(f"/echo{token}"), frame(TEXT, b"still here"))
+            assert (await bystander.answer()).status == 101
+            assert await bystander.message() == "still here"
     assert errors == []
 
 
@@ -64,10 +64,10 @@ async def test_a_page_cannot_end_the_conversation_of_another(tmp_path: Path) -> 
     async with open_attacked(tmp_path) as attacked:
         with errors_logged() as errors:
             for head in HEADS.values():
-                async with attacked.stranger() as stranger:
-                    await stranger.send(head)
-                    assert (await stranger.answer()).status in (101, 400, 403, 404, 426)
-        await attacked.check_innocent()
+                async with attacked.connect() as client:
+                    await client.send(head)
+                    assert (await client.answer()).status in (101, 400, 403, 404, 426)
+        await attacked.check_bystander()
         assert await attacked.bugs() == {}
     assert errors == []
 
@@ -80,10 +80,10 @@ async def test_no_head_ends_the_server_over_tls() -> None:
             async with connect_tls(running.port) as client:
                 await client.send(head)
                 assert (await client.answer()).status >= 400
-        async with connect_tls(running.port) as innocent:
-            await innocent.send(handshake(), frame(TEXT, b"still here"))
-            assert (await innocent.answer()).status == 101
-            assert await innocent.message() == "still here"
+        async with connect_tls(running.port) as bystander:
+            await bystander.send(handshake(), frame(TEXT, b"still here"))
+            assert (await bystander.answer()).status == 101
+            assert await bystander.message() == "still here"
 
 
 @pytest.mark.parametrize(

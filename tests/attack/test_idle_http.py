@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from tests.attack.innocent import errors_logged
+from tests.attack.attacked import errors_logged
 from tests.server.raw_client import RawClient, connect
 from tests.server.running import NOWHERE, pages, run_server
 from trio_backend.server import http_connections

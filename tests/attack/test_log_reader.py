@@ -82,7 +82,7 @@ async def make_lines(address: str, number: int) -> None:
 
 
 async def is_well(address: str) -> None:
-    """An innocent client has its turn, and health checks pass."""
+    """A bystander has its turn, and health checks pass."""
     with trio.fail_after(10):
         await make_lines(address, 1)
         async with httpx2.AsyncClient() as http:

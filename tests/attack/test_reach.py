@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from tests.attack.uploads import BOUNDARY, asr_server, form, sound, visitor
+from tests.attack.uploads import BOUNDARY, asr_server, connect_from_address, form, sound
 from tests.server.raw_client import handshake
 
 TOKEN = "open sesame"
@@ -76,7 +76,7 @@ class Asking:
 
 @asynccontextmanager
 async def server(folder: Path, **system: object) -> AsyncIterator[int]:
-    """A server with all doors that it can have; other addresses of this machine are other machines to it."""
+    """A server with all of its routes; to it, other addresses of this machine are other machines."""
     (folder / "cache").mkdir(exist_ok=True)
     async with asr_server(folder, None, enable_proxy=True, **system) as port:
         (folder / "cache" / "a.wav").write_bytes(b"RIFF")
@@ -85,7 +85,7 @@ async def server(folder: Path, **system: object) -> AsyncIterator[int]:
 
 async def status(port: int, path: str, asking: Asking) -> int:
     """What ``path`` answers to who asks like this."""
-    async with visitor(port, asking.peer) as client:
+    async with connect_from_address(port, asking.peer) as client:
         if path.endswith("-ws"):
             upgrade = handshake("/x").split(b"\r\n")[2:-2]
             await client.send(asking.head(path, fields=tuple(line.decode() for line in upgrade)))

@@ -62,13 +62,13 @@ async def test_clients_that_never_say_that_they_have_played_it_delay_nobody(
             hostile = await join(backend, nursery, f"hostile-{number}")
             await hostile.say("text-input", text=LONG)
             reading.start_soon(read_on, hostile)
-        innocent = await join(backend, nursery, "innocent")
+        bystander = await join(backend, nursery, "bystander")
         began = trio.current_time()
         for _ in range(3):
-            await innocent.say("text-input", text="Hello.")
-            await innocent.until("backend-synth-complete")
-            await innocent.say("frontend-playback-complete")
-            await innocent.until(**END)
+            await bystander.say("text-input", text="Hello.")
+            await bystander.until("backend-synth-complete")
+            await bystander.say("frontend-playback-complete")
+            await bystander.until(**END)
         assert trio.current_time() == began
         assert backend.rooms.statistics().turns == 3 * system.forwarders
         reading.cancel_scope.cancel("enough heard")
@@ -81,13 +81,13 @@ async def test_clients_that_read_nothing_delay_nobody(
     for number in range(system.forwarders):
         hostile = await join(backend, nursery, f"hostile-{number}")
         await hostile.say("text-input", text=LONG)
-    innocent = await join(backend, nursery, "innocent")
+    bystander = await join(backend, nursery, "bystander")
     began = trio.current_time()
-    await innocent.say("text-input", text="Hello.")
-    await innocent.until("backend-synth-complete")
+    await bystander.say("text-input", text="Hello.")
+    await bystander.until("backend-synth-complete")
     assert trio.current_time() == began
     await trio.sleep(2)
-    assert [room.name for room in backend.rooms.each()] == ["innocent"]
+    assert [room.name for room in backend.rooms.each()] == ["bystander"]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.attack.uploads import visitor
+from tests.attack.uploads import connect_from_address
 from tests.server.raw_client import TEXT, RawClient, frame
 from tests.server.requests import ask
 from tests.serving.servers import configured, open_server
@@ -41,7 +41,7 @@ async def tts_server(
 @asynccontextmanager
 async def speaker(port: int, address: str = "127.0.0.1") -> AsyncIterator[RawClient]:
     """A client of ``/tts-ws`` that comes from ``address``."""
-    async with visitor(port, address) as client:
+    async with connect_from_address(port, address) as client:
         await client.open("/tts-ws")
         yield client
 
@@ -108,7 +108,7 @@ async def test_one_address_does_not_have_the_voice_to_itself(tmp_path: Path) -> 
         for number in range(6):
             nursery.start_soon(speak, "127.0.0.2", f"Greedy {number}.")
         await trio.sleep(0.1)
-        await speak("127.0.0.1", "Innocent.")
+        await speak("127.0.0.1", "Bystander.")
         assert len(order) <= 3, order
 
 
@@ -118,11 +118,11 @@ async def test_one_address_does_not_have_the_cache_to_itself(tmp_path: Path) -> 
     bounds: Mapping[str, object] = {"cache_size": 3 * MIB, "cache_size_per_address": MIB}
     async with (
         tts_server(tmp_path, None, **bounds) as port,
-        speaker(port) as innocent,
+        speaker(port) as bystander,
         speaker(port, "127.0.0.2") as greedy,
     ):
-        await say(innocent, "Hello.")
-        kept = (await spoken(innocent))[0]["audioPath"]
+        await say(bystander, "Hello.")
+        kept = (await spoken(bystander))[0]["audioPath"]
         for _ in range(8):
             await say(greedy, "This one makes much of itself, and goes on and on. " * 10)
             made = await spoken(greedy)
@@ -148,7 +148,7 @@ async def test_what_was_said_is_for_nobody_else(tmp_path: Path, before: int | No
 
 async def test_only_allowed_pages_read_what_was_said(tmp_path: Path) -> None:
     """And they may: with CORS, and a preflight."""
-    async with tts_server(tmp_path) as port, speaker(port) as client, visitor(port) as page:
+    async with tts_server(tmp_path) as port, speaker(port) as client, connect_from_address(port) as page:
         await say(client, "Hello.")
         path = "/" + (await spoken(client))[0]["audioPath"]
         for origin, status in (("http://localhost:5173", 200), ("https://evil.example", 403), ("null", 403)):

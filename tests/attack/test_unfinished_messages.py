@@ -153,10 +153,10 @@ async def test_a_crowd_holds_no_more_than_its_share() -> None:
                 while len(codes) < 40 - 8:
                     await trio.sleep(0.01)
             assert set(codes) == {1013}
-            async with connect(running.port) as innocent:
-                await innocent.open()
-                await innocent.send(frame(TEXT, b"hello"))
-                assert await innocent.message() == "hello"
+            async with connect(running.port) as bystander:
+                await bystander.open()
+                await bystander.send(frame(TEXT, b"hello"))
+                assert await bystander.message() == "hello"
             nursery.cancel_scope.cancel()
         await stack.aclose()
         await running.wait_connections(0)

@@ -61,7 +61,7 @@ async def asr_server(
 
 
 @asynccontextmanager
-async def visitor(port: int, address: str = "127.0.0.1") -> AsyncIterator[RawClient]:
+async def connect_from_address(port: int, address: str = "127.0.0.1") -> AsyncIterator[RawClient]:
     """A connection that comes from ``address``."""
     stream = await trio.open_tcp_stream("127.0.0.1", port, local_address=address)
     async with stream:

@@ -40,7 +40,7 @@ async def echo(wire: Wire, _request: UpgradeRequest) -> None:
         await wire.send(message.encode() if isinstance(message, str) else b"%d bytes" % len(message))
 
 
-async def say_goodbye(wire: Wire, _request: UpgradeRequest) -> None:
+async def return_after_one(wire: Wire, _request: UpgradeRequest) -> None:
     """Return after the first message."""
     await wire.receive()
 
@@ -99,7 +99,7 @@ async def run_server(
     authenticator: Authenticator | None = None,
 ) -> AsyncIterator[Running]:
     """A server on 127.0.0.1, shut down when the block is left."""
-    handlers = {"/echo": echo, "/goodbye": say_goodbye, "/pour": pour, **(routes or {})}
+    handlers = {"/echo": echo, "/once": return_after_one, "/pour": pour, **(routes or {})}
     app = app or http_app(pages())
     public = is_public(app) if isinstance(app, Starlette) else nothing_is_public
     options = options or ServerOptions()

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from tests.attack.innocent import ECHO, TONE, errors_logged
+from tests.attack.attacked import ECHO, TONE, errors_logged
 from tests.client import Client
 from tests.server.raw_client import connect, connect_websocket, handshake
 from tests.server.requests import ask
@@ -28,12 +28,12 @@ from trio_backend.server.responses import Refusal
 from trio_backend.user import NOBODY, User, UserId
 from trio_backend.wire import Wire
 
-STRANGER = Refusal(HTTPStatus.FORBIDDEN, "nobody of that name may come here")
+UNKNOWN_NAME = Refusal(HTTPStatus.FORBIDDEN, "there is no user of that name")
 
 
 @attrs.frozen
 class ByName:
-    """An authenticator that believes what it is told, after a while, and has its moods."""
+    """An authenticator that believes any name, waits a while, and for some names fails or never answers."""
 
     names: tuple[str, ...] = ("ann", "bob")
 
@@ -45,7 +45,7 @@ class ByName:
             raise RuntimeError
         if name == "silence":
             await trio.sleep_forever()
-        return User(UserId(name)) if name in self.names else STRANGER
+        return User(UserId(name)) if name in self.names else UNKNOWN_NAME
 
 
 async def whoami(request: Request) -> Response:
@@ -89,7 +89,7 @@ async def test_who_is_not_let_in_hears_why() -> None:
             async with connect(running.port) as client:
                 await client.send(head)
                 answer = await client.answer()
-            assert (path, answer.status, answer.body) == (path, 403, b"nobody of that name may come here\n")
+            assert (path, answer.status, answer.body) == (path, 403, b"there is no user of that name\n")
 
 
 @pytest.mark.parametrize("name", ["bug", "silence"])

@@ -144,7 +144,7 @@ async def test_the_access_token_opens(status: int, path: str, fields: dict[str, 
 
 
 async def test_the_handler_learns_who_came_but_no_secret() -> None:
-    """The token and the Authorization header are for the door, and for no log behind it."""
+    """Handlers get neither the token nor the Authorization header, so they cannot log them."""
     seen: list[UpgradeRequest] = []
 
     async def look(_wire: Wire, request: UpgradeRequest) -> None:

@@ -1,4 +1,4 @@
-"""One task finds out which connections are dead, on the virtual clock."""
+"""One task pings all idle connections, and aborts those that do not answer, on the virtual clock."""
 
 from __future__ import annotations
 

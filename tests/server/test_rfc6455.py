@@ -176,7 +176,7 @@ async def test_a_close_in_the_middle_of_a_message_ends_the_connection() -> None:
 
 async def test_our_close_comes_first_when_the_handler_returns() -> None:
     """Section 7.1.1: we say 1000, wait for the answer, and close."""
-    async with run_server() as running, connect_websocket(running.port, "/goodbye") as client:
+    async with run_server() as running, connect_websocket(running.port, "/once") as client:
         await client.send(frame(TEXT, b"bye"))
         assert await client.frame() == (0x80 | CLOSE, b"\x03\xe8")
         await client.send(frame(TEXT, b"too late"), frame(PING, b"too late"), close_frame(1000))

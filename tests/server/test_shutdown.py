@@ -176,12 +176,12 @@ async def test_a_handler_that_fails_closes_1011_and_the_server_goes_on() -> None
         raise RuntimeError("a bug")
 
     routes = {"/broken": broken}
-    async with run_server(routes=routes) as running, connect_websocket(running.port) as innocent:
+    async with run_server(routes=routes) as running, connect_websocket(running.port) as bystander:
         async with connect_websocket(running.port, "/broken") as client:
             await client.send(frame(TEXT, b"x"))
             assert await client.frame() == (0x80 | CLOSE, b"\x03\xf3")
-        await innocent.send(frame(TEXT, b"still here"))
-        assert await innocent.message() == "still here"
+        await bystander.send(frame(TEXT, b"still here"))
+        assert await bystander.message() == "still here"
 
 
 async def test_clients_that_come_and_go_leave_nothing_behind() -> None:

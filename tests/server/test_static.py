@@ -69,7 +69,7 @@ async def test_folders_that_do_not_exist_are_empty(path: str) -> None:
 
 
 async def test_where_no_front_end_is_named_ours_is_served() -> None:
-    """With a policy that lets in no script from elsewhere, whatever anybody says in a conversation."""
+    """With a policy that allows no script from elsewhere, whatever is said in a conversation."""
     ours = Folders(NOWHERE, NOWHERE, NOWHERE, NOWHERE)
     page = await fetch(ours, "/")
     assert b'src="main.js"' in page.body

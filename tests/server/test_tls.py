@@ -63,7 +63,7 @@ async def test_who_does_not_speak_tls_is_dropped() -> None:
 
 
 async def test_the_end_comes_in_time_over_tls() -> None:
-    """A client that reads nothing gets neither more time nor a goodbye."""
+    """A client that reads nothing gets neither more time nor a close frame."""
     async with run_server(options()) as running, connect_tls(running.port) as client:
         await client.send(handshake("/pour"))
         await trio.sleep(0.1)

@@ -28,7 +28,7 @@ from trio_backend.observe.resources import ResourceCounts, count_resources
 
 ECHO = EngineChoice("llm", "echo_llm", {})
 ESPEAK = EngineChoice("tts", "espeak_tts", {"voice": "en"})
-Visit: TypeAlias = Callable[[str], Awaitable[None]]
+Way: TypeAlias = Callable[[str], Awaitable[None]]
 IRIS = Owner("iris_001")
 END = {"type": "control", "text": "conversation-chain-end"}
 
@@ -135,7 +135,7 @@ async def test_a_signal_ends_everything_in_good_order(tmp_path: Path, number: si
 
 
 async def leave_at_once(address: str) -> None:
-    """Say hello and goodbye."""
+    """Connect and close."""
     async with open_client(address):
         pass
 
@@ -157,7 +157,7 @@ async def reset(address: str) -> None:
 
 
 async def stop_reading(address: str) -> None:
-    """Ask for much, read nothing, and stay longer than the server's patience."""
+    """Ask for much, read nothing, and stay longer than the server's timeout."""
     async with await connect_raw(address) as stream:
         text = b" ".join([b"word"] * 2000)
         await stream.send_all(frame(b'{"type":"text-input","text":"%s"}' % text))
@@ -212,15 +212,15 @@ async def test_300_visits_leave_nothing(tmp_path: Path) -> None:
         async with trio.open_nursery() as nursery:
             for number in range(300):
                 await limiter.acquire_on_behalf_of(number)
-                nursery.start_soon(visit, WAYS[number % len(WAYS)], address, limiter, number)
+                nursery.start_soon(run_client, WAYS[number % len(WAYS)], address, limiter, number)
         last = await seconds_to_sound(steady)
         await settles_to(before)
     # The question waits behind nobody's sentences: one left over would cost 0.05 s each, of hundreds.
     assert last < first + 1.0
 
 
-async def visit(way: Visit, address: str, limiter: trio.CapacityLimiter, number: int) -> None:
-    """One visit, with a deadline; gives its place back."""
+async def run_client(way: Way, address: str, limiter: trio.CapacityLimiter, number: int) -> None:
+    """One client, with a deadline; gives its slot back."""
     try:
         with trio.fail_after(60):
             await way(address)

@@ -1,4 +1,4 @@
-"""A whole server with an innocent client in it, and what can be seen of both from outside."""
+"""A whole server, and a bystander: a client that must notice nothing of what others do to the server."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ class Attacked:
     """A server at ``address``, and a client that is in the middle of a conversation."""
 
     address: str
-    innocent: Client
+    bystander: Client
 
     @property
     def port(self) -> int:
         return int(self.address.rsplit(":", 1)[1])
 
-    async def check_innocent(self) -> None:
-        """The innocent client gets its answers, as if nothing had happened."""
+    async def check_bystander(self) -> None:
+        """The bystander gets its answers, as if nothing had happened."""
         with trio.fail_after(10):
-            await self.innocent.say("heartbeat")
-            await self.innocent.until("heartbeat-ack")
-            assert (await self.innocent.turn("Are you there?"))[-1].items() >= END.items()
+            await self.bystander.say("heartbeat")
+            await self.bystander.until("heartbeat-ack")
+            assert (await self.bystander.turn("Are you there?"))[-1].items() >= END.items()
 
     async def get(self, path: str) -> Answer:
         """The answer to an ordinary request on a connection of its own."""
@@ -57,26 +57,26 @@ class Attacked:
             return await client.answer()
 
     async def bugs(self) -> dict[str, int]:
-        """How often what part died of a bug."""
+        """How many bugs were counted, by the part of the server that they ended."""
         with trio.fail_after(5):
-            # Who has just left may still have a place that is needed for asking.
+            # Connections that have just been closed may still count against the limit.
             while (answer := await self.get("/metrics")).status == 503:
                 await trio.sleep(0.01)
         text = answer.body.decode()
         return {part: int(count) for part, count in BUGS.findall(text)}
 
     @asynccontextmanager
-    async def stranger(self) -> AsyncIterator[RawClient]:
-        """A connection that has said nothing yet."""
+    async def connect(self) -> AsyncIterator[RawClient]:
+        """A connection on which nothing was sent yet."""
         async with connect(self.port) as client:
             yield client
 
 
 @asynccontextmanager
 async def open_attacked(folder: Path, *, ready: bool = True, **system: object) -> AsyncIterator[Attacked]:
-    """A server with the echo model and its innocent client; wait until it is ``ready``, or do not."""
+    """A server with the echo model and a bystander; wait until it is ``ready``, or do not."""
     async with open_server(configured(folder, llm=ECHO, tts=TONE, **system)) as address:
         if ready:
             await wait_ready(address)
-        async with open_client(address) as innocent:
-            yield Attacked(address, innocent)
+        async with open_client(address) as bystander:
+            yield Attacked(address, bystander)
