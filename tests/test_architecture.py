@@ -1,4 +1,4 @@
-"""The package is a house of floors: what the tree promises, held against the code."""
+"""The layers of the package and other rules of docs/architecture.md, checked in the code."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ PACKAGE = Path(__file__).parents[1] / "trio_backend"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
 
-# Rooms from the ground up. A floor may use any floor below it; the rooms of one floor do not know each other.
-FLOORS = [
+# Packages and modules by layer, the lowest first. A module imports from lower layers and its own package.
+LAYERS = [
     {"errors", "identity", "boundary", "concurrency", "quota", "user", "wire", "protocol", "text", "audio"},
-    {"config", "assets", "history", "client"},
+    {"config", "assets", "history"},
     {"engines", "client"},
     {"conversation"},
     {"session", "rooms"},
@@ -26,10 +26,10 @@ FLOORS = [
     {"cli", "__init__"},
     {"__main__"},
 ]
-FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+LAYER_OF = {package: number for number, layer in enumerate(LAYERS) for package in layer}
 
-# Neighbours on the ground floor that build on each other, lower first.
-GROUND = [
+# Modules of the lowest layer that build on each other, lower first.
+LOWEST = [
     "errors",
     "identity",
     "boundary",
@@ -42,13 +42,13 @@ GROUND = [
     "wire",
 ]
 
-# What touches the world, and so has no place in these rooms. They are fed, and they answer.
+# These packages do no I/O: they get values and return values. IO are modules that they must not import.
 PURE = {"protocol", "text", "audio"}
 IO = {"trio", "socket", "pathlib", "os", "subprocess", "threading", "time", "random"}
 
 
-def room_of(path: Path) -> str:
-    """The room that a module is in, or is."""
+def package_of(path: Path) -> str:
+    """The top-level package that a module is in, or the module itself."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -59,8 +59,8 @@ def imports(path: Path) -> Iterator[ast.Import | ast.ImportFrom]:
             yield node
 
 
-def rooms_imported(path: Path) -> Iterator[str]:
-    """The rooms of the package that a module imports from."""
+def imported(path: Path) -> Iterator[str]:
+    """The top-level packages and modules of ours that a module imports from."""
     inside = path.relative_to(PACKAGE).parts
     for node in imports(path):
         if isinstance(node, ast.ImportFrom) and node.level:
@@ -83,13 +83,15 @@ def packages_imported(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=IDS)
 def test_imports_point_down(path: Path) -> None:
-    """Nobody knows who is above, or next door."""
-    room = room_of(path)
-    for other in rooms_imported(path):
-        if room in GROUND and other in GROUND:
-            assert GROUND.index(other) <= GROUND.index(room), f"{room} must not know {other}"
+    """A module imports nothing from a higher layer, nor from another package of its own layer."""
+    package = package_of(path)
+    for other in imported(path):
+        if package in LOWEST and other in LOWEST:
+            assert LOWEST.index(other) <= LOWEST.index(package), f"{package} must not import {other}"
         else:
-            assert other == room or FLOOR_OF[other] < FLOOR_OF[room], f"{room} must not know {other}"
+            assert other == package or LAYER_OF[other] < LAYER_OF[package], (
+                f"{package} must not import {other}"
+            )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=IDS)
@@ -100,8 +102,8 @@ def test_nothing_imports_asyncio(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=IDS)
 def test_ids_and_time_have_one_source(path: Path) -> None:
-    """What names or dates something asks `identity`, so that a simulation can run again as it ran."""
-    if room_of(path) in ("identity", "prove"):
+    """New ids and dates come from `identity`, so that a simulation with the same seed runs the same way."""
+    if package_of(path) in ("identity", "prove"):
         return
     calls = [
         ast.unparse(node.func)
@@ -113,9 +115,9 @@ def test_ids_and_time_have_one_source(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in MODULES if room_of(path) in PURE], ids=lambda path: path.name
+    "path", [path for path in MODULES if package_of(path) in PURE], ids=lambda path: path.name
 )
-def test_the_ground_floor_does_no_io(path: Path) -> None:
+def test_the_pure_packages_do_no_io(path: Path) -> None:
     """What turns bytes into messages, tokens into sentences and samples into volumes waits for nothing."""
     assert not packages_imported(path) & IO
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -125,7 +127,7 @@ def test_the_ground_floor_does_no_io(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=IDS)
 def test_files_stay_short(path: Path) -> None:
-    """One noun each, read in one sitting."""
+    """A module holds one noun, and is short enough to be read at once."""
     assert len(path.read_text("utf-8").splitlines()) <= 300
 
 
@@ -142,7 +144,7 @@ def broad(handler: ast.ExceptHandler) -> bool:
 
 
 def test_only_the_boundary_catches_broadly() -> None:
-    """A bug ends one connection or one side job; nothing else hides it."""
+    """A bug ends one connection or one background task; nothing else catches it."""
     found = [
         f"{path.relative_to(PACKAGE)}"
         for path in MODULES
@@ -153,7 +155,7 @@ def test_only_the_boundary_catches_broadly() -> None:
 
 
 def test_no_channel_is_unbounded() -> None:
-    """A queue without a bound is a leak that waits for a busy day."""
+    """Under load a queue without a bound takes all memory."""
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and "open_memory_channel" in ast.unparse(node.func):
@@ -162,8 +164,8 @@ def test_no_channel_is_unbounded() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=IDS)
 def test_only_the_store_knows_sqlite(path: Path) -> None:
-    """What else opens a store asks for it by its place, and uses what every store promises."""
-    if room_of(path) == "history":
+    """All other code opens a store by its path, and uses what every store promises."""
+    if package_of(path) == "history":
         return
     for node in imports(path):
         names = [alias.name for alias in node.names]
@@ -183,7 +185,7 @@ DEADLINE_ELSEWHERE = {
 
 
 def test_every_shield_has_a_deadline() -> None:
-    """What a cancel cannot reach ends by itself, or a peer, a disk or a thread holds up the end for ever."""
+    """Without a deadline, a peer, a disk or a thread could hold a shielded block for ever."""
     found: dict[str, int] = {}
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -201,6 +203,6 @@ def test_every_shield_has_a_deadline() -> None:
     assert found.items() <= DEADLINE_ELSEWHERE.items()
 
 
-def test_every_room_has_its_floor() -> None:
-    """A new folder is put into the picture before anything is built in it."""
-    assert {room_of(path) for path in MODULES} <= FLOOR_OF.keys()
+def test_every_package_has_its_layer() -> None:
+    """A new package is put into `LAYERS` before it is used."""
+    assert {package_of(path) for path in MODULES} <= LAYER_OF.keys()
