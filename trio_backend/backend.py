@@ -155,6 +155,8 @@ async def open_backend(options: BackendOptions) -> AsyncIterator[Backend]:
     store before the block is left.
     """
     boundary = Boundary(options.observer.bug_found)
+    # The backlog outlives the sessions: at their end they hand it what was said. The engines' tasks live in
+    # the nursery, around rooms and speech recognition, which lease them.
     async with (
         open_backlog(options.history, options.system.history_backlog, boundary) as history,
         trio.open_nursery() as nursery,
@@ -187,5 +189,6 @@ async def open_backend(options: BackendOptions) -> AsyncIterator[Backend]:
             try:
                 yield backend
             finally:
+                # Before the rooms end: a session that ends must not load an engine any more.
                 leases.close()
         nursery.cancel_scope.cancel("the backend closes")

@@ -39,7 +39,7 @@ from .server.authentication import AccessToken, Authenticator
 from .server.debug_routes import DebugRoutes
 from .server.fair_queue import FairQueue
 from .server.handshake import UpgradeRequest
-from .server.http import Folders, Pages, http_app, is_public
+from .server.http import Folders, HttpContent, http_app, is_public
 from .server.listener import Server, WebSocketHandler
 from .server.options import ServerOptions
 from .server.sockets import open_listeners, port_of
@@ -88,7 +88,7 @@ async def serve(
         # With a token, every request to these routes has brought it, and its owners are trusted like the
         # operator. Users of an `Authenticator` are not.
         for_all = config.system.debug or (authenticator is None and config.system.access_token != "")
-        app = http_app(_pages(config, backend, _debug_routes(config, inspection, metrics, for_all)))
+        app = http_app(_http_content(config, backend, _debug_routes(config, inspection, metrics, for_all)))
         server = Server(
             _server_options(config),
             departures.counting(_websocket_routes(config, backend, cache)),
@@ -263,13 +263,13 @@ def _server_options(config: Config) -> ServerOptions:
     return ServerOptions(**shared, tls=config.tls)
 
 
-def _pages(config: Config, backend: Backend, debug: DebugRoutes) -> Pages:
+def _http_content(config: Config, backend: Backend, debug: DebugRoutes) -> HttpContent:
     folders = config.folders
 
     async def models() -> Mapping[str, object]:
         return attrs.asdict(await trio.to_thread.run_sync(live2d_info, folders.live2d_models))
 
-    return Pages(
+    return HttpContent(
         Folders(
             folders.live2d_models,
             folders.backgrounds,

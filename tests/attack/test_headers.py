@@ -14,7 +14,7 @@ from tests.server.test_debug_routes import DEBUG_ROUTES
 from trio_backend.audio.pcm import Pcm
 from trio_backend.server import ServerOptions
 from trio_backend.server.fair_queue import FairQueue
-from trio_backend.server.http import Folders, Pages, http_app
+from trio_backend.server.http import Folders, HttpContent, http_app
 from trio_backend.server.responses import FULL, TOO_LARGE, TOO_SLOW, Refusal
 from trio_backend.server.transcription import Transcription
 
@@ -23,8 +23,8 @@ async def no_ear(_pcm: Pcm) -> str:
     raise NotImplementedError
 
 
-def everything(folders: Folders | None = None) -> Pages:
-    """Pages with all routes that there are."""
+def everything(folders: Folders | None = None) -> HttpContent:
+    """Content for all routes that there are."""
     ear = Transcription(no_ear, 60, FairQueue(1, 1, 1), 1, ())
     return attrs.evolve(pages(folders), debug=DEBUG_ROUTES, transcription=ear, body_timeout=0.2)
 

@@ -23,7 +23,7 @@ from trio_backend.server import (
     port_of,
 )
 from trio_backend.server.authentication import AccessToken, Authenticator
-from trio_backend.server.http import Folders, Pages, http_app, is_public
+from trio_backend.server.http import Folders, HttpContent, http_app, is_public
 from trio_backend.server.listener import nothing_is_public
 from trio_backend.wire import Wire
 
@@ -51,13 +51,13 @@ async def pour(wire: Wire, _request: UpgradeRequest) -> None:
         await wire.send(b"x" * 1_000_000)
 
 
-def pages(folders: Folders | None = None, *, unready: str = "") -> Pages:
+def pages(folders: Folders | None = None, *, unready: str = "") -> HttpContent:
     """A site with nothing on it but ``folders``."""
 
     async def models() -> Mapping[str, object]:
         return {"type": "live2d-models/info", "count": 0, "characters": []}
 
-    return Pages(
+    return HttpContent(
         folders or Folders(NOWHERE, NOWHERE, NOWHERE, NOWHERE),
         models,
         lambda: unready,

@@ -177,11 +177,14 @@ class Acceptor:
                 if isinstance(answer, Refusal):
                     await send_refusal(stream, answer)
                 elif not pending.scope.cancel_called:
+                    # Or it was evicted since the last checkpoint, and its admission belongs to another
+                    # client.
                     request = answer
         finally:
             if request is None:
                 await self._close(stream, pending.admission)
         if request is not None:
+            # In another nursery: the shutdown cancels handshakes at once, but gives connections time.
             connections.start_soon(
                 self._serve, stream, request, pending.admission, handler, name="connection"
             )
@@ -210,6 +213,9 @@ class Acceptor:
     def _secured(self, socket: trio.SocketStream) -> SocketOrTls:
         if self._tls is None:
             return socket
+        # The TLS handshake happens with the first read, and so within `request_head_timeout`.
+        # "https_compatible": browsers close without announcing it, which is no attack here, since HTTP and
+        # WebSocket messages tell their length.
         return trio.SSLStream(socket, self._tls, server_side=True, https_compatible=True)
 
     async def _read_request(
@@ -271,7 +277,7 @@ async def send_refusal(stream: trio.abc.Stream, refusal: Refusal) -> None:
             await stream.send_all(refusal.encode())
             if isinstance(stream, trio.abc.HalfCloseableStream):
                 await stream.send_eof()
-            # Closing with bytes unread would reset the connection, and the answer would be lost.
+            # Closing with bytes unread would reset the connection, and the client would lose the answer.
             while await stream.receive_some(64 * 1024):
                 pass
     finally:

@@ -36,6 +36,7 @@ def origin_allowed(origin: str | None, host: str, allowed: Sequence[str]) -> boo
     if origin is None or "*" in allowed:
         return True
     origin = origin.lower()
+    # People copy addresses with a slash at the end; browsers send origins without.
     if origin in (entry.lower().rstrip("/") for entry in allowed if "://" in entry):
         return True
     if origin == "file://":

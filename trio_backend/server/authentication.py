@@ -22,6 +22,7 @@ from .responses import Refusal
 # page.
 AUTHENTICATION_TIMEOUT = 5.0
 
+# 503, not 401: the client may be allowed, and should try again instead of asking the person for a password.
 UNKNOWN = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "the server cannot identify you at the moment: try again soon; its log says why",
@@ -87,6 +88,7 @@ def token_allowed(token: str, authorization: str, query: str) -> bool:
     offered = parse_qs(query).get("token", [])
     if scheme.lower() == "bearer":
         offered.append(credentials.strip())
+    # As bytes: of texts `compare_digest` takes only ASCII, and raises for others.
     return any(hmac.compare_digest(one.encode(), token.encode()) for one in offered)
 
 

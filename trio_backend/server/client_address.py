@@ -41,6 +41,7 @@ class TrustedProxies:
         if not self.include(peer):
             return peer
         hops = [hop for field in forwarded_for for hop in field.split(",")]
+        # The last ones, from the right: those that the nearest proxies wrote.
         for hop in hops[: -MAX_PROXIES - 1 : -1]:
             address = parse_address(hop)
             if address is None:
@@ -63,6 +64,7 @@ def parse_address(text: str) -> Address | None:
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
+        # An IPv4 address with a port; IPv6 has more colons, and brackets where there is a port.
         text = text.partition(":")[0]
     try:
         address = ip_address(text)

@@ -76,6 +76,7 @@ class ConnectionLimits:
         """
         if self._held[client] >= share and not self._evict_one_of(client, spare=SPARE):
             return None
+        # With a limit of a few connections half of it would be less than one browser opens.
         if self._pending_count >= max(SPARE + 1, self.max_connections // 2):
             self._evict_one_of(self._client_with_most_pending(), spare=0)
         if self.open >= self.max_connections and not self._evict_one_of(

@@ -81,6 +81,7 @@ class FairQueue:
             yield
         finally:
             if mine.is_set():
+                # Also if the cancel came between the turn and the wait's return.
                 self._working.discard(address)
                 self._queue_up(address, self._waiting.pop(address, deque()))
             else:
@@ -94,6 +95,7 @@ class FairQueue:
             if len(self._working) >= self.at_once:
                 return
             if address in self._working:
+                # It keeps its position, and has its next turn after this one.
                 continue
             tasks = self._waiting.pop(address)
             self._working.add(address)

@@ -22,6 +22,7 @@ from .responses import MAX_HEAD_SIZE, TOO_LARGE, TOO_SLOW, Refusal
 
 HEAD_END = b"\r\n\r\n"
 
+# Handlers need none of them, and cannot log what they do not get.
 _SECRETS = ("authorization", "cookie")
 _SCHEMES = ("http", "https", "ws", "wss")
 
@@ -66,6 +67,8 @@ class UpgradeAttempt:
 
     def accept(self, user: User) -> Upgrade | Refusal:
         """Accept it as that of ``user``; a `Refusal` if its WebSocket headers are wrong."""
+        # The library would answer 400; RFC 6455, section 4.2.2, wants 426 and the version. It refuses a
+        # missing one itself.
         if self._request.headers.get_all("Sec-WebSocket-Version") not in (["13"], []):
             return Refusal(
                 HTTPStatus.UPGRADE_REQUIRED,

@@ -58,7 +58,7 @@ class Folders:
 
 
 @attrs.frozen
-class Pages:
+class HttpContent:
     """What the HTTP routes serve.
 
     ``models`` returns the body of ``/live2d-models/info``; ``unready`` the reason why the server is not ready
@@ -76,9 +76,9 @@ class Pages:
     origins: Sequence[str] = ("same-host", "localhost", "file")
 
 
-def http_app(pages: Pages) -> Starlette:
-    """The ASGI application of ``pages``."""
-    return Starlette(routes=_routes(pages), middleware=[Middleware(BodyLimit, within=pages.body_timeout)])
+def http_app(content: HttpContent) -> Starlette:
+    """The ASGI application of ``content``."""
+    return Starlette(routes=_routes(content), middleware=[Middleware(BodyLimit, within=content.body_timeout)])
 
 
 def is_public(app: Starlette) -> Callable[[Scope], bool]:
@@ -97,20 +97,20 @@ def is_public(app: Starlette) -> Callable[[Scope], bool]:
     return public
 
 
-def _routes(pages: Pages) -> list[BaseRoute]:
-    folders = pages.folders
+def _routes(content: HttpContent) -> list[BaseRoute]:
+    folders = content.folders
     # The cache holds what was said, so only pages that may talk can read it; models and pictures are for all
     # pages.
-    gate = Middleware(OriginGate, origins=pages.origins)
+    gate = Middleware(OriginGate, origins=content.origins)
 
     async def models(_request: Request) -> Response:
-        return JSONResponse(await pages.models(), headers={"Cache-Control": "no-cache"})
+        return JSONResponse(await content.models(), headers={"Cache-Control": "no-cache"})
 
     async def healthz(_request: Request) -> Response:
         return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
 
     async def readyz(_request: Request) -> Response:
-        reason = pages.unready()
+        reason = content.unready()
         return PlainTextResponse(
             f"{reason or 'ready'}\n", 503 if reason else 200, headers={"Cache-Control": "no-store"}
         )
@@ -123,8 +123,8 @@ def _routes(pages: Pages) -> list[BaseRoute]:
     return [
         Route("/healthz", healthz, name=_HEALTH),
         Route("/readyz", readyz),
-        *(pages.debug.routes() if pages.debug else []),
-        *([pages.transcription.route()] if pages.transcription else []),
+        *(content.debug.routes() if content.debug else []),
+        *([content.transcription.route()] if content.transcription else []),
         Route("/live2d-models/info", models, middleware=_ANY_ORIGIN),
         Mount("/live2d-models", Folder(folders.live2d_models), middleware=_ANY_ORIGIN),
         Mount("/bg", Folder(folders.backgrounds), middleware=_ANY_ORIGIN),

@@ -129,6 +129,7 @@ class Server:
         return report
 
     async def _shut_down(self) -> ShutdownReport:
+        # Before the drain, or browsers would send their next requests on these connections.
         await self._http.end_idle()
         await self.drain()
         wires = list(self._wires)
@@ -141,6 +142,7 @@ class Server:
 
     async def _handle(self, stream: SocketOrTls, request: Upgrade | bytes) -> None:
         if isinstance(request, Upgrade):
+            # Only known paths are accepted, so these are as few names as `Boundary.run` wants.
             part = request.request.path.strip("/")
             await self.boundary.run(part, partial(self._serve_websocket, stream, request))
         else:
@@ -166,6 +168,7 @@ class Server:
             await self._run_handler(wire, upgrade.request)
             code = 1000
         finally:
+            # A cancelled handler is no bug of its own: the server goes away (1001).
             cancelled = trio.current_effective_deadline() == -math.inf
             with trio.move_on_after(CLOSE_WAIT, shield=True):
                 await wire.close(1001 if cancelled else code)

@@ -58,7 +58,7 @@ async def open_sound_cache(
 
 
 @attrs.frozen
-class _Entry:
+class _CachedSound:
     path: Path
     owner: str
     size: int  # bytes
@@ -70,7 +70,7 @@ class _Share:
     """The files of one owner, the oldest first, and their bytes."""
 
     size: int = 0
-    entries: OrderedDict[Path, _Entry] = attrs.field(factory=OrderedDict)
+    entries: OrderedDict[Path, _CachedSound] = attrs.field(factory=OrderedDict)
 
 
 @attrs.define(eq=False)
@@ -81,7 +81,7 @@ class SoundCache:
     _ttl: float
     _max_size: int
     _max_share: int
-    _entries: OrderedDict[Path, _Entry] = attrs.field(factory=OrderedDict, init=False)
+    _entries: OrderedDict[Path, _CachedSound] = attrs.field(factory=OrderedDict, init=False)
     _shares: dict[str, _Share] = attrs.field(factory=dict, init=False)
     _size: int = attrs.field(default=0, init=False)
     _added: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -97,7 +97,7 @@ class SoundCache:
         if len(data) > self._max_share:
             raise CacheFull(f"the sound is larger than cache_size_per_address ({self._max_share} bytes)")
         path = self._folder / PATTERN.replace("*", new_id().hex)
-        entry = _Entry(path, owner, len(data), trio.current_time() + self._ttl)
+        entry = _CachedSound(path, owner, len(data), trio.current_time() + self._ttl)
         # Counted before it is written, so that several at once stay within the size.
         self._enter(entry)
         try:
@@ -123,13 +123,13 @@ class SoundCache:
             if oldest.path in self._entries:
                 await self._drop(oldest)
 
-    def _enter(self, entry: _Entry) -> None:
+    def _enter(self, entry: _CachedSound) -> None:
         share = self._shares.setdefault(entry.owner, _Share())
         self._entries[entry.path] = share.entries[entry.path] = entry
         self._size += entry.size
         share.size += entry.size
 
-    async def _drop(self, entry: _Entry) -> None:
+    async def _drop(self, entry: _CachedSound) -> None:
         share = self._shares[entry.owner]
         del self._entries[entry.path], share.entries[entry.path]
         self._size -= entry.size
