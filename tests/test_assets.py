@@ -51,6 +51,6 @@ def test_a_link_back_up_ends_the_search(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_holds_nothing(tmp_path: Path) -> None:
-    """Nobody has to have models or backgrounds."""
+    """Models and backgrounds are optional."""
     assert find_backgrounds(tmp_path / "none") == []
     assert live2d_info(tmp_path / "none").count == 0

@@ -90,7 +90,7 @@ def test_an_engine_that_is_missing_is_replaced_or_refused(tmp_path: Path) -> Non
 
 
 def test_old_conversations_are_imported_once(tmp_path: Path) -> None:
-    """A second import changes nothing; a broken file is named, and stops nobody."""
+    """A second import changes nothing; a broken file is named, and the others are imported."""
     old = tmp_path / "old" / "iris_001"
     old.mkdir(parents=True)
     (old / "2025-01-31_12-00-00_abc.json").write_text(

@@ -18,7 +18,7 @@ from .history.legacy import import_folder
 from .history.opening import open_store
 from .text.lines import lines_of
 
-# Seconds. Another program may hold the history file for so long, and nobody tries the import again.
+# Seconds. Another program may hold the history file for so long, and the import is not tried again.
 BUSY_TIMEOUT = 2.0
 
 

@@ -1,4 +1,4 @@
-"""Who may come in, as pure decisions."""
+"""Access rules as pure functions."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ async def whoami(request: Request) -> Response:
 
 
 async def test_a_websocket_and_a_request_are_their_users() -> None:
-    """Each request anew, whoever sent the one before it on the same connection."""
+    """Each request by itself, although another user's came before it on the same connection."""
     seen: list[User] = []
 
     async def look(_wire: Wire, request: UpgradeRequest) -> None:
@@ -79,7 +79,7 @@ async def test_a_websocket_and_a_request_are_their_users() -> None:
     assert seen == [User(UserId("ann")), User(UserId("bob"))]
 
 
-async def test_who_is_not_let_in_hears_why() -> None:
+async def test_a_refused_client_is_told_why() -> None:
     """The authenticator's own words, for a WebSocket and for a request."""
     async with run_server(authenticator=ByName()) as running:
         for path, head in (
@@ -93,10 +93,10 @@ async def test_who_is_not_let_in_hears_why() -> None:
 
 
 @pytest.mark.parametrize("name", ["bug", "silence"])
-async def test_an_authenticator_that_fails_lets_nobody_in_and_ends_nobody(
+async def test_an_authenticator_that_fails_refuses_and_ends_no_connection(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """503 in words, for this one connection; those who are inside and who come later notice nothing."""
+    """503 with a text, for this one connection; open and later connections notice nothing."""
     monkeypatch.setattr(module, "AUTHENTICATION_TIMEOUT", 0.1)
     with errors_logged() as errors:
         async with (
@@ -128,7 +128,7 @@ async def test_the_bug_of_an_authenticator_is_counted() -> None:
     assert parts == ["authentication"]
 
 
-async def test_who_brings_the_token_is_nobody_in_particular() -> None:
+async def test_clients_with_the_token_are_one_user() -> None:
     """And so is everybody where none is configured."""
     token, wrong = Credentials("/", "token=secret", {}), Credentials("/", "", {"authorization": "Bearer x"})
     assert await AccessToken("secret").identify(token) == NOBODY

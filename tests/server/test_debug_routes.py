@@ -1,4 +1,4 @@
-"""Who may look inside a running server, and what they get."""
+"""Which requests get tasks and metrics of a running server, and what they get."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ async def test_this_machine_sees_the_tasks(host: str) -> None:
         ("Host: [",),
     ],
 )
-async def test_nobody_else_does(fields: tuple[str, ...]) -> None:
-    """Not a page whose name was pointed at us, and not whoever a proxy brings; unless the config says so."""
+async def test_other_clients_do_not(fields: tuple[str, ...]) -> None:
+    """Not a page whose name points at us, and not the clients of a proxy, unless configured so."""
     assert (await fetch("/debug/tasks", *fields)).status in (400, 403)
     if fields != ("Host: [",):
         shown = await fetch("/debug/tasks", *fields, debug=attrs.evolve(DEBUG_ROUTES, for_all=True))
@@ -61,7 +61,7 @@ async def test_nobody_else_does(fields: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(("asked", "got"), [("7", 7), ("-1", 0), ("99999999", 20_000)])
 async def test_the_limit_has_limits(asked: str, got: int) -> None:
-    """Nobody can ask for more than the server is willing to say."""
+    """A request cannot get more than `max_tasks_shown`."""
     answer = await fetch(f"/debug/tasks?limit={asked}", "Host: localhost")
     assert json.loads(answer.body) == {"limit": got}
 
@@ -71,7 +71,7 @@ async def test_a_limit_that_is_no_number_is_refused() -> None:
     assert (await fetch("/debug/tasks?limit=all", "Host: localhost")).status == 400
 
 
-async def test_metrics_are_for_this_machine_or_everybody_or_nobody() -> None:
+async def test_metrics_are_for_this_machine_or_all_or_off() -> None:
     """As the config says; their content type is Prometheus' own."""
     assert (await fetch("/metrics", "Host: localhost")).status == 200
     assert (await fetch("/metrics", "Host: example.org")).status == 403

@@ -1,4 +1,4 @@
-"""`FairQueue`: who waits for whom, and what nobody can hold."""
+"""`FairQueue`: the order of turns, and that silent tasks hold neither a turn nor a place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trio_backend.server.fair_queue import FairQueue
 
 
 async def test_addresses_take_turns(autojump_clock: MockClock) -> None:
-    """One of each at a time, round and round; who comes late waits for those before them once."""
+    """One task of each address at a time, in rotation; a new address waits for one turn of each other."""
     queue = FairQueue(1, 100, 100)
     order: list[str] = []
 
@@ -56,7 +56,7 @@ async def test_an_address_has_one_turn_even_if_there_are_more(autojump_clock: Mo
         assert running == ["a"]
 
 
-async def test_who_gives_up_holds_nothing(autojump_clock: MockClock) -> None:
+async def test_a_cancelled_wait_holds_nothing(autojump_clock: MockClock) -> None:
     """While waiting, at work, and in the moment in which the turn comes."""
     queue = FairQueue(1, 100, 100)
 
@@ -93,8 +93,8 @@ async def test_places_have_shares() -> None:
     assert not queue._places
 
 
-async def test_who_prepares_longest_makes_room(autojump_clock: MockClock) -> None:
-    """For one of the same address first; whoever is ready stays, and who lost a place is told why."""
+async def test_the_task_that_prepares_longest_loses_its_place(autojump_clock: MockClock) -> None:
+    """To a task of the same address first. Ready tasks keep theirs; the task that loses it is told why."""
     queue = FairQueue(1, 3, 2)
     ended: list[tuple[str, float, bool]] = []
 
@@ -136,5 +136,5 @@ async def test_who_prepares_longest_makes_room(autojump_clock: MockClock) -> Non
     ],
 )
 def test_a_share_is_a_subscribers(one: str, other: str, same: bool) -> None:
-    """Who has a /64 has more addresses than there are places."""
+    """A client with a /64 has more addresses than there are places."""
     assert (share_of(one) == share_of(other)) is same

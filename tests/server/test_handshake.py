@@ -1,4 +1,4 @@
-"""The opening handshake over real sockets: who gets in, and what the others are told."""
+"""The opening handshake over real sockets: which requests are accepted, and how others are refused."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def test_a_bad_request_is_answered_and_closed(status: int, request_bytes: 
 @pytest.mark.parametrize(
     ("origin", "entry"), [("https://evil.example", "'https://evil.example'"), ("null", "'null'")]
 )
-async def test_a_page_that_is_shut_out_says_what_would_let_it_in(origin: str, entry: str) -> None:
+async def test_the_refusal_of_a_page_says_what_would_allow_it(origin: str, entry: str) -> None:
     """The word or the origin to write, and where."""
     async with run_server() as running, connect(running.port) as client:
         await client.send(handshake(fields={"Origin": origin}))
@@ -100,8 +100,8 @@ async def test_a_page_that_is_shut_out_says_what_would_let_it_in(origin: str, en
         assert f"add {entry} to system_config.allowed_origins" in text
 
 
-async def test_the_log_says_once_why_a_page_was_shut_out() -> None:
-    """Browsers tell neither the page nor the person; and who asks again and again fills no log."""
+async def test_the_log_says_once_why_a_page_was_refused() -> None:
+    """Browsers tell neither the page nor the person. A client that asks again and again fills no log."""
     lines: list[str] = []
     sink = logger.add(lines.append, level="WARNING", format="{message}")
     try:
@@ -143,7 +143,7 @@ async def test_the_access_token_opens(status: int, path: str, fields: dict[str, 
         assert (await client.answer()).status == status
 
 
-async def test_the_handler_learns_who_came_but_no_secret() -> None:
+async def test_the_handler_gets_the_request_without_its_secrets() -> None:
     """Handlers get neither the token nor the Authorization header, so they cannot log them."""
     seen: list[UpgradeRequest] = []
 
@@ -186,7 +186,7 @@ async def test_a_head_that_never_ends_is_dropped_in_time() -> None:
 
 
 async def test_a_slow_head_is_told_why_it_was_dropped() -> None:
-    """408, where there is somebody who may read it."""
+    """408, if the client has sent something, and may read it."""
     async with (
         run_server(ServerOptions(request_head_timeout=0.1)) as running,
         connect(running.port) as client,
@@ -195,7 +195,7 @@ async def test_a_slow_head_is_told_why_it_was_dropped() -> None:
         assert (await client.answer()).status == 408
 
 
-async def test_a_silent_connection_is_closed_without_a_word() -> None:
+async def test_a_silent_connection_is_closed_without_an_answer() -> None:
     """Browsers open connections in advance; an answer to no question would confuse them."""
     async with (
         run_server(ServerOptions(request_head_timeout=0.1)) as running,
@@ -215,7 +215,7 @@ async def test_a_head_that_is_too_large_is_refused() -> None:
 @pytest.mark.parametrize(
     "garbage", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"\r\n\r\n", b"\x00" * 20_000]
 )
-async def test_garbage_is_closed_and_nothing_else_happens(garbage: bytes) -> None:
+async def test_a_request_that_is_no_http_only_ends_its_connection(garbage: bytes) -> None:
     """TLS to a plain port, port scanners, and worse."""
     async with run_server() as running, connect_websocket(running.port) as other:
         async with connect(running.port) as client:
@@ -225,7 +225,7 @@ async def test_garbage_is_closed_and_nothing_else_happens(garbage: bytes) -> Non
         assert await other.message() == "still here"
 
 
-async def test_who_comes_over_the_limit_is_sent_away_with_503() -> None:
+async def test_connections_over_the_limit_are_refused_with_503() -> None:
     """Those inside are not disturbed, and the next one gets in as soon as one has left."""
     async with run_server(ServerOptions(max_connections=1)) as running:
         async with connect_websocket(running.port) as inside:

@@ -65,7 +65,7 @@ async def test_a_kept_connection_stays_plain_http(fields: str, behind: bytes) ->
         await running.wait_connections(0)
 
 
-async def test_where_a_token_is_configured_only_what_is_no_secret_is_free(folders: Folders) -> None:
+async def test_with_a_token_only_public_paths_need_none(folders: Folders) -> None:
     """Each request is asked for it, not only the first one of a connection; routes of tomorrow too."""
     app, options = http_app(pages(folders)), ServerOptions(access_token="secret")
     app.router.routes.insert(0, Route("/tomorrow", PlainTextResponse("a secret")))
@@ -89,7 +89,7 @@ async def test_where_a_token_is_configured_only_what_is_no_secret_is_free(folder
 
 @pytest.mark.parametrize("path", ["//bg/sea.jpg", "/./bg/sea.jpg", "/x/../bg/sea.jpg", "/%2e/bg/sea.jpg"])
 async def test_no_other_spelling_of_a_path_gets_around_the_token(folders: Folders, path: str) -> None:
-    """Who decides that a path is the front end's is who serves it."""
+    """The router decides which paths are the front end's, for access as for serving."""
     app, options = http_app(pages(folders)), ServerOptions(access_token="secret")
     async with run_server(options, app=app) as running, connect(running.port) as client:
         answer = await ask(client, path)
@@ -152,7 +152,7 @@ async def test_an_application_that_fails_answers_500() -> None:
     assert "in broken" in lines[0]
 
 
-def test_hypercorn_is_as_we_know_it() -> None:
+def test_hypercorn_has_what_we_override() -> None:
     """What we use of it is not documented: the attributes are there, and the log is ours."""
     config = HttpConnections(http_app(pages()), 20)._config
     assert config.h11_max_incomplete_size == 16 * 1024

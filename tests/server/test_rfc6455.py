@@ -126,7 +126,7 @@ async def test_ten_pings_get_ten_pongs_in_order() -> None:
         assert [await client.frame() for _ in range(10)] == [(0x80 | PONG, b"%d" % n) for n in range(10)]
 
 
-async def test_pongs_that_nobody_asked_for_change_nothing() -> None:
+async def test_unsolicited_pongs_change_nothing() -> None:
     """Section 5.5.3: a one-way heartbeat."""
     async with run_server() as running, connect_websocket(running.port) as client:
         await client.send(frame(PONG), frame(PONG, b"x" * 125), frame(TEXT, b"still here"))
@@ -211,7 +211,7 @@ async def test_a_message_of_the_limit_is_taken() -> None:
 
 
 async def test_the_reason_of_1009_arrives_though_the_client_goes_on_sending() -> None:
-    """Bytes that nobody reads would make the kernel reset the connection, and eat our close frame."""
+    """Unread bytes would make the kernel reset the connection, and the client would lose our close frame."""
     async with run_server() as running, connect_websocket(running.port) as client:
         await client.send(announce(0x80 | BINARY, 200_000_000), b"x" * 3_000_000)
         first, payload = await client.frame()
@@ -248,7 +248,7 @@ async def test_a_half_closed_connection_is_closed() -> None:
 
 
 async def test_a_reset_ends_the_connection_and_nothing_else() -> None:
-    """A client that crashes takes nobody with it."""
+    """A client that crashes disturbs no other."""
     async with run_server() as running, connect_websocket(running.port) as other:
         async with connect_websocket(running.port) as client:
             await client.send(frame(TEXT, b"hello"))

@@ -99,7 +99,7 @@ async def test_a_download_that_nobody_reads_is_cut(tmp_path: Path, monkeypatch: 
 
 
 async def test_idle_http_connections_and_slow_heads_end_at_once() -> None:
-    """A kept-alive connection is nobody's conversation."""
+    """An idle HTTP connection has nothing to finish."""
     async with run_server() as running, connect(running.port) as idle, connect(running.port) as slow:
         await idle.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await idle.answer()).status == 200
@@ -112,7 +112,7 @@ async def test_idle_http_connections_and_slow_heads_end_at_once() -> None:
 
 
 async def test_the_drain_comes_before_the_close() -> None:
-    """Whoever is in the middle of something may finish it; nobody new gets in."""
+    """Handlers may finish what they do; no new connection is accepted."""
     steps: list[str] = []
     talking = trio.Event()
 

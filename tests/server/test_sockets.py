@@ -44,7 +44,7 @@ async def test_leaving_the_block_frees_the_port() -> None:
         assert port_of(listeners[0]) == port
 
 
-async def test_a_port_in_use_is_said_with_what_to_do() -> None:
+async def test_the_error_for_a_port_in_use_says_what_to_do() -> None:
     """The commonest trouble of a first start."""
     async with open_listeners("127.0.0.1", 0) as listeners:
         port = port_of(listeners[0])
@@ -57,7 +57,7 @@ async def test_a_port_in_use_is_said_with_what_to_do() -> None:
     ("host", "message"),
     [("203.0.113.1", "no such address"), ("no such host.invalid", "give an address of this machine")],
 )
-async def test_a_host_that_is_not_ours_is_said_with_what_to_do(host: str, message: str) -> None:
+async def test_the_error_for_a_foreign_host_says_what_to_do(host: str, message: str) -> None:
     """The text names the host, and a way out."""
     with pytest.raises(ConfigError, match=message):
         async with open_listeners(host, 0):
@@ -78,7 +78,7 @@ async def test_accepted_sockets_give_up_on_peers_that_acknowledge_nothing() -> N
 async def test_a_process_out_of_handles_goes_on_listening(
     monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Whoever waits in the kernel's queue is served once there is a handle again."""
+    """Connections in the kernel's queue are served once there is a handle again."""
     accept = trio.SocketListener.accept
     failures = 0
 

@@ -23,7 +23,7 @@ def files(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-async def test_files_are_removed_when_their_time_has_come(tmp_path: Path, mock_clock: MockClock) -> None:
+async def test_files_are_removed_when_they_expire(tmp_path: Path, mock_clock: MockClock) -> None:
     """Each for itself; and the cache goes on."""
     mock_clock.rate = 0
     async with open_sound_cache(tmp_path / "cache", ttl=10, max_size=10_000) as cache:
@@ -49,7 +49,7 @@ async def until(folder: Path, names: set[str]) -> None:
     raise AssertionError(f"there are {files(folder)}, and not {names}")
 
 
-async def test_the_oldest_make_room(tmp_path: Path) -> None:
+async def test_the_oldest_files_are_removed_first(tmp_path: Path) -> None:
     """The total never stays over the size; a sound that is larger alone is refused."""
     async with open_sound_cache(tmp_path, ttl=100, max_size=3000) as cache:
         names = [await cache.add(KB) for _ in range(5)]
@@ -101,8 +101,8 @@ async def test_the_end_does_not_wait_for_ever_for_a_disk(
         answers.set()
 
 
-async def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
-    """Whoever wanted the sound hears why there is none; the others are not disturbed."""
+async def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
+    """The client gets the reason why there is no sound; other clients are not disturbed."""
     (tmp_path / "file").touch()
     async with open_sound_cache(tmp_path / "file" / "cache", ttl=100, max_size=3000) as cache:
         with pytest.raises(CacheFull, match="cannot be stored: Not a directory"):

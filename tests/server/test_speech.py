@@ -1,4 +1,4 @@
-"""``/tts-ws``: text in, sound files out, and nothing goes on for who has left."""
+"""``/tts-ws``: text in, sound files out, and no work goes on for clients that have left."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_each_sentence_is_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("frame", [b"hello", b'{"words": 1}', b"[]", b'{"text": "%s"}' % (b"a" * 201)])
-async def test_what_is_no_request_is_told(tmp_path: Path, frame: bytes) -> None:
+async def test_a_wrong_request_is_answered_with_an_error(tmp_path: Path, frame: bytes) -> None:
     """And the next one is spoken."""
     async with connected(tmp_path) as (wire, _):
         await wire.send(frame)
@@ -82,7 +82,7 @@ async def test_what_is_no_request_is_told(tmp_path: Path, frame: bytes) -> None:
         assert [(await hear(wire))["status"] for _ in range(2)] == ["partial", "complete"]
 
 
-async def test_a_voice_that_fails_is_told(tmp_path: Path) -> None:
+async def test_a_failing_tts_is_reported(tmp_path: Path) -> None:
     """Once for the text, in its own words."""
     async with connected(tmp_path, fail_on="two") as (wire, _):
         await wire.send(b'{"text": "One two three."}')
@@ -92,7 +92,7 @@ async def test_a_voice_that_fails_is_told(tmp_path: Path) -> None:
         }
 
 
-async def test_who_leaves_stops_the_voice(tmp_path: Path) -> None:
+async def test_a_client_that_leaves_stops_the_synthesis(tmp_path: Path) -> None:
     """In the middle of a sentence, nothing goes on."""
     async with connected(tmp_path, delay=3600) as (wire, nursery):
         await wire.send(b'{"text": "One two three."}')

@@ -55,7 +55,7 @@ async def test_what_is_there_is_served_with_its_type(
         "/../secret.txt",
     ],
 )
-async def test_what_is_not_meant_to_be_seen_is_404(folders: Folders, path: str) -> None:
+async def test_private_files_are_404(folders: Folders, path: str) -> None:
     """No way out of a folder, no listing of one, and only pictures among the avatars."""
     answer = await fetch(folders, path)
     assert answer.status == 404
@@ -150,7 +150,7 @@ async def test_nothing_can_be_written(folders: Folders, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/avatars/mao.svg", "/live2d-models/mao/index.html"])
 async def test_files_cannot_run_scripts(folders: Folders, path: str) -> None:
-    """A picture that somebody uploaded, opened as a page, must not act in our name."""
+    """An uploaded picture that is opened as a page must not act in the name of our origin."""
     headers = (await fetch(folders, path)).headers
     assert "default-src 'none'" in headers["content-security-policy"]
     assert "sandbox" in headers["content-security-policy"]
@@ -158,7 +158,7 @@ async def test_files_cannot_run_scripts(folders: Folders, path: str) -> None:
     assert headers["x-content-type-options"] == "nosniff"
 
 
-async def test_a_browser_that_reads_slowly_delays_nobody(folders: Folders) -> None:
+async def test_a_browser_that_reads_slowly_delays_no_other(folders: Folders) -> None:
     """A large download stands still; the page of the others comes at once, and so does their echo."""
     big = folders.backgrounds / "big.jpg"
     big.write_bytes(b"x" * 20_000_000)

@@ -52,7 +52,7 @@ async def test_websockets_and_pages_are_served_over_tls() -> None:
         await running.wait_connections(0)
 
 
-async def test_who_does_not_speak_tls_is_dropped() -> None:
+async def test_a_client_without_tls_is_disconnected() -> None:
     """And a client that opens a connection and says nothing, in time."""
     async with run_server(options(request_head_timeout=0.2)) as running:
         async with connect(running.port) as client, connect(running.port) as silent:
@@ -79,7 +79,7 @@ async def test_the_end_comes_in_time_over_tls() -> None:
         (Path("no such file"), KEY, "no such file"),
     ],
 )
-def test_a_certificate_that_does_not_work_is_said(certificate: Path, key: Path, message: str) -> None:
+def test_a_certificate_that_cannot_be_used_is_an_error(certificate: Path, key: Path, message: str) -> None:
     """Before the first client comes, and with the file's name."""
     wrong = ServerOptions(tls=(certificate, key))
     with pytest.raises(ConfigError, match=message):

@@ -13,7 +13,7 @@ from trio_backend.server.websocket import CONTROL_FRAMES
 
 
 async def test_a_cancelled_receive_loses_no_message(autojump_clock: MockClock) -> None:
-    """Neither a part of one that came, nor one that came whole while nobody looked."""
+    """Neither a part of one that came, nor one that came whole while no task received."""
     wire, client = open_pair()
     data = b"".join(frame(TEXT, b"%d" % number) for number in range(20))
     received: list[str | bytes] = []
@@ -32,7 +32,7 @@ async def test_a_cancelled_receive_loses_no_message(autojump_clock: MockClock) -
 
 
 async def test_a_receive_that_is_cancelled_from_the_start_takes_nothing(autojump_clock: MockClock) -> None:
-    """A message that waits already stays for the next one who asks."""
+    """A message that waits already stays for the next `receive`."""
     wire, client = open_pair()
     await client.send(frame(TEXT, b"one"), frame(TEXT, b"two"))
     assert await wire.receive() == "one"
@@ -44,7 +44,7 @@ async def test_a_receive_that_is_cancelled_from_the_start_takes_nothing(autojump
 
 
 async def test_a_send_that_nobody_reads_ends_the_connection(autojump_clock: MockClock) -> None:
-    """After `send_timeout`, exactly, for the sender and for the one who receives."""
+    """After `send_timeout`, exactly, for the sending task and for the receiving one."""
     wire, _client = open_tight_pair()
     async with trio.open_nursery() as nursery:
 
@@ -63,7 +63,7 @@ async def test_a_send_that_nobody_reads_ends_the_connection(autojump_clock: Mock
         await wire.send(b"more")
 
 
-async def test_those_who_wait_behind_a_stuck_send_learn_it_at_once(autojump_clock: MockClock) -> None:
+async def test_tasks_that_wait_behind_a_stuck_send_get_the_error_at_once(autojump_clock: MockClock) -> None:
     """One deadline for all: they do not each wait for their own."""
     wire, _client = open_tight_pair()
     began = trio.current_time()

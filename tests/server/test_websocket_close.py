@@ -1,4 +1,4 @@
-"""The end of a `WebSocketWire`, on the virtual clock: who says what, and who waits how long."""
+"""The end of a `WebSocketWire`, on the virtual clock: close frames, and how long each side waits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trio_backend.errors import WireClosed
 
 
 async def test_closing_ends_a_receive_at_once_with_our_code(autojump_clock: MockClock) -> None:
-    """Whoever received need not wait for the client's answer."""
+    """The task that receives need not wait for the client's answer."""
     wire, client = open_pair()
     async with trio.open_nursery() as nursery:
 

@@ -1,6 +1,6 @@
 """The opening handshake: reading a request's head, and deciding whether it becomes a WebSocket.
 
-Only `read_head` does I/O. Who sends the request is found out between `read_upgrade` and
+Only `read_head` does I/O. The user is identified between `read_upgrade` and
 `UpgradeAttempt.accept`.
 """
 
@@ -119,7 +119,7 @@ def asks_for_websocket(received: bytes) -> bool:
 def read_upgrade(
     received: bytes, *, paths: Collection[str], origins: Sequence[str], client: str
 ) -> UpgradeAttempt | Refusal:
-    """The request for a WebSocket in ``received``, or the answer that refuses it whoever its user is.
+    """The request for a WebSocket in ``received``, or the answer that refuses it for any user.
 
     ``received`` holds its whole head; ``paths`` are those of WebSockets; ``origins`` are those of
     `origin_allowed`; ``client`` becomes `UpgradeRequest.client`.

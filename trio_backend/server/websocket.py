@@ -58,6 +58,7 @@ class WebSocketWire:
     # Bytes of the message that `receive` returned last: the receiver holds it until it asks for the next one.
     _taken: int = attrs.field(default=0, init=False)
     _timer: MessageTimer = attrs.field(init=False)
+    # Close code and reason for `WireClosed`, set once: when the connection is closed or lost.
     _end: tuple[int, str] | None = attrs.field(default=None, init=False)
     _at_eof: bool = attrs.field(default=False, init=False)
     # Held by the task whose bytes are being sent; and by the one that waits for bytes.
