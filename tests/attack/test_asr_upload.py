@@ -1,4 +1,4 @@
-"""Findings 4 and 20: nobody's silence, and nobody's noise, takes ``POST /asr`` from the others."""
+"""Findings 4 and 20: neither silent clients nor busy ones take ``POST /asr`` from the others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ many_addresses = pytest.mark.skipif(
 
 
 async def test_silence_switches_nothing_off(tmp_path: Path) -> None:
-    """Four who announce a megabyte and say no more; the fifth is heard."""
+    """Four clients announce a megabyte and send nothing; the fifth is answered."""
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(asr_server(tmp_path))
         silent = [await stack.enter_async_context(connect_from_address(port)) for _ in range(4)]
@@ -58,7 +58,9 @@ async def test_a_body_has_a_deadline(tmp_path: Path) -> None:
             assert heard(await ask(bystander, "hello")) == "hello"
 
 
-async def test_who_leaves_in_the_middle_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_client_that_leaves_in_the_middle_is_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Closed and reset; nothing is logged as our fault."""
     async with asr_server(tmp_path) as port:
         async with connect_from_address(port) as client:
@@ -72,8 +74,8 @@ async def test_who_leaves_in_the_middle_is_no_error(tmp_path: Path, caplog: pyte
     assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
 
 
-async def test_nobody_holds_a_place_by_silence(tmp_path: Path) -> None:
-    """Of any number who are silent the oldest make room, at once, and are told why."""
+async def test_silence_holds_no_place(tmp_path: Path) -> None:
+    """Of any number of silent clients the oldest lose their places, at once, and are told why."""
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(asr_server(tmp_path))
         silent = [await stack.enter_async_context(connect_from_address(port)) for _ in range(40)]
@@ -148,7 +150,7 @@ async def test_fields_beside_the_file_are_small(tmp_path: Path) -> None:
 
 @many_addresses
 async def test_one_address_does_not_have_the_recogniser_to_itself(tmp_path: Path) -> None:
-    """Who comes after six sounds of another waits for one of them, not for six."""
+    """A client that comes after six files of another waits for one of them, not for six."""
     slow: Mapping[str, object] = {"delay": 0.15, "serial": True}
     order: list[str] = []
     async with asr_server(tmp_path, slow) as port, trio.open_nursery() as nursery:
@@ -180,8 +182,8 @@ async def test_a_recognition_has_a_deadline(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["close", "reset"])
-async def test_who_leaves_gives_back_what_they_held(tmp_path: Path, way: str) -> None:
-    """While they are listened to; nobody has to wait until an hour is over."""
+async def test_a_client_that_leaves_gives_its_memory_back(tmp_path: Path, way: str) -> None:
+    """While they are transcribed; no other client has to wait until an hour is over."""
     body = form(sound("hello"))
     bounds: Mapping[str, object] = {"max_uploads_per_address": 1, "transcription_timeout": 600}
     async with asr_server(tmp_path, {"delay": 3600}, **bounds) as port:

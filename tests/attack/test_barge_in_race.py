@@ -1,4 +1,4 @@
-"""A result and the cancel of who waits for it, in one pass of the scheduler, end no session."""
+"""A result, and the cancel of the task that waits for it, in one pass of the scheduler, end no session."""
 
 from __future__ import annotations
 

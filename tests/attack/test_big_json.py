@@ -1,4 +1,4 @@
-"""JSON of the largest size, in the costliest shapes, stops nobody (finding 8)."""
+"""JSON of the largest size, in the costliest shapes, delays no other client (finding 8)."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def rate() -> RateLimit:
     return RateLimit(1e6, 1_000_000, 4 * MIB, 32 * MIB)
 
 
-async def test_who_sends_too_many_bytes_waits(autojump_clock: MockClock) -> None:
+async def test_a_client_that_sends_too_many_bytes_waits(autojump_clock: MockClock) -> None:
     """Nothing is lost; a hundred MiB take as long as the rate says, and the sender feels it."""
     ours, theirs = memory_wire_pair()
     limit = rate()

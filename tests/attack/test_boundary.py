@@ -184,7 +184,7 @@ async def test_a_bug_in_a_background_task_ends_that_task(
 async def test_a_bug_in_holding_an_engine_of_the_server_ends_no_session(
     autojump_clock: MockClock, backend: Backend, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What POST /asr listens with is nobody's session, so no session's boundary is around it."""
+    """The engine of POST /asr belongs to no session, so no session's boundary is around it."""
     client = await connect()
     monkeypatch.setattr("trio_backend.conversation.ears._Standby._hold", fail_in_a_nursery)
     with errors_logged() as errors:
@@ -196,7 +196,7 @@ async def test_a_bug_in_holding_an_engine_of_the_server_ends_no_session(
 async def test_a_bug_in_loading_the_base_character_is_told_by_readyz(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever comes later may have more luck; the server stays."""
+    """Later sessions try again; the server goes on."""
     with errors_logged() as errors, monkeypatch.context() as patch:
         patch.setattr("trio_backend.backend.Backend._keep_base_character", fail_plainly)
         async with open_attacked(tmp_path, ready=False) as attacked:

@@ -147,7 +147,7 @@ class Person:
 
 
 def options(history: MemoryHistory) -> BackendOptions:
-    """Two characters who are there at once, and a voice that takes a moment."""
+    """Two characters that load at once, and a TTS that takes a moment."""
 
     async def backgrounds() -> list[str]:
         await trio.lowlevel.checkpoint()

@@ -1,4 +1,4 @@
-"""No one address, and nobody who says nothing, holds what others need to come in."""
+"""Neither one address nor silent clients take all connections from the others."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def connect_from(address: str, port: int) -> AsyncIterator[RawClient]:
 
 
 async def check_health(port: int) -> None:
-    """Whoever asks is answered, at once."""
+    """A request is answered, at once."""
     async with connect(port) as client:
         await client.send(HEALTH)
         assert (await client.answer()).status == 200
@@ -46,7 +46,7 @@ async def check_health(port: int) -> None:
 
 @pytest.mark.parametrize("said", [b"", HALF_A_HEAD], ids=["nothing", "half a head"])
 @pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.2"], ids=["same address", "other address"])
-async def test_half_heads_keep_nobody_out(tmp_path: Path, said: bytes, source: str) -> None:
+async def test_half_heads_keep_no_other_out(tmp_path: Path, said: bytes, source: str) -> None:
     """Three times as many as there may be connections, opened and never finished."""
     async with (
         open_attacked(tmp_path, max_connections=60, request_head_timeout=300) as attacked,
@@ -61,7 +61,7 @@ async def test_half_heads_keep_nobody_out(tmp_path: Path, said: bytes, source: s
         await check_health(attacked.port)
 
 
-async def test_half_tls_handshakes_keep_nobody_out() -> None:
+async def test_half_tls_handshakes_keep_no_other_out() -> None:
     """A handshake that is begun and not finished is a half head, too: see `test_tls`."""
     from tests.server.test_tls import CERTIFICATE, KEY, connect_tls
 
@@ -92,7 +92,7 @@ async def test_an_address_that_holds_its_share_keeps_no_other_out() -> None:
 
 
 async def test_behind_a_trusted_proxy_each_client_has_its_share() -> None:
-    """And who is no trusted proxy cannot say to be somebody else."""
+    """And a client that is no trusted proxy cannot claim another address."""
     options = ServerOptions(max_connections_per_address=3, trusted_proxies=("127.0.0.2", "10.0.0.0/8"))
 
     async def come(forwarded: str, source: str = "127.0.0.2") -> int:
@@ -152,7 +152,7 @@ async def test_the_application_learns_for_whom_a_trusted_proxy_asks() -> None:
     assert heard == ["203.0.113.7", "127.0.0.1"]
 
 
-async def test_places_are_given_back(tmp_path: Path) -> None:
+async def test_closed_connections_are_not_counted(tmp_path: Path) -> None:
     """A hundred times the share, one after the other, in every way in which a connection can end."""
     options = ServerOptions(max_connections=10, request_head_timeout=5)
     async with run_server(options) as running:
@@ -168,8 +168,8 @@ async def test_places_are_given_back(tmp_path: Path) -> None:
         assert limits._pending_count == 0
 
 
-def test_the_greediest_gives_up_its_oldest() -> None:
-    """Not those who came before, and not those who have spoken."""
+def test_the_client_with_most_pending_loses_its_oldest() -> None:
+    """Not those of others, and not those that have sent a request."""
     given_up: list[str] = []
 
     def come(client: str, name: str) -> bool:
@@ -187,8 +187,8 @@ def test_the_greediest_gives_up_its_oldest() -> None:
     assert limits.open == 21
 
 
-def test_a_full_server_refuses_those_who_have_nothing_to_give_up() -> None:
-    """All connections are in use: nobody who speaks is closed for somebody who might."""
+def test_a_full_server_evicts_only_spare_pending_connections() -> None:
+    """All connections are in use: none that has sent a request is closed for one that has not."""
     limits = ConnectionLimits(max_connections=20)
     places = [limits.enter("a", 100, lambda: None) for _ in range(20)]
     assert None not in places[:10]

@@ -58,7 +58,7 @@ async def heartbeat(client: Client) -> list[Heard]:
 async def test_whatever_comes_while_the_reply_is_stored_keeps_it_once(
     autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery, gap: float, what: str
 ) -> None:
-    """In memory and in history; and the turn ends once, unless somebody barged in."""
+    """In memory and in history; and the turn ends once, unless there was a barge-in."""
     async with open_backend(attrs.evolve(options, history=Disk())) as backend:
         client = await meet(backend, nursery)
         await client.say("text-input", text="Hello there.")

@@ -1,4 +1,4 @@
-"""A disk without room: who has filled it can delete, and talk on."""
+"""A full disk: conversations can be deleted, and clients can talk on."""
 
 from __future__ import annotations
 

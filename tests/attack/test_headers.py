@@ -107,7 +107,7 @@ async def test_errors_and_refusals_are_safe(sent: bytes, status: int) -> None:
 
 
 @pytest.mark.parametrize("refusal", [FULL, TOO_LARGE, TOO_SLOW], ids=str)
-def test_whoever_is_turned_away_is_too(refusal: Refusal) -> None:
+def test_refusals_have_them_too(refusal: Refusal) -> None:
     """Before anybody read what they want."""
     sent = refusal.encode().decode().lower()
     assert "x-content-type-options: nosniff\r\n" in sent

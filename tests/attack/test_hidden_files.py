@@ -1,4 +1,4 @@
-"""Finding 17: what begins with a dot is served from no folder, to nobody."""
+"""Finding 17: files that begin with a dot are served from no folder."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ async def test_a_connection_closes_when_the_client_asks_for_that(site: Starlette
 )
 @pytest.mark.parametrize("first", ["GET /healthz", "POST /healthz", "GET /bg/sea.jpg", "HEAD /bg/none.jpg"])
 async def test_a_body_that_never_ends_holds_no_connection(site: Starlette, first: str, body: str) -> None:
-    """Nobody reads it, so nobody waits for it: the answer comes, and then the end."""
+    """The application does not read it, so it is not waited for: the answer comes, and then the end."""
     async with run_server(app=site) as running, connect(running.port) as client:
         await client.send(f"{first} HTTP/1.1\r\nHost: x\r\n{body}".encode())
         await client.lost()

@@ -1,4 +1,4 @@
-"""However much is stored, what one message asks for is bounded, and nobody else waits for it."""
+"""However much is stored, the answer to one message is bounded, and no other client waits for it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def listed(client: Client, **fields: object) -> list[str]:
 
 
 async def test_a_list_is_a_page(client: Client, history: SqliteHistory) -> None:
-    """The newest come, and of each the beginning of its last message; who wants more asks for it."""
+    """The newest come, and of each the beginning of its last message; clients ask for more."""
     async with trio.open_nursery() as nursery:
         for number in range(450):
             nursery.start_soon(history.append, MAO, HistoryUid(f"{number}"), human("x" * 5_000))

@@ -79,7 +79,7 @@ ANSWERS = {
 
 @asynccontextmanager
 async def open_listener(answer: Answer) -> AsyncIterator[str]:
-    """The address of somebody who answers each request so."""
+    """The address of a server that answers each request so."""
 
     async def serve(stream: trio.SocketStream) -> None:
         try:

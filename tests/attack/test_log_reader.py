@@ -1,4 +1,4 @@
-"""Whoever reads the log may stop, or leave: the server goes on, and ends when it is told to. Finding 10."""
+"""The reader of the log may stop, or exit: the server goes on, and ends when it is told to. Finding 10."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ async def test_a_full_disk_is_not_missed_either(tmp_path: Path) -> None:
 
 
 async def free_port() -> int:
-    """One that nobody listens on at this moment."""
+    """A port on which no program listens at this moment."""
     with trio.socket.socket() as probe:
         await probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -180,7 +180,7 @@ async def free_port() -> int:
 
 
 async def answers(address: str) -> bool:
-    """Whether somebody listens there already."""
+    """Whether a program listens there already."""
     try:
         async with httpx2.AsyncClient() as http:
             return (await http.get(f"{address}/readyz")).status_code == 200

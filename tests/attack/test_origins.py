@@ -57,7 +57,7 @@ async def port(tmp_path: Path) -> AsyncIterator[int]:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-async def test_who_gets_in_is_listed(port: int, host: str) -> None:
+async def test_only_listed_origins_are_allowed(port: int, host: str) -> None:
     """The same for every WebSocket and for POST /asr."""
     body = form(sound("hello"))
     for origin in (*LET_IN, *KEPT_OUT):

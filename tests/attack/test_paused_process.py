@@ -46,7 +46,7 @@ async def test_a_pause_is_not_the_clients_silence(
         nursery.cancel_scope.cancel()
 
 
-async def test_who_died_during_the_pause_is_dropped_afterwards(autojump_clock: MockClock) -> None:
+async def test_a_client_that_left_during_the_pause_is_dropped_afterwards(autojump_clock: MockClock) -> None:
     """Everybody has the whole time again, and no more than that."""
     ours, theirs = memory_stream_pair()
     wire, client = WebSocketWire(ours), RawClient(theirs)

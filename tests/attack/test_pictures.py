@@ -82,7 +82,7 @@ async def test_sixty_pictures_take_no_more_than_two(
 async def test_what_was_never_answered_is_let_go_too(
     autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
-    """Pictures and sound that wait for a character who loads, or were said to nobody."""
+    """Pictures and sound that wait for a character who loads, or are addressed to none."""
     slow = attrs.evolve(options.catalog.base, llm=EngineChoice("llm", "echo_llm", {"load": 1000.0}))
     async with open_backend(attrs.evolve(options, catalog=MemoryCatalog(slow))) as backend:
         client = await meet(backend, nursery)

@@ -1,4 +1,4 @@
-"""Finding 14, and who may reach what: each route, with the token and without, from here and elsewhere."""
+"""Finding 14: access to each route, with the token and without, from here and elsewhere."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ INSIDE = ("/debug/tasks", "/metrics")
 
 @attrs.frozen
 class Asking:
-    """How somebody asks. ``peer`` is their address."""
+    """How a request is sent. ``peer`` is the client's address."""
 
     host: str = HERE
     peer: str = "127.0.0.1"
@@ -84,7 +84,7 @@ async def server(folder: Path, **system: object) -> AsyncIterator[int]:
 
 
 async def status(port: int, path: str, asking: Asking) -> int:
-    """What ``path`` answers to who asks like this."""
+    """The answer of ``path`` to such a request."""
     async with connect_from_address(port, asking.peer) as client:
         if path.endswith("-ws"):
             upgrade = handshake("/x").split(b"\r\n")[2:-2]
@@ -138,7 +138,7 @@ def only(table: Mapping[str, int], refusal: int) -> dict[str, int]:
         (TOKEN, Asking(origin=FOREIGN), only({**PUBLIC, **dict.fromkeys(WEBSOCKETS, 403)}, 401)),
     ],
 )
-async def test_who_may_reach_what(
+async def test_access_to_each_route(
     tmp_path: Path, token: str, asking: Asking, expected: Mapping[str, int]
 ) -> None:
     """Every route has a row in the table."""
@@ -194,7 +194,7 @@ async def test_a_name_that_is_not_this_machines_shows_nothing(tmp_path: Path, ho
 async def test_where_pages_come_from_elsewhere_only_the_token_shows_it(
     tmp_path: Path, origins: list[str]
 ) -> None:
-    """Who lists a public page has it brought here by something; a silent proxy looks like this machine."""
+    """Where a public page is listed, a proxy may forward it, perhaps without a trace."""
     async with server(tmp_path, allowed_origins=tuple(origins)) as port:
         for path in INSIDE:
             assert await status(port, path, Asking()) == 403
@@ -204,7 +204,7 @@ async def test_where_pages_come_from_elsewhere_only_the_token_shows_it(
 
 
 async def test_the_configuration_may_show_it_to_all(tmp_path: Path) -> None:
-    """The metrics alone, or everything; but to nobody without the token, where there is one."""
+    """The metrics alone, or everything; but to no client without the token, where there is one."""
     elsewhere = Asking(host="10.0.0.7", fields=("Via: 1.1 proxy",))
     async with server(tmp_path, metrics_for_all=True) as port:
         assert [await status(port, path, elsewhere) for path in INSIDE] == [403, 200]

@@ -193,7 +193,7 @@ async def test_a_second_signal_waits_for_no_disk(tmp_path: Path, monkeypatch: py
 
 
 async def test_a_third_signal_ends_where_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is waited for, and whoever started the server sees what ended it."""
+    """Nothing is waited for, and the parent process sees what ended the server."""
     async with open_talking(tmp_path, monkeypatch) as talking:
         with closing(sqlite3.connect(tmp_path / "history.sqlite3", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")

@@ -82,7 +82,7 @@ async def test_a_request_is_bounded_as_it_is_written(tmp_path: Path) -> None:
 
 
 async def test_speech_has_a_deadline(tmp_path: Path) -> None:
-    """It ends in words, also for who only waited; and the next text has its chance."""
+    """It ends with an error, also for a client that only waited; and the next text has its turn."""
     async with tts_server(tmp_path, {"delay": 3600}, speech_timeout=0.3) as port, AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(speaker(port)) for _ in range(2)]
         for client in clients:
@@ -94,8 +94,8 @@ async def test_speech_has_a_deadline(tmp_path: Path) -> None:
 
 
 @many_addresses
-async def test_one_address_does_not_have_the_voice_to_itself(tmp_path: Path) -> None:
-    """Who comes after six texts of another waits for one of them, not for six."""
+async def test_one_address_does_not_have_the_tts_to_itself(tmp_path: Path) -> None:
+    """A client that comes after six texts of another waits for one of them, not for six."""
     order: list[str] = []
     async with tts_server(tmp_path, {"delay": 0.1}, max_speeches=1) as port, trio.open_nursery() as nursery:
 
@@ -134,7 +134,7 @@ async def test_one_address_does_not_have_the_cache_to_itself(tmp_path: Path) -> 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions are another matter there")
 @pytest.mark.parametrize("before", [None, 0o755])
-async def test_what_was_said_is_for_nobody_else(tmp_path: Path, before: int | None) -> None:
+async def test_sound_files_are_private(tmp_path: Path, before: int | None) -> None:
     """Other users of this machine neither list the folder nor read a file, also one that was there before."""
     folder = tmp_path / "cache"
     if before is not None:

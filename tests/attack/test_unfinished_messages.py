@@ -88,7 +88,7 @@ async def test_messages_without_a_pause_are_no_long_message(autojump_clock: Mock
 
 
 async def test_our_own_slowness_is_not_the_clients(autojump_clock: MockClock) -> None:
-    """While nobody reads, no time passes for the message that lies in the kernel."""
+    """While no task reads, no time passes for the message that lies in the kernel."""
     ours, theirs = memory_stream_pair()
     wire, client = WebSocketWire(ours), RawClient(theirs)
     await client.send(frame(TEXT, b"first"), frame(TEXT, b"sec", fin=False))
@@ -163,7 +163,7 @@ async def test_a_crowd_holds_no_more_than_its_share() -> None:
         assert quota.used == 0
 
 
-async def test_a_message_that_nobody_takes_is_counted_until_the_next_is_asked_for() -> None:
+async def test_a_message_is_counted_until_the_next_is_asked_for() -> None:
     """Complete or not: what the handler works on is held, too. One waits; the next stay in the kernel."""
     quota, go = MemoryQuota(), trio.Event()
 

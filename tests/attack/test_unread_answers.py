@@ -29,7 +29,7 @@ async def answer(wire: Wire, _request: UpgradeRequest) -> None:
 
 
 async def test_answers_that_nobody_reads_stay_within_the_share_of_all() -> None:
-    """Who comes when there is no room is told to come later, and the others keep what they have."""
+    """A client that comes when no memory is left is told to try later; the others keep theirs."""
     quota = MemoryQuota(100 * MIB)
     async with run_server(routes={"/large": answer}, quota=quota) as running, AsyncExitStack() as stack:
         for _ in range(4):
@@ -75,7 +75,7 @@ async def test_what_was_read_is_not_counted() -> None:
             assert len(await client.message()) == ANSWER
 
 
-async def test_a_rooms_messages_are_counted_for_who_does_not_read_them() -> None:
+async def test_a_rooms_messages_are_counted_for_clients_that_do_not_read_them() -> None:
     """64 large ones would be gigabytes in a large room."""
     ours, theirs = memory_wire_pair()
     theirs.quota = quota = MemoryQuota(MIB)

@@ -116,7 +116,7 @@ def lying_flac() -> bytes:
 
 
 def coded(coding: str, data: bytes) -> Behaviour:
-    """An answer with a content coding that nobody asked for."""
+    """An answer with a content coding that was not asked for."""
 
     async def answer(answering: Answering) -> None:
         await answering.whole(200, data, "Content-Type: audio/wav", f"Content-Encoding: {coding}")

@@ -1,4 +1,4 @@
-"""An engine's child process that is ended while nobody uses it, as by a system that is out of memory."""
+"""An engine's child process that is killed while it is idle, as by a system that is out of memory."""
 
 from __future__ import annotations
 

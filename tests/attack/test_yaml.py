@@ -1,4 +1,4 @@
-"""A bad file in the characters' folder harms whoever chooses it, and nobody else. Finding 13."""
+"""A bad file in the characters' folder harms only the client that chooses it. Finding 13."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ BOMBS = {
 }
 
 
-async def test_bombs_in_the_folder_go_off_in_nobodys_hands(tmp_path: Path) -> None:
+async def test_bombs_in_the_folder_disturb_no_session(tmp_path: Path) -> None:
     """All are listed soon, whatever is in them; choosing one says what is wrong; the good one works."""
     (tmp_path / "conf.yaml").write_text(BASE)
     folder = tmp_path / "characters"
@@ -132,13 +132,13 @@ def test_what_aliases_stand_for_is_counted_exactly(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_file_has_so_many_findings_and_no_more() -> None:
-    """Nobody reads more."""
+    """No more is read."""
     assert len(parsed(BOMBS["twice.yaml"])) == MAX_FINDINGS
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
 def test_a_pipe_is_no_file(tmp_path: Path) -> None:
-    """Reading it would wait until somebody writes."""
+    """Reading it would wait until another program writes."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="no ordinary file"):
         read_file(tmp_path / "pipe", 100)
@@ -161,7 +161,7 @@ def dead(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     answers.set()
 
 
-async def test_a_dead_disk_holds_up_nobody_else(tmp_path: Path, dead: Callable[[str], None]) -> None:
+async def test_a_dead_disk_delays_no_other_client(tmp_path: Path, dead: Callable[[str], None]) -> None:
     """One file does not answer: it is listed by its name, and the others are read, now and later."""
     (tmp_path / "conf.yaml").write_text(BASE)
     (tmp_path / "characters").mkdir()

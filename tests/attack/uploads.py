@@ -1,4 +1,4 @@
-"""Requests to ``POST /asr`` by hand: as slow, as large and as many as somebody hostile would send them."""
+"""Requests to ``POST /asr`` by hand: as slow, as large and as many as an attacker would send them."""
 
 from __future__ import annotations
 

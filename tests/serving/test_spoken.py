@@ -177,7 +177,7 @@ def as_stereo_of_24_bits(pcm: Pcm) -> bytes:
     return riff(form(1, 24, channels=2, rate=pcm.rate), chunk(b"data", frames))
 
 
-async def test_who_leaves_stops_the_listening(tmp_path: Path) -> None:
+async def test_a_client_that_leaves_stops_the_recognition(tmp_path: Path) -> None:
     """A request that is given up leaves no decoding behind, and the next one is answered."""
     busy = noise(55).to_wav()
     with trio.fail_after(30):
