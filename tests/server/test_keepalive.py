@@ -67,6 +67,21 @@ async def test_a_wire_on_which_nobody_receives_is_left_alone(autojump_clock: Moc
         nursery.cancel_scope.cancel()
 
 
+async def test_silence_counts_from_when_a_task_begins_to_receive(autojump_clock: MockClock) -> None:
+    """A wire that was not read for a quarter of an hour gets the whole `pong_timeout` after that."""
+    wire, client = open_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ping_idle_connections, [wire], OPTIONS)
+        await trio.sleep(1010)
+        nursery.start_soon(wire.receive)
+        assert await client.frame() == (0x80 | PING, b"")
+        assert trio.current_time() == 1020
+        await client.send(frame(PONG))
+        await wire.send(b"still here")
+        assert await client.message() == "still here"
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_stuck_ping_does_not_delay_the_others(autojump_clock: MockClock) -> None:
     """A client that reads nothing is not pinged at the cost of those that do."""
     stuck_stream, _unread = trio.testing.lockstep_stream_pair()
