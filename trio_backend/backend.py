@@ -25,7 +25,7 @@ from .history.backlog import open_backlog
 from .history.store import History
 from .identity import new_id
 from .quota import MemoryQuota
-from .rooms import Rooms, SessionSource, open_local_session, open_rooms, open_upstream
+from .rooms import Rooms, RoomsOptions, SessionSource, open_local_session, open_rooms, open_upstream
 from .session import ClientUid, Services, SessionClient, WireClient, run_session
 from .user import NOBODY, User
 from .wire import Wire
@@ -64,7 +64,11 @@ async def _serve_session(client: SessionClient, services: Services, user: User =
 
 
 def _sessions_of_rooms(services: Services, quota: MemoryQuota) -> SessionSource:
-    """The sessions of rooms: on another server where there is an ``upstream_url``, or in this process."""
+    """The sessions of rooms: on another server where there is an ``upstream_url``, or in this process.
+
+    A room's session is of nobody in particular, whoever its clients are: what is said in it is said by and to
+    all of them, and so is no one user's conversation.
+    """
     system = services.system
     if system.upstream_url:
         upstream = partial(
@@ -74,7 +78,7 @@ def _sessions_of_rooms(services: Services, quota: MemoryQuota) -> SessionSource:
             pong_timeout=system.pong_timeout,
         )
         return SessionSource(upstream, decoded=False)
-    serve = partial(_serve_session, services=services)
+    serve = partial(_serve_session, services=services, user=NOBODY)
     # A room's session keeps what all of its clients sent, and may hold as much as one client's session.
     new_quota = partial(MemoryQuota, system.max_memory_per_client, quota)
     return SessionSource(partial(open_local_session, serve, new_quota), decoded=True)
@@ -102,9 +106,12 @@ class Backend:
         """
         await _serve_session(WireClient.of(wire, self.services.system), self.services, user)
 
-    async def serve_in_room(self, wire: Wire, room: str) -> None:
-        """Serve a client of ``room``, until it leaves. Errors and cancels are as in `serve_client`."""
-        if not await self.boundary.run("room client", partial(self.rooms.serve, wire, room)):
+    async def serve_in_room(self, wire: Wire, room: str, user: User = NOBODY) -> None:
+        """Serve a client of ``user`` in ``room``, until it leaves.
+
+        Errors and cancels are as in `serve_client`.
+        """
+        if not await self.boundary.run("room client", partial(self.rooms.serve, wire, room, user)):
             await wire.close(1011, "internal error")
 
     def open_tts(self) -> AbstractAsyncContextManager[Tts]:
@@ -173,7 +180,7 @@ async def open_backend(options: BackendOptions) -> AsyncIterator[Backend]:
         lease = partial(lease_engine, leases=leases, environment=options.environment)
         async with (
             open_rooms(
-                services.system,
+                RoomsOptions.of(services.system),
                 _sessions_of_rooms(services, options.quota),
                 partial(boundary.run, "room"),
                 options.quota,

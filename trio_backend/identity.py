@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import NewType, Protocol
 from uuid import UUID, uuid4
+
+RequestId = NewType("RequestId", int)
+"""What whoever asks something calls it, so that the answer can be told from others; theirs to choose."""
 
 
 class Source(Protocol):

@@ -120,7 +120,7 @@ def _websocket_routes(config: Config, backend: Backend, cache: SoundCache) -> di
         await backend.serve_client(wire, request.user)
 
     async def room(wire: Wire, request: UpgradeRequest) -> None:
-        await backend.serve_in_room(wire, request.query.get("room", DEFAULT_ROOM))
+        await backend.serve_in_room(wire, request.query.get("room", DEFAULT_ROOM), request.user)
 
     async def tts(wire: Wire, request: UpgradeRequest) -> None:
         await serve_speech(wire, speech, client=request.client.rpartition(":")[0])

@@ -16,7 +16,8 @@ from trio_backend.client.memory_wire import memory_wire_pair, open_in_memory
 from trio_backend.concurrency import Slot
 from trio_backend.config.system import SystemConfig
 from trio_backend.errors import WireClosed
-from trio_backend.rooms import Rooms, SessionSource, UpstreamSession, open_rooms
+from trio_backend.rooms import Rooms, RoomsOptions, SessionSource, open_rooms, open_session_on
+from trio_backend.rooms.upstream import UpstreamSession
 from trio_backend.wire import Wire
 
 from .workload import (
@@ -145,11 +146,14 @@ async def run(sessions: int) -> tuple[Visits, int]:
 
     @asynccontextmanager
     async def open_session() -> AsyncIterator[UpstreamSession]:
-        async with open_in_memory(lambda wire: Actor(wire, forwards).live()) as wire:
-            yield UpstreamSession(wire)
+        async with (
+            open_in_memory(lambda wire: Actor(wire, forwards).live()) as wire,
+            open_session_on(wire) as session,
+        ):
+            yield session
 
     system = SystemConfig(enable_proxy=True, forwarders=FORWARDERS)
-    async with open_rooms(system, SessionSource(open_session, decoded=False), _run) as rooms:
+    async with open_rooms(RoomsOptions.of(system), SessionSource(open_session, decoded=False), _run) as rooms:
         before = trio.lowlevel.current_statistics().tasks_living
         table = Table(rooms, Visits(), forwards, before)
         async with trio.open_nursery() as nursery:

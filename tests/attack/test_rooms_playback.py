@@ -10,7 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.client import Client
 from tests.conftest import GREETING
 from tests.memory_wire import memory_wire_pair
-from tests.rooms.house import House, open_house
+from tests.rooms.running import RunningRooms, open_running_rooms
 from tests.session.stagecraft import END
 from trio_backend.backend import Backend, BackendOptions
 from trio_backend.config.catalog import MemoryCatalog
@@ -98,42 +98,42 @@ def few() -> SystemConfig:
 
 async def test_what_is_lost_while_it_is_played_is_told(autojump_clock: MockClock, few: SystemConfig) -> None:
     """The room itself sees the end of the turn that its forwarder has left."""
-    async with open_house(few) as house:
-        ann, bob = await house.enter("a"), await house.enter("b")
-        await ann.say("x sing")
+    async with open_running_rooms(few) as running:
+        ann, bob = await running.join("a"), await running.join("b")
+        await ann.say("x sound")
         await bob.say("y 1")
-        assert [play.text for play in house.theatre.plays] == ["x sing", "y 1"]
+        assert [play.text for play in running.sessions.turns] == ["x sound", "y 1"]
         await ann.say("z 1")
         await ann.send("fetch-history-list")  # ends the session
         await wait_all_tasks_blocked()
         assert ann.codes == ["upstream-down", "upstream-lost"]
         await trio.sleep(60)
-        assert [play.text for play in house.theatre.plays] == ["x sing", "y 1", "z 1"]
-        assert idle(house)
+        assert [play.text for play in running.sessions.turns] == ["x sound", "y 1", "z 1"]
+        assert idle(running)
 
 
 async def test_a_room_that_plays_is_busy(autojump_clock: MockClock, few: SystemConfig) -> None:
     """Its next message waits; an interrupt, or its last client's leaving, ends the playing at once."""
-    async with open_house(few) as house:
-        ann = await house.enter("a")
-        await ann.say("x sing", "y 1")
+    async with open_running_rooms(few) as running:
+        ann = await running.join("a")
+        await ann.say("x sound", "y 1")
         await trio.sleep(1)
-        assert house.theatre.texts == ["x sing"]
+        assert running.sessions.texts == ["x sound"]
         await ann.send("interrupt-signal", text="x")
         await wait_all_tasks_blocked()
-        assert house.theatre.texts == ["x sing", "y 1"]
+        assert running.sessions.texts == ["x sound", "y 1"]
         await trio.sleep(5)
-        await ann.say("z sing")
+        await ann.say("z sound")
         await ann.leave()
         await trio.sleep(1)
-        assert house.rooms.statistics() == RoomsStatistics(0, 0, 0, 0)
-        bob = await house.enter("b")
+        assert running.rooms.statistics() == RoomsStatistics(0, 0, 0, 0)
+        bob = await running.join("b")
         await bob.say("last 1")
         await trio.sleep(5)
-        assert house.theatre.texts[-1] == "last 1"
-        assert idle(house)
+        assert running.sessions.texts[-1] == "last 1"
+        assert idle(running)
 
 
-def idle(house: House) -> bool:
+def idle(running: RunningRooms) -> bool:
     """Whether no turn runs and nothing waits."""
-    return (house.rooms.statistics().turns, house.rooms.statistics().waiting) == (0, 0)
+    return (running.rooms.statistics().turns, running.rooms.statistics().waiting) == (0, 0)

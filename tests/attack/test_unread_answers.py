@@ -15,6 +15,7 @@ from trio_backend.protocol.rate import RateLimit
 from trio_backend.quota import MemoryQuota
 from trio_backend.rooms.members import Member
 from trio_backend.server import ServerOptions, UpgradeRequest
+from trio_backend.user import NOBODY
 from trio_backend.wire import Wire
 
 MIB = 2**20
@@ -79,7 +80,7 @@ async def test_a_rooms_messages_are_counted_for_clients_that_do_not_read_them() 
     """64 large ones would be gigabytes in a large room."""
     ours, theirs = memory_wire_pair()
     theirs.quota = quota = MemoryQuota(MIB)
-    member = Member.of(theirs, outbox=64, limit=RateLimit(100, 100))
+    member = Member.of(theirs, NOBODY, outbox=64, limit=RateLimit(100, 100))
     with member.gone:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(member.write)

@@ -88,7 +88,7 @@ async def test_what_was_heard_is_of_the_turn_that_the_client_knows(
         told = list(stage.audience.events)
         await stage.conversation.confirm()
         await wait_all_tasks_blocked()
-        assert stage.audience.events == told
+        assert stage.audience.kinds[len(told) :] == ["TurnEnded"] * 2
         assert not stage.conversation.turn_running
         assert await stage.stored() == [("human", THREE), ("ai", "One two"), ("human", "Next.")]
         assert [timeline.outcome for timeline in stage.audience.over] == ["superseded", "barge-in"]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from trio.testing import MockClock
 
-from tests.rooms.house import House, open_house
+from tests.rooms.running import RunningRooms, open_running_rooms
 from trio_backend.config.system import SystemConfig
 
 
@@ -18,7 +18,7 @@ def system() -> SystemConfig:
 
 
 @pytest.fixture
-async def house(autojump_clock: MockClock, system: SystemConfig) -> AsyncIterator[House]:
+async def running(autojump_clock: MockClock, system: SystemConfig) -> AsyncIterator[RunningRooms]:
     """Open rooms."""
-    async with open_house(system) as house:
-        yield house
+    async with open_running_rooms(system) as running:
+        yield running

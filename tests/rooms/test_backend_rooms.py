@@ -16,6 +16,7 @@ from trio_backend.backend import Backend
 from trio_backend.config.system import SystemConfig
 from trio_backend.history.store import Owner
 from trio_backend.rooms.room import Room
+from trio_backend.user import User, UserId
 
 START = {"type": "control", "text": "conversation-chain-start"}
 END = {"type": "control", "text": "conversation-chain-end"}
@@ -62,6 +63,22 @@ async def test_the_model_and_the_history_know_who_spoke(
         ("human", "Ann", "Hello there."),
         ("ai", "Mao", "Ann: Hello there."),
     ]
+
+
+async def test_the_conversation_of_a_room_is_nobody_s_in_particular(
+    autojump_clock: MockClock, backend: Backend, nursery: trio.Nursery
+) -> None:
+    """Whoever its clients are: what is said in it is said to all of them."""
+    ours, theirs = memory_wire_pair()
+    ann = User(UserId("ann"))
+    nursery.start_soon(backend.serve_in_room, theirs, "den", ann)
+    client = Client(ours)
+    await client.until("control", text="start-mic")
+    await client.say("text-input", text="Hello there.")
+    await whole_turn(client)
+    history = backend.services.history
+    assert await history.conversations(Owner("mao_001"))
+    assert not await history.conversations(Owner("mao_001", ann.id))
 
 
 async def test_clients_of_a_room_are_not_counted_as_one_flood(

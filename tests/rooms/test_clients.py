@@ -11,8 +11,8 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.memory_wire import memory_wire_pair
-from tests.rooms.house import House
-from tests.rooms.theatre import END, GREETING, START
+from tests.rooms.running import RunningRooms
+from tests.rooms.scripted import END, GREETING, START
 from trio_backend.config.system import SystemConfig
 from trio_backend.errors import WireClosed
 
@@ -20,10 +20,10 @@ ROOMS = SystemConfig(preload=False, enable_proxy=True)
 
 
 async def test_all_hear_the_turn_and_the_others_what_was_asked(
-    autojump_clock: MockClock, house: House
+    autojump_clock: MockClock, running: RunningRooms
 ) -> None:
     """The sender knows what it said; in the other rooms nothing is heard."""
-    ann, bob, elsewhere = await house.enter(), await house.enter(), await house.enter("elsewhere")
+    ann, bob, elsewhere = await running.join(), await running.join(), await running.join("elsewhere")
     await ann.say("Hello 1", name="Ann\nOh")
     await trio.sleep(2)
 
@@ -33,31 +33,31 @@ async def test_all_hear_the_turn_and_the_others_what_was_asked(
     assert elsewhere.heard == []
 
 
-async def test_who_comes_later_is_greeted_too(autojump_clock: MockClock, house: House) -> None:
-    """In the middle of a turn, with the character that is on the stage now."""
-    ann = await house.enter()
+async def test_who_comes_later_is_greeted_too(autojump_clock: MockClock, running: RunningRooms) -> None:
+    """In the middle of a turn, with the character that is active now."""
+    ann = await running.join()
     await ann.say("x 10")
-    bob = await house.enter()
+    bob = await running.join()
     await trio.sleep(20)
     assert bob.heard == [END]
 
 
 async def test_what_is_no_message_for_the_queue_reaches_the_session_as_it_is(
-    autojump_clock: MockClock, house: House
+    autojump_clock: MockClock, running: RunningRooms
 ) -> None:
     """At once, also while a turn is running, and all hear the answer."""
-    ann, bob = await house.enter(), await house.enter()
+    ann, bob = await running.join(), await running.join()
     await ann.say("x 10")
     await bob.send("fetch-configs")
     await wait_all_tasks_blocked()
     assert {"type": "full-text", "text": "got fetch-configs"} in ann.heard
 
 
-async def test_what_is_wrong_is_told_to_who_said_it(autojump_clock: MockClock, house: House) -> None:
+async def test_what_is_wrong_is_told_to_who_said_it(autojump_clock: MockClock, running: RunningRooms) -> None:
     """Nobody else is bothered, least of all the session; the client stays."""
     ours, theirs = memory_wire_pair()
-    house.nursery.start_soon(house.rooms.serve, theirs, "den")
-    bob = await house.enter()
+    running.nursery.start_soon(running.rooms.serve, theirs, "den")
+    bob = await running.join()
     for _ in GREETING:
         await ours.receive()
 
@@ -75,12 +75,12 @@ async def test_what_is_wrong_is_told_to_who_said_it(autojump_clock: MockClock, h
     await ours.send(b'{"type": "heartbeat"}')
     assert json.loads(await ours.receive()) == {"type": "heartbeat-ack"}
     assert bob.heard == []
-    assert not house.theatre.plays
+    assert not running.sessions.turns
 
 
-async def test_an_offer_of_bytes_is_not_agreed_to(autojump_clock: MockClock, house: House) -> None:
+async def test_an_offer_of_bytes_is_not_agreed_to(autojump_clock: MockClock, running: RunningRooms) -> None:
     """The session never hears of it, so the client goes on with JSON, which is passed on."""
-    ann = await house.enter()
+    ann = await running.join()
     await ann.send("mic-format", format="pcm16", carries="raw-audio-data")
     await ann.send("raw-audio-data", audio=[0.5])
     await trio.sleep(1)
@@ -88,9 +88,11 @@ async def test_an_offer_of_bytes_is_not_agreed_to(autojump_clock: MockClock, hou
 
 
 @pytest.mark.parametrize("system", [attrs.evolve(ROOMS, message_burst=10, messages_per_second=5)])
-async def test_each_client_has_a_rate_limit_of_its_own(autojump_clock: MockClock, house: House) -> None:
+async def test_each_client_has_a_rate_limit_of_its_own(
+    autojump_clock: MockClock, running: RunningRooms
+) -> None:
     """Who floods is warned and then sent away; the others are served."""
-    ann, bob = await house.enter(), await house.enter()
+    ann, bob = await running.join(), await running.join()
     with suppress(WireClosed):
         for _ in range(30):
             await ann.send("heartbeat")
@@ -104,51 +106,53 @@ async def test_each_client_has_a_rate_limit_of_its_own(autojump_clock: MockClock
 
 
 @pytest.mark.parametrize("system", [attrs.evolve(ROOMS, client_outbox=8)])
-async def test_a_client_that_does_not_read_is_dropped(autojump_clock: MockClock, house: House) -> None:
+async def test_a_client_that_does_not_read_is_dropped(
+    autojump_clock: MockClock, running: RunningRooms
+) -> None:
     """When its outbox is full; the others' turns take the time that they always take."""
-    ann = await house.enter()
+    ann = await running.join()
     ours, theirs = memory_wire_pair()
-    house.nursery.start_soon(house.rooms.serve, theirs, "den")
+    running.nursery.start_soon(running.rooms.serve, theirs, "den")
     await wait_all_tasks_blocked()
     for number in range(10):
         await ann.say(f"{number} 1")
         await trio.sleep(2)
 
-    assert [play.ended - play.began for play in house.theatre.plays] == [1] * 10
-    assert house.rooms.statistics().clients == 1
+    assert [turn.ended - turn.began for turn in running.sessions.turns] == [1] * 10
+    assert running.rooms.statistics().clients == 1
     assert ann.heard == [START, END] * 10
     with pytest.raises(WireClosed, match="1013"):
         await ours.receive()
 
 
 @pytest.mark.parametrize("name", ["", " ", "a/b", "x" * 65, "a\n", "a b"])
-async def test_a_room_has_a_plain_name(autojump_clock: MockClock, house: House, name: str) -> None:
+async def test_a_room_has_a_plain_name(autojump_clock: MockClock, running: RunningRooms, name: str) -> None:
     """Or nobody could say afterwards which one it was."""
-    guest = house.knock(name)
+    client = running.connect(name)
     await trio.sleep(1)
-    assert guest.codes == ["bad-room"]
-    assert guest.code == 1008
+    assert client.codes == ["bad-room"]
+    assert client.code == 1008
 
 
-async def test_there_are_only_so_many_rooms(autojump_clock: MockClock, house: House) -> None:
+async def test_there_are_only_so_many_rooms(autojump_clock: MockClock, running: RunningRooms) -> None:
     """One more is refused with a reason, a place in those that are open is not; who closes one makes room."""
-    guests = [await house.enter(name) for name in ["a", "b", "c", "größe-4"]]
-    late = house.knock("e")
+    clients = [await running.join(name) for name in ["a", "b", "c", "größe-4"]]
+    late = running.connect("e")
     await trio.sleep(1)
     assert (late.codes, late.code) == (["too-many-rooms"], 1013)
-    await house.enter("a")
+    await running.join("a")
 
-    await guests[3].leave()
-    await house.enter("e")
+    await clients[3].leave()
+    await running.join("e")
 
 
 @pytest.mark.parametrize("system", [SystemConfig(preload=False)])
 async def test_rooms_are_off_unless_the_config_says_otherwise(
-    autojump_clock: MockClock, house: House
+    autojump_clock: MockClock, running: RunningRooms
 ) -> None:
-    """Who knocks hears which key to set."""
-    guest = house.knock()
+    """A client is told which key to set."""
+    client = running.connect()
     await trio.sleep(1)
-    assert guest.codes == ["proxy-disabled"]
-    assert "enable_proxy" in guest.heard[0]["message"]
-    assert guest.code == 1008
+    assert client.codes == ["proxy-disabled"]
+    assert "enable_proxy" in client.heard[0]["message"]
+    assert client.code == 1008

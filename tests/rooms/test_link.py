@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 
 import attrs
@@ -9,10 +10,11 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.rooms.house import House
-from tests.rooms.theatre import END, GREETING, START
+from tests.memory_wire import memory_wire_pair
+from tests.rooms.running import RunningRooms
+from tests.rooms.scripted import END, GREETING, START
 from trio_backend.client.failure import Backoff
-from trio_backend.rooms import link
+from trio_backend.rooms import link, open_session_on
 
 
 @pytest.fixture(autouse=True)
@@ -23,15 +25,15 @@ def _no_chance(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_the_interrupted_turn_is_reported_and_not_repeated(
-    autojump_clock: MockClock, house: House
+    autojump_clock: MockClock, running: RunningRooms
 ) -> None:
     """Its sender is told, all see it end, and what waited is answered by the next session."""
-    ann, bob = await house.enter(), await house.enter()
+    ann, bob = await running.join(), await running.join()
     await ann.say("x die")
     await bob.say("y 1")
     await trio.sleep(10)
 
-    assert [(play.session, play.text, play.began) for play in house.theatre.plays] == [
+    assert [(turn.session, turn.text, turn.began) for turn in running.sessions.turns] == [
         (1, "x die", 0),
         (2, "y 1", 1.25),
     ]
@@ -40,69 +42,90 @@ async def test_the_interrupted_turn_is_reported_and_not_repeated(
     assert bob.heard.count(START) == bob.heard.count(END) == 2
 
 
-async def test_clients_are_told_of_the_new_session_once(autojump_clock: MockClock, house: House) -> None:
+async def test_clients_are_told_of_the_new_session_once(
+    autojump_clock: MockClock, running: RunningRooms
+) -> None:
     """Of an outage too, however many attempts fail; a newcomer learns of it, and is greeted afterwards."""
-    ann = await house.enter()
-    house.theatre.broken = True
+    ann = await running.join()
+    running.sessions.broken = True
     await ann.say("x die")
     await trio.sleep(30)
-    bob = house.knock()
+    bob = running.connect()
     await wait_all_tasks_blocked()
     assert bob.codes == ["upstream-down"]
     await bob.say("y 1")
-    assert house.rooms.statistics().waiting == 1
+    assert running.rooms.statistics().waiting == 1
 
-    house.theatre.broken = False
+    running.sessions.broken = False
     await trio.sleep(30)
 
     assert ann.codes == ["upstream-down", "upstream-lost"]
     assert [message for message in ann.heard if message in GREETING] == GREETING[1:3]
     assert bob.heard[1:6] == GREETING
-    assert house.theatre.texts == ["x die", "y 1"]
+    assert running.sessions.texts == ["x die", "y 1"]
 
 
-async def test_a_room_waits_longer_after_each_failure(autojump_clock: MockClock, house: House) -> None:
+async def test_a_room_waits_longer_after_each_failure(
+    autojump_clock: MockClock, running: RunningRooms
+) -> None:
     """Doubling up to a quarter of a minute; a session that held long begins the count anew."""
-    ann = await house.enter()
-    house.theatre.broken = True
+    ann = await running.join()
+    running.sessions.broken = True
     await ann.say("x die")
     await trio.sleep(60)
-    waits = [later - earlier for earlier, later in pairwise([1.0, *house.theatre.attempts[1:]])]
+    waits = [later - earlier for earlier, later in pairwise([1.0, *running.sessions.attempts[1:]])]
     assert waits == [0.25, 0.5, 1, 2, 4, 8, 15, 15]
 
-    house.theatre.broken = False
+    running.sessions.broken = False
     await trio.sleep(60)
-    house.theatre.attempts.clear()
+    running.sessions.attempts.clear()
     began = trio.current_time()
     await ann.say("y die")
     await trio.sleep(10)
-    assert house.theatre.attempts == [began + 1 + 0.25]
+    assert running.sessions.attempts == [began + 1 + 0.25]
 
 
-async def test_a_room_without_a_session_takes_no_forwarder(autojump_clock: MockClock, house: House) -> None:
+async def test_a_room_without_a_session_takes_no_forwarder(
+    autojump_clock: MockClock, running: RunningRooms
+) -> None:
     """Its messages wait in its queue, not in the hands of those who could carry others."""
-    ann = await house.enter("broken")
-    bob = await house.enter("whole")
-    house.theatre.broken = True
+    ann = await running.join("broken")
+    bob = await running.join("whole")
+    running.sessions.broken = True
     await ann.say("x die", "y 1", "z 1")
     await trio.sleep(20)
     for number in range(5):
         await bob.say(f"{number} 1")
         await trio.sleep(2)
-    assert house.theatre.texts == ["x die", *[f"{number} 1" for number in range(5)]]
-    assert house.rooms.statistics().turns == 0
+    assert running.sessions.texts == ["x die", *[f"{number} 1" for number in range(5)]]
+    assert running.rooms.statistics().turns == 0
 
 
-async def test_a_session_that_says_nothing_is_given_up(autojump_clock: MockClock, house: House) -> None:
+async def test_a_session_that_says_nothing_is_given_up(
+    autojump_clock: MockClock, running: RunningRooms
+) -> None:
     """Within ten seconds the clients know, and another is tried."""
 
-    house.theatre.silent = True
-    ann = house.knock()
+    running.sessions.silent = True
+    ann = running.connect()
     await trio.sleep(10.1)
     assert ann.codes == ["upstream-down"]
-    house.theatre.silent = False
+    running.sessions.silent = False
     await trio.sleep(1)
     assert ann.heard[1:] == GREETING
+
+
+async def test_a_link_that_waits_keeps_nothing_that_was_sent() -> None:
+    """A client's pictures may take megabytes."""
+    ours, theirs = memory_wire_pair()
+    frame = b"".join([b'{"type":"text-input","text":"', b"x" * 1000, b'"}'])
+    async with open_session_on(ours) as session:
+        before = sys.getrefcount(frame)
+        await session.send(frame)
+        assert len(await theirs.receive()) == len(frame)
+        await wait_all_tasks_blocked()
+        after = sys.getrefcount(frame)  # within `assert`, pytest keeps another
+        assert after == before
 
 
 def test_waits_are_shortened_at_random() -> None:

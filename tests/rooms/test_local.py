@@ -18,7 +18,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.client import Client
 from tests.memory_wire import memory_wire_pair
 from trio_backend.config.system import SystemConfig
+from trio_backend.conversation.events import Outcome, Speaker, TurnEnded, TurnId, TurnStarted
+from trio_backend.conversation.timeline import Timeline
 from trio_backend.errors import WireClosed
+from trio_backend.identity import RequestId
 from trio_backend.protocol import (
     Audio,
     Control,
@@ -34,9 +37,11 @@ from trio_backend.protocol import (
     TextInput,
     encode,
 )
+from trio_backend.protocol.codec import head_of
 from trio_backend.quota import MemoryQuota
-from trio_backend.rooms import Rooms, SessionSource, open_local_session, open_rooms
+from trio_backend.rooms import Rooms, RoomsOptions, SessionSource, open_local_session, open_rooms
 from trio_backend.rooms.local import LocalSession, RoomAsClient
+from trio_backend.rooms.session import FromSession
 
 SENTENCE = Audio(b"A" * 100_000, (), DisplayText("Hello.", "Mao", ""), {})
 
@@ -48,7 +53,7 @@ async def refuse(_message: object) -> None:
 
 @attrs.define(eq=False)
 class RecordingSession:
-    """Greets; keeps what it gets; answers heartbeats, and a text with one sentence."""
+    """Greets; keeps what it gets; answers a text with one sentence."""
 
     received: list[Decoded] = attrs.field(factory=list)
     quotas: list[MemoryQuota] = attrs.field(factory=list)
@@ -60,14 +65,13 @@ class RecordingSession:
         await client.send(Control("start-mic"))
         while True:
             decoded = await client.receive(refuse)
-            if isinstance(decoded.message, Heartbeat):
-                await client.send(HeartbeatAck())
-                continue
             self.received.append(decoded)
             if isinstance(decoded.message, TextInput):
-                await client.send(Control("conversation-chain-start"))
+                started = TurnStarted(TurnId(1), Speaker("Mao"), decoded.request)
+                ended = TurnEnded(TurnId(1), Outcome.COMPLETED, "", Timeline(), decoded.request)
+                await client.outbox.send((started, Control("conversation-chain-start")))
                 await client.send(SENTENCE)
-                await client.send(Control("conversation-chain-end"))
+                await client.outbox.send((ended, Control("conversation-chain-end")))
 
 
 @attrs.define(eq=False)
@@ -105,7 +109,7 @@ async def open_local_rooms(
     system = SystemConfig(preload=False, enable_proxy=True)
     new_quota = partial(MemoryQuota, 1000, quota)
     source = SessionSource(partial(open_local_session, serve, new_quota), decoded=True)
-    async with open_rooms(system, source, run) as rooms:
+    async with open_rooms(RoomsOptions.of(system), source, run) as rooms:
         yield rooms
 
 
@@ -151,7 +155,7 @@ async def test_what_a_client_said_is_not_decoded_again(autojump_clock: MockClock
         nursery.cancel_scope.cancel("all was said")
     first, *rest = session.received
     image = Image("data:image/png;base64,AAAA")
-    assert first == Decoded(TextInput("Look.", [image]), len(json.dumps(text)))
+    assert first == Decoded(TextInput("Look.", [image]), len(json.dumps(text)), RequestId(1))
     assert len(rest) > 1
     pieces = [decoded.message for decoded in rest if isinstance(decoded.message, MicAudioData)]
     assert sum(len(piece.audio) for piece in pieces) == 40_000
@@ -197,8 +201,9 @@ async def greet(client: RoomAsClient) -> None:
     await client.send(Control("start-mic"))
 
 
-async def test_a_text_that_cannot_be_sent_is_told_at_once(autojump_clock: MockClock) -> None:
-    """The session is gone, and takes five seconds to be cleaned up; nobody waits for that."""
+async def test_a_lost_session_is_told_at_once(autojump_clock: MockClock) -> None:
+    """It takes five seconds to clean up, and nobody waits for that; a text waits for the next session."""
+    session = RecordingSession()
 
     async def serve(client: RoomAsClient) -> None:
         await greet(client)
@@ -206,26 +211,77 @@ async def test_a_text_that_cannot_be_sent_is_told_at_once(autojump_clock: MockCl
 
     @asynccontextmanager
     async def open_session() -> AsyncIterator[LocalSession]:
-        async with open_local_session(serve, MemoryQuota) as session:
+        once = serve if not session.quotas else session.serve
+        session.quotas.append(MemoryQuota())
+        async with open_local_session(once, MemoryQuota) as opened:
             try:
-                yield session
+                yield opened
             finally:
                 with trio.CancelScope(shield=True):
                     await trio.sleep(5)
 
     source = SessionSource(open_session, decoded=True)
-    system = SystemConfig(preload=False, enable_proxy=True)
-    async with open_rooms(system, source, run) as rooms, trio.open_nursery() as nursery:
+    options = RoomsOptions.of(SystemConfig(preload=False, enable_proxy=True))
+    async with open_rooms(options, source, run) as rooms, trio.open_nursery() as nursery:
         ours, theirs = memory_wire_pair()
         nursery.start_soon(rooms.serve, theirs, "den")
         client = Client(ours)
         await client.until("control", text="start-mic")
-        await client.say("fetch-configs")
-        await wait_all_tasks_blocked()
         began = trio.current_time()
-        await client.say("text-input", text="Hello.")
-        await client.until("error", code="upstream-lost")
+        await client.say("fetch-configs")
+        await client.until("error", code="upstream-down")
         assert trio.current_time() == began
+        await client.say("text-input", text="Hello.")
+        heard = await client.until("control", text="conversation-chain-end")
+        assert not [message for message in heard if message["type"] == "error"]
+        assert 5 < trio.current_time() - began < 6
+        nursery.cancel_scope.cancel("it was told")
+
+
+@attrs.define(eq=False)
+class DeafSession:
+    """A `RoomSession` that has greeted, and to which nothing can be sent any more."""
+
+    greeting: list[Outgoing]
+
+    async def receive(self) -> FromSession:
+        """The greeting, and then nothing."""
+        if not self.greeting:
+            await trio.sleep_forever()
+        await trio.lowlevel.checkpoint()
+        message = self.greeting.pop(0)
+        return FromSession(head_of(message), encode(message))
+
+    async def ask(self, *_: object) -> None:
+        """See `RoomSession.ask`."""
+        raise WireClosed
+
+    send = interrupt = retract = ask
+
+
+async def test_a_text_that_cannot_be_sent_is_told_at_once(autojump_clock: MockClock) -> None:
+    """The room knows of it before its link does: the next text is kept, and waits for the next session."""
+
+    @asynccontextmanager
+    async def open_session() -> AsyncIterator[DeafSession]:
+        yield DeafSession([SetModelAndConf({}, "mao", "m", "u"), Control("start-mic")])
+
+    options = RoomsOptions.of(SystemConfig(preload=False, enable_proxy=True))
+    async with (
+        open_rooms(options, SessionSource(open_session, decoded=True), run) as rooms,
+        trio.open_nursery() as nursery,
+    ):
+        ours, theirs = memory_wire_pair()
+        nursery.start_soon(rooms.serve, theirs, "den")
+        client = Client(ours)
+        await client.until("control", text="start-mic")
+        for _ in range(2):
+            await client.say("text-input", text="Hello.")
+        heard = await client.until("error", code="upstream-lost")
+        await wait_all_tasks_blocked()
+        assert [message.get("code") for message in heard] == ["upstream-down", "upstream-lost"]
+        assert trio.current_time() == 0
+        assert rooms.statistics().waiting == 1
         nursery.cancel_scope.cancel("it was told")
 
 
@@ -241,7 +297,7 @@ async def test_what_is_asked_before_the_session_is_there_is_not_lost(autojump_cl
 
     source = SessionSource(open_session, decoded=True)
     system = SystemConfig(preload=False, enable_proxy=True)
-    async with open_rooms(system, source, run) as rooms, trio.open_nursery() as nursery:
+    async with open_rooms(RoomsOptions.of(system), source, run) as rooms, trio.open_nursery() as nursery:
         ours, theirs = memory_wire_pair()
         nursery.start_soon(rooms.serve, theirs, "den")
         await Client(ours).say("fetch-configs")
@@ -259,15 +315,16 @@ async def test_a_room_that_closes_gives_back_what_waited(autojump_clock: MockClo
         try:
             await greet(client)
             while True:
-                message = (await client.receive(refuse)).message
-                if isinstance(message, Heartbeat):
-                    await client.send(HeartbeatAck())
+                await client.receive(refuse)
         finally:
             over.set()
 
     source = SessionSource(partial(open_local_session, serve, MemoryQuota), decoded=True)
     system = SystemConfig(preload=False, enable_proxy=True)
-    async with open_rooms(system, source, run, everybody) as rooms, trio.open_nursery() as nursery:
+    async with (
+        open_rooms(RoomsOptions.of(system), source, run, everybody) as rooms,
+        trio.open_nursery() as nursery,
+    ):
         ours, theirs = memory_wire_pair()
         nursery.start_soon(rooms.serve, theirs, "den")
         await Client(ours).until("control", text="start-mic")

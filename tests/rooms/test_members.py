@@ -11,13 +11,14 @@ import pytest
 import trio
 
 from tests.memory_wire import memory_wire_pair
-from tests.rooms.theatre import GREETING
+from tests.rooms.scripted import GREETING
 from trio_backend.protocol import Control, Error, Outgoing, SetModelAndConf, encode
 from trio_backend.protocol.codec import head_of
 from trio_backend.protocol.rate import RateLimit
 from trio_backend.quota import MemoryQuota
-from trio_backend.rooms.link import FromSession
 from trio_backend.rooms.members import Member, Members
+from trio_backend.rooms.session import FromSession
+from trio_backend.user import NOBODY
 
 CHARACTER = SetModelAndConf({}, "mao", "m", "u")
 
@@ -26,7 +27,7 @@ def member(outbox: int = 64) -> Member:
     """One to whom nothing is written yet."""
     _, theirs = memory_wire_pair()
     theirs.quota = MemoryQuota()
-    return Member.of(theirs, outbox=outbox, limit=RateLimit(100, 100))
+    return Member.of(theirs, NOBODY, outbox=outbox, limit=RateLimit(100, 100))
 
 
 def say(members: Members, *messages: Outgoing) -> None:

@@ -1,4 +1,4 @@
-"""The queue, the tracker and the head by themselves: no tasks, no clock."""
+"""The queue and the head by themselves: no tasks, no clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from trio_backend import protocol as say
 from trio_backend.protocol.codec import MessageHead, head_of, read_head
 from trio_backend.quota import MemoryQuota
 from trio_backend.rooms.queue import QueuedMessage, QueuePlace, QueueRefusal, RoomQueue
-from trio_backend.rooms.turns import TurnResult, TurnTracker
 
 LENGTH, SIZE, PER_SENDER, MAX_AGE = 5, 60, 2, 10.0
 
@@ -103,52 +102,6 @@ def test_a_refusal_says_which_bound_was_met() -> None:
     assert "too large" in str(queue.put(QueuedMessage("b", "", "x" * 99, 0)))
 
 
-START = MessageHead("control", "conversation-chain-start")
-END = MessageHead("control", "conversation-chain-end")
-ACK = MessageHead("heartbeat-ack")
-
-
-def test_what_comes_before_the_barrier_is_of_the_past() -> None:
-    """An old turn's end, and an error about something else, do not touch the turn that was just asked for."""
-    tracker: TurnTracker[str] = TurnTracker()
-    tracker.add_barrier()
-    turn = tracker.begin("mine")
-    for old in [START, MessageHead("error"), END]:
-        assert tracker.follow(old, 10) is None
-    assert not turn.over.is_set()
-
-    tracker.follow(ACK, 10)
-    tracker.follow(END, 10)  # of a turn that was superseded by this one
-    assert not turn.over.is_set()
-    assert tracker.follow(START, 10) is turn
-    tracker.follow(END, 10)
-    assert turn.result is TurnResult.ENDED
-    assert tracker.turn is None
-
-
-def test_two_barriers_need_two_acks() -> None:
-    """An interrupt and the next turn each have their own."""
-    tracker: TurnTracker[str] = TurnTracker()
-    tracker.add_barrier()
-    tracker.add_barrier()
-    tracker.follow(ACK, 10)
-    assert tracker.follow(START, 10) is None
-    tracker.follow(ACK, 10)
-    assert tracker.follow(START, 10) is tracker.turn is not None
-
-
-def test_sound_is_measured_by_its_size() -> None:
-    """A second of 16-bit sound in base64 is no longer than what the slowest voice makes of it."""
-    tracker: TurnTracker[str] = TurnTracker()
-    tracker.follow(START, 10)
-    assert tracker.turn is not None
-    tracker.follow(MessageHead("audio"), 64_000)
-    assert tracker.turn.longest_playback == 3.0
-    assert not tracker.turn.spoken.is_set()
-    tracker.follow(MessageHead("backend-synth-complete"), 10)
-    assert tracker.turn.spoken.is_set()
-
-
 def test_a_head_sees_the_type_wherever_it_stands() -> None:
     """Ours and the old backend's, short and long, and what is no message at all."""
     long = "x" * 5000
@@ -159,39 +112,6 @@ def test_a_head_sees_the_type_wherever_it_stands() -> None:
     assert read_head(json.dumps({"text": long, "type": "audio"})).type == "audio"
     for nonsense in ["", "[]", "{", '{"type": 5}', "[" * 100_000, '{"type": "control", "text": 5}']:
         assert read_head(nonsense) == MessageHead()
-
-
-def test_the_first_result_of_a_turn_counts() -> None:
-    """A turn that was lost and is ended afterwards was lost."""
-    tracker: TurnTracker[str] = TurnTracker()
-    turn = tracker.begin("mine")
-    turn.finish(TurnResult.LOST)
-    assert tracker.end(TurnResult.CLOSED) is turn
-    assert turn.result is TurnResult.LOST
-    assert tracker.end(TurnResult.ENDED) is None
-
-
-def test_an_ack_too_many_changes_nothing() -> None:
-    """A server may answer a heartbeat twice; the next barrier holds all the same."""
-    tracker: TurnTracker[str] = TurnTracker()
-    tracker.follow(ACK, 10)
-    assert tracker.follow(START, 10) is tracker.turn is not None
-    tracker.follow(END, 10)
-    tracker.add_barrier()
-    assert tracker.follow(START, 10) is None
-
-
-def test_a_second_start_within_a_turn_starts_none() -> None:
-    """It is the same turn until its end; an error in it does not end it."""
-    tracker: TurnTracker[str] = TurnTracker()
-    turn = tracker.follow(START, 10)
-    assert turn is not None
-    assert tracker.follow(START, 10) is None
-    assert tracker.follow(MessageHead("error"), 10) is None
-    assert tracker.turn is turn
-    assert not turn.over.is_set()
-    tracker.follow(END, 10)
-    assert turn.result is TurnResult.ENDED
 
 
 def test_nothing_is_kept_of_senders_who_wait_for_nothing() -> None:

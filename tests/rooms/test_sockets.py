@@ -6,6 +6,7 @@ import statistics
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import attrs
 import psutil
@@ -19,6 +20,8 @@ from trio_backend.config.character import EngineChoice
 from trio_backend.engines.base import Prompt
 from trio_backend.engines.llm.echo import Echo
 from trio_backend.errors import WireClosed
+from trio_backend.server.authentication import Credentials
+from trio_backend.user import User, UserId
 
 SILENT = EngineChoice("tts", "none_tts", {})
 END = {"type": "control", "text": "conversation-chain-end"}
@@ -163,3 +166,38 @@ async def test_who_may_not_come_in_hears_why(tmp_path: Path) -> None:
     async with open_server(config) as address, open_client(address, "/proxy-ws", greeted=False) as client:
         assert (await client.hear())["code"] == "proxy-disabled"
         assert await client.closed() == 1008
+
+
+@attrs.frozen
+class ByName:
+    """An authenticator that believes what it is told."""
+
+    async def identify(self, credentials: Credentials) -> User:
+        """See `Authenticator.identify`."""
+        await trio.lowlevel.checkpoint()
+        return User(UserId(parse_qs(credentials.query)["name"][0]))
+
+
+async def test_a_client_of_a_room_is_its_user(tmp_path: Path) -> None:
+    """What one user has waiting is counted on all connections."""
+    config = configured(
+        tmp_path,
+        llm=echo(first_token_delay=3600),
+        tts=SILENT,
+        enable_proxy=True,
+        max_per_sender=1,
+        drain_timeout=0,
+    )
+    async with (
+        open_server(config, ByName()) as address,
+        open_client(address, "/proxy-ws?name=ann") as page,
+        open_client(address, "/proxy-ws?name=ann") as phone,
+        open_client(address, "/proxy-ws?name=bob") as other,
+    ):
+        await page.say("text-input", text="Think about this.")
+        await page.until("full-text", text="Thinking...")
+        for client, answer in (page, "queue-position"), (phone, "error"), (other, "queue-position"):
+            await client.say("text-input", text="And this.", notify=True)
+            with trio.fail_after(5):
+                heard = await client.until(answer)
+            assert heard[-1].get("code", "queue-full") == "queue-full"

@@ -14,6 +14,7 @@ from trio_backend.audio.pcm import Pcm
 from trio_backend.conversation.events import (
     AudioChunk,
     Event,
+    InputDropped,
     Outcome,
     Problem,
     Sentence,
@@ -26,8 +27,10 @@ from trio_backend.conversation.events import (
 )
 from trio_backend.conversation.observer import Nobody
 from trio_backend.conversation.timeline import Timeline
-from trio_backend.protocol import Audio, Control, Outgoing
+from trio_backend.identity import RequestId
+from trio_backend.protocol import Audio, BackendSynthComplete, Control, Outgoing
 from trio_backend.session import presenter as presenter_module
+from trio_backend.session.client import ToClient
 from trio_backend.session.presenter import ENCODE_INLINE, Presenter
 
 FIRST, SECOND = TurnId(1), TurnId(2)
@@ -52,13 +55,13 @@ class Page:
     """A presenter, and what it has sent."""
 
     presenter: Presenter
-    sent: trio.MemoryReceiveChannel[Outgoing]
+    sent: trio.MemoryReceiveChannel[ToClient]
     counts: Counts
 
     @classmethod
     def open(cls, *, room: int = 100) -> Page:
         """A page that takes ``room`` messages before it reads."""
-        outbox, sent = trio.open_memory_channel[Outgoing](room)
+        outbox, sent = trio.open_memory_channel[ToClient](room)
         counts = Counts()
         return cls(Presenter("client", outbox, counts), sent, counts)
 
@@ -67,9 +70,11 @@ class Page:
         found: list[Outgoing] = []
         while True:
             try:
-                found.append(self.sent.receive_nowait())
+                message = self.sent.receive_nowait()
             except (trio.WouldBlock, trio.EndOfChannel):
                 return found
+            assert not isinstance(message, tuple)
+            found.append(message)
 
     def kinds(self) -> list[str]:
         """Their types; of controls what they say, too."""
@@ -258,3 +263,35 @@ async def test_long_sound_is_encoded_beside_the_loop(monkeypatch: pytest.MonkeyP
     assert trio.current_time() - began < 4
     release.set()
     assert [thread is threading.current_thread() for thread in threads] == [True, False]
+
+
+async def test_a_client_that_follows_turns_has_each_event_with_its_message() -> None:
+    """As one; what no message tells comes alone, and what is told by messages only has no event."""
+    outbox, sent = trio.open_memory_channel[ToClient](100)
+    presenter = Presenter("client", outbox, Counts(), with_events=True)
+    request = RequestId(7)
+    started, spoken = TurnStarted(FIRST, MAO, request), SpeechComplete(FIRST, 2.0)
+    over, late = attrs.evolve(ended(FIRST), request=request), ended(SECOND)
+    dropped = InputDropped(request, refused=True)
+    for event in started, sentence(FIRST), chunk(FIRST, size=0), spoken, over, late, dropped:
+        await presenter.handle(event)
+    found = [sent.receive_nowait() for _ in range(sent.statistics().current_buffer_used)]
+    assert [one if isinstance(one, tuple) else one.type for one in found] == [
+        (started, Control("conversation-chain-start")),
+        "full-text",
+        "audio",
+        (spoken, BackendSynthComplete()),
+        "force-new-message",
+        (over, Control("conversation-chain-end")),
+        (late, None),
+        (dropped, None),
+    ]
+
+
+async def test_what_no_message_tells_waits_for_no_client() -> None:
+    """A barge-in that tells the end of a turn must not wait for a client that reads nothing."""
+    page = Page.open(room=0)
+    with trio.move_on_after(0) as never:
+        assert not await page.presenter.handle(ended(FIRST))
+        assert not await page.presenter.handle(InputDropped(RequestId(7), refused=False))
+    assert not never.cancelled_caught

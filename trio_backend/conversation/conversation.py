@@ -16,7 +16,7 @@ from ..history.backlog import Backlog
 from ..history.store import HistoryUid, Owner, StoredMessage
 from ..quota import MemoryQuota
 from .cascade import Cascade
-from .events import Audience, ConversationReplaced, Outcome, Problem, TurnId
+from .events import Audience, ConversationReplaced, Outcome, Problem, TurnEnded, TurnId
 from .memory import Memory
 from .record import Given, Pages, Record
 from .scene import Scene
@@ -45,6 +45,8 @@ class Conversation:
     """Turns whose end was not told yet, or whose words were not handed to the store; oldest first."""
     _given: list[Given] = attrs.field(factory=list, init=False)
     """What barge-ins handed to the store, oldest first."""
+    _cut: list[TurnEnded] = attrs.field(factory=list, init=False)
+    """The ends of turns that barge-ins cut, to be told: not by the loop, which waits for no client."""
     _count: int = attrs.field(default=0, init=False)
 
     @classmethod
@@ -113,9 +115,11 @@ class Conversation:
     # What may wait for the store.
 
     async def confirm(self) -> None:
-        """See that what a barge-in left is stored, or tell the client why it is not."""
+        """See that what a barge-in left is stored, or tell the client why it is not; then tell its end."""
         while self._given:
             await self._tell_trouble(self.record.confirm(self._given.pop(0)))
+        while self._cut:
+            await self._audience.handle(self._cut.pop(0))
 
     async def end_turn(self, reason: str) -> None:
         """End the running turn, if any, store it, and tell the client; what was handed out counts as said."""
@@ -206,7 +210,9 @@ class Conversation:
     async def _close(self, turn: Turn) -> None:
         """Store what was said, then tell that the turn is over: what was told to be over is on disk."""
         await self._store(turn)
-        await self._audience.handle(turn.ended())
+        # A barge-in meanwhile has told it.
+        if turn in self._open:
+            await self._audience.handle(turn.ended())
         if turn in self._open:
             self._open.remove(turn)
 
@@ -233,6 +239,7 @@ class Conversation:
             if turn not in self._open:
                 continue
             self._open.remove(turn)
+            self._cut.append(turn.ended())
             words, turn.unsaved = turn.unsaved, []
             try:
                 if words:

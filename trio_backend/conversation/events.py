@@ -3,6 +3,10 @@
 A turn's events come in this order: `TurnStarted`; then, as they happen, `Transcript`, `WakeWordUsed`,
 `Problem`, and for each sentence a `Sentence` followed by its `AudioChunk`s, sentences in the order of the
 text; `SpeechComplete`, if there was sound; `TurnEnded`, exactly once for each start, on every path.
+
+An input that came with a `RequestId` is answered by one of two: the events of one turn that have that id, of
+which only `TurnEnded` comes if it was cut before it was told to have begun; or an `InputDropped`. So whoever
+sent it knows what became of it, unless the session itself ends.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import trio
 
 from ..audio.pcm import Pcm
 from ..history.store import HistoryUid
+from ..identity import RequestId
 from .timeline import Timeline
 from .wake_word import WakeWordUsed as WakeWordUsed
 
@@ -46,10 +51,11 @@ class Speaker:
 
 @attrs.frozen
 class TurnStarted:
-    """A turn begins."""
+    """A turn begins. ``request`` is that of the input that it answers."""
 
     turn: TurnId
     speaker: Speaker
+    request: RequestId | None = None
 
 
 @attrs.frozen
@@ -101,9 +107,10 @@ class Problem:
 
 @attrs.frozen
 class SpeechComplete:
-    """All sound was handed out; its playback is awaited."""
+    """All sound was handed out, ``seconds`` of it; its playback is awaited."""
 
     turn: TurnId
+    seconds: float = 0.0
 
 
 @attrs.frozen
@@ -114,6 +121,19 @@ class TurnEnded:
     outcome: Outcome
     heard: str = attrs.field(repr=False)
     timeline: Timeline = attrs.field(repr=False)
+    request: RequestId | None = None
+
+
+@attrs.frozen
+class InputDropped:
+    """No turn answers the input of ``request``.
+
+    It was ``refused``, and what was told before this says why; or something else that the user wants took
+    its place.
+    """
+
+    request: RequestId
+    refused: bool
 
 
 @attrs.frozen
@@ -133,6 +153,9 @@ class SpeechEnded:
     """Somebody has finished an utterance."""
 
 
+TurnEvent: TypeAlias = TurnStarted | SpeechComplete | TurnEnded | InputDropped
+"""What tells which turn runs, and what became of an input: for whoever asks for one turn after the other."""
+
 Event: TypeAlias = (
     TurnStarted
     | Transcript
@@ -142,6 +165,7 @@ Event: TypeAlias = (
     | Problem
     | SpeechComplete
     | TurnEnded
+    | InputDropped
     | ConversationReplaced
     | SpeechStarted
     | SpeechEnded

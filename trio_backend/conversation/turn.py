@@ -104,7 +104,7 @@ class Turn:
         audience, limits = self.context.audience, self.context.limits
         # What was typed is kept, however soon the turn is cut.
         self._take_in_typed()
-        await audience.handle(TurnStarted(self.id, self._speaker))
+        await audience.handle(TurnStarted(self.id, self._speaker, self.user_input.request))
         self.announced = True
         with trio.move_on_after(limits.deadline) as patience:
             needs = ResponseContext(self.id, self._hear, self._prompt, self.timeline, limits.ahead)
@@ -151,7 +151,7 @@ class Turn:
 
     def ended(self) -> TurnEnded:
         """The event that says so."""
-        return TurnEnded(self.id, self.outcome, self.heard, self.timeline)
+        return TurnEnded(self.id, self.outcome, self.heard, self.timeline, self.user_input.request)
 
     @property
     def _speaker(self) -> Speaker:
@@ -217,6 +217,6 @@ class Turn:
         audience, grace = self.context.audience, self.context.limits.playback_grace
         self.state = State.PLAYING
         played = audience.expect_playback()  # before we ask, or the answer may slip by
-        await audience.handle(SpeechComplete(self.id))
+        await audience.handle(SpeechComplete(self.id, self.timeline.sound))
         with trio.move_on_after(self.timeline.sound + grace):
             await played.wait()

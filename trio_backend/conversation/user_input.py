@@ -7,6 +7,7 @@ import sys
 import attrs
 
 from ..audio.pcm import Pcm
+from ..identity import RequestId
 from ..quota import Claim
 
 
@@ -21,7 +22,7 @@ class UserInput:
 
     ``name`` is who said it, where that is not the one user whom the character knows. ``sound`` is what was
     said, where it is not written: then there is no ``text`` yet. ``claim`` is what it holds of the client's
-    quota; whoever keeps the input releases it.
+    quota; whoever keeps the input releases it. The events of its turn have its ``request``.
     """
 
     text: str
@@ -30,6 +31,7 @@ class UserInput:
     name: str = ""
     sound: Pcm | None = None
     claim: Claim | None = None
+    request: RequestId | None = None
 
     @property
     def size(self) -> int:

@@ -13,6 +13,7 @@ import attrs
 import msgspec
 
 from ..errors import ProtocolError
+from ..identity import RequestId
 from .incoming import Incoming
 from .outgoing import Audio, Control, Outgoing
 
@@ -36,10 +37,14 @@ class Utf8(bytes):
 
 @attrs.frozen
 class Decoded:
-    """A message that was decoded already; ``size`` is the length of the frame that it came in."""
+    """A message that was decoded already; ``size`` is the length of the frame that it came in.
+
+    The events of the turn that answers it have its ``request``, where it has one.
+    """
 
     message: Incoming
     size: int
+    request: RequestId | None = None
 
 
 class _Head(msgspec.Struct):

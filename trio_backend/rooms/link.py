@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import attrs
 import trio
@@ -13,75 +11,14 @@ from loguru import logger
 
 from ..client.failure import Backoff
 from ..errors import NoConnection, WireClosed, first_leaf
-from ..protocol import Decoded, Heartbeat, Incoming, InterruptSignal, decode_steps
-from ..protocol.codec import MessageHead
+from .session import FromSession, RoomSession, SessionSource
 
-ToSession: TypeAlias = Decoded | str | bytes
-"""What a client said: decoded for a session in this process, the text frame as it came for one elsewhere."""
-
-# After a connection that held so long the next attempt need not wait long.
+# A connection that held for so many seconds was a good one: the next attempt need not wait long.
 STABLE = 30.0
-# How long a session may take to say who it is.
+# Seconds that a session may take to greet; it does so before its character is loaded.
 GREETING_TIMEOUT = 10.0
+# A room lives while somebody is in it, and so its link never gives up.
 BACKOFF = Backoff(first=0.25, longest=15.0, give_up=math.inf)
-
-
-@attrs.frozen
-class FromSession:
-    """What a session said: its head, and the whole as the clients get it."""
-
-    head: MessageHead
-    encoded: bytes = attrs.field(repr=lambda encoded: f"<{len(encoded)} bytes>")
-
-
-class RoomSession(Protocol):
-    """A session, as the room that it serves has it. One task sends, one receives."""
-
-    async def send(self, message: ToSession) -> None:
-        """Send ``message``, which has the form that the `SessionSource` gives it. Raises `WireClosed`."""
-        ...
-
-    async def receive(self) -> FromSession:
-        """What the session says next. Raises `WireClosed`. Cancelling it loses no message."""
-        ...
-
-
-@attrs.frozen
-class SessionSource:
-    """Where rooms get their sessions: ``open`` opens one, and raises `NoConnection` or `WireClosed`.
-
-    ``decoded`` says in which form its sessions take messages: see `ToSession`.
-    """
-
-    open: Callable[[], AbstractAsyncContextManager[RoomSession]]
-    decoded: bool
-
-    def heartbeat(self) -> ToSession:
-        """A heartbeat of our own."""
-        return self._form(Heartbeat(), '{"type":"heartbeat"}')
-
-    def interrupt(self) -> ToSession:
-        """An interrupt of our own."""
-        return self._form(InterruptSignal(), '{"type":"interrupt-signal","text":""}')
-
-    def understand(self, frame: str | bytes) -> Iterator[tuple[Incoming, ToSession] | None]:
-        """The messages in ``frame``, each with what is to be sent on; None where other tasks may have a turn.
-
-        Large sound is several messages, see `decode_steps`. As a frame it goes on whole, once all of it could
-        be decoded. Raises `ProtocolError`.
-        """
-        message: Incoming | None = None
-        for step in decode_steps(frame):
-            if step is None:
-                yield None
-            elif message is not None:
-                yield (message, self._form(message, frame)) if self.decoded else None
-            message = step or message
-        assert message is not None
-        yield message, self._form(message, frame)
-
-    def _form(self, message: Incoming, frame: str | bytes) -> ToSession:
-        return Decoded(message, len(frame)) if self.decoded else frame
 
 
 class LinkEnd(Protocol):
@@ -92,86 +29,72 @@ class LinkEnd(Protocol):
         """Whether the session has said who it is."""
         ...
 
-    def link_up(self) -> None:
-        """A new session is there; nothing is known of any before it."""
-        ...
-
     def link_said(self, message: FromSession) -> None:
         """The session sent ``message``."""
         ...
 
     def link_down(self, why: str) -> None:
-        """The session is gone, or could not be reached; another attempt follows."""
+        """The session is gone, or could not be reached; nothing that was told of it counts any more.
+
+        Another attempt follows. It may be told more than once.
+        """
         ...
 
 
 @attrs.define(eq=False)
 class Link:
-    """`keep` is its life; `send` is for everybody, and fails while there is no session."""
+    """Has a session, or tries to get one, for as long as `keep` runs."""
 
     _source: SessionSource
-    _end: LinkEnd
-    _batches: trio.MemorySendChannel[tuple[ToSession, ...]] | None = attrs.field(default=None, init=False)
+    _session: RoomSession | None = attrs.field(default=None, init=False)
 
-    async def send(self, *messages: ToSession) -> None:
-        """Send ``messages`` with nothing in between; returns when they are on their way.
-
-        Cancelling it has sent nothing. Raises `WireClosed` where there is no session.
-        """
-        if self._batches is None:
+    @property
+    def session(self) -> RoomSession:
+        """The session that there is. Raises `WireClosed` where there is none."""
+        if self._session is None:
             raise WireClosed
-        try:
-            # One task writes, so that whoever is cancelled here cannot tear a message.
-            await self._batches.send(messages)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise WireClosed from error
+        return self._session
 
-    async def keep(self) -> None:
-        """Hold a session until cancelled; after each loss wait longer, unless the last one held long."""
+    async def keep(self, end: LinkEnd) -> None:
+        """Hold a session until cancelled; after each loss wait longer, unless the last one held long.
+
+        ``end`` is told what it says, and when it is lost. A cancel closes the session, and waits
+        until it is closed.
+        """
         waits = BACKOFF.waits()
         while True:
             began = trio.current_time()
             try:
                 async with self._source.open() as session:
-                    await self._converse(session)
+                    await self._converse(session, end)
             except* (NoConnection, WireClosed) as group:
                 why = str(first_leaf(group))
-            logger.warning("a room has lost its session: {}", why)
-            self._end.link_down(why)
+            logger.warning("{} has lost its session: {}", end, why)
+            end.link_down(why)  # it may not even have been reached
             if trio.current_time() - began > STABLE:
                 waits = BACKOFF.waits()
             await trio.sleep(next(waits))
 
-    async def _converse(self, session: RoomSession) -> None:
-        """Read and write until the connection is lost, which is raised as `WireClosed`."""
-        put, get = trio.open_memory_channel[tuple[ToSession, ...]](0)
-        with put, get:
-            self._batches = put
-            self._end.link_up()
-            try:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(_write, session, get, name="room/writer")
-                    await self._read(session)
-            finally:
-                self._batches = None
-
-    async def _read(self, session: RoomSession) -> None:
-        with trio.move_on_after(GREETING_TIMEOUT) as greeting:
-            while not self._end.greeted:
-                await self._read_one(session)
-        if greeting.cancelled_caught:
-            raise WireClosed(1002, f"no greeting within {GREETING_TIMEOUT:.0f} s")
-        while True:
-            await self._read_one(session)
-
-    async def _read_one(self, session: RoomSession) -> None:
-        message = await session.receive()
-        self._end.link_said(message)
+    async def _converse(self, session: RoomSession, end: LinkEnd) -> None:
+        """Pass on what the session says until it is lost, which is raised as `WireClosed`."""
+        self._session = session
+        try:
+            with trio.move_on_after(GREETING_TIMEOUT) as greeting:
+                while not end.greeted:
+                    await _receive_one(session, end)
+            if greeting.cancelled_caught:
+                raise WireClosed(1002, f"no greeting within {GREETING_TIMEOUT:.0f} s")
+            while True:
+                await _receive_one(session, end)
+        except WireClosed as closed:
+            # At once: the session may take a while to be closed, and nobody is to be told to wait for it.
+            end.link_down(str(closed))
+            raise
+        finally:
+            self._session = None
 
 
-async def _write(session: RoomSession, batches: trio.MemoryReceiveChannel[tuple[ToSession, ...]]) -> None:
-    async for batch in batches:
-        for message in batch:
-            await session.send(message)
-        # A task that waits for the next batch must not keep the last one alive.
-        del batch, message
+async def _receive_one(session: RoomSession, end: LinkEnd) -> None:
+    # In a function of its own, so that a link that waits keeps nothing of the last message alive.
+    message = await session.receive()
+    end.link_said(message)

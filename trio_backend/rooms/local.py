@@ -1,21 +1,26 @@
-"""The session of a room in this process: both sides exchange objects, and nothing is encoded in between."""
+"""The session of a room in this process: objects and events go between them, and nothing is guessed."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import TypeAlias, TypeVar, assert_never
 
 import attrs
 import trio
 
+from ..conversation.events import InputDropped, SpeechComplete, TurnEnded, TurnEvent, TurnStarted
 from ..errors import WireClosed
-from ..protocol import Decoded, Outgoing, encode
-from ..protocol.codec import head_of
+from ..identity import RequestId
+from ..protocol import Decoded, InterruptSignal, Outgoing, encode
+from ..protocol.codec import MessageHead, head_of
 from ..quota import MemoryQuota
-from .link import FromSession, ToSession
+from .session import FromSession, RequestDropped, RoomEvent, ToSession, TurnBegan, TurnOver, TurnSpoken
 
 T = TypeVar("T")
+
+ToRoom: TypeAlias = Outgoing | tuple[TurnEvent, Outgoing | None]
+"""A message for the clients, or an event with the message that tells it, if one does."""
 
 
 @attrs.define
@@ -30,8 +35,22 @@ class LocalSession:
     """A `RoomSession`: what a room has of a session in this process."""
 
     _put: trio.MemorySendChannel[Decoded]
-    _get: trio.MemoryReceiveChannel[Outgoing]
+    _get: trio.MemoryReceiveChannel[ToRoom]
     _closed: _CloseCode
+
+    async def ask(self, message: ToSession, request: RequestId) -> None:
+        """See `RoomSession.ask`."""
+        assert isinstance(message, Decoded)
+        await _send(self._put, attrs.evolve(message, request=request), self._closed)
+
+    async def interrupt(self, signal: ToSession | None = None) -> None:
+        """See `RoomSession.interrupt`."""
+        await self.send(signal or Decoded(InterruptSignal(), 0))
+
+    async def retract(self, request: RequestId) -> None:
+        """See `RoomSession.retract`: nothing, since a session in this process knows what it has refused."""
+        del request
+        await trio.lowlevel.checkpoint()
 
     async def send(self, message: ToSession) -> None:
         """See `RoomSession.send`."""
@@ -40,8 +59,29 @@ class LocalSession:
 
     async def receive(self) -> FromSession:
         """See `RoomSession.receive`. A message is encoded here, once for all clients of the room."""
-        message = await _receive(self._get, self._closed)
-        return FromSession(head_of(message), encode(message))
+        told = await _receive(self._get, self._closed)
+        if isinstance(told, tuple):
+            event, message = told
+            meaning = _room_event(event)
+        else:
+            message, meaning = told, None
+        if message is None:
+            return FromSession(MessageHead(), b"", meaning)
+        return FromSession(head_of(message), encode(message), meaning)
+
+
+def _room_event(event: TurnEvent) -> RoomEvent:
+    match event:
+        case TurnStarted(turn=turn, request=request):
+            return TurnBegan(turn, request)
+        case SpeechComplete(turn, seconds):
+            return TurnSpoken(turn, seconds)
+        case TurnEnded(turn=turn, request=request):
+            return TurnOver(turn, request)
+        case InputDropped(request, refused):
+            return RequestDropped(request, refused)
+        case _:
+            assert_never(event)
 
 
 @attrs.define(eq=False)
@@ -52,7 +92,8 @@ class RoomAsClient:
     """
 
     quota: MemoryQuota
-    _put: trio.MemorySendChannel[Outgoing]
+    outbox: trio.MemorySendChannel[ToRoom]
+    """What the session sends; the room reads at all times."""
     _get: trio.MemoryReceiveChannel[Decoded]
     _closed: _CloseCode
 
@@ -63,7 +104,7 @@ class RoomAsClient:
 
     async def send(self, message: Outgoing) -> None:
         """Send ``message`` once the room reads. Raises `WireClosed`. Cancelling it has sent nothing."""
-        await _send(self._put, message, self._closed)
+        await _send(self.outbox, message, self._closed)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """End the session. Closing twice is harmless."""
@@ -75,7 +116,7 @@ class RoomAsClient:
         """As `close`."""
         if self._closed == _CloseCode():
             self._closed.code = code
-        self._put.close()
+        self.outbox.close()
         self._get.close()
 
 
@@ -104,7 +145,7 @@ async def open_local_session(
     """
     # No capacity: a session whose room does not read waits, and a turn that is cut leaves nothing behind.
     to_session, from_room = trio.open_memory_channel[Decoded](0)
-    to_room, from_session = trio.open_memory_channel[Outgoing](0)
+    to_room, from_session = trio.open_memory_channel[ToRoom](0)
     closed = _CloseCode()
     client = RoomAsClient(new_quota(), to_room, from_room, closed)
 
@@ -116,5 +157,10 @@ async def open_local_session(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run, name="session of a room")
-        yield LocalSession(to_session, from_session, closed)
-        nursery.cancel_scope.cancel("the room is over")
+        try:
+            yield LocalSession(to_session, from_session, closed)
+        finally:
+            nursery.cancel_scope.cancel("the room is over")
+            # Who still waits to send need not wait until the session has cleaned up.
+            to_session.close()
+            from_session.close()

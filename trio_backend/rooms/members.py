@@ -1,17 +1,21 @@
-"""`Members`: the clients of a room, and what they hear of the session behind it."""
+"""`Members`: the clients of a room, and what they are sent of the session behind it."""
 
 from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from enum import Enum, auto
 
 import attrs
 import trio
 
-from ..errors import QuotaExceeded, WireClosed
-from ..protocol import Control, Error, FullText, GroupUpdate, Outgoing, encode
+from ..errors import ProtocolError, QuotaExceeded, WireClosed
+from ..protocol import Control, Error, ForceNewMessage, FullText, GroupUpdate, Incoming, Outgoing, encode
 from ..protocol.codec import MessageHead
 from ..protocol.rate import RateLimit
 from ..quota import Claim, counted
+from ..user import NOBODY, User, UserId
 from ..wire import Wire, receive_within
-from .link import FromSession
+from .session import FromSession, ToSession
 
 # RFC 6455's registry: try again later. The client may come back; it has lost what was on its way.
 TOO_SLOW = 1013
@@ -21,6 +25,8 @@ _GREETING = ("group-update", "full-text", "set-model-and-conf", "control")
 _HELLO = encode(FullText("Connection established"))
 _ALONE = encode(GroupUpdate((), is_owner=False))
 _START_MIC = encode(Control("start-mic"))
+_NEW_MESSAGE = encode(ForceNewMessage())
+_TURN_OVER = encode(Control("conversation-chain-end"))
 _OUTAGE = encode(
     Error(
         "the session of this room cannot be reached: text waits until it is back, all else is lost",
@@ -31,12 +37,13 @@ _OUTAGE = encode(
 
 @attrs.define(eq=False)
 class Member:
-    """One client of a room, with an outbox of its own, so that it holds up nobody else.
+    """One client of a room, of ``user``, with an outbox of its own, so that it holds up nobody else.
 
     `write` is its task.
     """
 
     wire: Wire
+    user: User
     _outbox: trio.MemorySendChannel[bytes]
     _unsent: trio.MemoryReceiveChannel[bytes]
     _limit: RateLimit
@@ -50,10 +57,10 @@ class Member:
         self._claim = self.wire.quota.claim()
 
     @classmethod
-    def of(cls, wire: Wire, *, outbox: int, limit: RateLimit) -> Member:
+    def of(cls, wire: Wire, user: User, *, outbox: int, limit: RateLimit) -> Member:
         """A client who may have ``outbox`` messages on their way to it."""
         put, get = trio.open_memory_channel[bytes](outbox)
-        return cls(wire, put, get, limit)
+        return cls(wire, user, put, get, limit)
 
     def post(self, message: bytes) -> None:
         """Send ``message`` soon. A client whose outbox is full is disconnected; nobody waits for it."""
@@ -76,9 +83,36 @@ class Member:
         """Answer what the client said. Only its own reader calls this, and so waits for nobody else."""
         await self.wire.send(encode(message))
 
-    async def receive(self) -> str | bytes:
-        """The next message of the client that its rate limit lets through. Raises `WireClosed`."""
-        return await receive_within(self._limit, self.wire, self.reply)
+    async def listen(
+        self,
+        understand: Callable[[str | bytes], Iterator[tuple[Incoming, ToSession] | None]],
+        handle: Callable[[Incoming, ToSession], Awaitable[None]],
+    ) -> None:
+        """Let ``handle`` have each message that the rate limit lets through, until the client is gone.
+
+        Where ``understand`` or ``handle`` raises `ProtocolError`, or the message takes too much memory, the
+        client is told, and the message is dropped.
+        """
+        try:
+            while True:
+                frame = await receive_within(self._limit, self.wire, self.reply)
+                try:
+                    # It may have to wait in `handle` until there is a session.
+                    with self.wire.quota.claim(counted(len(frame))):
+                        for understood in understand(frame):
+                            if understood is None:
+                                await trio.lowlevel.checkpoint()
+                            else:
+                                await handle(*understood)
+                            del understood
+                except ProtocolError as error:
+                    await self.reply(Error(str(error), error.code))
+                except QuotaExceeded as error:
+                    await self.reply(Error(f"{error}: this message is dropped", "too-much-data"))
+                # A task that waits for the next message must not keep the last one alive.
+                del frame
+        except WireClosed as closed:
+            self.gone.cancel(f"client left: {closed}")
 
     async def write(self) -> None:
         """Send what is in the outbox, until the client is gone."""
@@ -103,32 +137,57 @@ class Member:
 
 @attrs.frozen
 class Sender:
-    """Who said something: a client, or one of the many for whom it speaks."""
+    """Who said something: a client, or one of the many for whom it speaks.
 
-    member: Member
+    On all connections of one user a name is one sender. Who is nobody in particular is somebody else on each
+    connection, or the first of them could use up what all others may have.
+    """
+
+    member: Member = attrs.field(eq=False)
     name: str
+    _who: Member | UserId = attrs.field(init=False)
+
+    @_who.default
+    def _user_or_client(self) -> Member | UserId:
+        return self.member if self.member.user == NOBODY else self.member.user.id
+
+
+class _Presence(Enum):
+    """Whether the session is there."""
+
+    AWAITED = auto()
+    """It never was, and it is not known to be out of reach."""
+    THERE = auto()
+    """It has said who it is."""
+    GONE = auto()
 
 
 @attrs.define(eq=False)
 class Members:
-    """The clients of one room. Everything is handed over here and now: nobody waits for a client."""
+    """The clients of one room, and whether its session is there for them.
+
+    Everything is handed over at once: nobody waits for a client.
+    """
 
     present: set[Member] = attrs.field(factory=set, init=False)
-    greeted: bool = attrs.field(default=False, init=False)
-    """Whether the session is there, and has said who it is."""
+    _session: _Presence = attrs.field(default=_Presence.AWAITED, init=False)
     settled: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set when the session was there for the first time, or could not be reached."""
     _greeted_before: set[Member] = attrs.field(factory=set, init=False)
     _model_and_conf: bytes = attrs.field(default=b"", init=False)
     """The session's last `set-model-and-conf`."""
-    _outage: bool = attrs.field(default=False, init=False)
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the session is there, and has said who it is."""
+        return self._session is _Presence.THERE
 
     def add(self, member: Member) -> None:
         """A client comes in; it is greeted as soon as there is a session."""
         self.present.add(member)
         if self.greeted:
             self._greet(member)
-        elif self._outage:
+        elif self._session is _Presence.GONE:
             member.post(_OUTAGE)
 
     def remove(self, member: Member) -> None:
@@ -147,6 +206,11 @@ class Members:
         if member in self.present:
             member.post(encode(message))
 
+    def end_turn(self) -> None:
+        """Say that a turn is over, where the session does not: all have seen it begin."""
+        self.post(_NEW_MESSAGE)
+        self.post(_TURN_OVER)
+
     def session_said(self, message: FromSession) -> None:
         """Pass ``message`` on to all; the greeting is kept for each of them, those who come later too."""
         head = message.head
@@ -158,17 +222,16 @@ class Members:
             self._session_up()
 
     def _session_up(self) -> None:
-        self.greeted, self._outage = True, False
+        self._session = _Presence.THERE
         self.settled.set()
         for member in self.present:
             self._greet(member)
 
     def session_down(self) -> None:
         """The session is gone, or could not be reached; said once for each outage."""
-        self.greeted = False
+        known, self._session = self._session is _Presence.GONE, _Presence.GONE
         self.settled.set()
-        if not self._outage:
-            self._outage = True
+        if not known:
             self.post(_OUTAGE)
 
     def _greet(self, member: Member) -> None:

@@ -12,7 +12,7 @@ import attrs
 from ..errors import QuotaExceeded
 from ..protocol import Decoded, TextInput
 from ..quota import Claim, MemoryQuota, counted
-from .link import ToSession
+from .session import ToSession
 
 S = TypeVar("S", bound=Hashable)
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
+from typing import TypeAlias
 
 import attrs
 import trio
 
-from ..config.system import SystemConfig
-from ..errors import ProtocolError, QuotaExceeded, WireClosed
+from ..errors import ProtocolError, WireClosed
 from ..protocol import (
-    Control,
     Error,
-    ForceNewMessage,
     GroupInterrupted,
     Heartbeat,
     HeartbeatAck,
@@ -24,50 +23,62 @@ from ..protocol import (
     UserInputTranscription,
     encode,
 )
-from ..quota import MemoryQuota, counted
-from .link import FromSession, Link, SessionSource, ToSession
+from ..quota import MemoryQuota
+from .link import Link
 from .members import Member, Members, Sender
+from .options import RoomLimits
 from .queue import QueuedMessage, QueueRefusal, RoomQueue
-from .turns import REPORTS, RoomTurn, TurnResult, TurnTracker
+from .session import FromSession, SessionSource, ToSession
+from .turns import RoomTurn, RoomTurns, TurnResult
+
+SendersMessage: TypeAlias = QueuedMessage[Sender]
+SendersTurn: TypeAlias = RoomTurn[SendersMessage]
 
 EXPIRED = Error("your message has waited longer than max_age, and was dropped", "message-expired")
-# The session has the same deadlines, and ends a turn more gracefully: ours are for one that does not.
+# Seconds. The session has the same deadlines, and ends a turn more gracefully: the room's are for one that
+# does not.
 LEEWAY = 2.0
 
 
 @attrs.define(eq=False)
 class Room:
-    """`live` is its life, until `close`. One turn at a time."""
+    """`live` is its life, until `close`. One turn at a time.
+
+    What waits is claimed of ``quota``, that of all clients. Tasks of the room's: the link, which reads what
+    the session says, and the dispatcher, which waits; besides, each client's reader is in `listen`, and at
+    most one forwarder in `run_next`.
+    """
 
     name: str
-    _system: SystemConfig
     _source: SessionSource
+    _limits: RoomLimits
+    _quota: MemoryQuota
     _link: Link = attrs.field(init=False)
     _queue: RoomQueue[Sender] = attrs.field(init=False)
     members: Members = attrs.field(factory=Members, init=False)
-    _tracker: TurnTracker[QueuedMessage[Sender]] = attrs.field(factory=TurnTracker, init=False)
+    _turns: RoomTurns[SendersMessage] = attrs.field(factory=RoomTurns, init=False)
     _changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+    """Where the dispatcher waits until there is a message, or a session."""
     _forwarded: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set when a forwarder is done with this room."""
-    _playing: RoomTurn[QueuedMessage[Sender]] | None = attrs.field(default=None, init=False)
+    _playing: SendersTurn | None = attrs.field(default=None, init=False)
     """A turn whose sound was sent while a forwarder waited, and whose playback the room itself waits for."""
     _life: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
 
-    @classmethod
-    def of(cls, source: SessionSource, name: str, system: SystemConfig, quota: MemoryQuota) -> Room:
-        """A room whose session is one of ``source``; ``quota`` is all clients'."""
-        room = cls(name, system, source)
-        room._link = Link(source, room)
-        room._queue = RoomQueue(
-            system.room_queue, system.room_queue_size, system.max_per_sender, system.max_age, quota
-        )
-        return room
+    @_link.default
+    def _new_link(self) -> Link:
+        return Link(self._source)
+
+    @_queue.default
+    def _new_queue(self) -> RoomQueue[Sender]:
+        most = self._limits
+        return RoomQueue(most.queue, most.queue_size, most.per_sender, most.max_age, self._quota)
 
     def __str__(self) -> str:
         return f"room {self.name}"
 
     def __repr__(self) -> str:
-        busy = "" if self._tracker.turn is None else " turn"
+        busy = " turn" if self.busy else ""
         return f"<Room {self.name} clients={len(self.members.present)} waiting={len(self._queue)}{busy}>"
 
     @property
@@ -78,7 +89,7 @@ class Room:
     @property
     def busy(self) -> bool:
         """Whether a turn is running."""
-        return self._tracker.turn is not None
+        return self._turns.current is not None
 
     # Its life.
 
@@ -87,11 +98,11 @@ class Room:
         with self._life:
             try:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._link.keep, name=f"{self}/link")
+                    nursery.start_soon(self._link.keep, self, name=f"{self}/link")
                     nursery.start_soon(self._dispatch, ready_rooms, name=f"{self}/dispatch")
             finally:
                 self._queue.close()
-                self._tracker.end(TurnResult.CLOSED)
+                self._turns.end(TurnResult.CLOSED)
 
     def close(self, reason: str) -> None:
         """End the turn that runs, and the session; what waits is dropped."""
@@ -99,10 +110,11 @@ class Room:
 
     async def _dispatch(self, ready_rooms: trio.MemorySendChannel[Room]) -> None:
         while True:
-            turn = self._tracker.turn
+            turn = self._turns.current
             if turn is not None:
                 # It answers nothing that was in the queue: somebody used the microphone, or nudged.
-                await self._await_turn(turn)
+                await self._await_sound(turn)
+                await self._await_playback(turn)
             elif self.members.greeted and self._queue:
                 # All that a room does here is to wait, so it stands among the ready ones at most once.
                 self._forwarded = trio.Event()
@@ -125,88 +137,61 @@ class Room:
         try:
             self._drop_expired()
             # Much may have changed while the room waited for a forwarder.
-            if self._tracker.turn is None and self.members.greeted:
+            if self._turns.current is None and self.members.greeted:
                 message = self._queue.take()
                 if message is not None:
                     await self._run_turn(message)
         finally:
             self._forwarded.set()
 
-    async def _run_turn(self, message: QueuedMessage[Sender]) -> None:
-        turn = self._tracker.begin(message)
-        if not await self._send(self._source.heartbeat(), message.whole):
-            turn.finish(TurnResult.LOST)
+    async def _run_turn(self, message: SendersMessage) -> None:
+        turn = self._turns.ask(message)
+        assert turn.request is not None
+        try:
+            await self._link.session.ask(message.whole, turn.request)
+        except WireClosed as closed:
+            self.link_down(str(closed))
         await self._await_sound(turn)
         if turn.over.is_set():
             await self._report(turn)
         else:
             self._playing = turn
 
-    async def _report(self, turn: RoomTurn[QueuedMessage[Sender]]) -> None:
+    async def _report(self, turn: SendersTurn) -> None:
         """Tell who asked for ``turn``, if anybody did, what became of it, where that is not to be seen."""
-        if turn.message is None:
-            return
-        told = REPORTS.get(turn.result or TurnResult.ENDED)
-        # Once it has begun, all have seen what was interrupted.
-        if told is not None and not (turn.started and turn.result is TurnResult.INTERRUPTED):
-            self.members.tell(turn.message.sender.member, told)
-        if turn.result is TurnResult.REFUSED:
-            # What the error was about we cannot know: nothing may be answered that was reported as failed.
-            await self._send(self._source.interrupt(), self._source.heartbeat())
+        if turn.message is not None and turn.report is not None:
+            self.members.tell(turn.message.sender.member, turn.report)
+        if turn.result is TurnResult.REFUSED and turn.request is not None:
+            # Nothing may be answered that was reported as failed.
+            with suppress(WireClosed):
+                await self._link.session.retract(turn.request)
 
-    async def _await_turn(self, turn: RoomTurn[QueuedMessage[Sender]]) -> None:
-        """Wait until ``turn`` is over, and end it where it takes too long."""
-        await self._await_sound(turn)
-        await self._await_playback(turn)
-
-    async def _await_sound(self, turn: RoomTurn[QueuedMessage[Sender]]) -> None:
+    async def _await_sound(self, turn: SendersTurn) -> None:
         """Wait until the last sound of ``turn`` was sent, if it has any; end it where it takes too long."""
-        with trio.move_on_after(self._system.turn_deadline + LEEWAY):
+        with trio.move_on_after(self._limits.turn_deadline + LEEWAY):
             await turn.spoken.wait()
         if not turn.spoken.is_set():
             await self._end_late(turn)
 
-    async def _await_playback(self, turn: RoomTurn[QueuedMessage[Sender]]) -> None:
+    async def _await_playback(self, turn: SendersTurn) -> None:
         """Wait until clients have played ``turn``; end it where they take longer than its sound lasts."""
-        with trio.move_on_after(turn.longest_playback + self._system.playback_grace + LEEWAY):
+        with trio.move_on_after(turn.longest_playback + self._limits.playback_grace + LEEWAY):
             await turn.over.wait()
         if not turn.over.is_set():
             await self._end_late(turn)
 
-    async def _end_late(self, turn: RoomTurn[QueuedMessage[Sender]]) -> None:
-        self._tracker.end(TurnResult.LATE)
-        self._end_for_all(turn)
-        await self._send(self._source.interrupt(), self._source.heartbeat())
-
-    def _end_for_all(self, turn: RoomTurn[QueuedMessage[Sender]]) -> None:
-        """Say that a turn is over when the session does not."""
+    async def _end_late(self, turn: SendersTurn) -> None:
+        self._turns.end(TurnResult.LATE)
         if turn.started:
-            self.members.post(encode(ForceNewMessage()))
-            self.members.post(encode(Control("conversation-chain-end")))
-
-    async def _send(self, *messages: ToSession) -> bool:
-        """Send messages with a heartbeat among them; False if there is no session."""
-        tracker, sent = self._tracker, False
-        tracker.add_barrier()
-        try:
-            await self._link.send(*messages)
-            sent = True
-        except WireClosed:
-            pass  # `link_down` tells everybody
-        finally:
-            if not sent:
-                tracker.remove_barrier()
-        return sent
+            self.members.end_turn()
+        with suppress(WireClosed):
+            await self._link.session.interrupt()
 
     def _drop_expired(self) -> None:
         for message in self._queue.drop_expired(trio.current_time()):
             self.members.tell(message.sender.member, EXPIRED)
 
     # What the session says.
-
-    def link_up(self) -> None:
-        """See `LinkEnd`."""
-        self._tracker = TurnTracker()
 
     @property
     def greeted(self) -> bool:
@@ -215,48 +200,29 @@ class Room:
 
     def link_said(self, message: FromSession) -> None:
         """See `LinkEnd`."""
-        head = message.head
-        started = self._tracker.follow(head, len(message.encoded))
-        if head.type != "heartbeat-ack":
+        if message.encoded:
             self.members.session_said(message)
-        if started is not None and started.message is not None:
-            asked = started.message
+        began = self._turns.follow(message.event) if message.event is not None else None
+        if began is not None and began.message is not None:
+            asked = began.message
             shown = UserInputTranscription(asked.text, asked.sender.name or None)
             self.members.post(encode(shown), but=asked.sender.member)
-        if started is not None or head.type == "control":
+        if message.event is not None or message.head.type == "control":
             self._changed.unpark_all()
 
     def link_down(self, why: str) -> None:
         """See `LinkEnd`."""
         del why  # names the other server, and is for the log
-        turn = self._tracker.end(TurnResult.LOST)
-        if turn is not None:
-            self._end_for_all(turn)
+        turn = self._turns.end(TurnResult.LOST)
+        if turn is not None and turn.started:
+            self.members.end_turn()
         self.members.session_down()
 
     # What a client says.
 
     async def listen(self, member: Member) -> None:
         """Handle what ``member`` says, until it leaves."""
-        try:
-            while True:
-                frame = await member.receive()
-                try:
-                    # It may have to wait here until there is a session.
-                    with member.wire.quota.claim(counted(len(frame))):
-                        for understood in self._source.understand(frame):
-                            if understood is None:
-                                await trio.lowlevel.checkpoint()
-                            else:
-                                await self._handle(member, *understood)
-                            del understood
-                except ProtocolError as error:
-                    await member.reply(Error(str(error), error.code))
-                except QuotaExceeded as error:
-                    await member.reply(Error(f"{error}: this message is dropped", "too-much-data"))
-                del frame
-        except WireClosed as closed:
-            member.gone.cancel(f"client left: {closed}")
+        await member.listen(self._source.understand, partial(self._handle, member))
 
     async def _handle(self, member: Member, message: Incoming, whole: ToSession) -> None:
         match message:
@@ -285,11 +251,12 @@ class Room:
 
     async def _interrupt(self, member: Member, heard: str, signal: ToSession) -> None:
         """End the turn that runs, whoever asked for it; the next message need not wait for anything."""
-        tracker, turn = self._tracker, self._tracker.turn
-        sent = await self._send(signal, self._source.heartbeat())
-        if sent and turn is not None and tracker.turn is turn:
-            tracker.end(TurnResult.INTERRUPTED)
-            self.members.post(encode(GroupInterrupted(heard)), but=member)
+        turn = self._turns.current
+        with suppress(WireClosed):  # `link_down` tells everybody
+            await self._link.session.interrupt(signal)
+            if turn is not None and self._turns.current is turn:
+                self._turns.end(TurnResult.INTERRUPTED)
+                self.members.post(encode(GroupInterrupted(heard)), but=member)
         self._changed.unpark_all()
 
     async def _pass_on(self, message: ToSession) -> None:
@@ -297,4 +264,4 @@ class Room:
         # all clients were told.
         await self.members.settled.wait()
         with suppress(WireClosed):
-            await self._link.send(message)
+            await self._link.session.send(message)

@@ -14,15 +14,15 @@ import attrs
 import trio
 from loguru import logger
 
-from ..config.system import SystemConfig
 from ..errors import WireClosed
 from ..protocol import Error, encode
-from ..protocol.rate import RateLimit
 from ..quota import MemoryQuota
+from ..user import NOBODY, User
 from ..wire import Wire
-from .link import SessionSource
 from .members import Member
+from .options import RoomsOptions
 from .room import Room
+from .session import SessionSource
 
 RunIsolated: TypeAlias = Callable[[Callable[[], Awaitable[None]]], Awaitable[bool]]
 """Runs a function; False if it died of a bug, which the log was told."""
@@ -56,7 +56,7 @@ class RoomsStatistics:
 class Rooms:
     """Serves clients in rooms, as many at once as ``max_rooms``; see `open_rooms`."""
 
-    _system: SystemConfig
+    _options: RoomsOptions
     _source: SessionSource
     _run_isolated: RunIsolated
     _nursery: trio.Nursery
@@ -82,15 +82,18 @@ class Rooms:
 
     def each(self) -> list[RoomStatistics]:
         """How full each room is."""
-        capacity = self._system.room_queue
+        capacity = self._options.limits.queue
         return [
             RoomStatistics(room.name, len(room.members.present), room.waiting, capacity, room.busy)
             for room in self._rooms.values()
         ]
 
-    async def serve(self, wire: Wire, name: str) -> None:
-        """Serve the client at ``wire`` in the room ``name``, until it leaves; or say why not, and close."""
-        if not self._system.enable_proxy:
+    async def serve(self, wire: Wire, name: str, user: User = NOBODY) -> None:
+        """Serve the client at ``wire``, of ``user``, in the room ``name``, until it leaves.
+
+        Where it may not join it is told why, and its wire is closed. A cancel leaves the wire open.
+        """
+        if not self._options.enabled:
             message = "rooms are switched off here: system_config.enable_proxy: true switches them on"
             await _refuse(wire, Error(message, "proxy-disabled"), 1008)
         elif not _NAME.fullmatch(name):
@@ -98,18 +101,14 @@ class Rooms:
             await _refuse(wire, Error(message, "bad-room"), 1008)
         elif self._closed:
             await _refuse(wire, Error("the server is shutting down", "shutting-down"), 1001)
-        elif name not in self._rooms and len(self._rooms) >= self._system.max_rooms:
+        elif name not in self._rooms and len(self._rooms) >= self._options.max_rooms:
             message = f"there are {len(self._rooms)} rooms already: join one of them, or come back later"
             await _refuse(wire, Error(message, "too-many-rooms"), 1013)
         else:
-            await self._admit(wire, self._rooms.get(name) or self._open(name))
+            member = Member.of(wire, user, outbox=self._options.outbox, limit=self._options.rate())
+            await self._admit(member, self._rooms.get(name) or self._open(name))
 
-    async def _admit(self, wire: Wire, room: Room) -> None:
-        system = self._system
-        limit = RateLimit(
-            system.messages_per_second, system.message_burst, system.bytes_per_second, system.byte_burst
-        )
-        member = Member.of(wire, outbox=self._system.client_outbox, limit=limit)
+    async def _admit(self, member: Member, room: Room) -> None:
         room.members.add(member)
         try:
             with member.gone:
@@ -124,7 +123,7 @@ class Rooms:
         await member.close_wire()
 
     def _open(self, name: str) -> Room:
-        room = self._rooms[name] = Room.of(self._source, name, self._system, self._quota)
+        room = self._rooms[name] = Room(name, self._source, self._options.limits, self._quota)
         self._nursery.start_soon(self._keep, room, name=str(room))
         return room
 
@@ -153,7 +152,7 @@ async def _refuse(wire: Wire, error: Error, code: int) -> None:
 
 @asynccontextmanager
 async def open_rooms(
-    system: SystemConfig,
+    options: RoomsOptions,
     source: SessionSource,
     run_isolated: RunIsolated,
     quota: MemoryQuota | None = None,
@@ -167,9 +166,9 @@ async def open_rooms(
     # each of them.
     put, ready_rooms = trio.open_memory_channel[Room](0)
     async with trio.open_nursery() as nursery:
-        for number in range(system.forwarders if system.enable_proxy else 0):
+        for number in range(options.forwarders if options.enabled else 0):
             nursery.start_soon(_forward, ready_rooms, run_isolated, name=f"forwarder {number + 1}")
-        rooms = Rooms(system, source, run_isolated, nursery, put, quota=quota or MemoryQuota())
+        rooms = Rooms(options, source, run_isolated, nursery, put, quota=quota or MemoryQuota())
         try:
             yield rooms
         finally:

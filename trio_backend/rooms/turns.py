@@ -1,21 +1,19 @@
-"""`TurnTracker`: which turn runs in the session behind a room, as far as its messages tell. No tasks."""
+"""`RoomTurns`: which turn runs in the session of a room, who asked for it, and how it ends."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Generic, TypeVar
+from itertools import count
+from typing import Generic, TypeVar, assert_never
 
 import attrs
 import trio
 
+from ..identity import RequestId
 from ..protocol import Error
-from ..protocol.codec import MessageHead
+from .session import RequestDropped, RoomEvent, TurnBegan, TurnOver, TurnSpoken
 
 M = TypeVar("M")
-
-# 16-bit mono in base64 at 8 kHz, the least that TTS engines give: what was sent cannot last longer than this
-# says.
-SOUND_PER_SECOND = 16_000 * 4 / 3
 
 
 class TurnResult(Enum):
@@ -24,7 +22,7 @@ class TurnResult(Enum):
     ENDED = auto()
     INTERRUPTED = auto()
     REFUSED = auto()
-    """The session answered with an error before the turn had begun."""
+    """The session told an error, and began no turn."""
     LOST = auto()
     """The session is gone."""
     LATE = auto()
@@ -55,21 +53,27 @@ class RoomTurn(Generic[M]):
     """One turn of the session. ``message`` is what it answers; None if that did not wait in the queue."""
 
     message: M | None = None
-    started: bool = False
+    request: RequestId | None = None
+    number: int | None = attrs.field(default=None, init=False)
+    """The session's, once it has begun."""
+    longest_playback: float = attrs.field(default=0.0, init=False)
+    """Seconds that its sound lasts at most, once it is ``spoken``."""
     result: TurnResult | None = attrs.field(default=None, init=False)
     spoken: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set when all its sound was sent, or when it is over."""
     over: trio.Event = attrs.field(factory=trio.Event, init=False)
-    _sound: int = attrs.field(default=0, init=False)
 
     @property
-    def longest_playback(self) -> float:
-        """Seconds that the sound sent so far lasts at most."""
-        return self._sound / SOUND_PER_SECOND
+    def started(self) -> bool:
+        """Whether clients have seen it begin."""
+        return self.number is not None
 
-    def count_sound(self, size: int) -> None:
-        """A message with sound was sent, of ``size`` bytes."""
-        self._sound += size
+    @property
+    def report(self) -> Error | None:
+        """What its sender is to be told of how it ended; None if there is nothing that all have not seen."""
+        if self.message is None or (self.started and self.result is TurnResult.INTERRUPTED):
+            return None
+        return REPORTS.get(self.result or TurnResult.ENDED)
 
     def finish(self, result: TurnResult) -> None:
         """The turn is over; only the first result counts."""
@@ -79,57 +83,79 @@ class RoomTurn(Generic[M]):
 
 
 @attrs.define(eq=False)
-class TurnTracker(Generic[M]):
-    """Follows one connection to a session: at most one turn at a time, asked for by us or begun otherwise.
+class RoomTurns(Generic[M]):
+    """What the session's events say of its turns. No tasks, no clock.
 
-    Messages do not say which turn they belong to; only their order does. So before a turn is asked for, and
-    after an interrupt, a `heartbeat` is sent as a barrier: what comes before its ack is of earlier turns.
+    There are two at most: one that runs, and one that was asked for and has not begun. It was asked for while
+    nothing ran, but somebody may begin to speak, or the character by itself, before it arrives.
     """
 
-    turn: RoomTurn[M] | None = attrs.field(default=None, init=False)
-    _barriers: int = attrs.field(default=0, init=False)
+    _asked: RoomTurn[M] | None = attrs.field(default=None, init=False)
+    _running: RoomTurn[M] | None = attrs.field(default=None, init=False)
+    _requests: count[int] = attrs.field(factory=lambda: count(1), init=False)
 
-    def add_barrier(self) -> None:
-        """A heartbeat is about to be sent."""
-        self._barriers += 1
+    @property
+    def current(self) -> RoomTurn[M] | None:
+        """The turn that is to be over before the next may be asked for."""
+        return self._asked or self._running
 
-    def remove_barrier(self) -> None:
-        """The ack has come, or the heartbeat was not sent after all."""
-        self._barriers = max(0, self._barriers - 1)
-
-    def begin(self, message: M) -> RoomTurn[M]:
-        """``message`` is about to be sent: the next turn answers it."""
-        self.turn = RoomTurn(message)
-        return self.turn
+    def ask(self, message: M) -> RoomTurn[M]:
+        """``message`` is about to be sent, with the `RequestId` that the turn has from here on."""
+        self._asked = RoomTurn(message, RequestId(next(self._requests)))
+        return self._asked
 
     def end(self, result: TurnResult) -> RoomTurn[M] | None:
-        """The turn that runs is over; which one that was, if any."""
-        turn, self.turn = self.turn, None
-        if turn is not None:
-            turn.finish(result)
+        """All turns are over, whatever the session says of them later; the one that was `current`."""
+        current = self.current
+        for turn in self._asked, self._running:
+            if turn is not None:
+                turn.finish(result)
+        self._asked = self._running = None
+        return current
+
+    def follow(self, event: RoomEvent) -> RoomTurn[M] | None:
+        """The session says ``event``; the turn that began with it, if one did.
+
+        Events of a turn that is over already mean nothing.
+        """
+        match event:
+            case TurnBegan(number, request):
+                return self._begin(number, request)
+            case TurnSpoken(number, seconds):
+                if self._running is not None and self._running.number == number:
+                    self._running.longest_playback = seconds
+                    self._running.spoken.set()
+            case TurnOver(number, request):
+                self._over(number, request)
+            case RequestDropped(request, refused):
+                self._drop(request, TurnResult.REFUSED if refused else TurnResult.INTERRUPTED)
+            case _:
+                assert_never(event)
+        return None
+
+    def _begin(self, number: int, request: RequestId | None) -> RoomTurn[M]:
+        if self._asked is not None and self._asked.request == request:
+            turn, self._asked = self._asked, None
+        else:
+            turn = RoomTurn()
+        if self._running is not None:
+            # A session has one turn at a time.
+            self._running.finish(TurnResult.ENDED)
+        self._running = turn
+        turn.number = number
         return turn
 
-    def follow(self, head: MessageHead, size: int) -> RoomTurn[M] | None:
-        """The session sent this; the turn that started with it, if one did."""
-        if head.type == "heartbeat-ack":
-            self.remove_barrier()
-        elif not self._barriers:
-            return self._follow(head, size)
-        return None
+    def _over(self, number: int, request: RequestId | None) -> None:
+        running = self._running
+        if running is not None and running.number == number:
+            self._running = None
+            running.finish(TurnResult.ENDED)
+        elif request is not None:
+            # It was cut before anybody saw it begin.
+            self._drop(request, TurnResult.INTERRUPTED)
 
-    def _follow(self, head: MessageHead, size: int) -> RoomTurn[M] | None:
-        turn = self.turn
-        match head:
-            case MessageHead("control", "conversation-chain-start") if turn is None or not turn.started:
-                self.turn = started = turn or RoomTurn()
-                started.started = True
-                return started
-            case MessageHead("control", "conversation-chain-end") if turn is not None and turn.started:
-                self.end(TurnResult.ENDED)
-            case MessageHead("error") if turn is not None and not turn.started:
-                self.end(TurnResult.REFUSED)
-            case MessageHead("audio") if turn is not None:
-                turn.count_sound(size)
-            case MessageHead("backend-synth-complete") if turn is not None:
-                turn.spoken.set()
-        return None
+    def _drop(self, request: RequestId, result: TurnResult) -> None:
+        asked = self._asked
+        if asked is not None and asked.request == request:
+            self._asked = None
+            asked.finish(result)

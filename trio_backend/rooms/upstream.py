@@ -1,4 +1,8 @@
-"""The session of a room on another server, over the network: what passes is looked at, and not decoded."""
+"""The session of a room on another server: what passes is looked at, and its turns are told from that.
+
+The protocol's messages do not say which turn they belong to, nor what they answer. Here, and nowhere else, it
+is concluded from their order.
+"""
 
 from __future__ import annotations
 
@@ -11,30 +15,178 @@ import trio
 from ..client.address import parse_address
 from ..client.connection import ClientWire, open_wire
 from ..errors import WireClosed
+from ..identity import RequestId
 from ..protocol import Decoded
-from ..protocol.codec import read_head
+from ..protocol.codec import MessageHead, read_head
 from ..wire import Wire
-from .link import FromSession, ToSession
+from .session import FromSession, RequestDropped, RoomEvent, ToSession, TurnBegan, TurnOver, TurnSpoken
+
+# Bytes of a message with a second of sound: 16-bit mono at 8 kHz, the least that TTS engines give, in base64.
+# So what was sent cannot last longer than this says.
+SOUND_PER_SECOND = 16_000 * 4 / 3
+HEARTBEAT = b'{"type":"heartbeat"}'
+INTERRUPT = b'{"type":"interrupt-signal","text":""}'
 
 
-@attrs.frozen
+@attrs.define(eq=False)
+class TrackedTurn:
+    """A turn of the other server's session. ``number`` counts those that began, and is 0 before it has."""
+
+    request: RequestId | None = None
+    number: int = 0
+    sound: int = 0
+    """Bytes of its messages with sound, as they came."""
+
+
+@attrs.define(eq=False)
+class TurnTracker:
+    """Follows one connection to a session: at most one turn at a time, asked for by us or begun otherwise.
+
+    Before a turn is asked for, and after an interrupt, a `heartbeat` is sent as a barrier: a server answers
+    it in order, so what comes before its ack is of earlier turns. No tasks, no clock.
+    """
+
+    turn: TrackedTurn | None = attrs.field(default=None, init=False)
+    """What runs, or was asked for last."""
+    _count: int = attrs.field(default=0, init=False)
+    _barriers: int = attrs.field(default=0, init=False)
+
+    def add_barrier(self) -> None:
+        """A heartbeat is about to be sent."""
+        self._barriers += 1
+
+    def remove_barrier(self) -> None:
+        """The ack has come, or the heartbeat was not sent after all."""
+        self._barriers = max(0, self._barriers - 1)
+
+    def ask(self, request: RequestId) -> None:
+        """``request`` is about to be sent: the next turn answers it."""
+        self.turn = TrackedTurn(request)
+
+    def end(self, turn: TrackedTurn | None) -> None:
+        """``turn`` is over, unless another took its place meanwhile."""
+        if self.turn is turn:
+            self.turn = None
+
+    def follow(self, head: MessageHead, size: int) -> RoomEvent | None:
+        """What it means that the session has sent a message of ``size`` bytes."""
+        if head.type == "heartbeat-ack":
+            self.remove_barrier()
+        elif not self._barriers:
+            return self._follow(head, size)
+        return None
+
+    def _follow(self, head: MessageHead, size: int) -> RoomEvent | None:
+        turn = self.turn
+        begun = turn is not None and turn.number > 0
+        match head:
+            # A second start within a turn is one of the same turn.
+            case MessageHead("control", "conversation-chain-start") if not begun:
+                self._count += 1
+                self.turn = turn = turn or TrackedTurn()
+                turn.number = self._count
+                return TurnBegan(turn.number, turn.request)
+            case MessageHead("control", "conversation-chain-end") if turn is not None and begun:
+                self.turn = None
+                return TurnOver(turn.number, turn.request)
+            # Before the turn has begun it is taken for a refusal; within a turn it is told beside the reply.
+            case MessageHead("error") if turn is not None and turn.request is not None and not begun:
+                self.turn = None
+                return RequestDropped(turn.request, refused=True)
+            case MessageHead("audio") if turn is not None:
+                turn.sound += size
+            case MessageHead("backend-synth-complete") if turn is not None and begun:
+                return TurnSpoken(turn.number, turn.sound / SOUND_PER_SECOND)
+        return None
+
+
+@attrs.define(eq=False)
 class UpstreamSession:
-    """A `RoomSession` at the other end of a wire."""
+    """A `RoomSession` at the other end of a wire. See `open_session_on`."""
 
     _wire: Wire
+    _put: trio.MemorySendChannel[tuple[bytes, ...]]
+    _tracker: TurnTracker = attrs.field(factory=TurnTracker, init=False)
+
+    async def ask(self, message: ToSession, request: RequestId) -> None:
+        """See `RoomSession.ask`."""
+        self._tracker.ask(request)
+        await self._send_with_barrier(HEARTBEAT, _frame(message))
+
+    async def interrupt(self, signal: ToSession | None = None) -> None:
+        """See `RoomSession.interrupt`."""
+        turn = self._tracker.turn
+        await self._send_with_barrier(INTERRUPT if signal is None else _frame(signal), HEARTBEAT)
+        self._tracker.end(turn)
+
+    async def retract(self, request: RequestId) -> None:
+        """See `RoomSession.retract`: an interrupt."""
+        del request  # what the error was about cannot be known, and the turn may be about to begin
+        await self._send_with_barrier(INTERRUPT, HEARTBEAT)
 
     async def send(self, message: ToSession) -> None:
         """See `RoomSession.send`."""
-        assert not isinstance(message, Decoded)
-        await self._wire.send(message if isinstance(message, bytes) else message.encode())
+        await self._send(_frame(message))
 
     async def receive(self) -> FromSession:
         """See `RoomSession.receive`."""
         while True:
             frame = await self._wire.receive()
             # No server of this protocol sends binary frames.
-            if isinstance(frame, str):
-                return FromSession(read_head(frame), frame.encode())
+            if not isinstance(frame, str):
+                continue
+            head, encoded = read_head(frame), frame.encode()
+            event = self._tracker.follow(head, len(encoded))
+            # The room answers its clients' heartbeats; these acks are of our own.
+            if head.type != "heartbeat-ack":
+                return FromSession(head, encoded, event)
+
+    async def write(self, batches: trio.MemoryReceiveChannel[tuple[bytes, ...]]) -> None:
+        """Send what is in ``batches``, until cancelled. Raises `WireClosed`."""
+        with batches:
+            async for batch in batches:
+                for message in batch:
+                    await self._wire.send(message)
+                # A task that waits for the next batch must not keep the last one alive.
+                del batch, message
+
+    async def _send_with_barrier(self, *messages: bytes) -> None:
+        """Send messages with a heartbeat among them, with nothing in between."""
+        self._tracker.add_barrier()
+        sent = False
+        try:
+            await self._send(*messages)
+            sent = True
+        finally:
+            if not sent:
+                self._tracker.remove_barrier()
+
+    async def _send(self, *messages: bytes) -> None:
+        try:
+            # Another task writes, so that whoever is cancelled here cannot tear a message.
+            await self._put.send(messages)
+        except trio.BrokenResourceError as error:
+            raise WireClosed from error
+
+
+def _frame(message: ToSession) -> bytes:
+    assert not isinstance(message, Decoded)
+    return message if isinstance(message, bytes) else message.encode()
+
+
+@asynccontextmanager
+async def open_session_on(wire: Wire) -> AsyncIterator[UpstreamSession]:
+    """The session at the other end of ``wire``, for as long as the block lasts.
+
+    Raises `WireClosed`, inside an `ExceptionGroup`, when the connection is lost.
+    """
+    # No capacity: what cannot be sent yet waits where it is counted.
+    put, batches = trio.open_memory_channel[tuple[bytes, ...]](0)
+    session = UpstreamSession(wire, put)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(session.write, batches, name="upstream/writer")
+        yield session
+        nursery.cancel_scope.cancel("the connection is over")
 
 
 @asynccontextmanager
@@ -43,11 +195,16 @@ async def open_upstream(
 ) -> AsyncIterator[UpstreamSession]:
     """A session of the server at ``url``; it ends when that answers no ping for ``pong_timeout`` seconds.
 
-    Raises `NoConnection`, and `WireClosed` inside an `ExceptionGroup`.
+    Whose session it is, that server decides: this one brings no credentials. Raises `NoConnection`, and
+    `WireClosed` inside an `ExceptionGroup`.
     """
-    async with open_wire(parse_address(url)) as wire, trio.open_nursery() as nursery:
+    async with (
+        open_wire(parse_address(url)) as wire,
+        trio.open_nursery() as nursery,
+        open_session_on(wire) as session,
+    ):
         nursery.start_soon(_ping, wire, ping_interval, pong_timeout, name="upstream/pings")
-        yield UpstreamSession(wire)
+        yield session
         nursery.cancel_scope.cancel("the connection is over")
 
 

@@ -6,18 +6,30 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
 import attrs
+import trio
 
 from ..config.system import SystemConfig
+from ..conversation.events import TurnEvent
 from ..protocol import Decoded, Error, Outgoing, encode
 from ..protocol.rate import RateLimit
 from ..quota import MemoryQuota
 from ..wire import Wire, receive_within
 
 Refuse: TypeAlias = Callable[[Error], Awaitable[None]]
+ToClient: TypeAlias = Outgoing | tuple[TurnEvent, Outgoing | None]
+"""A message; for a client that follows turns an event, too, with the message that tells it, if one does."""
 
 
 class SessionClient(Protocol):
     """Whom a session serves: a client on a wire, or a room of this process. One task receives, one sends."""
+
+    @property
+    def outbox(self) -> trio.MemorySendChannel[ToClient] | None:
+        """Of a client in this process: where everything is sent, with the `TurnEvent`s that messages tell.
+
+        None of a client that has messages only, by `send`. Then the outbox is that of a task that writes.
+        """
+        ...
 
     @property
     def quota(self) -> MemoryQuota:
@@ -50,6 +62,7 @@ class WireClient:
 
     _wire: Wire
     _limit: RateLimit
+    outbox: None = attrs.field(default=None, init=False)
 
     @classmethod
     def of(cls, wire: Wire, system: SystemConfig) -> WireClient:

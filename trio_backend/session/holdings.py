@@ -11,6 +11,7 @@ from ..conversation.memory import Memory
 from ..conversation.microphone import Microphone
 from ..conversation.user_input import UserInput, size_of_text
 from ..errors import ProtocolError, QuotaExceeded
+from ..identity import RequestId
 from ..protocol import Decoded, Incoming, MicAudioData, RawAudioData, TextInput, Utf8, decode_steps
 from ..quota import Claim, MemoryQuota
 
@@ -27,10 +28,14 @@ class Samples:
 
 @attrs.frozen
 class Received:
-    """A message, and what it holds of the client's quota until it has been handled."""
+    """A message, and what it holds of the client's quota until it has been handled.
+
+    ``request`` is what the client calls it, where it follows its turns.
+    """
 
     message: Incoming | Samples
     claim: Claim
+    request: RequestId | None = None
 
 
 @attrs.define(eq=False)
@@ -44,6 +49,8 @@ class Holdings:
     _memory: Memory
     _max_pictures: int
     waiting: UserInput | None = attrs.field(default=None, init=False)
+    dropped: list[RequestId] = attrs.field(factory=list, init=False)
+    """What is not answered any more, and whoever asked for it was not told yet."""
     _in_hand: Claim = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -64,7 +71,7 @@ class Holdings:
                 continue
             claim = self._quota.claim()
             self.hold(claim, _size(message, frame))
-            yield Received(message, claim)
+            yield Received(message, claim, request_of(frame))
 
     def take(self, claim: Claim) -> None:
         """The message that has ``claim`` is handled now."""
@@ -91,6 +98,21 @@ class Holdings:
         dropped, self.waiting = self.waiting, given
         if dropped is not None:
             dropped.release()
+            self._note_dropped(dropped.request)
+
+    def drop(self, received: Received) -> None:
+        """What was ``received`` is not answered any more."""
+        received.claim.release()
+        self._note_dropped(received.request)
+
+    def take_dropped(self) -> list[RequestId]:
+        """What is in ``dropped``, which is empty from here on: the caller tells it."""
+        dropped, self.dropped = self.dropped, []
+        return dropped
+
+    def _note_dropped(self, request: RequestId | None) -> None:
+        if request is not None:
+            self.dropped.append(request)
 
     def close(self) -> None:
         """Let go of everything, memory too: the session itself lives until the next garbage collection."""
@@ -104,6 +126,11 @@ class Holdings:
             self._memory.hold(claim, size)
         except QuotaExceeded as error:
             raise ProtocolError("too-much-data", f"{error}: this message is dropped") from error
+
+
+def request_of(frame: str | bytes | Decoded) -> RequestId | None:
+    """What the client calls what is in ``frame``, if it does."""
+    return frame.request if isinstance(frame, Decoded) else None
 
 
 def _messages(frame: str | bytes | Decoded) -> Iterator[Incoming | Samples | None]:

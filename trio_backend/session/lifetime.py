@@ -7,9 +7,8 @@ from loguru import logger
 
 from ..concurrency import names_of_tasks
 from ..errors import WireClosed
-from ..protocol import Outgoing
 from ..user import NOBODY, User
-from .client import SessionClient
+from .client import SessionClient, ToClient
 from .presenter import Presenter
 from .scenes import SessionEvent
 from .services import Services
@@ -28,8 +27,9 @@ async def run_session(
     However it ends, by a cancel too, what was said in its last turn is stored, within `CLEAN_UP_TIME`.
     """
     inbox_send, inbox = trio.open_memory_channel[SessionEvent](0)
-    outbox, to_client = trio.open_memory_channel[Outgoing](0)
-    presenter = Presenter(client_uid, outbox, services.observer)
+    outbox, to_client = trio.open_memory_channel[ToClient](0)
+    direct = client.outbox
+    presenter = Presenter(client_uid, direct or outbox, services.observer, with_events=direct is not None)
     async with trio.open_nursery() as watch:
         began = trio.current_time()
         try:
@@ -37,7 +37,8 @@ async def run_session(
                 session = Session(
                     client_uid, services, nursery, inbox_send, presenter, quota=client.quota, user=user
                 )
-                nursery.start_soon(_write, client, to_client, name=f"{session}/writer")
+                if direct is None:
+                    nursery.start_soon(_write, client, to_client, name=f"{session}/writer")
                 nursery.start_soon(_read, client, session, name=f"{session}/reader")
                 services.sessions.add(session)
                 services.observer.session_began()
@@ -67,10 +68,11 @@ async def _read(client: SessionClient, session: Session) -> None:
         session.end(f"client left: {closed}")
 
 
-async def _write(client: SessionClient, messages: trio.MemoryReceiveChannel[Outgoing]) -> None:
+async def _write(client: SessionClient, messages: trio.MemoryReceiveChannel[ToClient]) -> None:
     with messages:
         try:
             async for message in messages:
+                assert not isinstance(message, tuple)
                 await client.send(message)
                 del message
         except WireClosed:

@@ -14,6 +14,7 @@ from ..conversation.events import (
     AudioChunk,
     ConversationReplaced,
     Event,
+    InputDropped,
     Problem,
     Sentence,
     Speaker,
@@ -22,6 +23,7 @@ from ..conversation.events import (
     SpeechStarted,
     Transcript,
     TurnEnded,
+    TurnEvent,
     TurnId,
     TurnStarted,
     WakeWordUsed,
@@ -42,6 +44,7 @@ from ..protocol import (
     WakeWordCounts,
     WakeWordState,
 )
+from .client import ToClient
 
 # Sound up to this size is encoded where we stand: handing it to a thread would cost more than the work.
 ENCODE_INLINE = 64 * 1024  # bytes of samples
@@ -62,12 +65,14 @@ class _Bracket:
 class Presenter:
     """An `Audience`: messages go to the session's writer without a buffer, and each turn is counted.
 
-    An event of a turn that is over for the client, or was never begun for it, is dropped.
+    An event of a turn that is over for the client, or was never begun for it, is dropped. ``with_events``
+    says that the client has each `TurnEvent` besides, those that no message tells too.
     """
 
     client_uid: str
-    _outbox: trio.MemorySendChannel[Outgoing]
+    _outbox: trio.MemorySendChannel[ToClient]
     _observer: Observer
+    _with_events: bool = attrs.field(default=False, kw_only=True)
     played: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set when the client says that it has played everything."""
     _bracket: _Bracket | None = attrs.field(default=None, init=False)
@@ -79,12 +84,23 @@ class Presenter:
         """
         if isinstance(message, Error):
             self._observer.error_told(message.code)
+        return await self._send(message)
+
+    async def _send(self, message: ToClient) -> bool:
         try:
             await self._outbox.send(message)
         except trio.BrokenResourceError:
             await trio.lowlevel.checkpoint()
             return False
         return True
+
+    async def _present(self, event: TurnEvent, message: Outgoing | None = None) -> bool:
+        """Tell ``event`` by ``message``, and as itself to a client that follows turns."""
+        # As one: whoever is cancelled here has told both or neither.
+        if self._with_events:
+            return await self._send((event, message))
+        # Without a message nothing is awaited: a barge-in must not wait for a client that reads nothing.
+        return message is not None and await self.tell(message)
 
     async def tell_nothing_said(self) -> None:
         """An utterance in which nobody said anything: the client expects an answer all the same."""
@@ -109,13 +125,15 @@ class Presenter:
         """See `Audience.handle`."""
         match event:
             case TurnStarted(turn, speaker):
-                await self.tell(Control("conversation-chain-start"))
+                await self._present(event, Control("conversation-chain-start"))
                 self._bracket = _Bracket(turn, speaker)
                 return await self.tell(FullText("Thinking..."))
             case Sentence() | AudioChunk() | Transcript() | SpeechComplete() | TurnEnded():
                 if self._bracket is None or self._bracket.turn != event.turn:
-                    return False
+                    return isinstance(event, TurnEnded) and await self._present(event)
                 return await self._go_on(self._bracket, event)
+            case InputDropped():
+                return await self._present(event)
             case Problem(code, text):
                 return await self.tell(Error(text, code))
             case WakeWordUsed():
@@ -144,9 +162,9 @@ class Presenter:
                     bracket.sound.append(pcm)
                 return not last or await self._show(bracket)
             case SpeechComplete():
-                return await self.tell(BackendSynthComplete())
+                return await self._present(event, BackendSynthComplete())
             case TurnEnded():
-                return await self._end(bracket)
+                return await self._end(bracket, event)
             case _:
                 assert_never(event)
 
@@ -165,12 +183,12 @@ class Presenter:
             )
         )
 
-    async def _end(self, bracket: _Bracket) -> bool:
+    async def _end(self, bracket: _Bracket, event: TurnEnded) -> bool:
         # Of a turn that was interrupted nothing comes here: `silence` has ended its bracket.
         if not bracket.parted:
             await self.tell(ForceNewMessage())
             bracket.parted = True
-        delivered = await self.tell(Control("conversation-chain-end"))
+        delivered = await self._present(event, Control("conversation-chain-end"))
         self._bracket = None
         return delivered
 

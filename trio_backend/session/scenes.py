@@ -11,6 +11,7 @@ from ..concurrency import Slot
 from ..config.character import CharacterConfig
 from ..conversation.conversation import Conversation
 from ..conversation.ears import Ears
+from ..conversation.events import InputDropped
 from ..conversation.scene import Scene, SceneFailed, SceneReady
 from ..conversation.user_input import UserInput
 from ..conversation.wake_word import WakeWord
@@ -68,6 +69,11 @@ class Scenes:
         """The user barged in: what waits for a character is not answered."""
         self._holdings.wait(None)
 
+    async def tell_dropped(self, *, refused: bool = False) -> None:
+        """Tell a client that follows its requests which of them were dropped. A cancel may leave some out."""
+        for request in self._holdings.take_dropped():
+            await self._presenter.handle(InputDropped(request, refused))
+
     async def introduce(self) -> None:
         """Tell the client who is present, or will be."""
         config = self._config
@@ -84,6 +90,8 @@ class Scenes:
         except ProtocolError as error:
             user_input.release()
             await self._presenter.tell(Error(str(error), error.code))
+            if user_input.request is not None:
+                await self._presenter.handle(InputDropped(user_input.request, refused=True))
             return
         if self._scene is not None and self._scene.present:
             self._conversation.begin_turn(self._scene, user_input)
@@ -93,6 +101,7 @@ class Scenes:
             if self._next is None:
                 # It could not be loaded before; perhaps that was mended meanwhile.
                 self._change(self._config, asked_for=False)
+            await self.tell_dropped()
             await self._presenter.tell(FullText(f"{self._config.character_name} is on the way..."))
 
     async def nudge(self, images: tuple[str, ...]) -> None:
@@ -190,6 +199,7 @@ class Scenes:
             self._next = None
             self._holdings.wait(None)
             await self._presenter.tell(Error(f"{name} could not be loaded: {why}", "bad-config"))
+            await self.tell_dropped(refused=True)
         elif scene is self._scene:
             self._scene = None
             await self._conversation.end_turn("its character is gone")

@@ -13,14 +13,16 @@ from .. import protocol
 from ..audio.pcm import Pcm
 from ..audio.utterance import RATE
 from ..conversation.conversation import Conversation
+from ..conversation.events import InputDropped
 from ..conversation.speech_input import SpeechInput
 from ..conversation.user_input import UserInput
 from ..errors import ProtocolError
 from ..history.store import Owner
+from ..identity import RequestId
 from ..protocol import Decoded, Error, Incoming, Outgoing
 from ..quota import MemoryQuota
 from ..user import NOBODY, User
-from .holdings import Holdings, Received, Samples
+from .holdings import Holdings, Received, Samples, request_of
 from .presenter import Presenter
 from .requests import RequestLane, answer_about_files, answer_about_history
 from .scenes import Scenes, SessionEvent
@@ -98,7 +100,7 @@ class Session:
                     received.claim.release()
                     raise
         except ProtocolError as error:
-            await self.tell(Error(str(error), error.code))
+            await self._refuse(Error(str(error), error.code), request_of(frame))
 
     def end(self, reason: str) -> None:
         """Cancel everything that the session has started."""
@@ -160,6 +162,8 @@ class Session:
                 self._scenes.drop_waiting()
                 if await self.conversation.barge_in(text[: self.services.system.max_text]):
                     self.requests.follow(self.conversation.confirm)
+                if self._holdings.dropped:
+                    self.requests.follow(self._scenes.tell_dropped)
             case protocol.FrontendPlaybackComplete():
                 self.presenter.played.set()
             case protocol.Heartbeat():
@@ -187,22 +191,25 @@ class Session:
             self._holdings.hold(received.claim, len(sound.samples))
         is_input = isinstance(message, protocol.TextInput | protocol.MicAudioEnd | protocol.AiSpeakSignal)
         work = partial(self._answer, received, sound)
-        if not self.requests.request(work, received.claim.release, is_input=is_input):
+        if not self.requests.request(work, partial(self._holdings.drop, received), is_input=is_input):
             received.claim.release()
-            await self.tell(Error("too many requests wait: send the next when they are answered", "busy"))
+            error = Error("too many requests wait: send the next when they are answered", "busy")
+            await self._refuse(error, received.request)
 
     async def _answer(self, received: Received, sound: Pcm | None) -> None:
         self._holdings.take(received.claim)
         try:
-            await self._answer_message(received.message, sound)
+            await self._answer_message(received, sound)
         finally:
             self._holdings.put_down()
 
-    async def _answer_message(self, message: Incoming | Samples, sound: Pcm | None) -> None:
-        match message:
+    async def _answer_message(self, received: Received, sound: Pcm | None) -> None:
+        match message := received.message:
             case protocol.TextInput(text, images, name):
                 # A name is one line, or what a viewer calls himself could pass for what others say.
-                await self._scenes.answer(UserInput(text, _data(images), name=" ".join((name or "").split())))
+                called = " ".join((name or "").split())
+                given = UserInput(text, _data(images), name=called, request=received.request)
+                await self._scenes.answer(given)
             case protocol.AiSpeakSignal(images=images):
                 await self._scenes.nudge(_data(images))
             case protocol.MicAudioEnd(images) if sound is not None:
@@ -221,6 +228,11 @@ class Session:
                 await self.tell(await answer_about_history(message, self.conversation))
             case _:
                 raise AssertionError(f"nobody answers {type(message).__name__}")
+
+    async def _refuse(self, error: Error, request: RequestId | None) -> None:
+        await self.tell(error)
+        if request is not None:
+            await self.presenter.handle(InputDropped(request, refused=True))
 
     # Sound.
 

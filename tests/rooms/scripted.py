@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 import trio
@@ -26,12 +26,16 @@ GREETING: list[dict[str, Any]] = [
     {"type": "control", "text": "start-mic"},
 ]
 
+Event: TypeAlias = tuple[str, int, int | None]
+"""What is said of a turn ("started", "spoken", "ended") or an input ("dropped"); its number; the request."""
+
 
 @attrs.define(eq=False)
-class Played:
+class ScriptedTurn:
     """A turn that a session began; ``how`` it ended is empty while it runs.
 
-    ``began`` is when it was asked for, ``started`` when the session said so.
+    ``began`` is when it was asked for, ``started`` when the session said so; ``spoken`` once all its sound
+    was sent, so that it is only being played.
     """
 
     session: int
@@ -40,23 +44,25 @@ class Played:
     started: float = math.inf
     ended: float = 0.0
     how: str = ""
+    spoken: bool = False
 
 
 @attrs.define(eq=False)
-class Theatre:
+class ScriptedSessions:
     """What all sessions did. A text's last word says how its turn goes.
 
     A number is how many seconds it lasts; ``hang`` lasts for ever, ``fail`` is answered with an error and no
-    turn, ``die`` ends the session after a second, ``mute`` never answers at all, ``sing`` lasts until a
-    client has played it, ``ail`` has an error in the middle of two seconds, ``slow`` begins after five.
+    turn, ``die`` ends the session after a second, ``mute`` never answers at all, ``sound`` lasts until a
+    client has played it, ``trouble`` has an error in the middle of two seconds, ``slow`` begins after five.
     """
 
-    plays: list[Played] = attrs.field(factory=list)
+    turns: list[ScriptedTurn] = attrs.field(factory=list)
     refused: list[str] = attrs.field(factory=list)
     superseded: int = 0
-    sessions: int = 0
+    open_now: int = 0
     opened: int = 0
     most_at_once: int = 0
+    """Turns that were being answered, and not only played."""
     attempts: list[float] = attrs.field(factory=list)
     """When somebody asked for a session."""
     broken: bool = False
@@ -67,17 +73,19 @@ class Theatre:
     """Seconds that every message takes, both ways."""
     farewell: float = 0.0
     """Seconds that a session takes to clean up."""
+    tells_events: bool = False
+    """Whether what tells of a turn has its `Event` in the field "event"."""
     over: dict[int, float] = attrs.field(factory=dict)
     """When each session that is over ended."""
 
     @property
     def texts(self) -> list[str]:
         """What was answered, in the order in which the turns began."""
-        return [play.text for play in self.plays]
+        return [turn.text for turn in self.turns]
 
     @property
-    def running(self) -> list[Played]:
-        return [play for play in self.plays if not play.how]
+    def running(self) -> list[ScriptedTurn]:
+        return [turn for turn in self.turns if not turn.how]
 
     async def serve(self, wire: Wire) -> None:
         """One session."""
@@ -87,14 +95,14 @@ class Theatre:
         if self.broken:
             await trio.lowlevel.checkpoint()
         elif self.lag:
-            await delayed(self.lag, wire, self.play)
+            await delayed(self.lag, wire, self.serve_now)
         else:
-            await self.play(wire)
+            await self.serve_now(wire)
 
-    async def play(self, wire: Wire) -> None:
+    async def serve_now(self, wire: Wire) -> None:
         """One session that is there."""
         self.opened += 1
-        self.sessions += 1
+        self.open_now += 1
         number = self.opened
         try:
             async with trio.open_nursery() as nursery:
@@ -103,7 +111,7 @@ class Theatre:
             self.over[number] = trio.current_time()
             with trio.CancelScope(shield=True):
                 await trio.sleep(self.farewell)
-            self.sessions -= 1
+            self.open_now -= 1
 
 
 async def delayed(lag: float, wire: Wire, serve: Callable[[Wire], Awaitable[None]]) -> None:
@@ -135,83 +143,96 @@ async def delayed(lag: float, wire: Wire, serve: Callable[[Wire], Awaitable[None
 
 @attrs.define(eq=False)
 class _Session:
-    theatre: Theatre
+    sessions: ScriptedSessions
     number: int
     wire: Wire
     slot: Slot
     nursery: trio.Nursery
     played: trio.Event = attrs.field(factory=trio.Event)
+    turns: int = 0
+    turn: Event | None = None
+    """The end of the turn that runs, to be told."""
 
     async def live(self) -> None:
         try:
             for message in GREETING:
-                await self.say(**message)
+                await self.say(message)
             while True:
-                await self.hear(json.loads(await self.wire.receive()))
+                await self.handle(json.loads(await self.wire.receive()))
         except WireClosed:
             self.nursery.cancel_scope.cancel("the room is gone")
 
-    async def say(self, **message: object) -> None:
-        await self.wire.send(json.dumps(message).encode())
+    async def say(self, message: Heard, event: Event | None = None) -> None:
+        if event is not None and self.sessions.tells_events:
+            message = message | {"event": event}
+        if message:
+            await self.wire.send(json.dumps(message).encode())
 
-    async def hear(self, message: Heard) -> None:
+    async def handle(self, message: Heard) -> None:
         match message:
             case {"type": "heartbeat"}:
-                await self.say(type="heartbeat-ack")
+                await self.say({"type": "heartbeat-ack"})
             case {"type": "interrupt-signal"}:
-                await self.slot.evict("interrupted")
+                if await self.slot.evict("interrupted"):
+                    await self.say({}, self.turn)
             case {"type": "frontend-playback-complete"}:
                 self.played.set()
             case {"type": "text-input", "text": text}:
-                await self.ask(text)
+                await self.ask(text, message.get("request"))
             case {"type": "request-group-info"}:
-                await self.say(type="error", message="no such thing", code="bad-config")
+                await self.say({"type": "error", "message": "no such thing", "code": "bad-config"})
             case {"type": "fetch-history-list"}:
                 self.nursery.cancel_scope.cancel("told to die")
             case {"type": "ai-speak-signal"}:
                 await self.supersede()
-                await self.slot.fill(self.perform, 5.0)
+                await self.slot.fill(self.answer, 5.0)
             case _:
-                await self.say(type="full-text", text=f"got {message['type']}")
+                await self.say({"type": "full-text", "text": f"got {message['type']}"})
 
-    async def ask(self, text: str) -> None:
+    async def ask(self, text: str, request: int | None) -> None:
         await self.supersede()
         ending = text.split()[-1]
         if ending == "fail":
-            self.theatre.refused.append(text)
-            await self.say(type="error", message="told to", code="engine-error")
+            self.sessions.refused.append(text)
+            await self.say({"type": "error", "message": "told to", "code": "engine-error"})
+            await self.say({}, ("dropped", 0, request))
         elif ending == "mute":
-            self.theatre.plays.append(Played(self.number, text, trio.current_time(), how="mute"))
+            self.sessions.turns.append(ScriptedTurn(self.number, text, trio.current_time(), how="mute"))
         else:
-            await self.slot.fill(self.play, text, ending)
+            await self.slot.fill(self.run_turn, text, ending, request)
 
     async def supersede(self) -> None:
         if await self.slot.evict("superseded"):
-            self.theatre.superseded += 1
-            await self.say(**END)
+            self.sessions.superseded += 1
+            await self.say(END, self.turn)
 
-    async def play(self, text: str, ending: str) -> None:
-        play = Played(self.number, text, trio.current_time())
-        self.theatre.plays.append(play)
-        self.theatre.most_at_once = max(self.theatre.most_at_once, len(self.theatre.running))
+    async def run_turn(self, text: str, ending: str, request: int | None) -> None:
+        turn = ScriptedTurn(self.number, text, trio.current_time())
+        self.sessions.turns.append(turn)
+        speaking = [turn for turn in self.sessions.running if not turn.spoken]
+        self.sessions.most_at_once = max(self.sessions.most_at_once, len(speaking))
         try:
-            await self.perform(ending, play)
-            play.how = "ended"
+            await self.answer(ending, turn, request)
+            turn.how = "ended"
         finally:
-            play.ended, play.how = trio.current_time(), play.how or "cut"
+            turn.ended, turn.how = trio.current_time(), turn.how or "cut"
 
-    async def perform(self, ending: str | float, play: Played | None = None) -> None:
+    async def answer(
+        self, ending: str | float, turn: ScriptedTurn | None = None, request: int | None = None
+    ) -> None:
+        self.turns += 1
+        self.turn = ("ended", self.turns, request)
         if ending == "slow":
             await trio.sleep(5)
-        if play is not None:
-            play.started = trio.current_time()
-        await self.say(**START)
+        if turn is not None:
+            turn.started = trio.current_time()
+        await self.say(START, ("started", self.turns, request))
         match ending:
             case "slow":
                 pass
-            case "ail":
+            case "trouble":
                 await trio.sleep(1)
-                await self.say(type="error", message="hoarse", code="engine-error")
+                await self.say({"type": "error", "message": "hoarse", "code": "engine-error"})
                 await trio.sleep(1)
             case "hang":
                 await trio.sleep_forever()
@@ -219,11 +240,14 @@ class _Session:
                 await trio.sleep(1)
                 self.nursery.cancel_scope.cancel("told to die")
                 await trio.lowlevel.checkpoint()
-            case "sing":
+            case "sound":
                 self.played = trio.Event()
-                await self.say(type="audio", audio="x" * 64_000)  # three seconds
-                await self.say(type="backend-synth-complete")
+                await self.say({"type": "audio", "audio": "x" * 64_000})  # three seconds
+                if turn is not None:
+                    turn.spoken = True
+                await self.say({"type": "backend-synth-complete"}, ("spoken", self.turns, request))
                 await self.played.wait()
             case _:
                 await trio.sleep(float(ending))
-        await self.say(**END)
+        await self.say(END, self.turn)
+        self.turn = None
