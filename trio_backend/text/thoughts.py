@@ -26,13 +26,18 @@ class ThoughtReader:
     thought up to the end.
     """
 
-    _thinking: bool = attrs.field(default=False, init=False)
+    thinking: bool = attrs.field(default=False, init=False)
+    """Whether what comes next is a thought."""
     _held: str = attrs.field(default="", init=False)  # what may be the beginning of a tag
+
+    def is_plain(self, token: str) -> bool:
+        """Whether ``token`` would be one part as it stands: it has nothing of a tag, and nothing is held."""
+        return not self._held and "<" not in token
 
     def feed(self, token: str) -> list[Part]:
         """The parts of ``token``; the beginning of a tag at its end waits for the next one."""
-        if not self._held and "<" not in token:
-            return [Part(token, self._thinking)]
+        if self.is_plain(token):
+            return [Part(token, self.thinking)]
         text = self._held + token
         whole = len(text) - _length_of_begun_tag(text)
         self._held = text[whole:]
@@ -40,17 +45,17 @@ class ThoughtReader:
 
     def flush(self) -> list[Part]:
         """What was still waiting; the reader is as new afterwards."""
-        parts = [Part(self._held, self._thinking)]
-        self._held, self._thinking = "", False
+        parts = [Part(self._held, self.thinking)]
+        self._held, self.thinking = "", False
         return parts
 
     def _parts(self, text: str) -> list[Part]:
         parts, at = [], 0
         for tag in _TAG.finditer(text):
-            parts.append(Part(text[at : tag.start()], self._thinking))
-            self._thinking = not tag.group(1)
+            parts.append(Part(text[at : tag.start()], self.thinking))
+            self.thinking = not tag.group(1)
             at = tag.end()
-        parts.append(Part(text[at:], self._thinking))
+        parts.append(Part(text[at:], self.thinking))
         return parts
 
 
