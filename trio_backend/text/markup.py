@@ -122,6 +122,8 @@ def _without_groups(text: str, openers: str, closers: str) -> str:
     Of a bracket that nothing closes or opens, only the bracket goes: a forgotten one must not silence
     the rest of the line.
     """
+    if not any(bracket in text for bracket in openers + closers):
+        return text
     kept: list[str] = []
     opened: list[int] = []  # how much was kept when each open bracket came
     for character in text:
@@ -138,6 +140,9 @@ def _without_groups(text: str, openers: str, closers: str) -> str:
 
 def _without_symbols(text: str) -> str:
     """``text`` with letters of any script, digits, punctuation, and the signs that are read aloud."""
+    if text.isascii():
+        # No marks, nothing to join, and nothing that could be written otherwise.
+        return "".join(map(_read_aloud, text))
     kept = []
     before, marks = " ", 0
     for character in text:
