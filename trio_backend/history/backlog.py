@@ -122,6 +122,7 @@ class Backlog:
         for _ in range(2):
             with trio.move_on_after(STORE_TIMEOUT / 2):
                 await entry.settled.wait()
+                break
         lane = self._lanes.get(uid)
         if not entry.settled.is_set() and lane is not None:
             lane.hold_up(HistoryError(f"the store has not answered for {STORE_TIMEOUT:.0f} s"))
