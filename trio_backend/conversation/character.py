@@ -8,7 +8,9 @@ from functools import partial
 from typing import Any
 
 import attrs
+import trio
 from loguru import logger
+from trio.abc import ReceiveChannel
 
 from ..audio.pcm import Pcm
 from ..config.character import CharacterConfig, EngineChoice
@@ -16,7 +18,6 @@ from ..engines.base import Llm, Tts
 from ..engines.leases import Leases
 from ..engines.registry import EngineConfig, configure
 from ..engines.settings import Environment
-from ..engines.whole import WholeTts, spoken
 from ..errors import ConfigError, NoVoice, SettingsError, UnknownEngine
 from .ears import Ears, open_ears
 
@@ -50,24 +51,40 @@ async def open_character(
 
 
 @attrs.define(eq=False)
-class _TellsOnce(WholeTts):
+class _TellsOnce:
     """A `Tts` for one session: that the machine has no voice is raised once, and is silence from then on.
 
     Nothing changes it before the server is started again, so an error in each turn would only be noise.
     """
 
     _tts: Tts
-    _told: bool = attrs.field(default=False, init=False)
+    told: bool = attrs.field(default=False, init=False)
 
-    async def synthesize(self, text: str) -> Pcm:
-        """See `WholeTts.synthesize`."""
+    @asynccontextmanager
+    async def speak(self, text: str) -> AsyncIterator[ReceiveChannel[Pcm]]:
+        """See `Tts.speak`."""
+        async with self._tts.speak(text) as chunks:
+            yield _UnlessTold(self, chunks)
+
+
+@attrs.frozen
+class _UnlessTold(ReceiveChannel[Pcm]):
+    """The chunks of a sentence; none where there is no voice, and that was told before."""
+
+    _voice: _TellsOnce
+    _chunks: ReceiveChannel[Pcm]
+
+    async def receive(self) -> Pcm:
         try:
-            return await spoken(self._tts, text)
+            return await self._chunks.receive()
         except NoVoice:
-            if self._told:
-                return Pcm(b"", 22_050)
-            self._told = True
+            if self._voice.told:
+                raise trio.EndOfChannel from None
+            self._voice.told = True
             raise
+
+    async def aclose(self) -> None:
+        await self._chunks.aclose()
 
 
 @asynccontextmanager
