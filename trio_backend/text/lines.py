@@ -96,7 +96,8 @@ class LineReader:
             return []
         lines = self._lines(self._splitter.flush_pieces()) if thought != self._thinking else []
         self._thinking = thought
-        return lines + self._lines(self._splitter.feed_pieces(text))
+        pieces = self._splitter.feed_pieces(text)
+        return lines + self._lines(pieces) if pieces else lines
 
     def flush(self) -> list[Line]:
         """The lines that are left, now that the reply is over."""

@@ -52,7 +52,6 @@ _SYMBOLS_READ_ALOUD = frozenset("+=<>×÷±−°℃℉№")
 # Punctuation by its category, which speech synthesis spells out.
 _SPELT_OUT = frozenset("*_\\")
 _SPACE_BEFORE_MARK = re.compile(r"\s+(?=[,.!?;:…、，。！？；：](?!\w))")
-_SPACES = re.compile(r"\s+")
 _LEADING_MARKS = " ,;:!?、，。；：！？…"
 
 
@@ -85,7 +84,7 @@ def spoken(text: str, filters: SpeechFilters) -> str:
     text = _without_markdown(text)
     if filters.remove_special_char:
         text = _SMILEY.sub(" ", text)
-    if filters.ignore_asterisks:
+    if filters.ignore_asterisks and "*" in text:
         text = _without(_STARRED, _TIMES.sub(" × ", text))
     if filters.ignore_angle_brackets:
         text = _without(_TAG, text)
@@ -94,7 +93,7 @@ def spoken(text: str, filters: SpeechFilters) -> str:
     if filters.ignore_parentheses:
         text = _without_groups(text, "(（", ")）")
     text = _without_symbols(text) if filters.remove_special_char else text.replace("*", " ")
-    text = _SPACE_BEFORE_MARK.sub("", _SPACES.sub(" ", text)).strip().lstrip(_LEADING_MARKS)
+    text = _SPACE_BEFORE_MARK.sub("", " ".join(text.split())).lstrip(_LEADING_MARKS)
     text = text[:_LONGEST_SPOKEN]
     return text if any(character.isalnum() for character in text) else ""
 
@@ -142,7 +141,7 @@ def _without_symbols(text: str) -> str:
     """``text`` with letters of any script, digits, punctuation, and the signs that are read aloud."""
     if text.isascii():
         # No marks, nothing to join, and nothing that could be written otherwise.
-        return "".join(map(_read_aloud, text))
+        return text.translate(_ASCII_READ_ALOUD)
     kept = []
     before, marks = " ", 0
     for character in text:
@@ -170,3 +169,6 @@ def _read_aloud(character: str) -> str:
     if category in ("Mn", "Mc") and not "\ufe00" <= character <= "\ufe0f":
         return character
     return "" if category[0] == "M" else " "
+
+
+_ASCII_READ_ALOUD = str.maketrans({chr(code): _read_aloud(chr(code)) for code in range(128)})
