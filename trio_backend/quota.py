@@ -61,7 +61,7 @@ class Claim:
         """Change the claim to ``size`` bytes. Raises `QuotaExceeded`, and then nothing changes."""
         if size > self.size:
             self._quota._take(size - self.size)
-        else:
+        elif size < self.size:
             self._quota._give_back(self.size - size)
         self.size = size
 
