@@ -173,7 +173,7 @@ class _Tagged(ReceiveChannel[ReplyPart]):
                 raise
             return
         if isinstance(token, str) and 0 < len(token) <= SLICE and self._reader.is_plain(token):
-            # So is nearly every token of every model, and the way through the pieces takes three times as long.
+            # So is nearly every token of every model, and by way of the pieces it takes three times as long.
             self._parts.append(Thought(token) if self._reader.thinking else Text(token))
         elif isinstance(token, Thought):
             self._pieces.extend(map(Thought, slices(token.text)))
