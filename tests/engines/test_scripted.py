@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from trio_backend.engines.base import Message, Prompt, Text
 from trio_backend.engines.llm import scripted
+from trio_backend.engines.llm.companion.patterns import Pattern
 from trio_backend.engines.llm.companion.talk import FARTHEST, LONGEST, read_talk
 from trio_backend.engines.llm.scripted import ScriptedLlmConfig, configure
 from trio_backend.engines.settings import Environment
 from trio_backend.errors import EngineError, SettingsError
 
-from .companion.dialogue import EMOTIONS, RULES, Dialogue, reply
+from .companion.dialogue import EMOTIONS, RULES, Dialogue, delivered, reply
 
 HELLO = Prompt("", [Message("user", "hello")], "Mia", EMOTIONS)
 
@@ -143,3 +144,21 @@ async def test_an_unknown_manner_is_an_error_that_names_the_known_ones() -> None
     with pytest.raises(EngineError, match="known are: warm, cheerful, dry, brief"):
         async with scripted.open(ScriptedLlmConfig(RULES, manner="grumpy")):
             pass
+
+
+async def test_patterns_are_compiled_once_the_start_is_over(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A start does not wait for that; and who speaks later does not, either."""
+    compiled: list[Pattern] = []
+    monkeypatch.setattr(Pattern, "compile", lambda pattern: compiled.append(pattern))
+    began = trio.current_time()
+    async with scripted.open(ScriptedLlmConfig(RULES)):
+        assert trio.current_time() == began
+        assert not compiled
+        await trio.sleep(scripted.UNTIL_COMPILED)
+        nursery = trio.lowlevel.current_task().child_nurseries[-1]
+        while nursery.child_tasks:
+            await trio.lowlevel.checkpoint()  # a thread is at it, for which no clock of ours stands still
+    assert trio.current_time() == began + scripted.UNTIL_COMPILED
+    assert len(compiled) == len(list(delivered().patterns()))

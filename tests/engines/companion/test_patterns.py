@@ -10,6 +10,8 @@ from trio_backend.engines.llm.companion.patterns import Captures, compile_patter
 from trio_backend.engines.llm.companion.words import Clause, Tokenizer, TypedWord
 from trio_backend.errors import PatternError
 
+from .dialogue import delivered
+
 TOKENIZER = Tokenizer(same={"i'm": ("i", "am"), "u": ("you",)}, trims=(("a", "lot"),))
 CLASSES = {"pet": "cat|dog|guinea pig", "very": "very|so"}
 
@@ -68,6 +70,9 @@ def test_a_pattern_keeps_what_its_slots_say(source: str, text: str, expected: di
         ("i like <animals>", "there is no word class <animals>"),
         ("i like {x} {y}", "two gaps stand side by side"),
         ("i like {x} and {x}", "two slots have the same name"),
+        ("i like {x=cats} {x=dogs}", "two slots have the same name"),
+        ("i like ({x=cats}|a {x=dog})", "two slots have the same name"),
+        ("i like {1x=cats|dogs}", "'1x' is no name for a slot"),
         ("i like ...", "there is no word in '...'"),
         ("i like {x", "cannot read '{x'"),
     ],
@@ -107,3 +112,11 @@ def test_the_time_of_a_match_is_linear(source: str) -> None:
 
     seconds(1_000)
     assert seconds(32_000) < 24 * seconds(4_000) + 0.001
+
+
+def test_all_patterns_that_are_delivered_can_be_compiled() -> None:
+    """They are compiled later than they are read, when nobody could be told of a wrong one."""
+    patterns = list(delivered().patterns())
+    for pattern in patterns:
+        pattern.compile()
+    assert len(patterns) > 900

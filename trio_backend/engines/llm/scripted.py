@@ -25,6 +25,9 @@ NAMES = ("scripted_llm",)
 DELIVERED = "companion.yaml"
 """The rules that come with the package, used where the configuration's folder has none of its own."""
 
+UNTIL_COMPILED = 1.0
+"""Seconds from when the rules were read until all of their patterns are compiled: a start is over then."""
+
 _LARGEST = 4_000_000
 """Bytes of a rules file. The one delivered has some 200 kB; what is larger was named by mistake."""
 
@@ -72,7 +75,10 @@ def _rules_file(folder: Path, name: str) -> Path:
 async def open(config: ScriptedLlmConfig) -> AsyncIterator[ScriptedLlm]:
     """Read the rules. Raises `EngineError`, which names file and line, where they are wrong."""
     companion = await trio.to_thread.run_sync(_load, config)
-    yield ScriptedLlm(config, companion)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_compile_later, companion, name="companion/patterns")
+        yield ScriptedLlm(config, companion)
+        nursery.cancel_scope.cancel("the engine closes")
 
 
 def _load(config: ScriptedLlmConfig) -> Companion:
@@ -90,6 +96,20 @@ def _load(config: ScriptedLlmConfig) -> Companion:
         known = ", ".join(companion.manners)
         raise EngineError(f"{file}: there is no manner {config.manner!r}; known are: {known}")
     return companion
+
+
+async def _compile_later(companion: Companion) -> None:
+    # It would be a fifth of a start. Who speaks before that waits for what is needed of it, up to 60 ms, and
+    # nobody does afterwards.
+    await trio.sleep(UNTIL_COMPILED)
+    await trio.to_thread.run_sync(_compile_patterns, companion)
+
+
+def _compile_patterns(companion: Companion) -> None:
+    """Compile what was not needed yet, in a thread, until that is cancelled."""
+    for pattern in companion.patterns():
+        trio.from_thread.check_cancelled()
+        pattern.compile()
 
 
 @lru_cache(maxsize=4)

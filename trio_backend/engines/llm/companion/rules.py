@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 import attrs
@@ -190,6 +190,13 @@ class Companion:
         """How a character with these emotions writes ``[keyword]``; nothing if it has no such face."""
         found = next((name for name in self.faces.get(keyword, (keyword,)) if name in emotions), "")
         return f"[{found}] " if found else ""
+
+    def patterns(self) -> Iterator[Pattern]:
+        """Those of all rules, and of all answers to questions."""
+        for language in self.languages:
+            answers = (rule for question in language.questions.values() for rule in question.answers)
+            for rule in chain(language.rules, answers):
+                yield from (*rule.hear, *rule.unlike)
 
     def language_of(self, script: str) -> Language | None:
         return next((language for language in self.languages if language.script == script), None)
