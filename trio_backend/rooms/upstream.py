@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
 
 from ..client.address import parse_address
-from ..client.connection import ClientWire, open_wire
 from ..errors import WireClosed
 from ..identity import RequestId
 from ..protocol import Decoded
 from ..protocol.codec import MessageHead, read_head
 from ..wire import Wire
 from .session import FromSession, RequestDropped, RoomEvent, ToSession, TurnBegan, TurnOver, TurnSpoken
+
+if TYPE_CHECKING:
+    from ..client.connection import ClientWire
 
 # Bytes of a message with a second of sound: 16-bit mono at 8 kHz, the least that TTS engines give, in base64.
 # So what was sent cannot last longer than this says.
@@ -198,6 +201,9 @@ async def open_upstream(
     Whose session it is, that server decides: this one brings no credentials. Raises `NoConnection`, and
     `WireClosed` inside an `ExceptionGroup`.
     """
+    # Few servers have another one above them, and a client takes 20 ms to import.
+    from ..client.connection import open_wire
+
     async with (
         open_wire(parse_address(url)) as wire,
         trio.open_nursery() as nursery,
