@@ -155,8 +155,11 @@ async def test_patterns_are_compiled_once_the_start_is_over(
     began = trio.current_time()
     async with scripted.open(ScriptedLlmConfig(RULES)):
         assert trio.current_time() == began
+        await trio.sleep(scripted.UNTIL_COMPILED / 2)
+        for _ in range(1_000):
+            await trio.lowlevel.checkpoint()  # in which a thread would have begun
         assert not compiled
-        await trio.sleep(scripted.UNTIL_COMPILED)
+        await trio.sleep(scripted.UNTIL_COMPILED / 2)
         nursery = trio.lowlevel.current_task().child_nurseries[-1]
         while nursery.child_tasks:
             await trio.lowlevel.checkpoint()  # a thread is at it, for which no clock of ours stands still
