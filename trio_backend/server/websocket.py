@@ -19,6 +19,8 @@ READ_SIZE = 64 * 1024
 # Bytes. Smaller messages are not claimed of the quota: a claim for each would be a tenth of what a message
 # costs.
 SMALL = 16 * 1024
+# To copy a message of less than this takes 7 µs at most; to send its head by itself takes 13, and a packet.
+COPIED = 128 * 1024
 # Seconds that `close` waits for the peer to answer it.
 CLOSE_WAIT = 1.0
 # Control frames that may wait for a send to finish; the oldest are dropped. RFC 6455, 5.5.3: only the newest
@@ -183,9 +185,12 @@ class WebSocketWire:
             await self._put_control()
             raise WireClosed(*self._end) from error
         with claim:
-            # Two pieces, since to join them would copy the message.
-            await self._put(frames.head(frames.TEXT, len(message)))
-            await self._put(message)
+            head = frames.head(frames.TEXT, len(message))
+            if len(message) < COPIED:
+                await self._put(head + message)
+            else:
+                await self._put(head)
+                await self._put(message)
 
     async def ping(self) -> None:
         """Send a ping, unless a send is going on: then that one finds out. Raises `WireClosed`."""
