@@ -37,10 +37,12 @@ class Cascade:
     ) -> AsyncIterator[trio.abc.ReceiveChannel[Response]]:
         """See `Responder.respond`."""
         send, receive = trio.open_memory_channel[Response](0)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_Reply(self.character, context, send).run, user_input, name="turn/reply")
-            yield receive
-            nursery.cancel_scope.cancel("the reply is no longer wanted")
+        with context.timeline.until_gone("the turn"):
+            async with trio.open_nursery() as nursery:
+                reply = _Reply(self.character, context, send, nursery)
+                nursery.start_soon(reply.run, user_input, name="turn/reply")
+                yield receive
+                nursery.cancel_scope.cancel("the reply is no longer wanted")
 
 
 @attrs.define(eq=False)
@@ -50,6 +52,7 @@ class _Reply:
     _character: Character
     _context: ResponseContext
     _events: trio.MemorySendChannel[Response]
+    _nursery: trio.Nursery
     _voice_failed: bool = attrs.field(default=False, init=False)
 
     async def run(self, user_input: UserInput) -> None:
@@ -84,16 +87,14 @@ class _Reply:
     async def _speak(self, heard: Heard) -> None:
         """Sentences as they come, each with its sound, in order."""
         context = self._context
-        with context.timeline.until_gone("the turn"):
-            async with trio.open_nursery() as nursery:
-                to_synthesis, lines = trio.open_memory_channel[Line](0)
-                nursery.start_soon(self._write, heard, to_synthesis, name="turn/model")
-                with context.timeline.until_gone("synthesis"):
-                    async with map_in_order(self._synthesize, lines, ahead=context.ahead) as sentences:
-                        index = 0
-                        async for line, pcm in sentences:
-                            await self._hand_out(index, line, pcm)
-                            index += 1
+        to_synthesis, lines = trio.open_memory_channel[Line](0)
+        self._nursery.start_soon(self._write, heard, to_synthesis, name="turn/model")
+        with context.timeline.until_gone("synthesis"):
+            async with map_in_order(self._synthesize, lines, ahead=context.ahead) as sentences:
+                index = 0
+                async for line, pcm in sentences:
+                    await self._hand_out(index, line, pcm)
+                    index += 1
 
     async def _hand_out(self, index: int, line: Line, pcm: Pcm) -> None:
         turn = self._context.turn

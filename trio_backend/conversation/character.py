@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from types import TracebackType
 from typing import Any
 
 import attrs
@@ -60,19 +61,27 @@ class _TellsOnce:
     _tts: Tts
     told: bool = attrs.field(default=False, init=False)
 
-    @asynccontextmanager
-    async def speak(self, text: str) -> AsyncIterator[ReceiveChannel[Pcm]]:
+    def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
         """See `Tts.speak`."""
-        async with self._tts.speak(text) as chunks:
-            yield _UnlessTold(self, chunks)
+        return _UnlessTold(self, self._tts.speak(text))
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class _UnlessTold(ReceiveChannel[Pcm]):
     """The chunks of a sentence; none where there is no voice, and that was told before."""
 
     _voice: _TellsOnce
-    _chunks: ReceiveChannel[Pcm]
+    _speech: AbstractAsyncContextManager[ReceiveChannel[Pcm]]
+    _chunks: ReceiveChannel[Pcm] = attrs.field(init=False)
+
+    async def __aenter__(self) -> _UnlessTold:
+        self._chunks = await self._speech.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._speech.__aexit__(exc_type, exc, trace)
 
     async def receive(self) -> Pcm:
         try:
