@@ -16,8 +16,7 @@ from .streams import end_sending, write_at_once
 from .timeouts import MessageTimer
 
 READ_SIZE = 64 * 1024
-# Bytes. Smaller messages are not claimed of the quota: a claim for each would be a tenth of what a message
-# costs.
+# Bytes. Smaller messages are not claimed of the quota: a claim would be a tenth of what each costs.
 SMALL = 16 * 1024
 # To copy a message of less than this takes 7 µs at most; to send its head by itself takes 13, and a packet.
 COPIED = 128 * 1024
@@ -186,11 +185,8 @@ class WebSocketWire:
             raise WireClosed(*self._end) from error
         with claim:
             head = frames.head(frames.TEXT, len(message))
-            if len(message) < COPIED:
-                await self._put(head + message)
-            else:
-                await self._put(head)
-                await self._put(message)
+            for part in (head + message,) if len(message) < COPIED else (head, message):
+                await self._put(part)
 
     async def ping(self) -> None:
         """Send a ping, unless a send is going on: then that one finds out. Raises `WireClosed`."""
