@@ -206,3 +206,30 @@ def test_every_shield_has_a_deadline() -> None:
 def test_every_package_has_its_layer() -> None:
     """A new package is put into `LAYERS` before it is used."""
     assert {package_of(path) for path in MODULES} <= LAYER_OF.keys()
+
+
+def modules_imported(path: Path) -> set[Path]:
+    """The modules of the package that a module imports from, for its types alone or inside functions, too."""
+    folder = path.parent
+    found = set()
+    for node in imports(path):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        base = folder.joinpath(*[".."] * (node.level - 1), *(node.module or "").split(".")).resolve()
+        for alias in node.names:
+            candidates = (base / f"{alias.name}.py", base / alias.name / "__init__.py")
+            inside = next((one for one in candidates if one.is_file()), None)
+            found.add(inside or (base / "__init__.py" if base.is_dir() else base.with_suffix(".py")))
+    return found - {path}
+
+
+def test_no_module_needs_itself() -> None:
+    """Neither when it runs nor for its types: of two modules, one can be read without the other."""
+    left = {path: modules_imported(path) & set(MODULES) for path in MODULES}
+    ends = set(MODULES)
+    while ends:
+        # What needs nothing that is left, or is needed by nothing that is left, is in no circle.
+        needed = set().union(*left.values())
+        ends = {path for path, needs in left.items() if not needs & left.keys() or path not in needed}
+        left = {path: needs for path, needs in left.items() if path not in ends}
+    assert not left, sorted(str(path.relative_to(PACKAGE)) for path in left)

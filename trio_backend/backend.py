@@ -15,8 +15,8 @@ from .boundary import Boundary
 from .config.catalog import CharacterCatalog
 from .config.system import SystemConfig
 from .conversation.character import lease_engine, open_character
-from .conversation.ears import Ears, LeaseEngine, open_ears
 from .conversation.observer import Nobody, Observer
+from .conversation.speech_engines import LeaseEngine, SpeechEngines, open_speech_engines
 from .engines.base import Tts
 from .engines.leases import Leases
 from .engines.settings import Environment
@@ -91,7 +91,7 @@ class Backend:
     services: Services
     leases: Leases
     rooms: Rooms
-    ears: Ears
+    speech_engines: SpeechEngines
     """Those of the base character, for requests outside of sessions."""
     boundary: Boundary
     _lease: LeaseEngine
@@ -144,7 +144,7 @@ class Backend:
             async with self.services.open_character(self.services.catalog.base):
                 if self.services.catalog.base.asr is not None:
                     # It is loaded in the background: the server is ready for clients that only write.
-                    self.ears.prepare()
+                    self.speech_engines.prepare()
                 self.not_ready = ""
                 self.preloaded.set()
                 await trio.sleep_forever()
@@ -185,9 +185,9 @@ async def open_backend(options: BackendOptions) -> AsyncIterator[Backend]:
                 partial(boundary.run, "room"),
                 options.quota,
             ) as rooms,
-            open_ears(services.catalog.base, lease, boundary) as ears,
+            open_speech_engines(services.catalog.base, lease, boundary) as speech_engines,
         ):
-            backend = Backend(services, leases, rooms, ears, boundary, lease)
+            backend = Backend(services, leases, rooms, speech_engines, boundary, lease)
             if options.system.preload:
                 nursery.start_soon(backend.keep_base_character, name="base character")
             else:

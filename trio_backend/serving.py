@@ -157,7 +157,7 @@ def _transcription(config: Config, backend: Backend) -> Transcription:
     system = config.system
     queue = FairQueue(system.max_transcriptions, system.max_uploads, system.max_uploads_per_address)
     return Transcription(
-        backend.ears.transcribe,
+        backend.speech_engines.transcribe,
         system.max_utterance,
         queue,
         system.transcription_timeout,

@@ -186,11 +186,11 @@ async def test_a_bug_in_holding_an_engine_of_the_server_ends_no_session(
 ) -> None:
     """The engine of POST /asr belongs to no session, so no session's boundary is around it."""
     client = await connect()
-    monkeypatch.setattr("trio_backend.conversation.ears._Standby._hold", fail_in_a_nursery)
+    monkeypatch.setattr("trio_backend.conversation.speech_engines._Standby._hold", fail_in_a_nursery)
     with errors_logged() as errors:
-        backend.ears.prepare()
+        backend.speech_engines.prepare()
         assert (await client.turn("Are you there?"))[-1]["text"] == "conversation-chain-end"
-    assert [error.partition(":")[0] for error in errors] == ["ears"]
+    assert [error.partition(":")[0] for error in errors] == ["speech engines"]
 
 
 async def test_a_bug_in_loading_the_base_character_is_told_by_readyz(

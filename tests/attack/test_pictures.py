@@ -17,7 +17,7 @@ from tests.session.stagecraft import END, meet
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
-from trio_backend.engines.base import Prompt
+from trio_backend.engines.base import Prompt, ToolResult
 from trio_backend.engines.llm import echo
 
 MIB = 2**20
@@ -115,7 +115,8 @@ async def test_the_model_is_shown_the_newest_pictures(
         await show(client, picture(size))
     await show(client)
     await show(client)
-    shown = [[len(image) for image in message.images] for message in prompts[-1].messages if message.images]
+    messages = [message for message in prompts[-1].messages if not isinstance(message, ToolResult)]
+    shown = [[len(image) for image in message.images] for message in messages if message.images]
     head = len("data:image/png;base64,")
     assert shown == [[head + 4], [head + 5]]
 

@@ -29,6 +29,7 @@ class Listener:
     events: list[Event] = attrs.field(factory=list)
     silences: int = 0
     over: list[Timeline] = attrs.field(factory=list)
+    discarded: list[Timeline] = attrs.field(factory=list)
     _played: trio.Event = attrs.field(factory=trio.Event)
     _changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
@@ -55,6 +56,10 @@ class Listener:
     def turn_over(self, timeline: Timeline) -> None:
         """Note it."""
         self.over.append(timeline)
+
+    def turn_discarded(self, timeline: Timeline) -> None:
+        """Note it."""
+        self.discarded.append(timeline)
 
     @property
     def kinds(self) -> list[str]:

@@ -29,7 +29,8 @@ from trio_backend.conversation.events import (
 from trio_backend.conversation.memory import Memory
 from trio_backend.conversation.responder import Response, ResponseContext
 from trio_backend.conversation.timeline import Timeline
-from trio_backend.conversation.turn import HEARD_LEEWAY, State, Turn, TurnContext, TurnLimits
+from trio_backend.conversation.turn import HEARD_LEEWAY, State, Turn
+from trio_backend.conversation.turn_input import TurnContext, TurnInput, TurnLimits
 from trio_backend.conversation.user_input import UserInput
 from trio_backend.conversation.wake_word import Heard, WakeWord
 from trio_backend.engines.base import Message, Prompt, ReplyPart, Text
@@ -113,7 +114,7 @@ async def test_what_was_heard_is_of_the_last_turn_only(
 async def test_nothing_is_attributed_beyond_what_was_sent(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
-    """A client cannot put a book into the character's mouth."""
+    """A client cannot put a book into the character's memory."""
     async with open_stage(options) as stage:
         stage.say(THREE)
         await stage.audience.until(AudioChunk)
@@ -172,7 +173,7 @@ async def test_a_turn_of_a_character_that_is_just_leaving(
         assert await stage.stored() == [("human", "Hello?")]
 
 
-async def test_a_voice_ends_nothing_where_nothing_runs(
+async def test_speech_ends_nothing_where_nothing_runs(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """What is told of the end of a turn is told."""
@@ -274,7 +275,7 @@ async def test_so_many_sentences_are_in_synthesis_at_once(
         assert trio.current_time() - began == pytest.approx(seconds)
 
 
-async def test_a_voice_that_fails_is_told_once_though_several_sentences_fail(
+async def test_a_synthesis_that_fails_is_told_once_though_several_sentences_fail(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """And is not asked again in this turn: what comes then is silent at once."""
@@ -341,7 +342,7 @@ async def test_a_sentence_counts_as_said_with_its_last_piece(
     limits = TurnLimits(ahead=2, deadline=60, playback_grace=1)
     async with open_stage(options) as stage:
         context = TurnContext(Memory(1000), audience, limits, WakeWord.always_open())
-        turn = Turn(TurnId(1), stage.scene.character, Pieces(10), UserInput("Hi."), context)
+        turn = Turn(TurnId(1), Pieces(10), TurnInput(UserInput("Hi."), stage.scene.character, context))
         with trio.move_on_after(5 if cut else 100):
             await turn.run()
         turn.end(Outcome.INTERRUPTED)

@@ -33,13 +33,13 @@ def options(options: BackendOptions, request: pytest.FixtureRequest) -> BackendO
     return attrs.evolve(options, catalog=MemoryCatalog(change(options.catalog.base)))
 
 
-def with_ear(**settings: object) -> pytest.MarkDecorator:
-    """The base character has another ear."""
+def with_asr(**settings: object) -> pytest.MarkDecorator:
+    """The base character has another speech recognition."""
 
     def change(base: CharacterConfig) -> CharacterConfig:
         return attrs.evolve(base, asr=EngineChoice("asr", "scripted_asr", settings))
 
-    return pytest.mark.parametrize("options", [change], indirect=True, ids=["other ear"])
+    return pytest.mark.parametrize("options", [change], indirect=True, ids=["other asr"])
 
 
 def with_silero(base: CharacterConfig) -> CharacterConfig:
@@ -95,7 +95,7 @@ async def test_a_voice_ends_the_reply_whatever_the_client_does(
 async def test_who_leaves_after_cutting_in_loses_nothing(
     autojump_clock: MockClock, connect: Connect, backend: Backend
 ) -> None:
-    """What was sent before the voice is on disk."""
+    """What was sent before the speech is on disk."""
     client = await connect()
     await half_a_reply(client)
     await stream(client, "Wait.", quiet=0)
@@ -122,7 +122,7 @@ async def test_detection_that_is_not_installed_is_told_once(
     assert [message["type"] for message in heard] == ["control", "full-text", "user-input-transcription"]
 
 
-@with_ear(fail_on="boo")
+@with_asr(fail_on="boo")
 async def test_an_ear_that_fails_is_told_and_the_turn_ends(
     autojump_clock: MockClock, connect: Connect
 ) -> None:
@@ -136,7 +136,7 @@ async def test_an_ear_that_fails_is_told_and_the_turn_ends(
     assert (await client.until("user-input-transcription"))[-1]["text"] == "Hello."
 
 
-@with_ear(load=60)
+@with_asr(load=60)
 async def test_a_slow_ear_loads_while_the_user_speaks(autojump_clock: MockClock, connect: Connect) -> None:
     """From the first sound on, once for all utterances; text is answered meanwhile."""
     client = await connect()
@@ -151,7 +151,7 @@ async def test_a_slow_ear_loads_while_the_user_speaks(autojump_clock: MockClock,
     assert trio.current_time() - began == pytest.approx(60)
 
 
-@with_ear(load=60)
+@with_asr(load=60)
 async def test_a_barge_in_leaves_a_slow_ear_loading(
     autojump_clock: MockClock, connect: Connect, backend: Backend
 ) -> None:
@@ -173,7 +173,7 @@ def loading(backend: Backend) -> list[str]:
     return [engine.kind for engine in backend.leases.statistics().engines if engine.state == "loading"]
 
 
-@with_ear(deley=1)
+@with_asr(deley=1)
 async def test_a_wrong_setting_of_an_ear_is_named_to_who_speaks(
     autojump_clock: MockClock, connect: Connect
 ) -> None:

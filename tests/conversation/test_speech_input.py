@@ -13,12 +13,12 @@ from trio.testing import MockClock, assert_checkpoints
 from tests.conftest import character
 from trio_backend.audio.endpointing import WINDOW_BYTES, WINDOW_SECONDS, Rules
 from trio_backend.config.character import EngineChoice
-from trio_backend.conversation.ears import Ears, LeaseEngine, open_ears
 from trio_backend.conversation.events import Event
 from trio_backend.conversation.microphone import Microphone
+from trio_backend.conversation.speech_engines import LeaseEngine, SpeechEngines, open_speech_engines
 from trio_backend.conversation.speech_input import AT_ONCE, EARLY, SpeechInput
 
-Open = Callable[..., AbstractAsyncContextManager[Ears]]
+Open = Callable[..., AbstractAsyncContextManager[SpeechEngines]]
 
 
 @attrs.define(eq=False)
@@ -41,7 +41,7 @@ class Noticing:
         return float(any(window))
 
     def lease(self) -> LeaseEngine:
-        """What `open_ears` asks for an engine."""
+        """What `open_speech_engines` asks for an engine."""
 
         @asynccontextmanager
         async def lease(choice: EngineChoice) -> AsyncIterator[object]:
@@ -79,9 +79,9 @@ async def listening() -> AsyncIterator[Heard]:
         nursery.cancel_scope.cancel("the test is over")
 
 
-def ears_of(vad: Noticing) -> AbstractAsyncContextManager[Ears]:
-    """The ears of a character who hears by ``vad``."""
-    return open_ears(character("mao"), vad.lease())
+def engines_of(vad: Noticing) -> AbstractAsyncContextManager[SpeechEngines]:
+    """The speech engines of a character with ``vad``."""
+    return open_speech_engines(character("mao"), vad.lease())
 
 
 def loud(windows: int, value: int = 1) -> bytes:
@@ -92,28 +92,28 @@ def loud(windows: int, value: int = 1) -> bytes:
 async def test_what_is_said_while_the_detector_loads_is_heard(autojump_clock: MockClock) -> None:
     """In order, once, and without holding up the loop; what understands speech is loaded meanwhile."""
     vad = Noticing(load=5)
-    async with listening() as heard, ears_of(vad) as ears:
+    async with listening() as heard, engines_of(vad) as engines:
         began = trio.current_time()
-        await heard.input.listen(loud(3, 1), ears)
-        await heard.input.listen(loud(2, 2), ears)
+        await heard.input.listen(loud(3, 1), engines)
+        await heard.input.listen(loud(2, 2), engines)
         assert trio.current_time() - began <= AT_ONCE
         assert not vad.heard
         await trio.sleep(10)
         assert sorted(set(vad.loaded)) == ["asr", "vad"]
-        await heard.input.listen(loud(1, 3), ears)
+        await heard.input.listen(loud(1, 3), engines)
         assert vad.heard == loud(3, 1) + loud(2, 2) + loud(1, 3)
-        await heard.input.listen(loud(1, 4), ears)
+        await heard.input.listen(loud(1, 4), engines)
         assert vad.heard == loud(3, 1) + loud(2, 2) + loud(1, 3) + loud(1, 4)
 
 
 async def test_of_early_sound_a_second_is_kept(autojump_clock: MockClock) -> None:
     """The newest: looking at more would hold up the loop."""
     vad = Noticing(load=5)
-    async with listening() as heard, ears_of(vad) as ears:
+    async with listening() as heard, engines_of(vad) as engines:
         for value in (1, 2, 3):
-            await heard.input.listen(loud(EARLY, value), ears)
+            await heard.input.listen(loud(EARLY, value), engines)
         await trio.sleep(10)
-        await heard.input.listen(loud(1, 4), ears)
+        await heard.input.listen(loud(1, 4), engines)
         assert vad.heard == loud(EARLY, 3) + loud(1, 4)
         assert pytest.approx(1, abs=WINDOW_SECONDS) == EARLY * WINDOW_SECONDS
 
@@ -121,11 +121,11 @@ async def test_of_early_sound_a_second_is_kept(autojump_clock: MockClock) -> Non
 async def test_a_detector_that_is_there_hears_the_first_message(autojump_clock: MockClock) -> None:
     """No second one is needed; the reply stops before the client is told; what is kept is counted."""
     vad = Noticing()
-    async with listening() as heard, ears_of(vad) as ears:
-        await heard.input.listen(loud(2), ears)
+    async with listening() as heard, engines_of(vad) as engines:
+        await heard.input.listen(loud(2), engines)
         assert heard.log == ["stopped", "SpeechStarted"]
         assert heard.held[-1] == 2 * WINDOW_BYTES
-        await heard.input.listen(bytes(10 * WINDOW_BYTES), ears)
+        await heard.input.listen(bytes(10 * WINDOW_BYTES), engines)
         assert heard.log == ["stopped", "SpeechStarted", "SpeechEnded"]
         assert heard.input.end() is not None
 
@@ -140,12 +140,12 @@ async def test_others_have_their_turn_after_each_window(autojump_clock: MockCloc
             await trio.lowlevel.checkpoint()
             passes += 1
 
-    async with listening() as heard, ears_of(vad) as ears, trio.open_nursery() as nursery:
-        await heard.input.listen(loud(2), ears)
+    async with listening() as heard, engines_of(vad) as engines, trio.open_nursery() as nursery:
+        await heard.input.listen(loud(2), engines)
         nursery.start_soon(count)
         await trio.lowlevel.checkpoint()
         before = passes
-        await heard.input.listen(loud(100), ears)
+        await heard.input.listen(loud(100), engines)
         assert passes - before >= 90
         nursery.cancel_scope.cancel("seen")
 
@@ -160,7 +160,12 @@ async def test_sound_for_nobody_is_a_checkpoint() -> None:
 async def test_another_character_listens_alone(autojump_clock: MockClock) -> None:
     """From its first sound on, though it must load; and a detector that comes too late hears nothing."""
     slow, quick, third = Noticing(load=20), Noticing(), Noticing(load=5)
-    async with listening() as heard, ears_of(slow) as first, ears_of(quick) as second, ears_of(third) as last:
+    async with (
+        listening() as heard,
+        engines_of(slow) as first,
+        engines_of(quick) as second,
+        engines_of(third) as last,
+    ):
         await heard.input.listen(loud(2), first)
         await heard.input.listen(loud(3), second)
         await trio.sleep(30)

@@ -12,7 +12,18 @@ import pytest
 import trio
 
 from tests.promptness import PROMPTLY
-from trio_backend.engines.base import Llm, Message, Nudge, Prompt, ReplyPart, Text, Thought, ToolRequest
+from trio_backend.engines.base import (
+    Llm,
+    Message,
+    Nudge,
+    Prompt,
+    ReplyPart,
+    Text,
+    Thought,
+    Tool,
+    ToolRequest,
+    ToolResult,
+)
 from trio_backend.engines.openai import chat
 from trio_backend.engines.openai.connection import json_of
 from trio_backend.engines.registry import configure, open_engine
@@ -117,6 +128,29 @@ async def test_a_nudge_is_asked_as_the_user(server: ModelServer) -> None:
         {"type": "image_url", "image_url": {"url": image}},
     ]
     assert server.asked[0].body["messages"][1:] == [{"role": "user", "content": content}]
+
+
+async def test_tools_requests_and_results_are_sent(server: ModelServer) -> None:
+    """As the interface has them; arguments that are no JSON would be refused with the whole prompt."""
+    requests = [ToolRequest("c1", "look", '{"at": "cats"}'), ToolRequest("c2", "look", "at cats")]
+    results = [ToolResult("c1", "Two cats."), ToolResult("c2", "what?", failed=True)]
+    asked = [Message("user", "Cats?"), Message("assistant", "", requests=requests)]
+    schema = {"type": "object", "properties": {"at": {"type": "string"}}}
+    async with open_chat(server.url) as llm:
+        await read(llm, Prompt("", [*asked, *results], tools=[Tool("look", "Looks.", schema)]))
+    body = server.asked[0].body
+    assert body["tools"] == [
+        {"type": "function", "function": {"name": "look", "description": "Looks.", "parameters": schema}}
+    ]
+    called = [
+        {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"at": "cats"}'}},
+        {"id": "c2", "type": "function", "function": {"name": "look", "arguments": "{}"}},
+    ]
+    assert body["messages"][1:] == [
+        {"role": "assistant", "content": None, "tool_calls": called},
+        {"role": "tool", "tool_call_id": "c1", "content": "Two cats."},
+        {"role": "tool", "tool_call_id": "c2", "content": "what?"},
+    ]
 
 
 async def test_a_request_for_a_tool_comes_with_the_reply(server: ModelServer) -> None:

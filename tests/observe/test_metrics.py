@@ -24,7 +24,9 @@ async def test_a_turn_is_counted_by_its_end_and_measured() -> None:
     cut.gone["synthesis"] = 0.004
     metrics.turn_over(cut)
     metrics.turn_over(Timeline())
+    metrics.turn_discarded()
     found = await lines(metrics)
+    assert found["trio_backend_turns_discarded_total"] == 1
     assert found['trio_backend_turns_total{end="complete"}'] == 1
     assert found['trio_backend_turns_total{end="barge-in"}'] == 1
     assert found['trio_backend_turns_total{end="the session ended"}'] == 1

@@ -48,7 +48,7 @@ def with_llm(options: BackendOptions, settings: Mapping[str, object]) -> Backend
 
 
 def with_tts(options: BackendOptions, settings: Mapping[str, object]) -> BackendOptions:
-    """The options with other settings of the tone voice for the base character, who is alone."""
+    """The options with other settings of `tone_tts` for the base character, who is alone."""
     base = attrs.evolve(options.catalog.base, tts=EngineChoice("tts", "tone_tts", settings))
     return attrs.evolve(options, catalog=MemoryCatalog(base))
 

@@ -17,7 +17,7 @@ from trio_backend.history.memory import MemoryHistory
 from trio_backend.history.store import HistoryUid, Owner, StoredMessage
 
 # How far a turn has come when the user cuts in, as seconds after the input: the model says a word each
-# 0.1 s, a sentence is three of them, and the voice takes no time.
+# 0.1 s, a sentence is three of them, and the synthesis takes no time.
 MOMENTS = [0.0, 0.05, 0.1, 0.2, 0.25, 0.45, 0.8, 0.85, 3.0]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from base64 import b64decode
+from datetime import UTC, datetime
 
 import attrs
 import pytest
@@ -20,6 +21,7 @@ from trio_backend.conversation.events import (
     Sentence,
     Speaker,
     SpeechComplete,
+    ToolCall,
     Transcript,
     TurnEnded,
     TurnId,
@@ -27,8 +29,9 @@ from trio_backend.conversation.events import (
 )
 from trio_backend.conversation.observer import Nobody
 from trio_backend.conversation.timeline import Timeline
+from trio_backend.engines.base import ToolRequest
 from trio_backend.identity import RequestId
-from trio_backend.protocol import Audio, BackendSynthComplete, Control, Outgoing
+from trio_backend.protocol import Audio, BackendSynthComplete, Control, Outgoing, ToolCallStatus
 from trio_backend.session import presenter as presenter_module
 from trio_backend.session.client import ToClient
 from trio_backend.session.presenter import ENCODE_INLINE, Presenter
@@ -44,6 +47,11 @@ class Counts(Nobody):
     """An `Observer` that notes the errors."""
 
     codes: list[str] = attrs.field(factory=list)
+    discarded: int = 0
+
+    def turn_discarded(self) -> None:
+        """Count it."""
+        self.discarded += 1
 
     def error_told(self, code: str) -> None:
         """Note it."""
@@ -263,6 +271,34 @@ async def test_long_sound_is_encoded_beside_the_loop(monkeypatch: pytest.MonkeyP
     assert trio.current_time() - began < 4
     release.set()
     assert [thread is threading.current_thread() for thread in threads] == [True, False]
+
+
+async def test_a_tool_call_is_shown_in_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the name of the character who uses it, and when; of a turn that is over nothing is."""
+    monkeypatch.setattr(presenter_module, "now", lambda: datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC))
+    page = Page.open()
+    request = ToolRequest("call_1", "clock", "{}")
+    for event in (
+        ToolCall(FIRST, request, "running", "{}"),
+        TurnStarted(FIRST, MAO),
+        ToolCall(FIRST, request, "running", "{}"),
+        ToolCall(FIRST, request, "completed", "Noon."),
+        ToolCall(SECOND, request, "error", "It has stopped."),
+    ):
+        await page.presenter.handle(event)
+    when = "2030-01-02T03:04:05.000000+00:00"
+    assert page.messages()[2:] == [
+        ToolCallStatus("call_1", "clock", "Mao", "running", "{}", when),
+        ToolCallStatus("call_1", "clock", "Mao", "completed", "Noon.", when),
+    ]
+
+
+async def test_a_discarded_turn_is_counted_and_not_told() -> None:
+    """Only the log for whoever looks for faults names it."""
+    page = Page.open()
+    page.presenter.turn_discarded(Timeline())
+    assert page.counts.discarded == 1
+    assert page.messages() == []
 
 
 async def test_a_client_that_follows_turns_has_each_event_with_its_message() -> None:

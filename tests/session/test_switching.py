@@ -74,7 +74,7 @@ async def test_ten_rapid_switches_end_in_the_last(
         assert trio.current_time() - began == pytest.approx(0.9 + 5)
         assert [m["conf_name"] for m in heard if m["type"] == "set-model-and-conf"] == ["c9"]
         await wait_all_tasks_blocked()
-        # Echo with ten different settings would be ten engines: one is left, and the voice.
+        # Echo with ten different settings would be ten engines: one is left, and the synthesis.
         assert len(backend.leases.statistics().engines) == 2
         await client.silence(600)
 

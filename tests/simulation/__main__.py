@@ -9,7 +9,7 @@ import time
 from loguru import logger
 
 from .runs import at_random, run
-from .scenarios import DISTURBANCES, SCENARIOS, at_every_step, steps_of
+from .scenarios import DISCARDS, DISTURBANCES, PROVISIONAL, SCENARIOS, at_every_step, steps_of
 from .world import World
 
 
@@ -50,15 +50,15 @@ def random_seeds(first: int, seeds: int, *, keep_going: bool) -> int:
 def scenarios() -> int:
     """Disturb each scenario at each of its steps, and count."""
     tried = failed = 0
-    print(f"{'scenario':20} {'steps':>6}  " + " ".join(f"{how:>10}" for how in DISTURBANCES))
-    for scenario in SCENARIOS:
+    print(f"{'scenario':24} {'steps':>6}  " + " ".join(f"{how:>10}" for how in DISCARDS))
+    for scenario in (*SCENARIOS, *PROVISIONAL):
         steps, found = steps_of(scenario), []
-        for how in DISTURBANCES:
+        for how in DISTURBANCES if scenario in SCENARIOS else DISCARDS:
             problems = at_every_step(scenario, how)
             found.append(problems)
             tried, failed = tried + steps, failed + len(problems)
         cells = " ".join(f"{f'{len(problems)} wrong' if problems else 'ok':>10}" for problems in found)
-        print(f"{scenario:20} {steps:>6}  {cells}", flush=True)
+        print(f"{scenario:24} {steps:>6}  {cells}", flush=True)
         for problems in found:
             print(*(f"  {problem}" for problem in problems[:3]), sep="\n", end="\n" if problems else "")
     print(f"{tried} runs: {failed} problems")

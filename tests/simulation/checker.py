@@ -1,7 +1,8 @@
 """The one judge of a simulated story, however it came about.
 
 What holds: exactly one end per start; nothing of a turn after its barge-in; silence within 50 ms of it,
-whatever the store does; memory = history = heard; nothing asked of the model twice; every refused message
+whatever the store does; memory = history = heard; nothing of a turn that was not committed;
+nothing asked of the model twice; every refused message
 told; a session that has ended leaves within a second, whatever the store does; at the end no engine, lease,
 task, room or thread is left.
 """
@@ -19,13 +20,15 @@ from trio_backend.history.store import StoredMessage
 from trio_backend.text.lines import joined
 
 from .clients import Note, SimulatedClient
+from .provisional import SpeechCaller
 from .world import Store, World
 
 SILENT_WITHIN = 0.05  # s after a barge-in
 CLEAN_WITHIN = 1.0  # s after a client has left
 _OF_A_TURN = ("audio", "backend-synth-complete", "force-new-message", "user-input-transcription")
 _PART = re.compile(r"Reply \d+ part \d+")
-_SAID = re.compile(r"say [\w-]+\.\d+\.|spoken \d+\.")
+_REPLY = re.compile(r"Reply (\d+) part")
+_SAID = re.compile(r"(?:say|guess) [\w-]+\.\d+\.|spoken \d+\.")
 
 
 @attrs.define
@@ -64,6 +67,7 @@ class ClientStory:
     loaded: list[tuple[str, ...]] = attrs.field(factory=list)
     """What the present conversation began with: the character's words in it."""
     _open: SeenTurn | None = None
+    _stopped: SeenTurn | None = None
     _barriers: list[tuple[int, float, str]] = attrs.field(factory=list)
     _heartbeats: int = 0
     _cut_at: float = -1.0
@@ -96,6 +100,9 @@ class ClientStory:
             self._cut_at = note.at
             if self._open is not None and self._open.cut is None:
                 self._open.cut = note.message["text"]
+            elif self._stopped is not None:
+                # The server has stopped it because somebody spoke, and now learns what was heard of it.
+                self._stopped.cut, self._stopped = note.message["text"], None
         elif note.type == "heartbeat":
             self._heartbeats += 1
             # In a room the heartbeat is answered at the door, and says nothing of the session.
@@ -114,7 +121,7 @@ class ClientStory:
         elif note.is_control("conversation-chain-start"):
             if self._open is not None and self._open.cut is None and not in_room:
                 self._problem(note.at, "a turn began while another had not ended")
-            self._open = SeenTurn(note.at)
+            self._open, self._stopped = SeenTurn(note.at), None
             self.turns.append(self._open)
         elif note.is_control("conversation-chain-end"):
             # In a room somebody else's barge-in may cross the end; and who comes late has missed the start.
@@ -129,7 +136,7 @@ class ClientStory:
             self._cut_at = note.at
             if self._open is not None:
                 self._open.cut = self._open.cut or ""
-                self._open = None
+                self._stopped, self._open = self._open, None
         elif note.type == "audio":
             if self._open is not None:
                 self._open.sentences.append(message["display_text"]["text"])
@@ -220,14 +227,35 @@ def check_conversation(
     return [f"{client.name}: {problem}" for problem in problems]
 
 
+def check_prompts(client: SimulatedClient, remembered: Sequence[Message], world: World) -> list[str]:
+    """What the character said was its answer to what had been said before, and to nothing else."""
+    if ClientStory(client).read().loaded:
+        return []  # what is read from the store has thoughts in it, and names
+    # Who barges in late says what was heard of an earlier turn, and is believed.
+    heard = {note.message["text"] for note in client.notes if note.type == "interrupt-signal"}
+    problems = []
+    for at, message in enumerate(remembered):
+        if message.content in heard:
+            continue
+        number = _REPLY.search(message.content)
+        if message.role == "assistant" and number is not None:
+            before = tuple(one.content for one in remembered[:at])
+            read = world.asked[int(number[1])].read
+            if before and read[-len(before) :] != before:
+                problems.append(
+                    f"{client.name}: {message.content!r} answers {read}, and was said after {before}"
+                )
+    return problems
+
+
 def check_last_words(client: SimulatedClient, store: Store) -> list[str]:
     """What is wrong with what is stored of a client who has left, or was cut.
 
     The store is quick and reliable. Clients of rooms, and those who changed conversations, are left out.
     """
     story = ClientStory(client).read()
-    spoke = any(note.type == "mic-audio-end" for note in client.notes)
-    mine = re.compile(rf"say {re.escape(client.name)}\.\d+\.{'|spoken' if spoke else ''}")
+    spoke = client.spoke or any(note.type == "mic-audio-end" for note in client.notes)
+    mine = re.compile(rf"(?:say|guess) {re.escape(client.name)}\.\d+\.{'|spoken' if spoke else ''}")
     kept = [
         one.messages
         for one in store._conversations.values()
@@ -284,6 +312,27 @@ def check_rooms(clients: Sequence[SimulatedClient], world: World) -> list[str]:
         for one in world.asked
         if one.nudge and _SAID.search(one.request)
     ]
+    return problems
+
+
+def check_provisional(caller: SpeechCaller, world: World, remembered: Sequence[str]) -> list[str]:
+    """Of a turn that was begun provisionally, and not committed, nobody knows anything."""
+    kept = [message.content for one in world.store._conversations.values() for message in one.messages]
+    shown = [note.message["display_text"]["text"] for note in caller.client.notes if note.type == "audio"]
+    problems = []
+    for text in caller.texts:
+        if text in caller.wanted:
+            continue
+        name = f"{caller.client.name}: {text!r} was not committed"
+        problems += [f"{name}, and is stored" for content in kept if text in content]
+        problems += [f"{name}, and is remembered" for content in remembered if text in content]
+        numbers = [one.number for one in world.asked if text in one.request]
+        problems += [
+            f"{name}, and was answered: {said}"
+            for said in shown
+            for number in numbers
+            if f"Reply {number} " in said
+        ]
     return problems
 
 

@@ -71,6 +71,8 @@ class SimulatedClient:
     """Set, and replaced, whenever something was heard."""
     uids: list[str] = attrs.field(factory=list)
     """Conversations that it has seen in a list."""
+    spoke: bool = False
+    """Whether it has said something with its voice, which nobody may have understood when it left."""
     junk: int = 0
     told: int = 0
     """How many texts it has said."""

@@ -24,10 +24,12 @@ from trio_backend.config.character import CharacterConfig, EngineChoice
 from trio_backend.config.system import SystemConfig
 from trio_backend.engines.settings import Environment
 from trio_backend.errors import first_leaf
+from trio_backend.session.session import Session
 
 from . import checker
 from .clients import SimulatedClient
 from .engines import installed
+from .provisional import SpeechCaller
 from .world import World, inhabited
 
 if TYPE_CHECKING:
@@ -135,6 +137,8 @@ class Stage:
     nursery: trio.Nursery
     steps: Steps
     clients: list[SimulatedClient] = attrs.field(factory=list)
+    callers: dict[str, SpeechCaller] = attrs.field(factory=dict)
+    """Those who begin turns provisionally, by the names of their clients."""
 
     def connect(self, room: str = "") -> SimulatedClient:
         """A new client, of a session of its own or of a room."""
@@ -147,13 +151,24 @@ class Stage:
 
         client = SimulatedClient.connect(f"c{len(self.clients)}", self.world, serve, self.nursery, room=room)
         self.clients.append(client)
+        self.callers[client.name] = SpeechCaller(client, lambda: self.session_of(client))
         return client
+
+    def session_of(self, client: SimulatedClient) -> Session | None:
+        """The session of a client who is here, and in no room."""
+        uid = next(
+            (note.message["client_uid"] for note in client.notes if note.type == "set-model-and-conf"), None
+        )
+        sessions = self.backend.services.sessions
+        return None if client.room else next((one for one in sessions if one.client_uid == uid), None)
 
     async def settle(self) -> list[str]:
         """Let everything end that can; then judge, send all clients away, and judge again."""
         await trio.sleep(SETTLE)
         problems = [problem for client in self.clients for problem in checker.check_client(client)]
         problems += checker.check_rooms(self.clients, self.world)
+        for caller in self.callers.values():
+            problems += checker.check_provisional(caller, self.world, self._remembered())
         here = [client for client in self.clients if client.here]
         for client in here:
             problems += checker.check_settled(client)
@@ -176,10 +191,7 @@ class Stage:
         return problems + self._left_over()
 
     async def _check_conversation(self, client: SimulatedClient) -> list[str]:
-        uid = next(
-            (note.message["client_uid"] for note in client.notes if note.type == "set-model-and-conf"), None
-        )
-        session = next((one for one in self.backend.services.sessions if one.client_uid == uid), None)
+        session = self.session_of(client)
         if session is None:
             return [f"{client.name} is here, and has no session"]
         dialogue = session.conversation
@@ -192,7 +204,17 @@ class Stage:
             for note in one.notes
         )
         reliable = not self.world.chances.store_fails and not (opened and len(self.clients) > 1)
-        return checker.check_conversation(client, dialogue.memory.so_far(), stored, reliable=reliable)
+        remembered = dialogue.memory.so_far()
+        problems = checker.check_conversation(client, remembered, stored, reliable=reliable)
+        return problems + checker.check_prompts(client, remembered, self.world)
+
+    def _remembered(self) -> list[str]:
+        """What the memories of those who are here hold."""
+        return [
+            message.content
+            for session in self.backend.services.sessions
+            for message in session.conversation.memory.so_far()
+        ]
 
     def _left_over(self) -> list[str]:
         backend, problems = self.backend, []
@@ -261,6 +283,8 @@ async def at_random(stage: Stage, actions: int = 60) -> None:
             await world.wait(0.0, 0.0, 0.01, 0.1, 0.5, 3.0, 10.0)
             if world.chance(0.04):
                 await client.leave()
+            elif client.here and world.chance(0.2):
+                await _speak(stage.callers[client.name])
             elif client.here:
                 await client.act()
 
@@ -270,3 +294,17 @@ async def at_random(stage: Stage, actions: int = 60) -> None:
                 room = world.random.choice(["", "", "", "red", "blue"])
                 nursery.start_soon(behave, stage.connect(room))
             await world.wait(0.0, 0.2, 1.0, 5.0)
+
+
+async def _speak(caller: SpeechCaller) -> None:
+    """Somebody may have finished a sentence, or has."""
+    random = caller.client.world.random
+    match random.choice(["begin", "begin", "commit", "commit", "other", "discard"]):
+        case "begin":
+            await caller.begin(spoken=random.random() < 0.3)
+        case "commit":
+            await caller.commit()
+        case "other":
+            await caller.commit(other=True)
+        case "discard":
+            caller.discard()

@@ -8,6 +8,7 @@ import attrs
 import trio
 
 from .clients import SimulatedClient
+from .provisional import SpeechCaller
 from .runs import Result, Stage, Steps, run
 from .world import Chances, World
 
@@ -61,23 +62,65 @@ async def spoken(client: SimulatedClient) -> None:
     await client.until(lambda note: note.is_control("conversation-chain-end"), since=since)
 
 
+async def committed(client: SimulatedClient, caller: SpeechCaller) -> None:
+    """A reply is begun before the question is certain, and one to a spoken question; both are wanted."""
+    for is_spoken in (False, True):
+        since = len(client.notes)
+        await caller.begin(spoken=is_spoken)
+        await trio.sleep(0.3)
+        await caller.commit()
+        await client.until(lambda note: note.is_control("conversation-chain-end"), since=since)
+
+
+async def discarded(client: SimulatedClient, caller: SpeechCaller) -> None:
+    """A reply is begun, and is not wanted; another one is, after another question than expected."""
+    await caller.begin()
+    await trio.sleep(0.3)
+    caller.discard()
+    await caller.begin()
+    await caller.commit(other=True)
+    await client.until(lambda note: note.is_control("conversation-chain-end"))
+
+
+async def committed_beside_a_turn(client: SimulatedClient, caller: SpeechCaller) -> None:
+    """The reply to the next question is begun while the last is being answered."""
+    await client.ask()
+    await client.until(lambda note: note.type == "audio")
+    since = len(client.notes)
+    await caller.begin()
+    await trio.sleep(0.3)
+    await caller.commit()
+    await client.until(lambda note: note.is_control("conversation-chain-start"), since=since)
+    since = len(client.notes)
+    await client.until(lambda note: note.is_control("conversation-chain-end"), since=since)
+
+
 SCENARIOS: Mapping[str, Callable[[SimulatedClient], Awaitable[None]]] = {
     scenario.__name__: scenario
     for scenario in (one_turn, two_turns, new_conversation, another_character, spoken)
 }
+PROVISIONAL: Mapping[str, Callable[[SimulatedClient, SpeechCaller], Awaitable[None]]] = {
+    scenario.__name__: scenario for scenario in (committed, discarded, committed_beside_a_turn)
+}
+"""Scenarios in which turns are begun before they are certain; they need a session of their own."""
 DISTURBANCES = ("leave", "interrupt", "ask", "nudge", "switch", "forget", "cancel")
+DISCARDS = (*DISTURBANCES, "speech", "discard")
+"""What can disturb the provisional ones."""
 
 
 @attrs.define(eq=False)
 class _Disturber:
     how: str
     client: SimulatedClient | None = None
+    caller: SpeechCaller | None = None
     now: trio.Event = attrs.field(factory=trio.Event)
 
     def disturb(self) -> None:
         """At once where that is possible; otherwise as soon as the disturber's task has its step."""
         if self.how == "cancel" and self.client is not None:
             self.client.served.cancel()
+        if self.how == "discard" and self.caller is not None:
+            self.caller.discard()
         self.now.set()
 
     async def wait(self) -> None:
@@ -96,6 +139,9 @@ class _Disturber:
                 await self.client.say("switch-config", file="ann.yaml")
             case "forget":
                 await self.client.say("create-new-history")
+            case "speech":
+                assert self.caller is not None
+                await self.caller.speech_resumes()
 
 
 def disturbed(scenario: str, how: str, at: int, *, room: str = "") -> tuple[Result, int]:
@@ -108,13 +154,17 @@ def disturbed(scenario: str, how: str, at: int, *, room: str = "") -> tuple[Resu
 
     async def story(stage: Stage) -> None:
         client = disturber.client = stage.connect(room)
+        caller = disturber.caller = stage.callers[client.name]
         client.answers_playback = True
         await client.until(lambda note: note.is_control("start-mic"))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(disturber.wait)
             steps.counting = True
             with trio.move_on_after(200):
-                await SCENARIOS[scenario](client)
+                if scenario in PROVISIONAL:
+                    await PROVISIONAL[scenario](client, caller)
+                else:
+                    await SCENARIOS[scenario](client)
             steps.counting = False
             nursery.cancel_scope.cancel()
 

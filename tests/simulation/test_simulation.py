@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .runs import at_random, run
-from .scenarios import DISTURBANCES, SCENARIOS, at_every_step
+from .scenarios import DISCARDS, DISTURBANCES, PROVISIONAL, SCENARIOS, at_every_step
 from .world import World
 
 EVERY = 12
@@ -29,4 +29,12 @@ def test_a_seed_decides_everything() -> None:
 def test_a_scenario_is_disturbed_at_its_steps(scenario: str, how: str) -> None:
     """At each twelfth step here, beginning at another one for each; `nox -s simulate` tries all."""
     first = DISTURBANCES.index(how) + list(SCENARIOS).index(scenario)
+    assert at_every_step(scenario, how, every=EVERY, first=first) == []
+
+
+@pytest.mark.parametrize("how", DISCARDS)
+@pytest.mark.parametrize("scenario", PROVISIONAL)
+def test_a_provisional_turn_is_disturbed_at_its_steps(scenario: str, how: str) -> None:
+    """One that is discarded leaves nothing, one that is committed is like any other."""
+    first = DISCARDS.index(how) + list(PROVISIONAL).index(scenario)
     assert at_every_step(scenario, how, every=EVERY, first=first) == []

@@ -35,9 +35,11 @@ class Chances:
     model_hangs: float = 0.03
     model_breaks: float = 0.0
     """A bug in an adapter: it raises what no adapter may raise."""
+    model_asks: float = 0.05
+    """Its reply ends in a request for a tool, and it is asked again."""
     engine_dies: float = 0.03
-    voice_fails: float = 0.05
-    voice_hangs: float = 0.02
+    synthesis_fails: float = 0.05
+    synthesis_hangs: float = 0.02
     recognition_fails: float = 0.1
     load_fails: float = 0.05
     store_slow: float = 0.1
@@ -51,12 +53,16 @@ class Chances:
 
 @attrs.frozen
 class Asked:
-    """A request to the language model: when, the last message that it was to answer, and its number."""
+    """A request to the language model: when, the last message that it was to answer, and its number.
+
+    ``read`` are all messages of the prompt, without a nudge and without what tools were asked.
+    """
 
     at: float
     number: int
     request: str
     nudge: bool
+    read: tuple[str, ...] = ()
 
 
 @attrs.define(eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import attrs
@@ -11,13 +11,14 @@ import trio
 from ..audio.pcm import Pcm
 from ..audio.utterance import RATE
 from ..concurrency import map_in_order
-from ..engines.base import Prompt, ReplyPart, Thought, ToolRequest
+from ..engines.base import Message, Prompt, Text, Thought, ToolRequest
 from ..engines.whole import spoken
 from ..errors import EngineError
 from ..text.lines import Line, LineReader, slices
 from .character import Character
 from .events import AudioChunk, Problem, Sentence, Transcript
 from .responder import Response, ResponseContext
+from .tool_calls import ToolCaller
 from .user_input import UserInput
 from .wake_word import Heard
 
@@ -53,7 +54,7 @@ class _Reply:
     _context: ResponseContext
     _events: trio.MemorySendChannel[Response]
     _nursery: trio.Nursery
-    _voice_failed: bool = attrs.field(default=False, init=False)
+    _synthesis_failed: bool = attrs.field(default=False, init=False)
 
     async def run(self, user_input: UserInput) -> None:
         """From the input to the last sound."""
@@ -77,7 +78,7 @@ class _Reply:
         timeline = self._context.timeline
         try:
             with timeline.until_gone("recognition"):
-                text = await self._character.ears.transcribe(sound)
+                text = await self._character.speech_engines.transcribe(sound)
         except EngineError as error:
             await self._events.send(Problem("engine-error", str(error)))
             return None
@@ -109,28 +110,57 @@ class _Reply:
             for line in (*reader.feed(heard.answer), *reader.flush()):
                 await self._send_line(lines, line)
             if heard.request is not None:
-                await self._read_reply(self._context.prompt(heard.request), lines)
+                await self._read_replies(self._context.prompt(heard.request), lines)
 
-    async def _read_reply(self, prompt: Prompt, lines: trio.MemorySendChannel[Line]) -> None:
-        """The model's tokens, as lines. An error ends the reply; what came before it is still spoken."""
+    async def _read_replies(self, prompt: Prompt, lines: trio.MemorySendChannel[Line]) -> None:
+        """The model's reply. While it asks for tools, they are called, and it is asked again."""
+        context, server = self._context, self._character.tools
+        caller = ToolCaller(server, context.turn, self._events.send, context.wait_certain)
+        prompt = attrs.evolve(prompt, tools=server.tools)
+        for _ in range(context.tool_rounds):
+            said, requests = await self._read_reply(prompt, lines)
+            if not requests:
+                return
+            # One after the other, as they were asked for: the second may need what the first has done.
+            results = [await caller.call(request) for request in requests]
+            message = Message("assistant", said, requests=requests)
+            prompt = attrs.evolve(prompt, messages=[*prompt.messages, message, *results])
+        _, requests = await self._read_reply(prompt, lines)
+        if requests:
+            text = f"the model asked for tools more than {context.tool_rounds} times, and is not asked again"
+            await self._events.send(Problem("engine-error", text))
+
+    async def _read_reply(
+        self, prompt: Prompt, lines: trio.MemorySendChannel[Line]
+    ) -> tuple[str, Sequence[ToolRequest]]:
+        """The model's tokens, as lines; what it said, and the tools that it asked for.
+
+        An error ends the reply; what came before it is still spoken, and no tool is called.
+        """
         reader, timeline = self._reader(), self._context.timeline
+        said: list[str] = []
+        requests: list[ToolRequest] = []
         try:
             with timeline.until_gone("model"):
                 async with self._character.llm.reply(prompt) as parts:
                     async for part in parts:
                         timeline.token()
+                        if isinstance(part, ToolRequest):
+                            requests.append(part)
+                            continue
+                        if isinstance(part, Text):
+                            said.append(part.text)
                         await self._read_part(reader, part, lines)
         except EngineError as error:
+            requests.clear()
             await self._events.send(Problem("engine-error", str(error)))
         for line in reader.flush():
             await self._send_line(lines, line)
+        return "".join(said), requests
 
     async def _read_part(
-        self, reader: LineReader, part: ReplyPart, lines: trio.MemorySendChannel[Line]
+        self, reader: LineReader, part: Text | Thought, lines: trio.MemorySendChannel[Line]
     ) -> None:
-        if isinstance(part, ToolRequest):
-            # No tool is offered to the model yet, so whatever it asks for does not exist.
-            return
         # A model may send megabytes at once: others have their turn in between.
         for number, piece in enumerate(slices(part.text)):
             if number:
@@ -148,13 +178,13 @@ class _Reply:
 
     async def _synthesize(self, line: Line) -> tuple[Line, Pcm]:
         """The sound of ``line``. An engine that fails leaves it, and the rest of the turn, to be read."""
-        if not line.spoken or self._voice_failed:
+        if not line.spoken or self._synthesis_failed:
             return line, _SILENCE
         try:
             return line, await spoken(self._character.tts, line.spoken)
         except EngineError as error:
             # Several sentences may fail at once; that is told once.
-            if not self._voice_failed:
-                self._voice_failed = True
+            if not self._synthesis_failed:
+                self._synthesis_failed = True
                 await self._events.send(Problem("engine-error", str(error)))
             return line, _SILENCE

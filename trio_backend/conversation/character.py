@@ -15,22 +15,23 @@ from trio.abc import ReceiveChannel
 
 from ..audio.pcm import Pcm
 from ..config.character import CharacterConfig, EngineChoice
-from ..engines.base import Llm, Tts
+from ..engines.base import Llm, NoTools, ToolServer, Tts
 from ..engines.leases import Leases
 from ..engines.registry import EngineConfig, configure
 from ..engines.settings import Environment
 from ..errors import ConfigError, NoVoice, SettingsError, UnknownEngine
-from .ears import Ears, open_ears
+from .speech_engines import SpeechEngines, open_speech_engines
 
 
 @attrs.frozen
 class Character:
-    """A persona with a mind and a voice, both leased, and ears, which are when they are needed."""
+    """A persona with its language model and synthesis, both leased; speech engines are leased when needed."""
 
     config: CharacterConfig
     llm: Llm
     tts: Tts
-    ears: Ears
+    speech_engines: SpeechEngines
+    tools: ToolServer = attrs.field(factory=NoTools)
 
 
 @asynccontextmanager
@@ -43,17 +44,18 @@ async def open_character(
     An engine that we do not have is replaced by the embedded one, with a warning in the log.
     """
     llm_config, tts_config = engine_config(config.llm, environment), engine_config(config.tts, environment)
+    lease = partial(lease_engine, leases=leases, environment=environment)
     async with (
         leases.lease(llm_config) as llm,
         leases.lease(tts_config) as tts,
-        open_ears(config, partial(lease_engine, leases=leases, environment=environment)) as ears,
+        open_speech_engines(config, lease) as speech_engines,
     ):
-        yield Character(config, llm, _TellsOnce(tts), ears)
+        yield Character(config, llm, _TellsOnce(tts), speech_engines)
 
 
 @attrs.define(eq=False)
 class _TellsOnce:
-    """A `Tts` for one session: that the machine has no voice is raised once, and is silence from then on.
+    """A `Tts` for one session: that the machine cannot speak is raised once, and is silence from then on.
 
     Nothing changes it before the server is started again, so an error in each turn would only be noise.
     """

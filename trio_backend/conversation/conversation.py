@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import attrs
@@ -16,11 +16,13 @@ from ..history.backlog import Backlog
 from ..history.store import HistoryUid, Owner, StoredMessage
 from ..quota import MemoryQuota
 from .cascade import Cascade
-from .events import Audience, ConversationReplaced, Outcome, Problem, TurnEnded, TurnId
+from .events import Audience, Outcome, TurnId
 from .memory import Memory
-from .record import Given, Pages, Record
+from .record import Pages, Record
 from .scene import Scene
-from .turn import State, Turn, TurnContext, TurnLimits
+from .storing import Storing, remembered
+from .turn import ProvisionalSlot, State, Turn
+from .turn_input import TurnContext, TurnInput, TurnLimits
 from .user_input import UserInput
 from .wake_word import WakeWord
 
@@ -29,10 +31,12 @@ from .wake_word import WakeWord
 class Conversation:
     """Takes one turn after the other, each in a task of its scene.
 
-    `begin_turn`, `barge_in` and `stop_for_speech` never wait for the store, and are for the session's loop.
-    The others may, and are called by one task at a time; no turn is begun while one of them runs. Whatever
-    changes the conversation ends the running turn first, so that no turn writes into a conversation that is
-    not its own.
+    Beside it there may be a provisional one, whose reply is begun before it is certain that the user has
+    finished; nothing of it is told, kept or counted before `commit`, and whatever else happens discards it.
+
+    The first seven methods never wait for the store, and are for the session's loop. The others may, and are
+    called by one task at a time; no turn is begun while one of them runs. Whatever changes the conversation
+    ends the running turn first, so that no turn writes into a conversation that is not its own.
     """
 
     _audience: Audience
@@ -43,11 +47,11 @@ class Conversation:
     """Whether what is said is meant for the character."""
     _open: list[Turn] = attrs.field(factory=list, init=False)
     """Turns whose end was not told yet, or whose words were not handed to the store; oldest first."""
-    _given: list[Given] = attrs.field(factory=list, init=False)
-    """What barge-ins handed to the store, oldest first."""
-    _cut: list[TurnEnded] = attrs.field(factory=list, init=False)
-    """The ends of turns that barge-ins cut, to be told: not by the loop, which waits for no client."""
+    _provisional: ProvisionalSlot = attrs.field(factory=ProvisionalSlot, init=False)
     _count: int = attrs.field(default=0, init=False)
+    _storing: Storing = attrs.field(
+        default=attrs.Factory(lambda self: Storing(self._audience, self.memory), takes_self=True), init=False
+    )
 
     @classmethod
     def begin(
@@ -56,8 +60,7 @@ class Conversation:
         """A new conversation of ``owner``; what it keeps is claimed of ``quota``."""
         limits = TurnLimits(system.synthesis_ahead, system.turn_deadline, system.playback_grace)
         pages = Pages(system.history_list, system.history_messages, system.history_size)
-        record = Record(history, owner, pages)
-        return cls(audience, limits, Memory(system.memory_budget, quota), record)
+        return cls(audience, limits, Memory(system.memory_budget, quota), Record(history, owner, pages))
 
     @property
     def turn_running(self) -> bool:
@@ -76,16 +79,43 @@ class Conversation:
 
         The new turn's task first waits until the old one is gone, is stored, and its end was told.
         """
-        for turn in self._open:
-            self._cancel(turn, "superseded")
-        self._count += 1
-        context = TurnContext(self.memory, self._audience, self._limits, self.wake_word)
-        character = scene.character
-        turn = Turn(TurnId(self._count), character, Cascade(character), user_input, context)
-        self._open.append(turn)
+        self.discard()
+        turn = self._new_turn(scene, user_input)
+        self._append(turn)
         if not scene.start(partial(self._live, turn), name=f"{scene.config.conf_name}/turn"):
             # The character is just leaving. It is said soon that it has, which ends the turn.
             turn.gone.set()
+
+    def begin_provisional(self, scene: Scene, user_input: UserInput) -> None:
+        """Begin to work at the reply to what the user may have finished saying. A turn that runs goes on.
+
+        An earlier provisional one is discarded; so is this, if ``turn_deadline`` passes without a commit.
+        """
+        self.discard()
+        turn = self._new_turn(scene, user_input, provisional=True)
+        self._provisional.fill(turn)
+        if not scene.start(partial(self._live, turn), name=f"{scene.config.conf_name}/provisional turn"):
+            self._provisional.left(turn)
+
+    def commit(self, scene: Scene, user_input: UserInput) -> bool:
+        """It is certain what the user said: `begin_turn`, but with the reply that was begun, if there is one.
+
+        The provisional turn goes on if it is this character's, and was begun with this input; what was sound
+        there may be its text here. Otherwise it is discarded, and another turn begun. True if it goes on.
+        """
+        turn = self._provisional.turn
+        if turn is None or not scene.present or not turn.answers(scene.character, user_input):
+            self.begin_turn(scene, user_input)
+            return False
+        turn.input.confirm(user_input)
+        self._provisional.turn = None
+        self._append(turn)
+        turn.commit()
+        return True
+
+    def discard(self) -> None:
+        """End the provisional turn, if any, at once. The next turn begins when its engines are free."""
+        self._provisional.discard()
 
     async def barge_in(self, heard: str) -> bool:
         """End the turns at once; what was said is what was ``heard``. False if there was none.
@@ -93,14 +123,19 @@ class Conversation:
         Nothing more is told of them. Their words are handed to the store, which is not waited for: see
         `confirm`.
         """
+        self.discard()
         if not self._open:
+            await self._provisional.wait_discarded()
             return False
         turns = await self._stop("barge-in")
         # The client speaks of the last turn that it knows of.
         known = [turn for turn in turns if turn.announced]
         for turn in turns:
             turn.end(Outcome.INTERRUPTED, heard if turn in known[-1:] else None)
-        await self._give(turns)
+        for turn in turns:
+            if turn in self._open:
+                self._open.remove(turn)
+                await self._storing.give(self.record, turn.take_unsaved(), turn.ended())
         return True
 
     async def stop_for_speech(self) -> None:
@@ -109,34 +144,35 @@ class Conversation:
         The client says with a barge-in what was heard of it; if it does not, all that was handed out counts
         as said, as soon as something else happens in the conversation.
         """
+        self.discard()
         if self.turn_running:
             await self._stop("somebody spoke")
+        await self._provisional.wait_discarded()
 
     # What may wait for the store.
 
     async def confirm(self) -> None:
-        """See that what a barge-in left is stored, or tell the client why it is not; then tell its end."""
-        while self._given:
-            await self._tell_trouble(self.record.confirm(self._given.pop(0)))
-        while self._cut:
-            await self._audience.handle(self._cut.pop(0))
+        """See `Storing.confirm`."""
+        await self._storing.confirm(self.record)
 
     async def end_turn(self, reason: str) -> None:
         """End the running turn, if any, store it, and tell the client; what was handed out counts as said."""
+        self.discard()
         for turn in self._open:
-            self._cancel(turn, reason)
+            turn.cut(reason)
         await self._close_before(None)
 
     async def finalize(self) -> bool:
-        """After the session's tasks have ended: keep what the last turns said. True if one was cut.
+        """After the session's tasks have ended: store what the last turns said, whatever cancels this.
 
-        All of it is handed over to the store before anything is awaited; a cancel takes nothing back.
+        True if one was cut.
         """
+        self.discard()
         cut = any(turn.state is not State.ENDED for turn in self._open)
         words: list[StoredMessage] = []
         for turn in self._open:
             turn.end(Outcome.INTERRUPTED)
-            words += turn.unsaved
+            words += turn.take_unsaved()
         self._open.clear()
         try:
             await self.record.add(*words)
@@ -165,7 +201,7 @@ class Conversation:
         messages = await self.record.messages(uid)
         await self.end_turn("another conversation")
         self.record.go_on(uid)
-        self.memory.recall(_remembered(messages))
+        self.memory.recall(remembered(messages))
         return messages
 
     async def delete(self, uid: HistoryUid) -> None:
@@ -181,25 +217,60 @@ class Conversation:
 
     # The life of turns.
 
+    def _new_turn(self, scene: Scene, user_input: UserInput, *, provisional: bool = False) -> Turn:
+        # One that is discarded leaves nothing: its number is that of the next.
+        context = TurnContext(self.memory, self._audience, self._limits, self.wake_word, self._expected)
+        asked = TurnInput(user_input, scene.character, context, provisional=provisional)
+        return Turn(TurnId(self._count + 1), Cascade(scene.character), asked)
+
+    def _append(self, turn: Turn) -> None:
+        """Let ``turn`` be the one that runs, once those before it have ended."""
+        for earlier in self._open:
+            earlier.cut("superseded")
+        self._count += 1
+        self._open.append(turn)
+
+    def _expected(self) -> list[Message]:
+        """What memory will hold of the turns that have not ended, if they end now."""
+        return [Message("assistant", said) for turn in self._open if (said := turn.said())]
+
     async def _live(self, turn: Turn) -> None:
         try:
             with turn.scope:
-                await self._close_before(turn)
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._store_input, turn, name="turn/history")
-                    await turn.run()
-                    nursery.cancel_scope.cancel("the turn is over")
-                await self._close(turn)
+                if turn is self._provisional.turn:
+                    await self._speculate(turn)
+                else:
+                    await self._answer(turn)
         finally:
-            turn.gone.set()
+            self._provisional.left(turn)
+
+    async def _speculate(self, turn: Turn) -> None:
+        """Work at the reply until it is wanted, then take the turn to its end."""
+        await self._provisional.wait_discarded()
+        async with trio.open_nursery() as nursery:
+            turn.speculate(nursery)
+            with trio.move_on_after(self._limits.deadline):
+                await turn.committed.wait()
+            if turn.state is State.LIVE:
+                await self._answer(turn)
+            nursery.cancel_scope.cancel("the turn is over")
+
+    async def _answer(self, turn: Turn) -> None:
+        await self._close_before(turn)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._store_input, turn, name="turn/history")
+            await turn.run()
+            nursery.cancel_scope.cancel("the turn is over")
+        await self._close(turn)
 
     async def _store_input(self, turn: Turn) -> None:
         """Put what the user said on disk while the model thinks."""
-        await turn.words_known.wait()
-        await self._store(turn)
+        await turn.input.known.wait()
+        await self._storing.add(self.record, turn.take_unsaved())
 
     async def _close_before(self, turn: Turn | None) -> None:
         """Bring the turns before ``turn``, or all, to their end. A cancel leaves some to the next call."""
+        await self._provisional.wait_discarded()
         for earlier in tuple(self._open):
             if earlier is turn:
                 break
@@ -209,7 +280,7 @@ class Conversation:
 
     async def _close(self, turn: Turn) -> None:
         """Store what was said, then tell that the turn is over: what was told to be over is on disk."""
-        await self._store(turn)
+        await self._storing.add(self.record, turn.take_unsaved())
         # A barge-in meanwhile has told it.
         if turn in self._open:
             await self._audience.handle(turn.ended())
@@ -222,53 +293,8 @@ class Conversation:
         # What the user typed before may begin a turn while another is still ending.
         while self.turn_running:
             for turn in tuple(self._open):
-                self._cancel(turn, reason)
+                turn.cut(reason)
             for turn in tuple(self._open):
                 await turn.gone.wait()
             self._audience.silence()
         return list(self._open)
-
-    @staticmethod
-    def _cancel(turn: Turn, reason: str) -> None:
-        if not turn.gone.is_set() and turn.timeline.cut is None:
-            turn.timeline.mark_cut(reason)
-        turn.scope.cancel(reason)
-
-    async def _give(self, turns: Sequence[Turn]) -> None:
-        for turn in turns:
-            if turn not in self._open:
-                continue
-            self._open.remove(turn)
-            self._cut.append(turn.ended())
-            words, turn.unsaved = turn.unsaved, []
-            try:
-                if words:
-                    self._given.append(self.record.give(*words))
-            except HistoryError as error:
-                await self._audience.handle(Problem("history-error", str(error)))
-
-    async def _store(self, turn: Turn) -> None:
-        """Store what is not stored yet. When this returns it is on disk, what a cancelled call began too."""
-        # From here on they are the record's, which stores them whatever becomes of this task.
-        messages, turn.unsaved = turn.unsaved, []
-        await self._tell_trouble(self.record.add(*messages))
-
-    async def _tell_trouble(self, storing: Awaitable[None]) -> None:
-        try:
-            await storing
-        except NoSuchHistory as error:
-            # What was deleted is not known any more, either.
-            self.memory.forget_all_but_last()
-            await self._audience.handle(Problem("no-such-history", str(error)))
-            await self._audience.handle(ConversationReplaced(self.record.uid))
-        except HistoryError as error:
-            await self._audience.handle(Problem("history-error", str(error)))
-
-
-def _remembered(messages: Sequence[StoredMessage]) -> Iterator[Message]:
-    """Stored messages as the model reads them: where several people spoke, with their names before them."""
-    several = len({message.name for message in messages if message.role == "human"}) > 1
-    for message in messages:
-        human, name = message.role == "human", message.name or ""
-        text = f"{name}: {message.content}" if human and several and name else message.content
-        yield Message("user" if human else "assistant", text, name)

@@ -1,8 +1,9 @@
 """What happens in a conversation, as values. Nobody here knows a message of the wire.
 
 A turn's events come in this order: `TurnStarted`; then, as they happen, `Transcript`, `WakeWordUsed`,
-`Problem`, and for each sentence a `Sentence` followed by its `AudioChunk`s, sentences in the order of the
-text; `SpeechComplete`, if there was sound; `TurnEnded`, exactly once for each start, on every path.
+`ToolCall`, `Problem`, and for each sentence a `Sentence` followed by its `AudioChunk`s, sentences in the
+order of the text; `SpeechComplete`, if there was sound; `TurnEnded`, exactly once for each start, on every
+path.
 
 An input that came with a `RequestId` is answered by one of two: the events of one turn that have that id, of
 which only `TurnEnded` comes if it was cut before it was told to have begun; or an `InputDropped`. So whoever
@@ -13,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import NewType, Protocol, TypeAlias
+from typing import Literal, NewType, Protocol, TypeAlias
 
 import attrs
 import trio
 
 from ..audio.pcm import Pcm
+from ..engines.base import ToolRequest
 from ..history.store import HistoryUid
 from ..identity import RequestId
 from .timeline import Timeline
@@ -38,6 +40,9 @@ class Outcome(Enum):
     """Something else that the user wants took its place: a newer input, another conversation or character."""
     TIMED_OUT = "timed out"
     """Its reply took too long."""
+    DISCARDED = "discarded"
+    """It was begun provisionally, and was not wanted. No event of it is told, so no `TurnEnded` says this;
+    `Audience.turn_discarded` does."""
 
 
 @attrs.frozen
@@ -92,6 +97,22 @@ class AudioChunk:
     index: int
     pcm: Pcm = attrs.field(repr=lambda pcm: f"<{pcm.seconds:.2f} s>")
     last: bool = True
+
+
+ToolState: TypeAlias = Literal["running", "completed", "error"]
+
+
+@attrs.frozen
+class ToolCall:
+    """The model asked for a tool, which runs or has run.
+
+    ``content`` is for people: the arguments while it runs, then what it gave, or why it failed.
+    """
+
+    turn: TurnId
+    call: ToolRequest
+    state: ToolState
+    content: str = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -162,6 +183,7 @@ Event: TypeAlias = (
     | WakeWordUsed
     | Sentence
     | AudioChunk
+    | ToolCall
     | Problem
     | SpeechComplete
     | TurnEnded
@@ -196,4 +218,8 @@ class Audience(Protocol):
 
     def turn_over(self, timeline: Timeline) -> None:
         """Told once for each turn, when what is kept of it is decided. Takes microseconds."""
+        ...
+
+    def turn_discarded(self, timeline: Timeline) -> None:
+        """Told once for each provisional turn that was discarded, instead of all else. Takes microseconds."""
         ...

@@ -102,8 +102,26 @@ class Memory:
         """What is remembered, oldest first."""
         return tuple(kept.message for kept in self._kept)
 
+    def with_more(self, *messages: Message) -> Sequence[Message]:
+        """What `so_far` would be if ``messages`` had been kept, oldest first; nothing is changed."""
+        kept = [*self.so_far(), *messages]
+        tokens = self._tokens + sum(tokens_in(message.content) for message in messages)
+        kept = kept[self._beyond_budget(kept, tokens) :]
+        with_pictures = [number for number, message in enumerate(kept) if message.images]
+        for number in with_pictures[:-WITH_PICTURES]:
+            kept[number] = attrs.evolve(kept[number], images=())
+        return tuple(kept)
+
     def _with_pictures(self) -> list[_Kept]:
         return [kept for kept in self._kept if kept.message.images]
+
+    def _beyond_budget(self, messages: Sequence[Message], tokens: int) -> int:
+        """How many of the oldest ``messages``, which have ``tokens``, are to be forgotten."""
+        forgotten = 0
+        while tokens > self.budget and forgotten < len(messages) - 1:
+            tokens -= tokens_in(messages[forgotten].content)
+            forgotten += 1
+        return forgotten
 
     def _forget(self, count: int) -> None:
         for kept in self._kept[:count]:
@@ -114,11 +132,7 @@ class Memory:
     def _keep(self, message: Message, claim: Claim) -> None:
         self._kept.append(_Kept(message, claim))
         self._tokens += tokens_in(message.content)
-        forgotten, tokens = 0, self._tokens
-        while tokens > self.budget and forgotten < len(self._kept) - 1:
-            tokens -= tokens_in(self._kept[forgotten].message.content)
-            forgotten += 1
-        self._forget(forgotten)
+        self._forget(self._beyond_budget(self.so_far(), self._tokens))
         if message.images:
             for kept in self._with_pictures()[:-WITH_PICTURES]:
                 kept.forget_pictures()

@@ -8,7 +8,10 @@ from .timeline import Timeline
 
 
 class Observer(Protocol):
-    """Somebody who watches all sessions. Its methods take microseconds and never raise."""
+    """Counts what happens in all sessions.
+
+    Its methods are called in the middle of sessions' work: they take microseconds, and never raise.
+    """
 
     def session_began(self) -> None:
         """A client has connected."""
@@ -16,6 +19,10 @@ class Observer(Protocol):
 
     def turn_over(self, timeline: Timeline) -> None:
         """A turn has ended, in whatever way."""
+        ...
+
+    def turn_discarded(self) -> None:
+        """A turn that was begun provisionally was not wanted; no client knows of it."""
         ...
 
     def error_told(self, code: str) -> None:
@@ -28,9 +35,10 @@ class Observer(Protocol):
 
 
 class Nobody:
-    """An `Observer` who looks away."""
+    """An `Observer` that counts nothing."""
 
     def session_began(self) -> None: ...
     def turn_over(self, timeline: Timeline) -> None: ...
+    def turn_discarded(self) -> None: ...
     def error_told(self, code: str) -> None: ...
     def bug_found(self, part: str) -> None: ...

@@ -18,7 +18,7 @@ OpenCharacter: TypeAlias = Callable[[CharacterConfig], AbstractAsyncContextManag
 
 @attrs.define(eq=False)
 class Scene:
-    """A character on its way in, present, or gone; `play` is its whole life.
+    """A character that is being loaded, is active, or is gone; `play` is its whole life.
 
     What becomes of it is told to the session's loop, through ``inbox``, as `SceneReady` or
     `SceneFailed`. ``character`` exists once it is ready.
@@ -27,7 +27,7 @@ class Scene:
     config: CharacterConfig
     _inbox: trio.MemorySendChannel[SceneReady | SceneFailed]
     asked_for: bool
-    """Whether the client chose it; otherwise it is the one that everybody meets first."""
+    """Whether the client chose it; otherwise it is the base character, with which each session begins."""
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     character: Character = attrs.field(init=False)
     _turns: trio.Nursery | None = attrs.field(default=None, init=False)
@@ -68,14 +68,14 @@ class Scene:
 
 @attrs.frozen
 class SceneReady:
-    """The character has come in."""
+    """The character is loaded: turns can be begun."""
 
     scene: Scene
 
 
 @attrs.frozen
 class SceneFailed:
-    """The character could not come in, or had to leave; ``why`` is fit for a person."""
+    """The character could not be loaded, or an engine of it has died; ``why`` is fit for a person."""
 
     scene: Scene
     why: str

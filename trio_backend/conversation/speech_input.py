@@ -11,9 +11,9 @@ from ..audio.endpointing import WINDOW_BYTES, Edge
 from ..audio.pcm import Pcm
 from ..engines.base import Detector
 from ..errors import EngineError
-from .ears import Ears
 from .events import Event, Problem, SpeechEnded, SpeechStarted
 from .microphone import Microphone, Stream
+from .speech_engines import SpeechEngines
 
 # Windows of a stream that are kept while the engine for it is being loaded: a second. More would hold up the
 # session's loop when they are looked at.
@@ -37,26 +37,26 @@ class SpeechInput:
     _stop_for_speech: Callable[[], Awaitable[None]]
     _microphone: Microphone
     _nursery: trio.Nursery
-    _ears: Ears | None = attrs.field(default=None, init=False)
+    _engines: SpeechEngines | None = attrs.field(default=None, init=False)
     """Whose detector listens to the stream, will, or could not."""
     _detector: Detector | None = attrs.field(default=None, init=False)
     _early: bytes = attrs.field(default=b"", init=False)
     """The newest of the stream, while the detector is being loaded."""
 
-    def add(self, samples: bytes, ears: Ears | None) -> None:
-        """More of an utterance that the client found. ``ears`` are those of the character who is present."""
+    def add(self, samples: bytes, engines: SpeechEngines | None) -> None:
+        """More of an utterance that the client found. ``engines`` are the active character's."""
         self._microphone.add(samples)
-        if ears is not None:
-            ears.prepare()
+        if engines is not None:
+            engines.prepare()
 
-    async def listen(self, samples: bytes, ears: Ears | None) -> None:
-        """Look for speech in the next piece of the stream. While nobody is there to hear it, it is lost."""
-        if ears is None:
+    async def listen(self, samples: bytes, engines: SpeechEngines | None) -> None:
+        """Look for speech in the next piece of the stream. While no character is active, it is lost."""
+        if engines is None:
             await trio.lowlevel.checkpoint()
             return
-        if ears is not self._ears:
-            await self._begin_stream(ears)
-        ears.prepare()
+        if engines is not self._engines:
+            await self._begin_stream(engines)
+        engines.prepare()
         stream, detector = self._microphone.stream, self._detector
         if stream is None or detector is None:
             self._early = (self._early + samples)[-EARLY * WINDOW_BYTES :]
@@ -83,27 +83,27 @@ class SpeechInput:
         self._early = b""
         self._microphone.clear()
 
-    async def _begin_stream(self, ears: Ears) -> None:
+    async def _begin_stream(self, engines: SpeechEngines) -> None:
         """Another character listens, by its own rules."""
-        self._ears, self._detector, self._microphone.stream, self._early = ears, None, None, b""
+        self._engines, self._detector, self._microphone.stream, self._early = engines, None, None, b""
         settled = trio.Event()
-        self._nursery.start_soon(self._load, ears, settled, name="session/voice activity detection")
+        self._nursery.start_soon(self._load, engines, settled, name="session/voice activity detection")
         with trio.move_on_after(AT_ONCE):
             await settled.wait()
 
-    async def _load(self, ears: Ears, settled: trio.Event) -> None:
-        """Get the detector of ``ears``. What it lacks is told once."""
+    async def _load(self, engines: SpeechEngines, settled: trio.Event) -> None:
+        """Get the detector of ``engines``. What it lacks is told once."""
         try:
-            await self._get_detector(ears)
+            await self._get_detector(engines)
         finally:
             settled.set()
 
-    async def _get_detector(self, ears: Ears) -> None:
+    async def _get_detector(self, engines: SpeechEngines) -> None:
         try:
-            detector, rules = await ears.detector()
+            detector, rules = await engines.detector()
         except EngineError as error:
             await self._emit(Problem("engine-error", str(error)))
             return
-        if ears is self._ears:
+        if engines is self._engines:
             self._detector = detector
             self._microphone.stream = Stream.of(rules, limit=self._microphone.limit)

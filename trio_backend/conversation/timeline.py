@@ -14,6 +14,8 @@ class Timeline:
     """The moments of one turn, in seconds since its input was complete; None for what did not happen."""
 
     began: float = attrs.field(factory=trio.current_time)
+    committed: float | None = None
+    """When it became certain that the reply is wanted, for a turn that was begun before that."""
     transcribed: float | None = None
     """When what was spoken had been understood."""
     first_token: float | None = None
@@ -34,6 +36,10 @@ class Timeline:
     def now(self) -> float:
         """Seconds since the input was complete."""
         return trio.current_time() - self.began
+
+    def commit(self) -> None:
+        """It is certain that the reply is wanted."""
+        self.committed = self.now()
 
     def transcript(self) -> None:
         self.transcribed = self.now()
@@ -73,6 +79,7 @@ class Timeline:
 
     def __str__(self) -> str:
         moments = {
+            "committed": self.committed,
             "transcript": self.transcribed,
             "first token": self.first_token,
             "first sentence": self.first_sentence,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from enum import Enum, auto
 
 import attrs
 import trio
+from trio.abc import ReceiveChannel
 
-from ..engines.base import Message, Nudge, Prompt
 from ..history.store import StoredMessage
 from ..text.lines import joined
 from .character import Character
 from .events import (
-    Audience,
     AudioChunk,
     Outcome,
     Problem,
@@ -23,12 +23,12 @@ from .events import (
     TurnId,
     TurnStarted,
 )
-from .memory import Memory
 from .record import stored
-from .responder import Responder, ResponseContext
+from .responder import Responder, Response, ResponseContext
+from .speculation import Speculation
 from .timeline import Timeline
+from .turn_input import TurnContext, TurnInput
 from .user_input import UserInput
-from .wake_word import Heard, WakeWord, WakeWordUsed
 
 # Who plays a reply knows at most what was sent of it, give or take how it joins the sentences.
 HEARD_LEEWAY = 1_000  # characters
@@ -37,6 +37,8 @@ HEARD_LEEWAY = 1_000  # characters
 class State(Enum):
     """Where a turn is. It only moves on."""
 
+    PROVISIONAL = auto()
+    """It works at an answer that may not be wanted; nothing of it is told, kept or done outside of it."""
     LIVE = auto()
     """It answers."""
     PLAYING = auto()
@@ -45,56 +47,42 @@ class State(Enum):
     """What counts as said is decided and remembered; to be stored, and its end to be told, may be left."""
 
 
-@attrs.frozen
-class TurnLimits:
-    """``ahead`` sentences in synthesis at once; the last audio comes within ``deadline`` seconds of the
-    input; the end of playback is awaited ``playback_grace`` seconds longer than the sound lasts."""
-
-    ahead: int
-    deadline: float
-    playback_grace: float
-
-
-@attrs.frozen
-class TurnContext:
-    """What all turns of a conversation share."""
-
-    memory: Memory
-    audience: Audience
-    limits: TurnLimits
-    wake_word: WakeWord
-
-
 @attrs.define(eq=False)
 class Turn:
     """One exchange. `run` is its life; whoever cancels that calls `end`, so that memory holds what was heard.
 
-    ``unsaved`` is what is to be stored of it; whoever stores it takes it away from here. ``scope`` is around
-    the task that runs it, and ``gone`` is set when that has ended.
+    A turn whose ``input`` is provisional begins with `speculate`, until `commit` or `discard`. Its reply is
+    the one that an ordinary turn would have made: `run` sees whether the wake word and the prompt are still
+    what they were taken for, and answers anew if not.
+
+    ``scope`` is around the task that runs it, and ``gone`` is set when that has ended.
     """
 
     id: TurnId
-    character: Character
     responder: Responder
-    user_input: UserInput
-    context: TurnContext
-    state: State = attrs.field(default=State.LIVE, init=False)
+    input: TurnInput
+    state: State = attrs.field(init=False)
     outcome: Outcome = attrs.field(default=Outcome.COMPLETED, init=False)
     timeline: Timeline = attrs.field(factory=Timeline, init=False)
-    unsaved: list[StoredMessage] = attrs.field(factory=list, init=False)
     announced: bool = attrs.field(default=False, init=False)
     """Whether the client was told that it has begun."""
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     gone: trio.Event = attrs.field(factory=trio.Event, init=False)
-    words_known: trio.Event = attrs.field(factory=trio.Event, init=False)
-    """Set when what the user said is among ``unsaved``."""
     heard: str = attrs.field(default="", init=False, repr=False)
     """What counts as said, once it has ended."""
-    _meaning: Heard | None = attrs.field(default=None, init=False)
-    """What the user's words mean; None before they are known."""
+    committed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set when a turn that was provisional is wanted."""
+    _unsaved: list[StoredMessage] = attrs.field(factory=list, init=False)
+    """The reply, until somebody takes it away to store it."""
+    context: TurnContext = attrs.field(init=False)
+    _speculation: Speculation | None = attrs.field(default=None, init=False)
     _said: list[Sentence] = attrs.field(factory=list, init=False)
     _pending: Sentence | None = attrs.field(default=None, init=False)
     """A sentence whose sound has not been handed out to its last piece."""
+
+    def __attrs_post_init__(self) -> None:
+        self.context = self.input.context
+        self.state = State.PROVISIONAL if self.input.provisional else State.LIVE
 
     async def run(self) -> None:
         """Answer, and wait until the answer was played; then it has ended.
@@ -102,13 +90,13 @@ class Turn:
         A cancel leaves nothing running; what was handed out until then can be kept by `end`.
         """
         audience, limits = self.context.audience, self.context.limits
+        flow = await self._flow()
         # What was typed is kept, however soon the turn is cut.
-        self._take_in_typed()
-        await audience.handle(TurnStarted(self.id, self._speaker, self.user_input.request))
+        self.input.take_in_known()
+        await audience.handle(TurnStarted(self.id, self._speaker, self.input.given.request))
         self.announced = True
         with trio.move_on_after(limits.deadline) as patience:
-            needs = ResponseContext(self.id, self._hear, self._prompt, self.timeline, limits.ahead)
-            async with self.responder.respond(self.user_input, needs) as events:
+            async with flow or self._reply() as events:
                 async for event in events:
                     delivered = await audience.handle(event)
                     match event:
@@ -116,6 +104,8 @@ class Turn:
                             self._pending = event
                         case AudioChunk():
                             self._take_out(event, delivered=delivered)
+        if self._speculation is not None:
+            await self._speculation.stop()
         outcome = Outcome.COMPLETED
         if patience.cancelled_caught:
             outcome = Outcome.TIMED_OUT
@@ -133,75 +123,105 @@ class Turn:
         """
         if self.state is State.ENDED:
             return
-        self._take_in_typed()
-        self.state, self.outcome = State.ENDED, outcome
+        self.input.take_in_known()
         shown = joined(sentence.text for sentence in self._said)
-        remembered = joined(sentence.source for sentence in self._said if not sentence.thought)
+        remembered = self.said()
+        self.state, self.outcome = State.ENDED, outcome
         if heard is not None:
             shown = remembered = heard[: len(shown) + HEARD_LEEWAY]
         self.heard = shown
         self.context.memory.say(remembered)
         if shown:
             speaker = self._speaker
-            self.unsaved.append(stored("ai", shown, name=speaker.name, avatar=speaker.avatar))
+            self._unsaved.append(stored("ai", shown, name=speaker.name, avatar=speaker.avatar))
         if outcome in (Outcome.COMPLETED, Outcome.TIMED_OUT):
             self.timeline.end = self.timeline.now()
-        self._release()
+        self.input.release()
         self.context.audience.turn_over(self.timeline)
+
+    def cut(self, reason: str) -> None:
+        """Cancel it; the first reason is the one that is told. Its task is gone a little later."""
+        if not self.gone.is_set() and self.timeline.cut is None:
+            self.timeline.mark_cut(reason)
+        self.scope.cancel(reason)
+
+    def take_unsaved(self) -> list[StoredMessage]:
+        """What is to be stored of it by now, oldest first. Whoever takes it stores it."""
+        messages = [*self.input.unsaved, *self._unsaved]
+        self.input.unsaved, self._unsaved = [], []
+        return messages
 
     def ended(self) -> TurnEnded:
         """The event that says so."""
-        return TurnEnded(self.id, self.outcome, self.heard, self.timeline, self.user_input.request)
+        return TurnEnded(self.id, self.outcome, self.heard, self.timeline, self.input.given.request)
 
     @property
     def _speaker(self) -> Speaker:
-        config = self.character.config
+        config = self.input.character.config
         return Speaker(config.character_name, config.avatar, config.emotions)
 
-    def _release(self) -> None:
-        """Hold no more of what was asked; what memory has taken over stays there."""
-        self.user_input.release()
-        self._meaning = self._meaning or Heard()
-        self.user_input = attrs.evolve(self.user_input, images=(), sound=None, claim=None)
+    def said(self) -> str:
+        """What memory would keep of the reply, if it ended now; nothing of one that has ended."""
+        if self.state is State.ENDED:
+            return ""
+        return joined(sentence.source for sentence in self._said if not sentence.thought)
 
-    # What the responder asks of the turn.
+    # While it is provisional.
 
-    def _take_in_typed(self) -> None:
-        if self._meaning is None and self.user_input.sound is None:
-            self._meaning = self._take_in(self.user_input.text)
+    def speculate(self, nursery: trio.Nursery) -> None:
+        """Begin to work at the reply, in ``nursery``; its events are held back until `run`."""
+        self._speculation = Speculation(self.context.limits.speculation)
+        nursery.start_soon(self._speculation.run, self._reply(), name="turn/provisional")
 
-    def _hear(self, text: str) -> tuple[Heard, WakeWordUsed | None]:
-        if self._meaning is None:
-            self._meaning = self._take_in(text)
-        return self._meaning, self.context.wake_word.used(self._meaning)
+    def answers(self, character: Character, user_input: UserInput) -> bool:
+        """Whether ``character`` was asked just this. What was spoken here may come as text there."""
+        return character is self.input.character and self.input.is_same(user_input)
 
-    def _take_in(self, text: str) -> Heard:
-        """What ``text`` means; it is remembered, if it was meant for the character."""
-        given = self.user_input
-        if given.nudge:
-            return Heard(request=text)
-        heard = self.context.wake_word.hear(text, trio.current_time())
-        if heard.action != "ignored":
-            said = heard.request or text
-            called = given.name or self.character.config.human_name
-            # Where several speak, the model knows them by what stands before their words.
-            words = f"{given.name}: {said}" if given.name else said
-            claim, size = given.claim, attrs.evolve(given, text=words, sound=None).size
-            if claim is not None:
-                claim.resize(min(claim.size, size))
-            self.context.memory.hear(Message("user", words, called, given.images), claim)
-            self.user_input = attrs.evolve(given, images=(), sound=None, claim=None)
-            self.unsaved.append(stored("human", text, name=called))
-            self.words_known.set()
-        return heard
+    def commit(self) -> None:
+        """It is wanted: `run` may begin."""
+        self.state = State.LIVE
+        self.timeline.commit()
+        self.committed.set()
 
-    def _prompt(self, request: str) -> Prompt:
-        """What the model is to read."""
-        config = self.character.config
-        messages: list[Message | Nudge] = [*self.context.memory.so_far()]
-        if self.user_input.nudge:
-            messages.append(Nudge(request, self.user_input.images))
-        return Prompt(config.system_prompt, messages, config.character_name, tuple(config.emotions))
+    def discard(self) -> None:
+        """It is not wanted: end it at once, and leave nothing. Does nothing unless it is provisional."""
+        if self.state is not State.PROVISIONAL:
+            return
+        self.state, self.outcome = State.ENDED, Outcome.DISCARDED
+        self.timeline.mark_cut("discarded")
+        self.scope.cancel("discarded")
+        if self._speculation is not None:
+            self._speculation.close()
+        self.input.release()
+        self.context.audience.turn_discarded(self.timeline)
+
+    async def _flow(self) -> ReceiveChannel[Response] | None:
+        """The reply that was begun, if it is what would be begun now. Otherwise it is dropped first."""
+        speculation = self._speculation
+        if speculation is not None and not self.input.was_guessed():
+            await speculation.stop()
+            self.input.forget_guess()
+            self._speculation = speculation = None
+            self.timeline = Timeline(began=self.timeline.began, committed=self.timeline.committed)
+        self.input.provisional = False
+        return None if speculation is None else speculation.flow()
+
+    def _reply(self) -> AbstractAsyncContextManager[ReceiveChannel[Response]]:
+        context = ResponseContext(
+            self.id,
+            self.input.hear,
+            self.input.prompt,
+            self.timeline,
+            self.context.limits.ahead,
+            wait_certain=self._wait_certain,
+        )
+        return self.responder.respond(self.input.given, context)
+
+    async def _wait_certain(self) -> None:
+        if self._speculation is None:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._speculation.wait_released()
 
     # Its sound.
 
@@ -220,3 +240,36 @@ class Turn:
         await audience.handle(SpeechComplete(self.id, self.timeline.sound))
         with trio.move_on_after(self.timeline.sound + grace):
             await played.wait()
+
+
+@attrs.define(eq=False)
+class ProvisionalSlot:
+    """Room for one provisional turn, and those whose tasks have been told to end."""
+
+    turn: Turn | None = attrs.field(default=None, init=False)
+    _discarded: list[Turn] = attrs.field(factory=list, init=False)
+
+    def fill(self, turn: Turn) -> None:
+        """Let ``turn`` be the one; one that was in here is discarded."""
+        self.discard()
+        self.turn = turn
+
+    def discard(self) -> None:
+        """End the one that is in here, if any, at once."""
+        turn, self.turn = self.turn, None
+        if turn is not None:
+            turn.discard()
+            self._discarded.append(turn)
+
+    def left(self, turn: Turn) -> None:
+        """The task of ``turn`` has ended. If that is in here still, its scene has left."""
+        turn.gone.set()
+        if turn is self.turn:
+            self.discard()
+        if turn in self._discarded:
+            self._discarded.remove(turn)
+
+    async def wait_discarded(self) -> None:
+        """Wait until the engines of discarded turns are free, which takes as long as to cancel them."""
+        for turn in tuple(self._discarded):
+            await turn.gone.wait()

@@ -64,8 +64,14 @@ class WakeWord:
 
     @classmethod
     def always_open(cls) -> WakeWord:
-        """For a character that listens to everybody."""
+        """For a character without wake words: all that is said is meant for it."""
         return cls(WakeWordConfig())
+
+    def trial(self) -> WakeWord:
+        """A copy in this state: what is said to it moves nothing here."""
+        copy = WakeWord(self._config, attrs.evolve(self.counts))
+        copy.awake, copy._active_at = self.awake, self._active_at
+        return copy
 
     @property
     def enabled(self) -> bool:

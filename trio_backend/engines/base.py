@@ -1,4 +1,4 @@
-"""What the conversation asks of its engines: four Protocols, and the values that they exchange.
+"""What the conversation asks of its engines: five Protocols, and the values that they exchange.
 
 Three kinds are streams: a call gives an asynchronous context manager, whose value is a channel. The same
 rules hold for all three.
@@ -16,7 +16,7 @@ these by `WholeTts`, `WholeAsr` or `tagged`, in whole.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol, TypeAlias
 
@@ -25,6 +25,7 @@ from trio.abc import ReceiveChannel
 
 from ..audio.endpointing import Rules
 from ..audio.pcm import Pcm
+from ..errors import EngineError
 
 
 @attrs.frozen
@@ -67,12 +68,26 @@ class AsrTranscript:
 
 @attrs.frozen
 class Message:
-    """One thing said. ``images`` are data URLs; ``name`` is the speaker, where there are several."""
+    """One thing said. ``images`` are data URLs; ``name`` is the speaker, where there are several.
+
+    ``requests`` are the tools that the assistant asked for after it had said this; a `ToolResult` follows for
+    each of them, in the same order.
+    """
 
     role: Literal["user", "assistant"]
     content: str
     name: str = ""
     images: Sequence[str] = ()
+    requests: Sequence[ToolRequest] = ()
+
+
+@attrs.frozen
+class ToolResult:
+    """What became of the `ToolRequest` of that ``id``. Where it ``failed``, ``content`` says why."""
+
+    id: str
+    content: str
+    failed: bool = False
 
 
 @attrs.frozen
@@ -84,17 +99,28 @@ class Nudge:
 
 
 @attrs.frozen
+class Tool:
+    """A tool that is offered to the model. ``parameters`` is the JSON Schema of its arguments, an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, object] = attrs.field(factory=dict, hash=False)
+
+
+@attrs.frozen
 class Prompt:
     """What a model reads: who it is, and what was said so far, oldest first. It answers the last message.
 
     ``system`` is the whole system prompt. ``character`` and ``emotions`` (the keywords that its face
-    knows, in lower case) are in there too, and stand here for engines that read no prose.
+    knows, in lower case) are in there too, and stand here for engines that read no prose. ``tools`` are those
+    that it may ask for.
     """
 
     system: str
-    messages: Sequence[Message | Nudge]
+    messages: Sequence[Message | Nudge | ToolResult]
     character: str = ""
     emotions: Sequence[str] = ()
+    tools: Sequence[Tool] = ()
 
 
 class Llm(Protocol):
@@ -153,3 +179,34 @@ class Vad(Protocol):
     def detector(self) -> Detector:
         """One for a new stream. Takes a few milliseconds."""
         ...
+
+
+class ToolServer(Protocol):
+    """Tools that a model may ask for."""
+
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """Those that are offered now, by different names."""
+        ...
+
+    async def call(self, request: ToolRequest) -> str:
+        """What the tool gives, as text for the model. ``request`` names one of `tools`.
+
+        Raises `EngineError`, with words for the model, where the arguments are wrong or the tool fails. A
+        cancel ends the call at once; what the tool has done by then stays done.
+        """
+        ...
+
+
+@attrs.frozen
+class NoTools:
+    """A `ToolServer` that offers nothing: what characters have that are given no tools."""
+
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """See `ToolServer.tools`."""
+        return ()
+
+    async def call(self, request: ToolRequest) -> str:
+        """See `ToolServer.call`."""
+        raise EngineError(f"there is no tool {request.name!r}")

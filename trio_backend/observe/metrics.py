@@ -48,6 +48,7 @@ class Metrics:
 
     _sessions: Counter = attrs.field(init=False)
     _turns: Counter = attrs.field(init=False)
+    _discarded: Counter = attrs.field(init=False)
     _errors: Counter = attrs.field(init=False)
     _bugs: Counter = attrs.field(init=False)
     _first_token: Histogram = attrs.field(init=False)
@@ -59,6 +60,7 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         self._sessions = self._counter("sessions", "Clients that have connected.")
         self._turns = self._counter("turns", "Turns that ended, by how.", "end")
+        self._discarded = self._counter("turns_discarded", "Turns begun provisionally that were not wanted.")
         self._errors = self._counter("errors", "Errors told to clients, by code.", "code")
         self._bugs = self._counter("bugs", "Bugs that ended a part of the server, by part.", "part")
         self._first_token = self._histogram("first_token", "From a turn's input to the first token.", _SOON)
@@ -88,6 +90,10 @@ class Metrics:
             self.first_audio.append(timeline.first_audio)
         for part, seconds in timeline.gone.items():
             self._gone.labels(part).observe(seconds)
+
+    def turn_discarded(self) -> None:
+        """See `Observer`."""
+        self._discarded.inc()
 
     def error_told(self, code: str) -> None:
         """See `Observer`."""

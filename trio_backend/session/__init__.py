@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .client import SessionClient as SessionClient
 from .client import WireClient as WireClient
+from .lifetime import Services as Services
 from .lifetime import run_session as run_session
-from .services import Services as Services
 from .session import ClientUid as ClientUid
 from .session import Session as Session

@@ -1,7 +1,8 @@
-"""A session from hello to goodbye: its reader, its writer, its loop, and the end of all three."""
+"""The life of a session: its reader, its writer and its loop, and the clean-up when one of them ends."""
 
 from __future__ import annotations
 
+import attrs
 import trio
 from loguru import logger
 
@@ -11,12 +12,19 @@ from ..user import NOBODY, User
 from .client import SessionClient, ToClient
 from .presenter import Presenter
 from .scenes import SessionEvent
-from .services import Services
+from .services import SessionServices
 from .session import ClientUid, Session
 
 # How long a session may take to clean up, whatever the store does: what is not on disk by then is the store's
 # to keep, and whatever task is still there then is named in the log.
 CLEAN_UP_TIME = 1.0
+
+
+@attrs.frozen
+class Services(SessionServices):
+    """What all sessions share, and which of them there are: those that have begun and not ended."""
+
+    sessions: set[Session] = attrs.field(factory=set)
 
 
 async def run_session(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, assert_never
+from typing import Literal, TypeAlias, assert_never
 
 import attrs
 import trio
@@ -21,6 +21,7 @@ from ..conversation.events import (
     SpeechComplete,
     SpeechEnded,
     SpeechStarted,
+    ToolCall,
     Transcript,
     TurnEnded,
     TurnEvent,
@@ -30,6 +31,7 @@ from ..conversation.events import (
 )
 from ..conversation.observer import Observer
 from ..conversation.timeline import Timeline
+from ..identity import now
 from ..protocol import (
     Audio,
     BackendSynthComplete,
@@ -40,6 +42,7 @@ from ..protocol import (
     FullText,
     NewHistoryCreated,
     Outgoing,
+    ToolCallStatus,
     UserInputTranscription,
     WakeWordCounts,
     WakeWordState,
@@ -48,6 +51,9 @@ from .client import ToClient
 
 # Sound up to this size is encoded where we stand: handing it to a thread would cost more than the work.
 ENCODE_INLINE = 64 * 1024  # bytes of samples
+
+
+_OfATurn: TypeAlias = Sentence | AudioChunk | Transcript | ToolCall | SpeechComplete | TurnEnded
 
 
 @attrs.define
@@ -121,6 +127,11 @@ class Presenter:
         logger.info("turn: {}", timeline)
         self._observer.turn_over(timeline)
 
+    def turn_discarded(self, timeline: Timeline) -> None:
+        """See `Audience.turn_discarded`. The log of told turns does not name it."""
+        logger.debug("provisional turn: {}", timeline)
+        self._observer.turn_discarded()
+
     async def handle(self, event: Event) -> bool:
         """See `Audience.handle`."""
         match event:
@@ -128,7 +139,7 @@ class Presenter:
                 await self._present(event, Control("conversation-chain-start"))
                 self._bracket = _Bracket(turn, speaker)
                 return await self.tell(FullText("Thinking..."))
-            case Sentence() | AudioChunk() | Transcript() | SpeechComplete() | TurnEnded():
+            case Sentence() | AudioChunk() | Transcript() | ToolCall() | SpeechComplete() | TurnEnded():
                 if self._bracket is None or self._bracket.turn != event.turn:
                     return isinstance(event, TurnEnded) and await self._present(event)
                 return await self._go_on(self._bracket, event)
@@ -147,9 +158,7 @@ class Presenter:
             case _:
                 assert_never(event)
 
-    async def _go_on(
-        self, bracket: _Bracket, event: Sentence | AudioChunk | Transcript | SpeechComplete | TurnEnded
-    ) -> bool:
+    async def _go_on(self, bracket: _Bracket, event: _OfATurn) -> bool:
         """The next event of the turn that the client sees."""
         match event:
             case Transcript(text=text, final=final):
@@ -161,6 +170,10 @@ class Presenter:
                 if pcm.samples:
                     bracket.sound.append(pcm)
                 return not last or await self._show(bracket)
+            case ToolCall(call=call, state=state, content=content):
+                timestamp = now().isoformat(timespec="microseconds")
+                name = bracket.speaker.name
+                return await self.tell(ToolCallStatus(call.id, call.name, name, state, content, timestamp))
             case SpeechComplete():
                 return await self._present(event, BackendSynthComplete())
             case TurnEnded():

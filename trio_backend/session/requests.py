@@ -31,7 +31,7 @@ from ..protocol import (
     NewHistoryCreated,
     Outgoing,
 )
-from .services import Services
+from .services import SessionServices
 
 # Pages ask for four things when they are opened, and people for less at once.
 MOST = 32
@@ -102,7 +102,7 @@ class RequestLane:
         self._changed.unpark_all()
 
 
-async def answer_about_files(message: FetchConfigs | FetchBackgrounds, services: Services) -> Outgoing:
+async def answer_about_files(message: FetchConfigs | FetchBackgrounds, services: SessionServices) -> Outgoing:
     """The answer to a question about the server's files."""
     if isinstance(message, FetchConfigs):
         files = await services.catalog.files()

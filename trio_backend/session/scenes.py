@@ -1,7 +1,8 @@
-"""`Scenes`: the character that is present in a session, the one that is on its way, and what it is asked."""
+"""`Scenes`: the character that is active in a session, the one that is being loaded, and what it is asked."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import attrs
@@ -10,17 +11,24 @@ import trio
 from ..concurrency import Slot
 from ..config.character import CharacterConfig
 from ..conversation.conversation import Conversation
-from ..conversation.ears import Ears
 from ..conversation.events import InputDropped
 from ..conversation.scene import Scene, SceneFailed, SceneReady
+from ..conversation.speech_engines import SpeechEngines
 from ..conversation.user_input import UserInput
 from ..conversation.wake_word import WakeWord
 from ..errors import ConfigError, ProtocolError
 from ..protocol import ConfigSwitched, Error, FullText, SetModelAndConf
 from .holdings import Holdings, Received
-from .idle import Idle, fall_asleep_when_idle
 from .presenter import Presenter
-from .services import Services
+from .services import SessionServices
+
+
+@attrs.frozen
+class Idle:
+    """Nothing was said for so long that the character behind ``wake_word`` is to fall asleep."""
+
+    wake_word: WakeWord
+
 
 SessionEvent: TypeAlias = Received | Idle | SceneReady | SceneFailed
 """What a session's loop is told: what the client said, and what became of its characters."""
@@ -28,12 +36,13 @@ SessionEvent: TypeAlias = Received | Idle | SceneReady | SceneFailed
 
 @attrs.define(eq=False)
 class Scenes:
-    """Called by the task of the session's requests, one at a time; `drop_waiting` and `ears` by the loop.
+    """Called by the task of the session's requests, one at a time; the loop calls `drop_waiting` and
+    `speech_engines`.
 
     Characters are loaded in ``nursery``, and tell ``inbox`` what became of them.
     """
 
-    _services: Services
+    _services: SessionServices
     _conversation: Conversation
     _presenter: Presenter
     _holdings: Holdings
@@ -56,13 +65,13 @@ class Scenes:
         return " ".join(part for part in parts if part)
 
     @property
-    def ears(self) -> Ears | None:
-        """Those of the character who is present."""
+    def speech_engines(self) -> SpeechEngines | None:
+        """Those of the active character; None while no character is active."""
         scene = self._scene
-        return scene.character.ears if scene is not None and scene.present else None
+        return scene.character.speech_engines if scene is not None and scene.present else None
 
     def begin(self) -> None:
-        """Load the character that everybody meets first."""
+        """Load the base character, with which each session begins."""
         self._change(self._config, asked_for=False)
 
     def drop_waiting(self) -> None:
@@ -134,7 +143,7 @@ class Scenes:
         if wake_word.enabled:
             turn_over = self._conversation.wait_turn_over
             await self._idleness.fill(
-                fall_asleep_when_idle, wake_word, turn_over, self._inbox, name="session/idle"
+                _report_idleness, wake_word, turn_over, self._inbox, name="session/idle"
             )
 
     # Who is present.
@@ -204,3 +213,17 @@ class Scenes:
             self._scene = None
             await self._conversation.end_turn("its character is gone")
             await self._presenter.tell(Error(f"{name} stopped working: {why}", "engine-error"))
+
+
+async def _report_idleness(
+    wake_word: WakeWord, turn_over: Callable[[], Awaitable[None]], inbox: trio.MemorySendChannel[SessionEvent]
+) -> None:
+    """After the running turn, wait as long as the character stays awake, then report that it is idle.
+
+    The next turn cancels it, and begins another.
+    """
+    await turn_over()
+    idle_at = wake_word.idle_at()
+    if idle_at is not None:
+        await trio.sleep_until(idle_at)
+        await inbox.send(Idle(wake_word))

@@ -1,9 +1,8 @@
-"""`Services`: what all sessions share."""
+"""`SessionServices`: what each session uses of the backend."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
 
 import attrs
 import trio
@@ -14,13 +13,10 @@ from ..conversation.observer import Nobody, Observer
 from ..conversation.scene import OpenCharacter
 from ..history.backlog import Backlog
 
-if TYPE_CHECKING:
-    from .session import Session
-
 
 @attrs.frozen
-class Services:
-    """What all sessions share. It outlives every one of them."""
+class SessionServices:
+    """What all sessions share. It outlives every one of them, and is changed by none."""
 
     system: SystemConfig
     catalog: CharacterCatalog
@@ -29,6 +25,5 @@ class Services:
     backgrounds: Callable[[], Awaitable[Sequence[str]]]
     """The file names of the background images."""
     observer: Observer = attrs.field(factory=Nobody)
-    sessions: set[Session] = attrs.field(factory=set)
     closing: trio.Event = attrs.field(factory=trio.Event)
     """Set when no new turn may begin."""

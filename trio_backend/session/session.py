@@ -26,7 +26,7 @@ from .holdings import Holdings, Received, Samples, request_of
 from .presenter import Presenter
 from .requests import RequestLane, answer_about_files, answer_about_history
 from .scenes import Scenes, SessionEvent
-from .services import Services
+from .services import SessionServices
 
 ClientUid = NewType("ClientUid", str)
 
@@ -41,7 +41,7 @@ class Session:
     """
 
     client_uid: ClientUid
-    services: Services
+    services: SessionServices
     _nursery: trio.Nursery
     _inbox: trio.MemorySendChannel[SessionEvent]
     presenter: Presenter
@@ -241,9 +241,9 @@ class Session:
     ) -> None:
         match message:
             case protocol.MicAudioData(audio):
-                self._speech.add(_samples(audio), self._scenes.ears)
+                self._speech.add(_samples(audio), self._scenes.speech_engines)
             case protocol.RawAudioData(audio):
-                await self._speech.listen(_samples(audio), self._scenes.ears)
+                await self._speech.listen(_samples(audio), self._scenes.speech_engines)
             case protocol.MicFormat(format_, carries):
                 self._mic_carries = carries
                 await self.tell(protocol.MicFormatAgreed(format_, carries))
@@ -258,9 +258,9 @@ class Session:
         if len(data) % 2:
             raise ProtocolError("bad-message", "a binary frame must hold whole samples of 16 bits")
         if self._mic_carries == "mic-audio-data":
-            self._speech.add(data, self._scenes.ears)
+            self._speech.add(data, self._scenes.speech_engines)
         else:
-            await self._speech.listen(data, self._scenes.ears)
+            await self._speech.listen(data, self._scenes.speech_engines)
 
 
 def _samples(audio: list[float]) -> bytes:

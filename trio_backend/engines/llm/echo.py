@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from ...errors import EngineError
-from ..base import Message, Nudge, Prompt, ReplyPart
+from ..base import Message, Nudge, Prompt, ReplyPart, ToolResult
 from ..settings import Environment, between, read_settings
 from ..whole import tagged
 
@@ -59,7 +59,7 @@ class Echo:
             yield words
 
 
-def _is_own(message: Message | Nudge) -> bool:
+def _is_own(message: Message | Nudge | ToolResult) -> bool:
     return isinstance(message, Message) and message.role == "assistant"
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import attrs
+import msgspec
 import trio
 
 from ...errors import AnswerTooLong, EngineError, HttpFailed
-from ..base import Message, Nudge, Prompt, ReplyPart
+from ..base import Message, Nudge, Prompt, ReplyPart, Tool, ToolRequest, ToolResult
 from ..http_answer import HttpAnswer
 from ..whole import tagged
-from .answers import not_a_stream
+from .answers import decode_json, not_a_stream
 from .configs import ChatConfig
 from .connection import ModelServer, json_of, open_model_server, read_refused, unreachable
 from .deltas import DeltaReader, EventReader, Part
+
+_object = msgspec.json.Decoder(dict[str, Any])
 
 LINGER = 0.05
 """Seconds for the last bytes of a finished answer, whose connection can then be used again."""
@@ -110,7 +114,7 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
 
     async def _body(self) -> bytes:
         request = request_of(self._config, self._prompt)
-        if any(message.images for message in self._prompt.messages):
+        if any(isinstance(message, Message | Nudge) and message.images for message in self._prompt.messages):
             # Megabytes of images take longer than the loop may be held up.
             return await trio.to_thread.run_sync(json_of, request)
         return json_of(request)
@@ -124,6 +128,8 @@ def request_of(config: ChatConfig, prompt: Prompt) -> dict[str, object]:
         "messages": [*system, *map(_message, prompt.messages)],
         "stream": True,
     }
+    if prompt.tools:
+        request["tools"] = [_tool(tool) for tool in prompt.tools]
     if config.temperature is not None:
         request["temperature"] = config.temperature
     if config.max_tokens is not None:
@@ -131,7 +137,28 @@ def request_of(config: ChatConfig, prompt: Prompt) -> dict[str, object]:
     return request
 
 
-def _message(message: Message | Nudge) -> dict[str, object]:
+def _tool(tool: Tool) -> dict[str, object]:
+    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return {"type": "function", "function": function}
+
+
+def _tool_call(request: ToolRequest) -> dict[str, object]:
+    # Servers read the arguments again, and refuse the whole prompt where a model has written no JSON.
+    try:
+        decode_json(request.arguments, _object)
+    except ValueError:
+        arguments = "{}"
+    else:
+        arguments = request.arguments
+    return {"id": request.id, "type": "function", "function": {"name": request.name, "arguments": arguments}}
+
+
+def _message(message: Message | Nudge | ToolResult) -> dict[str, object]:
+    if isinstance(message, ToolResult):
+        return {"role": "tool", "tool_call_id": message.id, "content": message.content}
+    if isinstance(message, Message) and message.requests:
+        calls = [_tool_call(request) for request in message.requests]
+        return {"role": message.role, "content": message.content or None, "tool_calls": calls}
     # The interface knows no instruction in mid-conversation that all models heed, but the user's words.
     role = "user" if isinstance(message, Nudge) else message.role
     if not message.images:

@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from tests.simulation.world import Asked, World, here
-from trio_backend.engines.base import Prompt, ReplyPart
+from trio_backend.engines.base import Message, Prompt, ReplyPart, Thought, ToolRequest
 from trio_backend.engines.llm.companion.talk import read_talk
 from trio_backend.engines.settings import Environment, read_settings
 from trio_backend.engines.whole import tagged
@@ -68,13 +68,15 @@ class SimulatedLlm:
         # As the embedded model reads it: what a user says is never taken for a nudge.
         talk = read_talk(prompt)
         number = len(self.world.asked)
-        self.world.asked.append(Asked(trio.current_time(), number, last.content, talk.nudged))
+        said = (one for one in prompt.messages if isinstance(one, Message) and not one.requests)
+        read = tuple(one.content for one in said)
+        self.world.asked.append(Asked(trio.current_time(), number, last.content, talk.nudged, read))
         with self.world.in_use():
             yield tagged(_Tokens(self, _script(self.world, number)))
 
 
 def _script(world: World, number: int) -> list[str]:
-    """The tokens of a reply; ``!`` and a word instead of one is something that goes wrong there."""
+    """The tokens of a reply; ``!`` and a word stand for what goes wrong there, or for another part."""
     tokens = []
     for part in range(world.random.choice(world.parts)):
         extra = world.random.choice(["", "", "", "[joy] ", "<think>hm.</think>"])
@@ -87,15 +89,15 @@ def _script(world: World, number: int) -> list[str]:
     ):
         if world.chance(probability):
             tokens.insert(world.random.randint(0, len(tokens)), trouble)
-    return tokens
+    return [*tokens, "!ask"] if world.chance(chances.model_asks) else tokens
 
 
 @attrs.define(eq=False)
-class _Tokens(trio.abc.ReceiveChannel[str]):
+class _Tokens(trio.abc.ReceiveChannel[str | Thought | ToolRequest]):
     _model: SimulatedLlm
     _tokens: list[str]
 
-    async def receive(self) -> str:
+    async def receive(self) -> str | ToolRequest:
         world = self._model.world
         await world.wait(0.0, 0.0, 0.01, 0.05, 0.5)
         if self._model.dead:
@@ -107,6 +109,8 @@ class _Tokens(trio.abc.ReceiveChannel[str]):
                 raise EngineError("the simulated model fails")
             case "!hang":
                 await trio.sleep_forever()
+            case "!ask":
+                return ToolRequest("call_1", "look", "{}")
             case "!break":
                 raise RuntimeError("a simulated bug in an adapter")
         return token

@@ -1,4 +1,4 @@
-"""`simulated_tts`: a voice whose delays and failures are its world's."""
+"""`simulated_tts`: speech synthesis whose delays and failures are its world's."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class SimulatedTts(WholeTts):
         del text
         with self.world.in_use():
             await self.world.wait(0.0, 0.0, 0.02, 0.3, 1.0)
-            if self.world.chance(self.world.chances.voice_hangs):
+            if self.world.chance(self.world.chances.synthesis_hangs):
                 await trio.sleep_forever()
-            if self.world.chance(self.world.chances.voice_fails):
-                raise EngineError("the simulated voice fails")
+            if self.world.chance(self.world.chances.synthesis_fails):
+                raise EngineError("the simulated synthesis fails")
             return hum(self.world.random.choice([0.0, 0.1, 0.5, 1.0]))

@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 import attrs
 
-from ...base import Message, Nudge, Prompt
+from ...base import Message, Nudge, Prompt, ToolResult
 from .rules import Language
 from .templates import plain
 from .words import Clause, Tokenizer, TypedWord, script_of
@@ -85,13 +85,13 @@ def read_talk(prompt: Prompt) -> Talk:
     )
 
 
-def _recent(messages: Sequence[Message | Nudge]) -> list[Message]:
+def _recent(messages: Sequence[Message | Nudge | ToolResult]) -> list[Message]:
     recent: list[Message] = []
     left = FARTHEST
     for message in reversed(messages):
         if left <= 0:
             break
-        if isinstance(message, Nudge):
+        if not isinstance(message, Message):
             continue
         left -= min(len(message.content), LONGEST) + 20 if message.role == "user" else 20
         recent.append(message)

@@ -1,4 +1,4 @@
-"""`Ears`: the engines by which a character hears, leased when they are first needed, and then kept."""
+"""`SpeechEngines`: a character's speech recognition and VAD, leased when they are first needed."""
 
 from __future__ import annotations
 
@@ -26,14 +26,19 @@ LeaseEngine: TypeAlias = Callable[[EngineChoice], AbstractAsyncContextManager[An
 
 
 @attrs.frozen
-class Ears:
-    """Who only writes never waits for an ear: it loads when the first sound comes, while the user speaks."""
+class SpeechEngines:
+    """Speech recognition and voice activity detection of one character.
+
+    Neither is loaded before it is asked for, so a user who only types never waits for them: recognition loads
+    when the first sound comes, while the user still speaks. What was loaded stays leased until the block of
+    `open_speech_engines` is left.
+    """
 
     _asr: _Standby[Asr]
     _vad: _Standby[Vad]
 
     def prepare(self) -> None:
-        """Begin to load what understands speech, unless it is there. Returns at once."""
+        """Begin to load speech recognition, unless it is loaded or loading. Returns at once."""
         self._asr.prepare()
 
     async def transcribe(self, pcm: Pcm) -> str:
@@ -48,10 +53,10 @@ class Ears:
 
 
 @asynccontextmanager
-async def open_ears(
+async def open_speech_engines(
     config: CharacterConfig, lease: LeaseEngine, boundary: Boundary = UNCOUNTED
-) -> AsyncIterator[Ears]:
-    """The ears of a character; the embedded ones, where it has chosen none.
+) -> AsyncIterator[SpeechEngines]:
+    """The speech engines of a character; the embedded ones, where it has chosen none.
 
     Leaving the block gives back what was leased.
     """
@@ -63,12 +68,12 @@ async def open_ears(
             _Standby[Vad](vad, lease, nursery, boundary),
         )
         try:
-            yield Ears(*standbys)
+            yield SpeechEngines(*standbys)
         finally:
-            # The session's loop is another task, and may be just about to hand us sound.
+            # The session's loop is another task, and may ask for an engine until this one has ended.
             for standby in standbys:
                 standby.close()
-            nursery.cancel_scope.cancel("nobody listens any more")
+            nursery.cancel_scope.cancel("the speech engines are no longer needed")
 
 
 @attrs.define(eq=False)
@@ -90,8 +95,8 @@ class _Standby(Generic[E]):
         if not self._held and not self._closed:
             self._held = True
             # Who needs the engine has a lease of its own: if this one dies of a bug, no more is lost.
-            name = f"ears/{self._choice.name}"
-            self._nursery.start_soon(self._boundary.run, "ears", self._hold, name=name)
+            name = f"speech engines/{self._choice.name}"
+            self._nursery.start_soon(self._boundary.run, "speech engines", self._hold, name=name)
 
     @asynccontextmanager
     async def engine(self) -> AsyncIterator[E]:
