@@ -73,6 +73,8 @@ class ScriptedSessions:
     """Seconds that every message takes, both ways."""
     farewell: float = 0.0
     """Seconds that a session takes to clean up."""
+    crossing: bool = False
+    """Whether the end of a turn is on its way already when an interrupt comes."""
     tells_events: bool = False
     """Whether what tells of a turn has its `Event` in the field "event"."""
     over: dict[int, float] = attrs.field(factory=dict)
@@ -174,7 +176,9 @@ class _Session:
                 await self.say({"type": "heartbeat-ack"})
             case {"type": "interrupt-signal"}:
                 if await self.slot.evict("interrupted"):
-                    await self.say({}, self.turn)
+                    if self.sessions.crossing:
+                        await self.say({"type": "force-new-message"})
+                    await self.say(END if self.sessions.crossing else {}, self.turn)
             case {"type": "frontend-playback-complete"}:
                 self.played.set()
             case {"type": "text-input", "text": text}:

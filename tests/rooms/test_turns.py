@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.rooms.running import RunningRooms
+from tests.rooms.running import RunningRooms, local, open_running_rooms
 from tests.rooms.scripted import END, START
 from trio_backend.config.system import SystemConfig
 from trio_backend.rooms import room as room_module
@@ -189,7 +189,22 @@ async def test_playback_that_nobody_confirms_ends_by_itself(
     await trio.sleep(60)
 
     # Three seconds of sound, five of grace, and the room's own leeway.
-    assert [turn.began for turn in running.sessions.turns] == [0, pytest.approx(3 + 5 + 2, abs=0.1)]
+    assert [turn.began for turn in running.sessions.turns] == [
+        0,
+        pytest.approx(3 + 5 + room_module.LEEWAY, abs=0.1),
+    ]
+
+
+async def test_a_turn_that_ends_just_as_it_is_ended_ends_once(autojump_clock: MockClock) -> None:
+    """The session's own end is on its way when the room ends the turn; the next one has its own."""
+    async with open_running_rooms(ROOMS, local) as running:
+        running.sessions.crossing = True
+        ann = await running.join()
+        await ann.say("x hang", "y 1")
+        await trio.sleep(200)
+        assert [turn.text for turn in running.sessions.turns] == ["x hang", "y 1"]
+        controls = [message for message in ann.heard if message["type"] in ("control", "force-new-message")]
+        assert controls == [START, {"type": "force-new-message"}, END, START, END]
 
 
 async def test_the_first_to_have_played_it_counts(autojump_clock: MockClock, running: RunningRooms) -> None:

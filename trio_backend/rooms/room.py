@@ -28,7 +28,7 @@ from .link import Link
 from .members import Member, Members, Sender
 from .options import RoomLimits
 from .queue import QueuedMessage, QueueRefusal, RoomQueue
-from .session import FromSession, SessionSource, ToSession
+from .session import FromSession, SessionSource, ToSession, TurnBegan, TurnOver
 from .turns import RoomTurn, RoomTurns, TurnResult
 
 SendersMessage: TypeAlias = QueuedMessage[Sender]
@@ -36,8 +36,8 @@ SendersTurn: TypeAlias = RoomTurn[SendersMessage]
 
 EXPIRED = Error("your message has waited longer than max_age, and was dropped", "message-expired")
 # Seconds. The session has the same deadlines, and ends a turn more gracefully: the room's are for one that
-# does not.
-LEEWAY = 2.0
+# does not. A store that does not answer takes it two of them.
+LEEWAY = 4.0
 
 
 @attrs.define(eq=False)
@@ -63,6 +63,8 @@ class Room:
     """Set when a forwarder is done with this room."""
     _playing: SendersTurn | None = attrs.field(default=None, init=False)
     """A turn whose sound was sent while a forwarder waited, and whose playback the room itself waits for."""
+    _ended_late: int | None = attrs.field(default=None, init=False)
+    """The number of a turn that clients were told is over, while the session has not said so."""
     _life: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
 
     @_link.default
@@ -183,6 +185,7 @@ class Room:
     async def _end_late(self, turn: SendersTurn) -> None:
         self._turns.end(TurnResult.LATE)
         if turn.started:
+            self._ended_late = turn.number
             self.members.end_turn()
         with suppress(WireClosed):
             await self._link.session.interrupt()
@@ -200,7 +203,7 @@ class Room:
 
     def link_said(self, message: FromSession) -> None:
         """See `LinkEnd`."""
-        if message.encoded:
+        if message.encoded and not self._was_told(message):
             self.members.session_said(message)
         began = self._turns.follow(message.event) if message.event is not None else None
         if began is not None and began.message is not None:
@@ -209,6 +212,18 @@ class Room:
             self.members.post(encode(shown), but=asked.sender.member)
         if message.event is not None or message.head.type == "control":
             self._changed.unpark_all()
+
+    def _was_told(self, message: FromSession) -> bool:
+        """Whether it is the end of a turn that the room has ended: the two may cross."""
+        if self._ended_late is None:
+            return False
+        match message.event:
+            case TurnOver(number):
+                late, self._ended_late = self._ended_late, None
+                return number == late
+            case TurnBegan():
+                self._ended_late = None
+        return message.head.type == "force-new-message"
 
     def link_down(self, why: str) -> None:
         """See `LinkEnd`."""
