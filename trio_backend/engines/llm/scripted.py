@@ -19,6 +19,7 @@ from ..whole import channel_of
 from .companion.answer import answer
 from .companion.reading import read_companion
 from .companion.rules import Companion
+from .companion.understanding import TurnReadings
 
 NAMES = ("scripted_llm",)
 
@@ -121,10 +122,14 @@ def _read(rules: Path, version: tuple[int, int]) -> Companion:
 
 @attrs.frozen
 class ScriptedLlm:
-    """An `Llm` that is a rule machine; all that it knows of a conversation is in the prompt."""
+    """An `Llm` that is a rule machine; all that it knows of a conversation is in the prompt.
+
+    What it has read of a message is kept as long as the message itself, and changes no reply.
+    """
 
     config: ScriptedLlmConfig
     _companion: Companion = attrs.field(repr=False)
+    _readings: TurnReadings = attrs.field(factory=TurnReadings, init=False, repr=False)
 
     def reply(self, prompt: Prompt) -> AbstractAsyncContextManager[trio.abc.ReceiveChannel[ReplyPart]]:
         """Word by word (two characters at a time in Chinese), with ``token_delay`` before each."""
@@ -138,7 +143,7 @@ class ScriptedLlm:
     async def _composed(self, prompt: Prompt) -> str:
         """The whole reply, thought out in small steps with a checkpoint after each."""
         reply = ""
-        for step in answer(self._companion, prompt, self.config.manner):
+        for step in answer(self._companion, prompt, self.config.manner, self._readings):
             reply = step
             await trio.lowlevel.checkpoint()
         return reply

@@ -11,6 +11,7 @@ nodes.py, reading.py     YAML → rules, errors with line numbers
 rules.py, templates.py   a rules file, and what it may say, as frozen values
 words.py, patterns.py    text → clauses → what fits, in linear time; sums of two numbers
 talk.py                  what is read of a prompt, and what is noticed of a message besides its words
-matching.py              what the user told so far, and which rules fit
+understanding.py         messages read against the rules, each once; facts.py: what the user told so far
+matching.py              which rules may be used now
 answer.py                which variant is said, and the reply put together
 """

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Generic, TypeVar
 
 import attrs
 
 from ...base import Prompt
-from .matching import KnownFacts, Match, Matcher, collect_facts
+from .matching import Matcher
 from .reading import TOPIC
-from .rules import ANY_MANNER, Companion, CompanionQuestion, Language, Manner, Sayings
+from .rules import ANY_MANNER, Companion, CompanionQuestion, Manner, Sayings
 from .talk import Talk, read_talk
 from .templates import Template
-from .words import script_of
+from .understanding import Match, TurnReadings, read_conversation
 
 T = TypeVar("T")
 
@@ -76,26 +76,23 @@ _FULL_WIDTH = "。！？…”」』）"
 _CLOSING = " \"'”’」』)）"
 
 
-def answer(companion: Companion, prompt: Prompt, manner: str) -> Iterator[str]:
+def answer(
+    companion: Companion, prompt: Prompt, manner: str, readings: TurnReadings | None = None
+) -> Generator[str, None, None]:
     """The reply to ``prompt`` as the last item, with empty ones before it.
 
     Each item is at most some milliseconds of work, so that an event loop can breathe in between. The
     reply is always the same for the same prompt, and never empty where the rules have something for the
-    event ``nothing``. ``manner`` is the name of one of the companion's.
+    event ``nothing``. ``manner`` is the name of one of the companion's. With the ``readings`` of this
+    companion's earlier replies only what is new is read; the reply is the same without.
     """
-    talk, facts = read_talk(prompt), KnownFacts()
-    for _ in collect_facts(companion, talk, facts):
-        yield ""
-    matcher = Matcher(_language_of(companion, talk), talk, facts, prompt.character)
+    talk = read_talk(prompt)
+    conversed = yield from read_conversation(
+        companion, talk, TurnReadings() if readings is None else readings
+    )
+    matcher = Matcher(conversed, prompt.character)
     faces = {keyword: companion.face(keyword, prompt.emotions) for keyword in companion.faces}
     yield _ReplyComposer(matcher, VariantChoice(talk, manner), companion.manners[manner], faces).composed()
-
-
-def _language_of(companion: Companion, talk: Talk) -> Language:
-    """That of the newest text with letters in it; where that is not spoken, the first one."""
-    newest_first = [turn.text for turn in reversed(talk.turns)] + list(reversed(talk.said))
-    script = next((script for text in newest_first if (script := script_of(text))), "")
-    return companion.language_of(script) or companion.languages[0]
 
 
 @attrs.define(eq=False)

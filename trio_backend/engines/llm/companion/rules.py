@@ -19,12 +19,13 @@ class Sayings:
     """Variants of one thing to say, by manner; `ANY_MANNER` has those for all."""
 
     by_manner: Mapping[str, tuple[Template, ...]] = attrs.field(factory=dict)
+    all: tuple[Template, ...] = attrs.field(init=False, eq=False, repr=False)
 
     def __bool__(self) -> bool:
-        return any(self.by_manner.values())
+        return bool(self.all)
 
-    @property
-    def all(self) -> tuple[Template, ...]:
+    @all.default
+    def _of_all_manners(self) -> tuple[Template, ...]:
         return tuple(template for variants in self.by_manner.values() for template in variants)
 
 

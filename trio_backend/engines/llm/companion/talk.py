@@ -11,7 +11,7 @@ import attrs
 from ...base import Message, Nudge, Prompt, ToolResult
 from .rules import Language
 from .templates import plain
-from .words import Clause, Tokenizer, TypedWord, script_of
+from .words import Clause, TypedWord, script_of
 
 LONGEST = 800
 """Characters that are read of one message. Nobody types more than this to be talked with."""
@@ -27,10 +27,16 @@ _ENDED = re.compile(r"\W\s*$")
 
 @attrs.frozen
 class UserTurn:
-    """One message of the user, and the companion's ``before`` it, as `plain` leaves it."""
+    """One message of the user, its text without the speaker's name, and what the companion said before it."""
 
+    message: Message
     text: str
-    before: str
+    before_written: str
+
+    @property
+    def before(self) -> str:
+        """What the companion said before it, as `plain` leaves it."""
+        return plain(self.before_written)
 
 
 @attrs.frozen
@@ -72,10 +78,11 @@ def read_talk(prompt: Prompt) -> Talk:
     asked = last if isinstance(last, Message) and last.role == "user" else None
     recent = _recent(prompt.messages)
     speaker = _speaker_and_text(asked)[0] if asked else ""
-    said = tuple(plain(message.content[:LONGEST]) for message in recent if message.role == "assistant")
+    replies = [message for message in recent if message.role == "assistant"]
+    said = tuple(plain(message.content[:LONGEST]) for message in replies[-REPLIES:])
     return Talk(
         turns=_turns(recent, speaker),
-        said=said[-REPLIES:],
+        said=said,
         nudged=asked is None,
         picture=asked is not None and bool(asked.images),
         whole=0 if last is None else len(last.content),
@@ -103,10 +110,11 @@ def _turns(recent: Sequence[Message], speaker: str) -> tuple[UserTurn, ...]:
     before = ""
     for message in recent:
         if message.role == "assistant":
-            before = plain(message.content[:LONGEST])
+            before = message.content[:LONGEST]
         else:
             name, text = _speaker_and_text(message)
-            turns += [UserTurn(text, before)] if name == speaker else []
+            if name == speaker:
+                turns.append(UserTurn(message, text, before))
     return tuple(turns)
 
 
@@ -118,10 +126,9 @@ def _speaker_and_text(message: Message) -> tuple[str, str]:
 
 
 def _seed(recent: Sequence[Message]) -> bytes:
-    seed = blake2b(digest_size=16)
-    for message in recent:
-        seed.update(f"{message.role}:{message.content[:LONGEST]}\n".encode("utf-8", "surrogatepass"))
-    return seed.digest()
+    # At once, not message by message: this is the part of a reply that grows with what is remembered.
+    text = "".join([f"{message.role}:{message.content[:LONGEST]}\n" for message in recent])
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 Values = Mapping[str, str]
@@ -149,7 +156,10 @@ _VOWELS = re.compile("[aeiouy\u00c0-\u024f]")
 
 
 def events(talk: Talk, language: Language, clauses: tuple[Clause, ...]) -> Mapping[str, Values]:
-    """The events of the message that is to be answered, with the values that they bring."""
+    """The events of the message that is to be answered, with the values that they bring.
+
+    All but ``repeated``: that one is seen where the messages before it are read.
+    """
     if talk.nudged:
         return {"nudge" if talk.said or talk.turns else "start": {}}
     found = {
@@ -161,7 +171,6 @@ def events(talk: Talk, language: Language, clauses: tuple[Clause, ...]) -> Mappi
         "code": _is_code(talk.text),
         "keys": _is_key_mash(clauses),
         "foreign": script_of(talk.text) == "other",
-        "repeated": _is_repeated(talk, language.tokenizer),
         "interrupted": talk.cut_short,
         "nothing": True,
     }
@@ -194,8 +203,3 @@ def _is_key_mash(clauses: tuple[Clause, ...]) -> bool:
     word = words[0].matched
     letters = len(word) >= 4 and word.isascii() and word.isalpha()
     return letters and (not _VOWELS.search(word) or re.search("[bcdfghjklmnpqrstvwxz]{5}", word) is not None)
-
-
-def _is_repeated(talk: Talk, tokenizer: Tokenizer) -> bool:
-    words = tokenizer.words(talk.text)
-    return bool(words) and any(tokenizer.words(turn.text) == words for turn in talk.turns[-4:-1])

@@ -35,15 +35,18 @@ class Template:
     source: str
     parts: tuple[str | Hole | Face, ...]
     fragments: tuple[str, ...]
+    # Fields, since each reply asks for them hundreds of times.
+    needs: frozenset[str] = attrs.field(init=False, eq=False, repr=False)
+    """The values without which it cannot be said."""
+    names: frozenset[str] = attrs.field(init=False, eq=False, repr=False)
+    """All values that it can make use of."""
 
-    @property
-    def needs(self) -> frozenset[str]:
-        """The values without which it cannot be said."""
+    @needs.default
+    def _needed(self) -> frozenset[str]:
         return frozenset(part.name for part in self.parts if isinstance(part, Hole) and not part.lead)
 
-    @property
-    def names(self) -> frozenset[str]:
-        """All values that it can make use of."""
+    @names.default
+    def _named(self) -> frozenset[str]:
         return frozenset(part.name for part in self.parts if isinstance(part, Hole))
 
     @property

@@ -29,6 +29,7 @@ _PIECE = re.compile(
     r"|(?P<ask>[?？])"
     rf"|(?P<stop>[.!,;:…\n。！，；：、()（）\[\]~～—“”]|(?<=[{HAN}])\s(?=\s*[{HAN}]))"
 )
+_HAN_FIRST = re.compile(f"[{HAN}]")
 _DRAWN_OUT = re.compile(r"([^\W\d])\1{2,}")
 _LAUGHTER = re.compile(r"^(ha|he|hi|ja|lo)\1+[hl]?$")
 
@@ -47,6 +48,12 @@ class Clause:
 
     words: tuple[TypedWord, ...]
     asked: bool = False
+    matched: frozenset[str] = attrs.field(init=False, eq=False, repr=False)
+    """Its words as they are matched: most patterns are ruled out by what is not among them."""
+
+    @matched.default
+    def _each(self) -> frozenset[str]:
+        return frozenset(word.matched for word in self.words)
 
     @property
     def text(self) -> str:
@@ -81,16 +88,17 @@ class Tokenizer:
 
     def trimmed(self, words: Sequence[TypedWord]) -> tuple[TypedWord, ...]:
         """``words`` without the fillers at their end, unless nothing else is there."""
-        rest = tuple(words)
-        while (shorter := self._shorter(rest)) != rest:
-            rest = shorter
-        return rest
+        matched, end = tuple(word.matched for word in words), len(words)
+        while filler := self._filler_before(matched, end):
+            end -= filler
+        return tuple(words[:end])
 
-    def _shorter(self, words: tuple[TypedWord, ...]) -> tuple[TypedWord, ...]:
+    def _filler_before(self, matched: tuple[str, ...], end: int) -> int:
+        """How many words before ``end`` are a filler, with others left before them."""
         for trim in self.trims:
-            if len(words) > len(trim) and tuple(word.matched for word in words[-len(trim) :]) == trim:
-                return words[: -len(trim)]
-        return words
+            if end > len(trim) and matched[end - len(trim) : end] == trim:
+                return len(trim)
+        return 0
 
     def _between_stops(self, text: str) -> Iterator[tuple[list[TypedWord], bool]]:
         words: list[TypedWord] = []
@@ -160,7 +168,7 @@ def _normal(piece: str) -> str:
 
 
 def _is_han(text: str) -> bool:
-    return bool(text) and re.match(f"[{HAN}]", text[0]) is not None
+    return _HAN_FIRST.match(text) is not None
 
 
 # Characters of a message that may be a sum: two numbers, a sign, and a few words around them.
