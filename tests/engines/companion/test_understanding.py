@@ -76,7 +76,7 @@ def test_a_reply_is_the_same_whatever_was_read_before(texts: list[str], window: 
         said = items(messages[-window:], readings, manner)[-1]
         assert said == items(messages[-window:], None, manner)[-1]
         messages.append(Message("assistant", said[: 9 if number % 5 == 4 else None]))
-        nudged = [*messages[-window:], NUDGE]
+        nudged: list[Message | Nudge] = [*messages[-window:], NUDGE]
         assert items(nudged, readings, manner)[-1] == items(nudged, None, manner)[-1]
 
 
