@@ -162,6 +162,81 @@ def test_a_sentence_comes_as_soon_as_it_is_certain(text: str, given_out: list[st
     assert SentenceSplitter().feed(text) == given_out
 
 
+@pytest.mark.parametrize(
+    ("text", "given_out"),
+    [
+        ("Oh well then,", ["Oh well then,"]),
+        ("I don't think,", ["I don't think,"]),
+        ("[joy] *waves* Oh well,", ["[joy] *waves* Oh well,"]),
+        ("没问题，", ["没问题，"]),
+        ("没问题,", ["没问题,"]),
+        ("ええと、", ["ええと、"]),
+        ("我来了。", ["我来了。"]),
+        ("[joy]はい。", ["[joy]はい。"]),
+        ("我来了。你好。", ["我来了。"]),  # no sound waits for the second one
+        # One more character tells what these are.
+        ("There are about 1,", []),
+        ("The numbers x,", []),
+        ("Look at a.b/see,", []),
+        ("See for yourself:", []),
+        ("Tom & Jerry &amp;", []),
+        ('"Oh well then,', []),
+        ("“Oh well then,", []),
+        ("He said ‘oh well,", []),
+        ("(Oh well then,", []),
+        ("*Oh well then,", []),
+        ("大概１，", []),
+        ("“我来了。", []),
+        ("「我来了。", []),
+        ('"我来了。', []),
+        ("（我来了。", []),
+        ("*我来了。", []),
+        ("圆周率是3。", []),
+        ("我来了！", []),
+        ("我来了？", []),
+        ("我来了…", []),
+        ("Oh well then.", []),
+        ("Really?", []),
+    ],
+)
+def test_the_first_clause_comes_with_its_mark_where_that_is_certain(text: str, given_out: list[str]) -> None:
+    """Sound does not wait for one more token; but for a quote that closes, "..." and 1,000 it does."""
+    assert SentenceSplitter(first_early=True).feed(text) == given_out
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I like salt,pepper too.", ["I like salt,", "pepper too."]),
+        ("Oh well then,😊 yes.", ["Oh well then,", "😊 yes."]),
+        ("Oh well then,, yes.", ["Oh well then,", ", yes."]),
+        ("好的。😊我来。", ["好的。", "😊我来。"]),
+        ("好的。。。我来。", ["好的。", "。。我来。"]),
+    ],
+)
+def test_what_comes_behind_a_certain_mark_belongs_to_the_next_sentence(
+    text: str, expected: list[str]
+) -> None:
+    """These texts are cut otherwise than later in a reply, but in the same way however the stream is torn."""
+    assert split([text], first_early=True) == expected
+    assert split(text, first_early=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [*rows(ENGLISH, " "), *rows(CHINESE, ""), *rows(JAPANESE, ""), *LINES]
+)
+def test_an_early_first_clause_leaves_the_other_sentences_alone(text: str, expected: list[str]) -> None:
+    """Of the sentences that a reader sees, one at most is in two parts, torn letter by letter or not."""
+    early = split([text], first_early=True)
+
+    assert split(text, first_early=True) == early
+    two = [at for at in range(len(expected)) if early[: at + 1] != expected[: at + 1]][:1]
+    for at in two:
+        assert ink(early[at] + early[at + 1]) == ink(expected[at])
+        assert early[at + 2 :] == expected[at + 1 :]
+    assert two or early == expected
+
+
 @given(torn_texts(), st.booleans())
 @example(("a" * (LONGEST_SENTENCE - 2) + ".\" 'b", ["a" * (LONGEST_SENTENCE - 2) + ".", "\" 'b"]), False)
 def test_tearing_the_stream_elsewhere_gives_the_same_sentences(

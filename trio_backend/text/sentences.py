@@ -6,7 +6,18 @@ import re
 
 import attrs
 
-from .boundaries import CLAUSE_MARKS, MARKS, NONE, WAIT, Window, clause_end, has_words, run_end, sentence_end
+from .boundaries import (
+    CLAUSE_MARKS,
+    MARKS,
+    NONE,
+    WAIT,
+    Window,
+    clause_end,
+    early_sentence_end,
+    has_words,
+    run_end,
+    sentence_end,
+)
 
 # Speech synthesis needs a second or more for this much, and some servers refuse more. People do not write
 # longer sentences; models do when they go wrong.
@@ -43,7 +54,8 @@ class SentenceSplitter:
     into tokens at other places gives the same sentences, and nothing but white space is lost. Numbers,
     abbreviations, file names, list markers and what stands in brackets, asterisks or backticks are
     not torn; a line break always ends a sentence, ``LONGEST_SENTENCE`` characters always suffice.
-    With ``first_early`` the first sentence may end at a comma, so that sound starts sooner.
+    With ``first_early`` the first sentence may end at a comma, so that sound starts sooner; and where a
+    comma or a 。 can be nothing else, it comes with the mark, not with the character behind it.
 
     A token costs time in proportion to its length, since what is kept between tokens is bounded.
     """
@@ -198,6 +210,8 @@ class SentenceSplitter:
         return NONE
 
     def _meet_mark(self, window: Window, at: int) -> int:
+        if self._may_be_early and (early := early_sentence_end(window, at)):
+            return early
         cut = sentence_end(window, at, starred="*" in self._open, quoted=self._quoted)
         if cut > NONE and self._open and self._goes_on(window.text, at, cut):
             self._inner, cut = cut, NONE
@@ -215,7 +229,12 @@ class SentenceSplitter:
         return bool(left) or (self._aside and not text[cut].isspace())
 
     def _meet_clause(self, window: Window, at: int) -> int:
-        return clause_end(window, at) if self.first_early and not self._open else NONE
+        return clause_end(window, at) if self._may_be_early else NONE
+
+    @property
+    def _may_be_early(self) -> bool:
+        """Whether this is the sentence that sound waits for, and no bracket is open in it."""
+        return self.first_early and not self._open
 
     def _meet_bracket(self, window: Window, at: int, bracket: str) -> int:
         if bracket in _CLOSES:

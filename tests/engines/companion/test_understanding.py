@@ -15,10 +15,11 @@ from trio_backend.engines.base import Message, Nudge, Prompt
 from trio_backend.engines.llm import scripted
 from trio_backend.engines.llm.companion.answer import answer
 from trio_backend.engines.llm.companion.patterns import compile_pattern
+from trio_backend.engines.llm.companion.reading import read_companion
 from trio_backend.engines.llm.companion.understanding import TurnReadings
 from trio_backend.engines.llm.scripted import ScriptedLlmConfig
 
-from .dialogue import EMOTIONS, NUDGE, RULES, delivered
+from .dialogue import EMOTIONS, NUDGE, RULES, Dialogue, delivered
 from .test_dialogues import SMALL_TALK, SMALL_TALK_ZH
 
 TEXTS = [text.strip() for text in f"{SMALL_TALK} | {SMALL_TALK_ZH}".split("|")]
@@ -119,6 +120,32 @@ def test_one_message_after_another_question_is_read_again() -> None:
         assert items([*before, *later], readings)[-1] == items([*before, *later], None)[-1]
     assert "Ann" in items([*asked, *later], readings)[-1]
     assert "Ann" not in items([*unasked, *later], readings)[-1]
+
+
+def test_a_message_without_letters_is_read_in_the_conversation_s_language() -> None:
+    """A number after Chinese is matched by the Chinese rules, although English is the first language."""
+    five = "{rule: five, hear: '5', say: %s}"
+    rules = f"{{rules: [{five}, {{rule: else, event: nothing, rank: 0, say: %s}}], script: %s}}"
+    languages = f"en: {rules % ('Five!', 'Go on.', 'latin')}, zh: {rules % ('五！', '说吧。', 'han')}"
+    companion = read_companion(
+        f"manners: {{warm: {{sentences: 3, asks: 0}}}}\nlanguages: {{{languages}}}", "two.yaml"
+    )
+
+    chinese, english = Dialogue(companion=companion), Dialogue(companion=companion)
+    assert (chinese.say("你好"), chinese.say("5")) == ("说吧。", "五！")
+    assert (english.say("hello"), english.say("5")) == ("Go on.", "Five!")
+
+
+def test_a_new_name_takes_the_place_of_the_old_one() -> None:
+    """Where there can be one fact of a kind only, the one before is not told any more."""
+    dialogue = Dialogue()
+    dialogue.say("my name is Ann")
+    dialogue.say("my name is Eve")
+
+    said = dialogue.say("what do you know about me?")
+
+    assert "Eve" in said
+    assert "Ann" not in said
 
 
 def test_a_reply_that_is_given_up_leaves_nothing_that_matters() -> None:
