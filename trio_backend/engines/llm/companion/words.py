@@ -106,7 +106,7 @@ class Tokenizer:
             if piece.lastgroup in ("ask", "stop"):
                 yield words, piece.lastgroup == "ask"
                 words = []
-            else:
+            elif len(words) < MOST_WORDS:
                 words += self._matched(piece[0], first=not words)
         yield words, False
 
@@ -143,10 +143,10 @@ def script_of(text: str) -> str:
 
     Japanese and Korean count as other, although Chinese characters may be among them.
     """
-    pieces = [piece[0] for piece in _PIECE.finditer(text) if piece.lastgroup in ("han", "word")]
-    letters = [piece for piece in pieces if piece[0].isalpha()]
-    han = sum(1 for piece in letters if _is_han(piece[0]))
-    foreign = sum(1 for piece in letters if not _is_han(piece[0]) and piece[0] >= "\u0250")
+    pieces = [piece for piece in _PIECE.finditer(text) if piece.lastgroup in ("han", "word")]
+    letters = [piece for piece in pieces if piece[0][0].isalpha()]
+    han = sum(1 for piece in letters if piece.lastgroup == "han")
+    foreign = sum(1 for piece in letters if piece.lastgroup == "word" and piece[0][0] >= "\u0250")
     if foreign and foreign >= (len(letters) - foreign) / 4:
         return "other"
     if han:
