@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,21 @@ async def test_an_unknown_manner_is_an_error_that_names_the_known_ones() -> None
     with pytest.raises(EngineError, match="known are: warm, cheerful, dry, brief"):
         async with scripted.open(ScriptedLlmConfig(RULES, manner="grumpy")):
             pass
+
+
+async def test_who_speaks_at_once_has_patterns_compiled_off_the_loop(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    """In a thread, before the reply looks for the first of them."""
+    compiled: list[threading.Thread] = []
+    monkeypatch.setattr(Pattern, "compile", lambda _: compiled.append(threading.current_thread()))
+    async with (
+        scripted.open(ScriptedLlmConfig(RULES)) as llm,
+        llm.reply(Prompt("", [Message("user", "Hello.")])) as parts,
+    ):
+        await parts.receive()
+    assert len(compiled) == len(list(delivered().patterns()))
+    assert threading.main_thread() not in compiled
 
 
 async def test_patterns_are_compiled_once_the_start_is_over(

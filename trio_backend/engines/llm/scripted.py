@@ -27,7 +27,7 @@ DELIVERED = "companion.yaml"
 """The rules that come with the package, used where the configuration's folder has none of its own."""
 
 UNTIL_COMPILED = 1.0
-"""Seconds from when the rules were read until all of their patterns are compiled: a start is over then."""
+"""Seconds from when the rules were read until their patterns are compiled: a start is over then."""
 
 _LARGEST = 4_000_000
 """Bytes of a rules file. The one delivered has some 200 kB; what is larger was named by mistake."""
@@ -76,9 +76,10 @@ def _rules_file(folder: Path, name: str) -> Path:
 async def open(config: ScriptedLlmConfig) -> AsyncIterator[ScriptedLlm]:
     """Read the rules. Raises `EngineError`, which names file and line, where they are wrong."""
     companion = await trio.to_thread.run_sync(_load, config)
+    patterns = _Patterns(companion)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_compile_later, companion, name="companion/patterns")
-        yield ScriptedLlm(config, companion)
+        nursery.start_soon(patterns.compile_soon, name="companion/patterns")
+        yield ScriptedLlm(config, companion, patterns)
         nursery.cancel_scope.cancel("the engine closes")
 
 
@@ -99,18 +100,33 @@ def _load(config: ScriptedLlmConfig) -> Companion:
     return companion
 
 
-async def _compile_later(companion: Companion) -> None:
-    # It would be a fifth of a start. Who speaks before that waits for what is needed of it, up to 60 ms, and
-    # nobody does afterwards.
-    await trio.sleep(UNTIL_COMPILED)
-    await trio.to_thread.run_sync(_compile_patterns, companion)
+@attrs.define(eq=False)
+class _Patterns:
+    """The regular expressions of ``_companion``, which are compiled after the start of a server.
 
+    All 900 that are delivered take 0.15 s: a fifth of a start, and far too long for the event loop.
+    """
 
-def _compile_patterns(companion: Companion) -> None:
-    """Compile what was not needed yet, in a thread, until that is cancelled."""
-    for pattern in companion.patterns():
-        trio.from_thread.check_cancelled()
-        pattern.compile()
+    _companion: Companion
+    _needed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _compiled: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    async def compile_soon(self) -> None:
+        """Compile them in a thread, after `UNTIL_COMPILED` seconds or when needed. A cancel stops that."""
+        with trio.move_on_after(UNTIL_COMPILED):
+            await self._needed.wait()
+        await trio.to_thread.run_sync(self._compile)
+        self._compiled.set()
+
+    async def wait_compiled(self) -> None:
+        """Return when they are; who speaks right after the start waits 0.15 s."""
+        self._needed.set()
+        await self._compiled.wait()
+
+    def _compile(self) -> None:
+        for pattern in self._companion.patterns():
+            trio.from_thread.check_cancelled()
+            pattern.compile()
 
 
 @lru_cache(maxsize=4)
@@ -129,6 +145,7 @@ class ScriptedLlm:
 
     config: ScriptedLlmConfig
     _companion: Companion = attrs.field(repr=False)
+    _patterns: _Patterns = attrs.field(repr=False)
     _readings: TurnReadings = attrs.field(factory=TurnReadings, init=False, repr=False)
 
     def reply(self, prompt: Prompt) -> AbstractAsyncContextManager[trio.abc.ReceiveChannel[ReplyPart]]:
@@ -142,6 +159,7 @@ class ScriptedLlm:
 
     async def _composed(self, prompt: Prompt) -> str:
         """The whole reply, thought out in small steps with a checkpoint after each."""
+        await self._patterns.wait_compiled()
         reply = ""
         for step in answer(self._companion, prompt, self.config.manner, self._readings):
             reply = step
