@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.history.locks import locked
-from tests.history.samples import FIRST, MAO, human
+from tests.history.samples import FIRST, MAO, SECOND, ai, human
 from trio_backend.errors import HistoryError
 from trio_backend.history import database
 from trio_backend.history.database import open_database
 from trio_backend.history.sqlite import open_sqlite_history
-from trio_backend.history.store import HistoryUid
+from trio_backend.history.store import PREVIEW, HistoryUid, StoredMessage
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def contents(path: Path) -> bytes:
         (write_text, "it is no SQLite database; name another file"),
         (write_foreign, "another program's database; name another file"),
         (write_foreign_and_marked, "another program's database; name another file"),
-        (write_newer, r"newer trio-backend wrote it \(version 7, this one knows 3\); update trio-backend"),
+        (write_newer, r"newer trio-backend wrote it \(version 7, this one knows 4\); update trio-backend"),
     ],
 )
 async def test_a_file_that_is_not_for_us_is_refused_and_left_alone(
@@ -171,7 +171,7 @@ async def test_a_file_of_an_older_version_is_brought_up_to_date(
     async with open_sqlite_history(path) as history:
         assert [human()] == await history.messages(MAO, FIRST)
     with closing(sqlite3.connect(path)) as file:
-        assert file.execute("PRAGMA user_version").fetchone() == (4,)
+        assert file.execute("PRAGMA user_version").fetchone() == (5,)
         assert file.execute("SELECT mood FROM message").fetchall() == [("joy",)]
 
 
@@ -207,5 +207,83 @@ async def test_a_file_of_version_0_1_opens_with_all_it_holds(path: Path) -> None
         await history.append(MAO, HistoryUid("second"), human(), continues=True)
         assert [one.uid for one in await history.conversations(MAO)] == ["second", "first", "old"]
     with closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (3,)
+        assert database.execute("PRAGMA user_version").fetchone() == (4,)
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+# As version 3 stored a message.
+INSERT = """
+    INSERT INTO message (conversation, role, timestamp, content, name, avatar) VALUES (?, ?, ?, ?, ?, ?)
+"""
+
+
+def row(conversation: int, message: StoredMessage) -> tuple[object, ...]:
+    """What `INSERT` is given."""
+    return (conversation, message.role, message.timestamp, message.content, message.name, message.avatar)
+
+
+def write_version_3(path: Path) -> None:
+    """A file as version 3 left it: two conversations of two messages each, and one that has none."""
+    path.parent.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "LAYOUTS", database.LAYOUTS[:3])
+        open_database(path, 1).close()
+    with closing(sqlite3.connect(path)) as file:
+        file.executemany(
+            "INSERT INTO conversation (id, conf_uid, uid, place) VALUES (?, ?, ?, ?)",
+            [(1, MAO.conf_uid, FIRST, 2), (2, MAO.conf_uid, SECOND, 1), (3, MAO.conf_uid, "empty", 3)],
+        )
+        said = [
+            (1, human("Hi.")),
+            (2, human("")),
+            (1, ai("\0" + 900 * "猫", second=1)),
+            (2, ai("", second=1)),
+        ]
+        file.executemany(INSERT, [row(*each) for each in said])
+        file.commit()
+
+
+async def test_a_file_of_version_3_lists_what_it_listed(path: Path) -> None:
+    """The newest message of each conversation, its beginning only; and what is stored next."""
+    write_version_3(path)
+
+    async with open_sqlite_history(path) as history:
+        listed = [(one.uid, one.latest) for one in await history.conversations(MAO)]
+        await history.append(MAO, SECOND, human("Me again.", second=2))
+        again = [(one.uid, one.latest) for one in await history.conversations(MAO)]
+
+    shown = ai("\0" + (PREVIEW - 1) * "猫", second=1)
+    assert listed == [(FIRST, shown), (SECOND, ai("", second=1))]
+    assert again == [(SECOND, human("Me again.", second=2)), (FIRST, shown)]
+
+
+async def test_what_an_older_server_stores_meanwhile_is_listed(path: Path) -> None:
+    """It still has the file open that this one has brought up to date, and knows nothing of it."""
+    write_version_3(path)
+    with closing(sqlite3.connect(path)) as older:
+        assert older.execute("SELECT count(*) FROM message").fetchone() == (4,)
+        async with open_sqlite_history(path) as history:
+            older.execute(INSERT, row(2, human("From there.", second=5)))
+            older.commit()
+            listed = {one.uid: one.latest for one in await history.conversations(MAO)}
+
+    assert listed[SECOND] == human("From there.", second=5)
+
+
+@pytest.mark.parametrize("done", range(len(database._VERSION_4) + 1))
+async def test_wherever_version_4_is_cut_short_the_file_is_of_version_3(
+    path: Path, done: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is in the file, and the next start does it all."""
+    write_version_3(path)
+    with monkeypatch.context() as patch:
+        cut = (*database._VERSION_4[:done], "DROP TABLE missing")
+        patch.setattr(database, "LAYOUTS", (*database.LAYOUTS[:3], cut))
+        with pytest.raises(HistoryError, match="no such table: missing"):
+            open_database(path, 1)
+
+    with closing(sqlite3.connect(path)) as left:
+        assert left.execute("PRAGMA user_version").fetchone() == (3,)
+        assert "latest_role" not in str(left.execute("SELECT sql FROM sqlite_master").fetchall())
+    async with open_sqlite_history(path) as history:
+        assert [one.uid for one in await history.conversations(MAO)] == [FIRST, SECOND]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.history.samples import FIRST, MAO, SECOND, ai, human
 from trio_backend.history import queries
 from trio_backend.history.database import open_database
 
@@ -29,3 +30,18 @@ def test_no_question_reads_a_whole_table(tmp_path: Path, question: str, names: l
     assert not [step for step in plan if "SCAN" in step]
     # What is sorted is read to its end first.
     assert not [step for step in plan if "B-TREE" in step]
+
+
+def test_a_conversation_that_lost_its_messages_is_not_listed(tmp_path: Path) -> None:
+    """As after a deletion that a full disk has cut short; with some of them left it is."""
+    with closing(open_database(tmp_path / "history.db", 1)) as database:
+        queries.append(database, MAO, FIRST, [human(), ai(second=1)])
+        queries.append(database, MAO, SECOND, [human(), ai(second=1)])
+
+        assert queries.delete_oldest(database, MAO, FIRST, 1) == 1
+        assert [one.uid for one in queries.conversations(database, MAO)] == [SECOND, FIRST]
+        assert queries.delete_oldest(database, MAO, FIRST, 9) == 1
+        assert [one.uid for one in queries.conversations(database, MAO)] == [SECOND]
+
+        queries.append(database, MAO, FIRST, [human("Anew.")])
+        assert [one.latest.content for one in queries.conversations(database, MAO)] == ["Anew.", "Hi!"]

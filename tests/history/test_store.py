@@ -53,6 +53,17 @@ async def test_the_list_has_each_latest_message_newest_first(history: History) -
     ] == listed
 
 
+async def test_of_a_long_message_the_list_has_the_beginning(history: History) -> None:
+    """Whatever letters it is made of; a short one is whole."""
+    texts = ["x" * PREVIEW, "猫" * 10 * PREVIEW, "🎈" * (PREVIEW + 1), "a\0b" * PREVIEW, "", "\0"]
+    for number, text in enumerate(texts):
+        await history.append(MAO, HistoryUid(f"{number}"), human("Before it."), human(text))
+
+    listed = [one.latest.content for one in await history.conversations(MAO)]
+
+    assert [text[:PREVIEW] for text in texts] == listed[::-1]
+
+
 async def test_of_two_latest_messages_of_one_time_the_later_stored_is_first(history: History) -> None:
     """Equal times fall back to the order of storing."""
     await history.append(MAO, FIRST, human())

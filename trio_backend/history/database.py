@@ -70,8 +70,58 @@ _VERSION_3 = (
     "CREATE INDEX conversation_of ON conversation (conf_uid, user_id, place)",
 )
 
+# The list used to look for each conversation's latest message among all messages: two steps down an index and
+# one into the text for each of two hundred, 1.3 ms. Read from the conversation's own row they are 0.4 ms.
+#
+# Triggers keep it, so that it is right whoever writes: a server of an older version may still have the file
+# open while this one brings it up to date. 200 is `PREVIEW`. The text functions of SQLite end at a NUL: a
+# text that has one among the first 800 bytes, which are at least 200 characters, is taken by its bytes.
+_PREVIEW_OF = """
+    CASE WHEN instr(substr(CAST({0} AS BLOB), 1, 800), x'00') > 0
+    THEN CAST(substr(CAST({0} AS BLOB), 1, 800) AS TEXT)
+    ELSE substr({0}, 1, 200)
+    END
+"""
+_VERSION_4 = (
+    "ALTER TABLE conversation ADD COLUMN latest_role TEXT",
+    "ALTER TABLE conversation ADD COLUMN latest_timestamp TEXT",
+    "ALTER TABLE conversation ADD COLUMN latest_preview TEXT",
+    "ALTER TABLE conversation ADD COLUMN latest_name TEXT",
+    "ALTER TABLE conversation ADD COLUMN latest_avatar TEXT",
+    f"""
+    UPDATE conversation
+    SET (latest_role, latest_timestamp, latest_preview, latest_name, latest_avatar) = (
+        SELECT role, timestamp, {_PREVIEW_OF.format("content")}, name, avatar
+        FROM message
+        WHERE message.conversation = conversation.id
+        ORDER BY message.id DESC
+        LIMIT 1
+    )
+    """,
+    f"""
+    CREATE TRIGGER message_stored AFTER INSERT ON message
+    BEGIN
+        UPDATE conversation
+        SET latest_role = NEW.role,
+            latest_timestamp = NEW.timestamp,
+            latest_preview = {_PREVIEW_OF.format("NEW.content")},
+            latest_name = NEW.name,
+            latest_avatar = NEW.avatar
+        WHERE id = NEW.conversation;
+    END
+    """,
+    # Messages are deleted oldest first, where a disk is full, and the conversation after the last of them.
+    """
+    CREATE TRIGGER last_message_deleted AFTER DELETE ON message
+    WHEN NOT EXISTS (SELECT 1 FROM message WHERE conversation = OLD.conversation)
+    BEGIN
+        UPDATE conversation SET latest_role = NULL, latest_preview = NULL WHERE id = OLD.conversation;
+    END
+    """,
+)
+
 # Released versions stay as they are; a change of the tables is one more entry.
-LAYOUTS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+LAYOUTS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 
 
 _LOCKED = "another program holds it locked; close that program (a second server, a database browser)"

@@ -31,21 +31,19 @@ _FIND = "SELECT id, conf_uid, user_id FROM conversation WHERE uid = ?"
 
 _LATEST = "SELECT timestamp FROM message WHERE conversation = ? ORDER BY id DESC LIMIT 1"
 
-# Each is one step down the index, so a list costs what it shows, however many conversations there are.
+# One step down the index.
 _TO_THE_TOP = """
     UPDATE conversation
     SET place = 1 + max(0, (SELECT max(place) FROM conversation WHERE conf_uid = ? AND user_id = ?))
     WHERE id = ?
 """
 
+# From one place of the index on, so a list costs what it shows, however many conversations there are.
 _PAGE = """
-    SELECT conversation.uid, latest.id, latest.role, latest.timestamp, latest.name, latest.avatar
+    SELECT uid, latest_role, latest_timestamp, latest_preview, latest_name, latest_avatar
     FROM conversation
-    CROSS JOIN message AS latest
-      ON latest.id = (SELECT max(id) FROM message WHERE message.conversation = conversation.id)
-    WHERE conversation.conf_uid = ? AND conversation.user_id = ?
-      AND (conversation.place, conversation.id) < (?, ?)
-    ORDER BY conversation.place DESC, conversation.id DESC
+    WHERE conf_uid = ? AND user_id = ? AND (place, id) < (?, ?) AND latest_role IS NOT NULL
+    ORDER BY place DESC, id DESC
     LIMIT ?
 """
 
@@ -129,9 +127,9 @@ def conversations(
     rows = database.execute(_PAGE, (*_columns(owner), *below, limit)).fetchall()
     return [
         StoredConversation(
-            HistoryUid(_text(uid)), _message(role, timestamp, _preview(database, _number(id)), name, avatar)
+            HistoryUid(_text(uid)), _message(role, timestamp, _text(preview)[:PREVIEW], name, avatar)
         )
-        for uid, id, role, timestamp, name, avatar in rows
+        for uid, role, timestamp, preview, name, avatar in rows
     ]
 
 
@@ -204,12 +202,6 @@ def _begin(database: sqlite3.Connection, owner: Owner, uid: HistoryUid, place: i
     )
     assert begun.lastrowid is not None
     return begun.lastrowid
-
-
-def _preview(database: sqlite3.Connection, message: int) -> str:
-    """The beginning of a message; the rest of a long one is not even read."""
-    with database.blobopen("message", "content", message, readonly=True) as content:
-        return content.read(4 * PREVIEW).decode("utf-8", "ignore")[:PREVIEW]
 
 
 def _message(role: Any, timestamp: Any, content: Any, name: Any, avatar: Any) -> StoredMessage:

@@ -17,8 +17,9 @@ LISTED = 200  # conversations
 READ = 1_000  # messages
 READ_BYTES = 1024 * 1024  # of their texts, in UTF-8
 
-# Characters of a message that the list shows: a line of it is displayed.
-PREVIEW = 1_000
+# Characters of a message that the list shows: a line of it is displayed. The file keeps them beside each
+# conversation (database.py), so a longer one needs a new version of its layout.
+PREVIEW = 200
 
 _MILLENNIA = 10**15  # milliseconds; later than any year that a timestamp can name
 
