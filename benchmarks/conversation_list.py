@@ -1,8 +1,8 @@
 """What a list of conversations costs, in a file of 1 000, 10 000 and 100 000 conversations.
 
 ``python benchmarks/conversation_list.py [conversations …]``. Milliseconds for each list of two hundred: CPU
-of the whole process, CPU of the loop's thread (asking, and encoding the answer), time, and time while the loop
-is busy, as it is where other clients talk. Three runs of each; all are printed.
+of the whole process, CPU of the loop's thread (asking, and encoding the answer), time, and time while the
+loop is busy, as it is where other clients talk. Three runs of each; all are printed.
 """
 
 from __future__ import annotations

@@ -228,7 +228,7 @@ async def on_disk(backend: Backend) -> list[tuple[str, str]]:
     """The conversation of the only session."""
     (session,) = backend.services.sessions
     record = session.conversation.record
-    if record.uid not in [conversation.uid for conversation in await record.conversations()]:
+    if record.uid not in [conversation.uid for conversation in (await record.conversations()).conversations]:
         return []
     return [(message.role, message.content) for message in await record.messages(record.uid)]
 

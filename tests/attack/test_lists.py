@@ -63,6 +63,56 @@ async def test_a_list_is_a_page(client: Client, history: SqliteHistory) -> None:
     assert len({uid for page in pages for uid in page}) == 450
 
 
+async def test_who_asks_for_less_gets_less(client: Client, history: SqliteHistory) -> None:
+    """`more` says that there are older ones, and `before` which ones these are; nothing else says anything."""
+    for number in range(5):
+        await history.append(MAO, HistoryUid(f"{number}"), human())
+
+    async def page(**fields: object) -> tuple[list[str], dict[str, object]]:
+        await client.say("fetch-history-list", **fields)
+        [*_, answer] = await client.until("history-list")
+        uids = [one["uid"] for one in answer.pop("histories")]
+        return uids, answer
+
+    assert await page(limit=2) == (["4", "3"], {"type": "history-list", "more": True})
+    assert await page(limit=2, before="3") == (
+        ["2", "1"],
+        {"type": "history-list", "before": "3", "more": True},
+    )
+    assert await page(limit=2, before="1") == (["0"], {"type": "history-list", "before": "1"})
+    assert await page(limit=5) == (["4", "3", "2", "1", "0"], {"type": "history-list"})
+    assert await page(limit=None, before=None) == await page() == await page(limit=200)
+
+
+@pytest.mark.parametrize("most", [3, 1_000])
+async def test_no_page_is_longer_than_the_server_allows(
+    history: SqliteHistory, premises: Premises, nursery: trio.Nursery, most: int
+) -> None:
+    """Whatever the client asks for."""
+    for number in range(5):
+        await history.append(MAO, HistoryUid(f"{number}"), human())
+    system = attrs.evolve(premises.system, history_list=most)
+    async with open_backend(attrs.evolve(premises, history=history, system=system)) as backend:
+        client = await meet(backend, nursery)
+        assert len(await listed(client)) == len(await listed(client, limit=200)) == min(most, 5)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("fields", [{"limit": n} for n in (0, 201, -1, 10**30, 1.5, "9", True, [])])
+async def test_a_page_of_no_size_is_refused(
+    client: Client, history: SqliteHistory, fields: dict[str, object]
+) -> None:
+    """The error names the field, and the next question is answered."""
+    await history.append(MAO, FIRST, human())
+    await client.say("fetch-history-list", **fields)
+
+    with trio.fail_after(10):
+        error = (await client.until("error"))[-1]
+        assert error["code"] == "bad-message"
+        assert "limit" in error["message"]
+        assert await listed(client) == [FIRST]
+
+
 async def test_a_page_before_nothing_is_an_error(client: Client) -> None:
     """A conversation that is not there, or was deleted meanwhile."""
     await client.say("fetch-history-list", before="never was")

@@ -8,10 +8,12 @@ from trio_backend.chat.requests import (
     PendingRequests,
     list_characters,
     list_conversations,
+    list_older_conversations,
     new_conversation,
     resume,
 )
 from trio_backend.client.messages import (
+    ListedConversation,
     ReceivedConfigFiles,
     ReceivedControl,
     ReceivedError,
@@ -49,6 +51,28 @@ def test_answers_go_to_the_request_that_waits_for_them() -> None:
     assert not pending.answer(ReceivedConfigFiles([]))
     assert not pending.busy()
     assert "nothing has been said yet" in paper.getvalue()
+
+
+def test_older_conversations_are_listed_page_by_page() -> None:
+    """Their numbers go on; a page that cannot come leaves the list as it was."""
+    sent: list[Incoming] = []
+    pending, state, (screen, paper) = PendingRequests(sent.append), ClientState(), plain_screen()
+    pending.start("history", list_older_conversations(state, screen))
+    assert "/history comes first" in paper.getvalue()
+
+    pending.start("history", list_conversations(state, screen))
+    pending.answer(ReceivedHistoryList([ListedConversation("c"), ListedConversation("b")], more=True))
+    assert "/history more" in paper.getvalue()
+    pending.start("history", list_older_conversations(state, screen))
+    assert pending.fail(ReceivedError("none", "no-such-history"), in_turn=False) is False
+    pending.start("history", list_older_conversations(state, screen))
+    pending.answer(ReceivedHistoryList([ListedConversation("a")]))
+    pending.start("history", list_older_conversations(state, screen))
+
+    assert sent == [FetchHistoryList(), FetchHistoryList("b"), FetchHistoryList("b")]
+    assert [one.uid for one in state.listed] == ["c", "b", "a"]
+    assert "   3 " in paper.getvalue()
+    assert "no older conversations" in paper.getvalue()
 
 
 def test_an_error_goes_to_the_request_whose_answer_it_replaces() -> None:

@@ -35,6 +35,11 @@ class ListConversations:
 
 
 @attrs.frozen
+class ListOlderConversations:
+    """``/history more``: those that follow the list that the user saw last."""
+
+
+@attrs.frozen
 class OpenConversation:
     """``/history N``: by its number in the list, from 1."""
 
@@ -80,6 +85,7 @@ Command: TypeAlias = (
     | ListCharacters
     | Switch
     | ListConversations
+    | ListOlderConversations
     | OpenConversation
     | NewConversation
     | LetSpeak
@@ -93,6 +99,7 @@ HELP = (
     ("/characters", "list the characters"),
     ("/switch NAME", "switch to another character: its name, file or number"),
     ("/history", "list the conversations with this character"),
+    ("/history more", "list older ones"),
     ("/history N", "go on with one of them"),
     ("/new", "start a new conversation"),
     ("/say", "let the character speak unprompted"),
@@ -129,6 +136,8 @@ def _command(word: str, rest: str) -> Command:
             return Switch(name)
         case "history", "":
             return ListConversations()
+        case "history", "more":
+            return ListOlderConversations()
         case "history", number:
             return _open(number)
         case "voice", ("on" | "off"):

@@ -92,8 +92,10 @@ class Formatter:
         ]
         return Text("\n").join(rows)
 
-    def conversations(self, conversations: Sequence[ListedConversation], current: str | None) -> Text:
-        """The numbered list of conversations, the ``current`` one marked."""
+    def conversations(
+        self, conversations: Sequence[ListedConversation], current: str | None, first: int = 1
+    ) -> Text:
+        """The list of conversations, numbered from ``first`` on, the ``current`` one marked."""
         if not conversations:
             return self.note("nothing has been said yet")
         rows = [
@@ -103,7 +105,7 @@ class Formatter:
                 (f"{_moment(one.timestamp)}  ", "dim"),
                 _one_line(one.latest_message.content if one.latest_message else "", 50),
             )
-            for number, one in enumerate(conversations, 1)
+            for number, one in enumerate(conversations, first)
         ]
         return Text("\n").join(rows)
 

@@ -24,6 +24,7 @@ RequestCommand: TypeAlias = (
     commands.ListCharacters
     | commands.Switch
     | commands.ListConversations
+    | commands.ListOlderConversations
     | commands.OpenConversation
     | commands.NewConversation
 )
@@ -157,6 +158,8 @@ class ChatLoop:
                 self._pending.start("switch", requests.switch(state, screen, name))
             case commands.ListConversations():
                 self._pending.start("history", requests.list_conversations(state, screen))
+            case commands.ListOlderConversations():
+                self._pending.start("history", requests.list_older_conversations(state, screen))
             case commands.OpenConversation(number):
                 await self._turn.interrupt()
                 self._pending.start("history", requests.open_conversation(state, screen, number))

@@ -48,6 +48,8 @@ class ClientState:
     """Whether anything was said in this conversation."""
     listed: Sequence[ListedConversation] = ()
     """The conversations as the user saw them last: the numbers of ``/history N`` mean these."""
+    older: bool = False
+    """Whether there are older ones than these."""
 
     def set_conversation(self, history_uid: str | None, *, spoken: bool = False) -> None:
         """Another conversation is open now."""
@@ -55,7 +57,7 @@ class ClientState:
 
     def set_character(self, file: str | None) -> None:
         """Another character is active now, with no conversation yet."""
-        self.file, self.listed = file, ()
+        self.file, self.listed, self.older = file, (), False
         self.set_conversation(None)
 
     def current(self, characters: Sequence[ListedCharacter]) -> ListedCharacter | None:
@@ -158,14 +160,37 @@ def switch(state: ClientState, screen: Screen, wanted: str) -> RequestSteps:
 
 def list_conversations(state: ClientState, screen: Screen) -> RequestSteps:
     """Show the conversations with this character."""
-    state.listed = (yield from _ask(FetchHistoryList(), ReceivedHistoryList)).histories
-    screen.show(screen.format.conversations(state.listed, state.history_uid))
+    yield from _fetch_conversations(state)
+    _show_conversations(state, screen, 0)
+
+
+def list_older_conversations(state: ClientState, screen: Screen) -> RequestSteps:
+    """Show the conversations that follow those which the user saw last; their numbers go on."""
+    if not state.older:
+        screen.note("there are no older conversations" if state.listed else "/history comes first")
+        return
+    seen = state.listed
+    older = yield from _ask(FetchHistoryList(before=seen[-1].uid), ReceivedHistoryList)
+    state.listed, state.older = [*seen, *older.histories], older.more
+    _show_conversations(state, screen, len(seen))
+
+
+def _fetch_conversations(state: ClientState) -> RequestSteps:
+    found = yield from _ask(FetchHistoryList(), ReceivedHistoryList)
+    state.listed, state.older = found.histories, found.more
+
+
+def _show_conversations(state: ClientState, screen: Screen, first: int) -> None:
+    """Show those that are known from the ``first`` on, counted from 0."""
+    screen.show(screen.format.conversations(state.listed[first:], state.history_uid, first + 1))
+    if state.older:
+        screen.note("/history more lists older ones")
 
 
 def open_conversation(state: ClientState, screen: Screen, number: int) -> RequestSteps:
     """Go on with the conversation of that number in the list which the user saw last, and show it."""
     if not state.listed:
-        state.listed = (yield from _ask(FetchHistoryList(), ReceivedHistoryList)).histories
+        yield from _fetch_conversations(state)
     if number > len(state.listed):
         screen.error(f"there is no conversation {number}: /history lists {len(state.listed)}")
         return
@@ -179,7 +204,7 @@ def open_conversation(state: ClientState, screen: Screen, number: int) -> Reques
 # Which answer an error replaces, for the errors whose code says so.
 _INSTEAD_OF: dict[str, tuple[type[ServerMessage], ...]] = {
     "bad-config": (ReceivedConfigSwitched,),
-    "no-such-history": (ReceivedHistoryData,),
+    "no-such-history": (ReceivedHistoryData, ReceivedHistoryList),
     "history-error": (ReceivedHistoryData, ReceivedHistoryList, ReceivedNewHistory),
 }
 

@@ -180,9 +180,10 @@ class ListedConversation(msgspec.Struct, frozen=True):
 
 
 class ReceivedHistoryList(_TaggedMessage, frozen=True, tag="history-list"):
-    """The conversations with this character, newest first."""
+    """The conversations with this character, newest first; ``more`` says that older ones follow the last."""
 
     histories: list[ListedConversation]
+    more: bool = False
 
 
 class ReceivedHistoryData(_TaggedMessage, frozen=True, tag="history-data"):

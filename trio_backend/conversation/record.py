@@ -30,6 +30,14 @@ class Pages:
 
 
 @attrs.frozen
+class ConversationPage:
+    """Some of the conversations with a character, newest first, and whether there are ``more``, older ones."""
+
+    conversations: Sequence[StoredConversation]
+    more: bool
+
+
+@attrs.frozen
 class Given:
     """What was handed over of conversation ``uid``, and may not be on disk yet."""
 
@@ -127,12 +135,18 @@ class Record:
         pages = self._pages
         return await self._history.messages(self.owner, uid, limit=pages.read, size=pages.read_bytes)
 
-    async def conversations(self, before: HistoryUid | None = None) -> Sequence[StoredConversation]:
-        """The newest conversations with this character, newest first, or those that follow ``before``.
+    async def conversations(
+        self, *, before: HistoryUid | None = None, limit: int | None = None
+    ) -> ConversationPage:
+        """The newest conversations with this character, or those that follow ``before``.
 
-        Raises `NoSuchHistory` if there is no ``before``.
+        They are ``limit``, if there are as many, and never more than `Pages.listed`. Raises `NoSuchHistory`
+        if there is no ``before``.
         """
-        return await self._history.conversations(self.owner, limit=self._pages.listed, before=before)
+        most = self._pages.listed if limit is None else min(limit, self._pages.listed)
+        # One more than is shown tells whether there are more, for the price of a row.
+        found = await self._history.conversations(self.owner, limit=most + 1, before=before)
+        return ConversationPage(found[:most], len(found) > most)
 
     async def delete(self, uid: HistoryUid) -> None:
         """Delete a conversation for good. Raises `NoSuchHistory`."""

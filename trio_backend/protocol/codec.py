@@ -15,7 +15,7 @@ import msgspec
 from ..errors import ProtocolError
 from ..identity import RequestId
 from .incoming import Incoming
-from .outgoing import Audio, Control, Outgoing
+from .outgoing import Audio, Control, HistoryList, Outgoing
 
 LARGE = 128 * 1024
 """Characters of a message that is decoded in steps. Below, the costliest takes 5 ms; a chunk of 4096 samples
@@ -184,7 +184,13 @@ def encode(message: Outgoing) -> bytes:
         before, _, after = encode(attrs.evolve(message, audio=None)).partition(_NO_SOUND)
         return b"".join([before, b'"audio":"', message.audio, b'"', after])
     # msgspec encodes attrs classes by itself, but leaves out class variables: hence the prefixes.
-    return _prefixes[type(message)] + _encoder.encode(message)[1:]
+    fields = _said(message) if isinstance(message, HistoryList) else message
+    return _prefixes[type(message)] + _encoder.encode(fields)[1:]
+
+
+def _said(message: HistoryList) -> dict[str, object]:
+    """Its fields without those that say nothing: a client that knows no pages gets what it always got."""
+    return attrs.asdict(message, recurse=False, filter=lambda field, value: value != field.default)
 
 
 # Our encoder and the old backend's put the type first: what is long (sound, pictures) need not be parsed.

@@ -147,10 +147,16 @@ class FetchBackgrounds:
 
 @attrs.frozen
 class FetchHistoryList:
-    """List this character's newest conversations, or those that follow the conversation ``before``."""
+    """List this character's newest conversations, or those that follow the conversation ``before``.
+
+    ``limit`` is how many at most; without it, and at most, as many as the server is configured for.
+    """
 
     type: ClassVar = "fetch-history-list"
     before: str | None = None
+    limit: int | None = attrs.field(
+        default=None, validator=validators.optional(validators.and_(validators.ge(1), validators.le(200)))
+    )
 
 
 @attrs.frozen

@@ -206,10 +206,12 @@ class HistoryEntry:
 
 @attrs.frozen
 class HistoryList:
-    """This character's conversations, newest first."""
+    """Conversations, newest first: those after ``before``, if the client named it. ``more`` follow the last."""
 
     type: ClassVar = "history-list"
     histories: Sequence[HistoryEntry]
+    before: str | None = None
+    more: bool = False
 
 
 @attrs.frozen

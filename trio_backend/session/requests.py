@@ -114,10 +114,10 @@ async def answer_about_history(message: AboutHistory, conversation: Conversation
     """Do what ``message`` asks of the conversations with the present character; its answer."""
     try:
         match message:
-            case FetchHistoryList(before):
+            case FetchHistoryList(before, limit):
                 uid = None if before is None else HistoryUid(before)
-                found = await conversation.record.conversations(uid)
-                return HistoryList([_entry(one) for one in found])
+                page = await conversation.record.conversations(before=uid, limit=limit)
+                return HistoryList([_entry(one) for one in page.conversations], before, page.more)
             case FetchAndSetHistory(uid):
                 messages = await conversation.resume(HistoryUid(uid))
                 return HistoryData([_shown(one) for one in messages])

@@ -55,7 +55,7 @@ connection.addEventListener("message", (event) => {
       showState();
       break;
     case "config-files": characters.take(message.configs); break;
-    case "history-list": conversations.take(message.histories); break;
+    case "history-list": conversations.take(message); break;
     case "background-files": sheet.take(message.files); break;
     case "mic-format": speechInput.agree(message); break;
     case "error": fail(String(message.code ?? ""), String(message.message ?? "")); break;
@@ -70,7 +70,7 @@ connection.addEventListener("message", (event) => {
 
 function fail(code, message) {
   // Our offer of bytes, to a server that knows nothing of it: then it is JSON.
-  if (code === "unknown-type" || navigation.excuse(code)) return;
+  if (code === "unknown-type" || navigation.excuse(code) || conversations.excuse(code)) return;
   if (code !== "bad-config" || !characters.refuse(message)) tell(message);
 }
 

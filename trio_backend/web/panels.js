@@ -103,10 +103,16 @@ export class Conversations {
     this.sheet = find("conversations");
     this.list = find("conversation-list");
     this.none = find("no-conversations");
+    this.older = find("older-conversations");
     this.navigation = navigation;
     /** @type {any[]} */ this.known = [];
+    /** Older ones were asked for. */
+    this.waiting = false;
     navigation.addEventListener("moved", () => this.show());
     openWith(find("open-conversations"), this.sheet, () => this.refresh());
+    this.older.addEventListener("click", () => {
+      this.waiting = navigation.connection.send({ type: "fetch-history-list", before: this.known.at(-1)?.uid });
+    });
     find("new-conversation").addEventListener("click", () => {
       navigation.begin();
       this.sheet.close();
@@ -117,10 +123,26 @@ export class Conversations {
     this.navigation.connection.send({ type: "fetch-history-list" });
   }
 
-  /** These are the conversations there are, newest first. @param {any} histories */
-  take(histories) {
-    this.known = Array.isArray(histories) ? histories : [];
+  /** The newest conversations, or those that follow the one `before`. @param {any} message */
+  take({ histories, before, more }) {
+    const found = Array.isArray(histories) ? histories : [], shown = this.known.length;
+    // An answer about a list that is not shown any more, or to another page in the same room.
+    if (before && before !== this.known.at(-1)?.uid) return;
+    this.waiting = false;
+    const fresh = found.filter((one) => !this.known.some((other) => other.uid === one.uid));
+    this.known = before ? [...this.known, ...fresh] : found;
     this.show();
+    // Who has pressed the button reads on where the new ones begin.
+    if (before && document.activeElement === this.older) this.list.children[shown]?.querySelector(".pick").focus();
+    this.older.hidden = !more;
+  }
+
+  /** An error of the server; true if the last one shown was deleted elsewhere, and the list comes anew. */
+  excuse(code) {
+    const gone = this.waiting && code === "no-such-history";
+    this.waiting = false;
+    if (gone) this.refresh();
+    return gone;
   }
 
   show() {

@@ -36,6 +36,7 @@ const WORDS = {
   interrupted: ["interrupted", "被打断", "中断"],
   newConversation: ["New conversation", "新对话", "新しい会話"],
   noConversations: ["Nothing has been said yet.", "还没有对话。", "まだ会話はありません。"],
+  older: ["Show older conversations", "显示更早的对话", "さらに前の会話を表示"],
   remove1: ["Delete conversation", "删除对话", "会話を削除"],
   sure: ["Delete this conversation for good?", "确定永久删除这段对话？", "この会話を完全に削除しますか？"],
   yesDelete: ["Delete", "删除", "削除"],
