@@ -64,7 +64,7 @@ async def test_a_list_is_a_page(client: Client, history: SqliteHistory) -> None:
 
 
 async def test_who_asks_for_less_gets_less(client: Client, history: SqliteHistory) -> None:
-    """`more` says that there are older ones, and `before` which ones these are; nothing else says anything."""
+    """`more` says that there are older ones, and `before` which ones these are; no more is said."""
     for number in range(5):
         await history.append(MAO, HistoryUid(f"{number}"), human())
 
@@ -98,7 +98,7 @@ async def test_no_page_is_longer_than_the_server_allows(
         nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("fields", [{"limit": n} for n in (0, 201, -1, 10**30, 1.5, "9", True, [])])
+@pytest.mark.parametrize("fields", [{"limit": n} for n in (0, 201, -1, 10**30, 1.5, "9", True)])
 async def test_a_page_of_no_size_is_refused(
     client: Client, history: SqliteHistory, fields: dict[str, object]
 ) -> None:

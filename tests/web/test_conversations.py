@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import trio
@@ -29,7 +30,7 @@ def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer
     page_server.kill()
 
 
-async def store(path: trio.Path) -> None:
+async def store(path: Path) -> None:
     """Say something in each of them."""
     async with open_sqlite_history(path) as history:
         for number in range(STORED):

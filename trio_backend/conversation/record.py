@@ -31,7 +31,7 @@ class Pages:
 
 @attrs.frozen
 class ConversationPage:
-    """Some of the conversations with a character, newest first, and whether there are ``more``, older ones."""
+    """Some conversations with a character, newest first, and whether there are ``more``, older ones."""
 
     conversations: Sequence[StoredConversation]
     more: bool

@@ -206,7 +206,7 @@ class HistoryEntry:
 
 @attrs.frozen
 class HistoryList:
-    """Conversations, newest first: those after ``before``, if the client named it. ``more`` follow the last."""
+    """Conversations, newest first: those after ``before``, if that was named. ``more``: older ones follow."""
 
     type: ClassVar = "history-list"
     histories: Sequence[HistoryEntry]
