@@ -86,13 +86,13 @@ async def test_who_asks_for_less_gets_less(client: Client, history: SqliteHistor
 
 @pytest.mark.parametrize("most", [3, 1_000])
 async def test_no_page_is_longer_than_the_server_allows(
-    history: SqliteHistory, premises: Premises, nursery: trio.Nursery, most: int
+    history: SqliteHistory, options: BackendOptions, nursery: trio.Nursery, most: int
 ) -> None:
     """Whatever the client asks for."""
     for number in range(5):
         await history.append(MAO, HistoryUid(f"{number}"), human())
-    system = attrs.evolve(premises.system, history_list=most)
-    async with open_backend(attrs.evolve(premises, history=history, system=system)) as backend:
+    system = attrs.evolve(options.system, history_list=most)
+    async with open_backend(attrs.evolve(options, history=history, system=system)) as backend:
         client = await meet(backend, nursery)
         assert len(await listed(client)) == len(await listed(client, limit=200)) == min(most, 5)
         nursery.cancel_scope.cancel()

@@ -65,6 +65,43 @@ async def test_an_edit_is_seen_by_the_next_switch(write: Write) -> None:
     assert (await catalog.files())[1] == CharacterFile("bob.yaml", "B.")
 
 
+async def test_a_list_opens_only_what_has_changed(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each page asks for it: where nothing was edited, nothing is read, whatever is new or gone."""
+    opened, read = list[str](), ConfigFolder.title
+
+    def title(self: ConfigFolder, folder: Path, filename: str) -> str:
+        opened.append(filename)
+        return read(self, folder, filename)
+
+    monkeypatch.setattr(ConfigFolder, "title", title)
+    files = {f"characters/{name}.yaml": BOB.replace("Bob", name) for name in ("a", "b", "c")}
+    path = write({"conf.yaml": BASE, **files})
+    catalog = disk_catalog(path)
+    first = await catalog.files()
+    assert opened == ["a.yaml", "b.yaml", "c.yaml"]
+    opened.clear()
+
+    assert await catalog.files() == first
+    assert opened == []
+
+    (path.parent / "characters" / "a.yaml").unlink()
+    write({"characters/b.yaml": BOB.replace("Bob", "Beatrice"), "characters/d.yaml": BOB})
+    assert [file.name for file in await catalog.files()] == ["Ann", "Beatrice", "c", "Bob"]
+    assert opened == ["b.yaml", "d.yaml"]
+
+
+async def test_a_file_that_became_a_link_is_named_no_more(write: Write) -> None:
+    """Moved out of the folder, with a link in its place: the file is the same, and no character of ours."""
+    path = write({"conf.yaml": BASE, "characters/bob.yaml": BOB})
+    catalog, bob = disk_catalog(path), path.parent / "characters" / "bob.yaml"
+    assert (await catalog.files())[1].name == "Bob"
+
+    bob.rename(path.parent / "elsewhere.yaml")
+    bob.symlink_to(path.parent / "elsewhere.yaml")
+
+    assert (await catalog.files())[1].name == "bob.yaml"
+
+
 async def test_an_edit_of_what_a_character_refers_to_is_seen_too(write: Write) -> None:
     """What is kept between two switches is kept only as long as its file is the same."""
     files = {

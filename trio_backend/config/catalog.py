@@ -139,24 +139,23 @@ class DiskCatalog:
     async def files(self) -> Sequence[CharacterFile]:
         """See `CharacterCatalog.files`. Files that are not read within `LIST_TIMEOUT` are listed by name."""
         listed = [CharacterFile(self.base.file, self.base.conf_name)]
+        # Every page asks when it is opened. Where no file has changed this is the only call of a thread, each
+        # of which costs 0.1 ms: 0.15 ms for the three characters that are shipped, 0.75 when each was asked.
         try:
-            folders = await self._read(self.base.file, ConfigFolder.folders)
-            if folders is None:
-                return listed
-            names = await self._read(
-                folders.characters.name, partial(ConfigFolder.filenames, folders=folders)
-            )
+            listing = await self._read("the list of characters", ConfigFolder.listing)
         except ConfigError as error:
             logger.warning("{}", error)
             return listed
+        if listing is None:
+            return listed
         until = trio.current_time() + LIST_TIMEOUT
         # File by file, so that another client's switch need not wait for the whole list.
-        for name in names:
-            title = name
-            if trio.current_time() < until:
+        for name, known in listing.titles.items():
+            title = known or name
+            if known is None and trio.current_time() < until:
                 with suppress(ConfigError):
                     title = await self._read(
-                        name, partial(ConfigFolder.title, folders=folders, filename=name)
+                        name, partial(ConfigFolder.title, folder=listing.folder, filename=name)
                     )
             listed.append(CharacterFile(name, title))
         return listed

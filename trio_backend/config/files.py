@@ -53,6 +53,11 @@ class FileCache(Generic[T]):
     """Bytes that a file may have."""
     _kept: dict[tuple[Path, str], tuple[object, T]] = attrs.field(factory=dict, init=False)
 
+    def unchanged(self, path: Path, shown: str) -> T | None:
+        """What was made of the file, if it is as it was then; the file is not opened. Raises `OSError`."""
+        kept = self._kept.get((path, shown))
+        return kept[1] if kept and kept[0] == _stamp(path) else None
+
     def read(self, path: Path, shown: str) -> T:
         """What is made of the file; ``shown`` is its name for people. Raises as `read_file` and ``make``."""
         # Looked at before it is read: a change in between is then noticed by the next call.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 # Of a name that is too long, or holds a NUL, these say no, where the methods of `Path` raise.
 from os.path import isfile
@@ -14,17 +15,16 @@ from ..errors import FileTooLarge
 from .character import CharacterConfig
 from .diagnostics import Finding, Findings, Location, did_you_mean
 from .files import FileCache
+from .listing import CharacterListing, list_characters, location_of, title_of
 from .references import ReferencedFiles, check_references
 from .schema import TOP_LEVEL, TOP_LEVEL_OTHER_KEYS, References, build_character
 from .structure import report_unknown, structured
 from .system import SystemConfig
-from .tree import Scalar, Table, Values, overlay
+from .tree import Table, Values, overlay
 from .yaml import parse
 
 # Bytes of a YAML file: 200 times the conf.yaml that is shipped.
 MAX_FILE_SIZE = 2**20
-# Characters of a character's name in a list.
-MAX_TITLE = 200
 # Bytes of a file's name: the longest that common file systems take.
 MAX_NAME = 255
 
@@ -163,7 +163,7 @@ class ConfigFolder:
         base = self._base_file(findings)
         if base is None:
             return None
-        own = self._read_character(base.folders, filename, findings)
+        own = self._read_character(base.folders.characters, filename, findings)
         section = _character_section(own, findings) if own else None
         if section is None:
             return None
@@ -172,31 +172,32 @@ class ConfigFolder:
         assert isinstance(merged, Table)
         return build_character(filename, merged, base.references, base.values)
 
-    def folders(self) -> ConfigFolders | None:
-        """The folders that ``conf.yaml`` names; None where ``conf.yaml`` cannot be read."""
-        base = self._base_file(Findings())
-        return base.folders if base else None
+    def listing(self) -> CharacterListing | None:
+        """The characters' files; None where ``conf.yaml`` cannot be read. Only that file is opened."""
+        document = self._read(self.path, self.path.name, Findings())
+        if document is None:
+            return None
+        folder = self.path.parent / self._server_section(document).system.config_alts_dir
+        return list_characters(folder, self.path.name, partial(self._known_title, folder))
 
-    def filenames(self, folders: ConfigFolders) -> list[str]:
-        """The files in the characters' folder without the base, sorted; none where there is no folder."""
+    def title(self, folder: Path, filename: str) -> str:
+        """What the character in that file of the characters' ``folder`` calls itself; see `title_of`."""
+        return title_of(self._read_character(folder, filename, Findings()), filename)
+
+    def _known_title(self, folder: Path, filename: str) -> str | None:
+        """The file's `title`, where it was read before and has not changed since."""
         try:
-            names = [entry.name for entry in folders.characters.iterdir() if entry.suffix == ".yaml"]
+            kept = self._documents.unchanged(folder / filename, location_of(folder, filename).file)
         except OSError:
-            return []
-        return sorted(name for name in names if name != self.path.name)
+            return None
+        return None if kept is None else title_of(kept.table, filename)
 
-    def title(self, folders: ConfigFolders, filename: str) -> str:
-        """The ``conf_name`` in that file, cut at `MAX_TITLE`, or else its own name."""
-        own = self._read_character(folders, filename, Findings())
-        title = own.find("character_config.conf_name") if own else None
-        return title.text[:MAX_TITLE] if isinstance(title, Scalar) and title.text.strip() else filename
-
-    def _read_character(self, folders: ConfigFolders, filename: str, findings: Findings) -> Table | None:
-        location = Location(f"{folders.characters.name}/{filename[:80]}")
-        if reason := _refusal(folders.characters, filename):
+    def _read_character(self, folder: Path, filename: str, findings: Findings) -> Table | None:
+        location = location_of(folder, filename)
+        if reason := _refusal(folder, filename):
             findings.error(location, reason)
             return None
-        own = self._read(folders.characters / filename, location.file, findings)
+        own = self._read(folder / filename, location.file, findings)
         if own:
             _report_top(own, ("character_config",), findings)
         return own
@@ -205,10 +206,9 @@ class ConfigFolder:
         document = self._read(self.path, self.path.name, findings)
         if document is None:
             return None
-        if self._server is None or self._server.document is not document:
-            self._server = _server_section(document, self.environ)
-        findings.extend(self._server.findings)
-        system, section, root = self._server.system, self._server.section, self.path.parent
+        server = self._server_section(document)
+        findings.extend(server.findings)
+        system, section, root = server.system, server.section, self.path.parent
         # Not kept: the files that it looks for may come and go while ``conf.yaml`` stays the same.
         check_references(system, section, root, findings)
         folders = ConfigFolders(root, root / system.config_alts_dir)
@@ -216,6 +216,11 @@ class ConfigFolder:
         prompts = self._references.prompts(system.tool_prompts, named, folders.prompts, findings)
         references = References(root, prompts, self._references.models(folders.model_dict, findings))
         return _BaseFile(document, system, folders, references, Values(self.environ, findings))
+
+    def _server_section(self, document: Table) -> _ServerSection:
+        if self._server is None or self._server.document is not document:
+            self._server = _server_section(document, self.environ)
+        return self._server
 
     def _read(self, path: Path, shown: str, findings: Findings) -> Table | None:
         """The file's tree; None where it cannot be read, with the reason in ``findings``."""

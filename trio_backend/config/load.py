@@ -72,8 +72,8 @@ def survey(path: Path, environ: Mapping[str, str]) -> Survey:
     findings, folder = Findings(), ConfigFolder(path, environ)
     config = folder.base(findings)
     characters = [config.character] if config else []
-    folders = folder.folders()
-    for filename in folder.filenames(folders) if folders else ():
+    listing = folder.listing()
+    for filename in listing.titles if listing else ():
         own = Findings()
         character = folder.character(filename, own)
         findings.extend(own.all)
