@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--case", type=int, help="only this case of the seed")
     parser.add_argument("--file", type=Path, help="only what is in this file")
     parser.add_argument("--at-once", type=int, help="cases under way together")
-    parser.add_argument("--p99", type=float, default=20.0, help="ms that the innocent client may wait")
+    parser.add_argument("--p99", type=float, default=20.0, help="ms that the other client may wait")
     sys.exit(trio.run(_run_all, parser.parse_args()))
 
 
@@ -53,8 +53,8 @@ async def _run(target: Target, wanted: argparse.Namespace) -> Result:
     if result.fault:
         result.culprit = result.culprit or await find_culprit(result)
         _say(f"{target.name}: {result.fault}\n{keep(result, wanted.seed)}")
-    elif result.innocent[1] > wanted.p99:
-        result.fault = f"the innocent client's p99 is {result.innocent[1]:.1f} ms; {wanted.p99:g} are allowed"
+    elif result.bystander[1] > wanted.p99:
+        result.fault = f"the other client's p99 is {result.bystander[1]:.1f} ms; {wanted.p99:g} are allowed"
         _say(f"{target.name}: {result.fault}")
     return result
 

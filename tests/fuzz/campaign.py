@@ -18,7 +18,7 @@ from trio_backend.errors import first_leaf
 
 from .attacks import Attack
 from .case import Case, random_of
-from .subject import Fault, Inventory, Subject, open_innocent, open_subject
+from .subject import Fault, Inventory, Subject, open_bystander, open_subject
 from .targets import Target
 
 CASE_TIME = 90.0
@@ -39,7 +39,7 @@ class Numbered:
 
 @attrs.define(eq=False)
 class Result:
-    """What came of a campaign. ``fault`` is empty if all held; times are in seconds, ``innocent`` in ms."""
+    """What came of a campaign. ``fault`` is empty if all held; times are in seconds, ``bystander`` in ms."""
 
     target: Target
     cases: int = 0
@@ -47,7 +47,7 @@ class Result:
     seconds: float = 0.0
     before: Inventory | None = None
     after: Inventory | None = None
-    innocent: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    bystander: tuple[float, float, float] = (0.0, 0.0, 0.0)
     fault: str = ""
     culprit: Numbered | None = None
     suspects: list[Numbered] = attrs.field(factory=list)
@@ -86,20 +86,20 @@ async def run(
     result = Result(target)
     began = time.perf_counter()
     try:
-        async with _standing(target) as (subject, attack), open_innocent(subject) as innocent:
+        async with _standing(target) as (subject, attack), open_bystander(subject) as bystander:
             held = subject.inventory()
-            # One of these is the innocent client's connection, which will have ended.
+            # One of these is the other client's connection, which will have ended.
             result.before = attrs.evolve(held, files=held.files - 1)
             await _attack_all(subject, attack, cases, result, progress)
             await subject.check()
-            await innocent.end()
+            await bystander.end()
             result.after = await subject.settle(result.before)
-            result.innocent = (innocent.quantile(0.5), innocent.quantile(0.99), innocent.quantile(1))
+            result.bystander = (bystander.quantile(0.5), bystander.quantile(0.99), bystander.quantile(1))
             await subject.check()
     except* Fault as group:
         result.fault = "; ".join(str(leaf) for leaf in _leaves(group))
     except* trio.TooSlowError:
-        result.fault = "the server, or the innocent client, said nothing for a minute"
+        result.fault = "the server, or the other client, said nothing for a minute"
     result.seconds = time.perf_counter() - began
     return result
 
@@ -127,7 +127,7 @@ async def _attack_all(
                 progress(result)
 
     async def watch(scope: trio.CancelScope) -> None:
-        await subject.trouble.wait()
+        await subject.failed.wait()
         scope.cancel()
 
     try:
@@ -152,7 +152,7 @@ async def _attack(subject: Subject, attack: Attack, case: Numbered, result: Resu
     except Exception as error:
         # It may have died, of this case or of another, which shows in a moment.
         await trio.sleep(0.5)
-        if subject.trouble.is_set():
+        if subject.failed.is_set():
             return
         result.culprit = case
         leaf = first_leaf(error) if isinstance(error, ExceptionGroup) else error
@@ -192,7 +192,7 @@ def _leaves(group: BaseExceptionGroup[Fault]) -> Iterator[BaseException]:
 
 
 TABLE_HEAD = (
-    "| target | cases | units | seconds | innocent p50 / p99 / max ms "
+    "| target | cases | units | seconds | other client p50 / p99 / max ms "
     "| MiB before → after | files | children | result |\n"
     "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
@@ -206,7 +206,7 @@ def row(result: Result) -> str:
         f"{result.cases:,}".replace(",", " "),
         f"{result.units:,} {result.target.unit}".replace(",", " "),
         f"{result.seconds:.0f}",
-        " / ".join(f"{each:.1f}" for each in result.innocent),
+        " / ".join(f"{each:.1f}" for each in result.bystander),
         f"{before.rss / 2**20:.0f} → {after.rss / 2**20:.0f}",
         f"{before.files} → {after.files}",
         f"{before.children} → {after.children}",

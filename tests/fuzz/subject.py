@@ -1,4 +1,4 @@
-"""`Subject`: the running server that is attacked, what must hold of it, and the innocent client beside it."""
+"""`Subject`: the running server that is attacked, what must hold of it, and the other client beside it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import trio
 
 ROOT = Path(__file__).parents[2]
 START = 60.0
-"""Seconds that a server and the innocent client's first turn may take on a busy machine."""
+"""Seconds that a server and the other client's first turn may take on a busy machine."""
 SETTLE = 25.0
 """Seconds after the last case by which memory, files and children are as before; a keep-alive is 15."""
 GROWTH = 32 * 2**20
@@ -61,13 +61,13 @@ class Inventory:
 
 @attrs.define(eq=False)
 class Subject:
-    """A server process. ``trouble`` is set as soon as it has died, or has logged a traceback."""
+    """A server process. ``failed`` is set as soon as it has died, or has logged a traceback."""
 
     process: trio.Process
     folder: Path
     port: int = 0
     log: deque[str] = attrs.field(factory=partial(deque, maxlen=400))
-    trouble: trio.Event = attrs.field(factory=trio.Event)
+    failed: trio.Event = attrs.field(factory=trio.Event)
     told: trio.Event = attrs.field(factory=trio.Event)
     _wrong: str = attrs.field(default="", init=False)
 
@@ -113,7 +113,7 @@ class Subject:
 
     def _raise_alarm(self, what: str) -> None:
         self._wrong = self._wrong or what
-        self.trouble.set()
+        self.failed.set()
 
 
 @attrs.frozen
@@ -147,7 +147,7 @@ async def open_subject(start: Start, folder: Path) -> AsyncIterator[Subject]:
 
 
 @attrs.define(eq=False)
-class Innocent:
+class Bystander:
     """The client beside. ``took`` are the round trips of its heartbeats in seconds, once it has `ended`."""
 
     process: trio.Process
@@ -165,7 +165,7 @@ class Innocent:
         report = json.loads(await self._line())
         self.took = report["took"]
         if report["problem"]:
-            raise Fault(f"the innocent client: {report['problem']}")
+            raise Fault(f"the other client: {report['problem']}")
 
     async def _line(self) -> bytes:
         assert self.process.stdout is not None
@@ -179,21 +179,21 @@ class Innocent:
         """Wait until it has had a turn. Raises `Fault` if it cannot."""
         line = await self._line()
         if line != b"ready\n":
-            raise Fault(f"the innocent client cannot begin: {line[:200]!r}")
+            raise Fault(f"the other client cannot begin: {line[:200]!r}")
 
 
 @asynccontextmanager
-async def open_innocent(subject: Subject) -> AsyncIterator[Innocent]:
+async def open_bystander(subject: Subject) -> AsyncIterator[Bystander]:
     """A client that has had one turn, and asks for heartbeats from now on."""
-    command = [sys.executable, "-m", "tests.fuzz.innocent", "127.0.0.1", str(subject.port)]
+    command = [sys.executable, "-m", "tests.fuzz.bystander", "127.0.0.1", str(subject.port)]
     async with trio.open_nursery() as nursery:
         run = partial(
             trio.run_process, command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, check=False
         )
-        innocent = Innocent(await nursery.start(run))
+        bystander = Bystander(await nursery.start(run))
         try:
-            await innocent.begin()
-            yield innocent
+            await bystander.begin()
+            yield bystander
         finally:
-            if innocent.process.returncode is None:
-                innocent.process.kill()
+            if bystander.process.returncode is None:
+                bystander.process.kill()

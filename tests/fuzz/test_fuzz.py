@@ -19,21 +19,21 @@ from .targets import TARGETS, Target, can_run
 
 SEED = 2026
 PATIENCE = 1000.0
-"""ms that the innocent client may wait on a busy machine; ``nox -s fuzz`` allows 20."""
+"""ms that the other client may wait on a busy machine; ``nox -s fuzz`` allows 20."""
 
 targets = pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 
 
 @targets
 async def test_the_server_holds(target: Target) -> None:
-    """It lives, logs no traceback, closes nothing with 1011, keeps nothing, and serves somebody innocent."""
+    """It lives, logs no traceback, closes nothing with 1011, keeps nothing, and serves another client."""
     if not can_run(target):
         pytest.skip(f"this machine cannot run the target {target.name}")
     cases = [*replayed(target), *generated(target, seed=SEED, units=target.cases)]
     result = await run(target, cases)
     assert not result.fault, f"{result.culprit}: {result.fault}"
     assert result.cases == len(cases)
-    assert result.innocent[1] < PATIENCE
+    assert result.bystander[1] < PATIENCE
 
 
 @targets

@@ -1,4 +1,4 @@
-"""The client beside the fuzzer: ``python -m tests.fuzz.innocent HOST PORT`` sends heartbeats all the time.
+"""The client beside the fuzzer: ``python -m tests.fuzz.bystander HOST PORT`` sends heartbeats all the time.
 
 A program of its own, so that what it measures is the server's delay and not the fuzzer's. When its standard
 input ends it has one whole turn, and prints as JSON what it saw.
@@ -24,7 +24,7 @@ class Left(Exception):
     """The server closed the connection, or did not answer in time."""
 
 
-class Innocent:
+class Bystander:
     """A WebSocket that blocks."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -75,23 +75,23 @@ class Innocent:
         self._buffer += data
 
 
-def beat(innocent: Innocent, ended: threading.Event) -> list[float]:
+def beat(bystander: Bystander, ended: threading.Event) -> list[float]:
     """The round trips of heartbeats until ``ended``, in seconds."""
     took: list[float] = []
     while not ended.wait(PAUSE):
         before = time.perf_counter()
-        innocent.say(type="heartbeat")
-        innocent.until(type="heartbeat-ack")
+        bystander.say(type="heartbeat")
+        bystander.until(type="heartbeat-ack")
         took.append(time.perf_counter() - before)
     return took
 
 
-def have_a_turn(innocent: Innocent) -> None:
+def have_a_turn(bystander: Bystander) -> None:
     """One turn, from the words to the end of playback."""
-    innocent.say(type="text-input", text="Are you there?")
-    innocent.until(type="backend-synth-complete")
-    innocent.say(type="frontend-playback-complete")
-    innocent.until(type="control", text="conversation-chain-end")
+    bystander.say(type="text-input", text="Are you there?")
+    bystander.until(type="backend-synth-complete")
+    bystander.say(type="frontend-playback-complete")
+    bystander.until(type="control", text="conversation-chain-end")
 
 
 def main() -> None:
@@ -105,12 +105,12 @@ def main() -> None:
     took: list[float] = []
     problem = ""
     try:
-        innocent = Innocent(sys.argv[1], int(sys.argv[2]))
-        innocent.until(type="control", text="start-mic")
-        have_a_turn(innocent)
+        bystander = Bystander(sys.argv[1], int(sys.argv[2]))
+        bystander.until(type="control", text="start-mic")
+        have_a_turn(bystander)
         print("ready", flush=True)
-        took = beat(innocent, ended)
-        have_a_turn(innocent)
+        took = beat(bystander, ended)
+        have_a_turn(bystander)
     except (Left, OSError) as error:
         problem = str(error)
     print(json.dumps({"took": took, "problem": problem}), flush=True)
