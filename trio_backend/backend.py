@@ -15,7 +15,7 @@ from .boundary import Boundary
 from .config.catalog import CharacterCatalog
 from .config.system import SystemConfig
 from .conversation.character import lease_engine, open_character
-from .conversation.observer import Nobody, Observer
+from .conversation.observer import NullObserver, Observer
 from .conversation.speech_engines import LeaseEngine, SpeechEngines, open_speech_engines
 from .engines.base import Tts
 from .engines.leases import Leases
@@ -51,7 +51,7 @@ class BackendOptions:
     history: History
     environment: Environment = attrs.field(factory=lambda: Environment(Path(), {}))
     backgrounds: Callable[[], Awaitable[Sequence[str]]] = _no_backgrounds
-    observer: Observer = attrs.field(factory=Nobody)
+    observer: Observer = attrs.field(factory=NullObserver)
     quota: MemoryQuota = attrs.field(factory=MemoryQuota)
 
 

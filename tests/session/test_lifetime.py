@@ -13,18 +13,18 @@ from trio.testing import MockClock
 from tests.client import Client
 from tests.conftest import Connect
 from tests.memory_wire import memory_wire_pair
-from tests.session.stagecraft import meet
+from tests.session.sessions import connect_greeted
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.character import CharacterConfig
 from trio_backend.conversation.character import Character
-from trio_backend.conversation.observer import Nobody
+from trio_backend.conversation.observer import NullObserver
 from trio_backend.conversation.scene import OpenCharacter
 from trio_backend.conversation.timeline import Timeline
 from trio_backend.errors import EngineError
 
 
 @attrs.define(eq=False)
-class Counting(Nobody):
+class Counting(NullObserver):
     """An `Observer` that counts."""
 
     sessions: int = 0
@@ -50,7 +50,7 @@ async def test_sessions_errors_and_turns_are_counted(
     """Each once, however it ends."""
     counting = Counting()
     async with open_backend(attrs.evolve(options, observer=counting)) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         await client.turn("Hello.")
         await client.say("switch-config", file="nobody.yaml")
         await client.until("error")
@@ -60,7 +60,7 @@ async def test_sessions_errors_and_turns_are_counted(
         await client.say("text-input", text="One two three. Four five six.")
         await client.until("audio")
         assert counting.sessions == 1
-        await meet(backend, nursery)
+        await connect_greeted(backend, nursery)
         await client.wire.close()
         await trio.sleep(1)
     assert counting.sessions == 2

@@ -27,7 +27,7 @@ from trio_backend.conversation.events import (
     TurnId,
     TurnStarted,
 )
-from trio_backend.conversation.observer import Nobody
+from trio_backend.conversation.observer import NullObserver
 from trio_backend.conversation.timeline import Timeline
 from trio_backend.engines.base import ToolRequest
 from trio_backend.identity import RequestId
@@ -43,7 +43,7 @@ OVER = ["force-new-message", "control conversation-chain-end"]
 
 
 @attrs.define(eq=False)
-class Counts(Nobody):
+class Counts(NullObserver):
     """An `Observer` that notes the errors."""
 
     codes: list[str] = attrs.field(factory=list)

@@ -50,11 +50,11 @@ async def open_character(
         leases.lease(tts_config) as tts,
         open_speech_engines(config, lease) as speech_engines,
     ):
-        yield Character(config, llm, _TellsOnce(tts), speech_engines)
+        yield Character(config, llm, _TtsWithOneWarning(tts), speech_engines)
 
 
 @attrs.define(eq=False)
-class _TellsOnce:
+class _TtsWithOneWarning:
     """A `Tts` for one session: that the machine cannot speak is raised once, and is silence from then on.
 
     Nothing changes it before the server is started again, so an error in each turn would only be noise.
@@ -65,18 +65,18 @@ class _TellsOnce:
 
     def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
         """See `Tts.speak`."""
-        return _UnlessTold(self, self._tts.speak(text))
+        return _SpeechWithOneWarning(self, self._tts.speak(text))
 
 
 @attrs.define(eq=False)
-class _UnlessTold(ReceiveChannel[Pcm]):
+class _SpeechWithOneWarning(ReceiveChannel[Pcm]):
     """The chunks of a sentence; none where there is no voice, and that was told before."""
 
-    _voice: _TellsOnce
+    _voice: _TtsWithOneWarning
     _speech: AbstractAsyncContextManager[ReceiveChannel[Pcm]]
     _chunks: ReceiveChannel[Pcm] = attrs.field(init=False)
 
-    async def __aenter__(self) -> _UnlessTold:
+    async def __aenter__(self) -> _SpeechWithOneWarning:
         self._chunks = await self._speech.__aenter__()
         return self
 

@@ -34,7 +34,7 @@ class Observer(Protocol):
         ...
 
 
-class Nobody:
+class NullObserver:
     """An `Observer` that counts nothing."""
 
     def session_began(self) -> None: ...

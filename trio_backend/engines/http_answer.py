@@ -79,7 +79,7 @@ class HttpConnection:
     """When it became idle, in seconds of Trio's clock."""
 
     def close(self) -> None:
-        """At once, without a farewell: nothing that was sent on it is wanted."""
+        """At once, without closing TLS first: nothing that was sent on it is wanted."""
         self.socket.socket.close()
 
     def is_quiet(self) -> bool:

@@ -92,7 +92,7 @@ class Worker:
         self._closed = True
         await self._end()
 
-    async def _ask(self, request: bytes) -> _Answer:
+    async def _ask(self, request: bytes) -> _ChildAnswer:
         child = await self._loaded()
         try:
             return await child.ask(request)
@@ -146,7 +146,7 @@ class Worker:
 
 
 @attrs.frozen
-class _Answer:
+class _ChildAnswer:
     kind: AnswerKind
     body: bytes = attrs.field(repr=False)
 
@@ -194,7 +194,7 @@ class _Child:
         """Whether the process is gone, as far as the system has told."""
         return self._process.poll() is not None
 
-    async def ask(self, request: bytes) -> _Answer:
+    async def ask(self, request: bytes) -> _ChildAnswer:
         """One request and its answer. Raises `EngineError` if the process ends, or takes too long.
 
         That is a `NotBegun` if it ends before it begins with the request.
@@ -216,7 +216,7 @@ class _Child:
                     await pipe.aclose()
             await self._process.wait()
 
-    async def _in_time(self, *parts: bytes) -> _Answer:
+    async def _in_time(self, *parts: bytes) -> _ChildAnswer:
         with trio.move_on_after(self._job.timeout):
             try:
                 return await self._exchange(*parts)
@@ -225,13 +225,13 @@ class _Child:
                 raise EngineError(f"{self._job.name}: its process ended unexpectedly ({how})") from None
         raise EngineError(f"{self._job.name}: no answer within {self._job.timeout:g} s")
 
-    async def _exchange(self, *parts: bytes) -> _Answer:
+    async def _exchange(self, *parts: bytes) -> _ChildAnswer:
         assert self._process.stdin is not None
         for part in parts:
             await self._process.stdin.send_all(part)
         return await self._receive()
 
-    async def _receive(self) -> _Answer:
+    async def _receive(self) -> _ChildAnswer:
         """The next answer. A cancel loses no byte: the next call gets the whole answer."""
         assert self._process.stdout is not None
         while True:
@@ -244,7 +244,7 @@ class _Child:
                     body = bytes(self._received[ANSWER_HEAD.size : end])
                     del self._received[:end]
                     if kind != AnswerKind.BEGUN:
-                        return _Answer(AnswerKind(kind), body)
+                        return _ChildAnswer(AnswerKind(kind), body)
                     self._begun = True
                     continue
             more = await self._process.stdout.receive_some()

@@ -63,12 +63,12 @@ class _Lane:
     waiting: deque[Entry] = attrs.field(factory=deque, init=False)
     storing: Entry | None = attrs.field(default=None, init=False)
     """The one that the store has been given, and has not answered."""
-    trouble: HistoryError | None = attrs.field(default=None, init=False)
+    failure: HistoryError | None = attrs.field(default=None, init=False)
     """Why it cannot be stored now."""
 
     def hold_up(self, error: HistoryError) -> None:
         """Nobody waits any more: it is stored when that is possible."""
-        self.trouble = error
+        self.failure = error
         for entry in self.waiting:
             entry.settle(
                 NotStoredYet(f"{error}. What is said is kept, and stored as soon as that is possible")
@@ -136,7 +136,7 @@ class Backlog:
         """
         lane, size = self._lane_of(owner, uid), sum(size_of(message.content) for message in messages)
         if self._size + size > self._most:
-            why = lane.trouble if lane is not None and lane.trouble else "the store is too slow"
+            why = lane.failure if lane is not None and lane.failure else "the store is too slow"
             logger.warning("conversation {}: {} messages are lost: too much waits", uid, len(messages))
             raise HistoryError(
                 f"{why}. Too much is waiting to be stored: this part of the conversation is lost"
@@ -148,8 +148,8 @@ class Backlog:
         self._size += size
         entry = Entry(messages, continues, size)
         lane.waiting.append(entry)
-        if lane.trouble is not None:
-            lane.hold_up(lane.trouble)
+        if lane.failure is not None:
+            lane.hold_up(lane.failure)
         return entry
 
     def _lane_of(self, owner: Owner, uid: HistoryUid) -> _Lane | None:
@@ -209,7 +209,7 @@ class Backlog:
         await self._boundary.run("history", partial(self._store_all, lane))
         if lane.waiting:
             lost = sum(len(entry.messages) for entry in lane.waiting)
-            why = lane.trouble or HistoryError("the store has failed")
+            why = lane.failure or HistoryError("the store has failed")
             logger.error("conversation {}: {} messages are lost: {}", lane.uid, lost, why)
             for entry in lane.waiting:
                 self._size -= entry.size
@@ -226,7 +226,7 @@ class Backlog:
                 try:
                     await self._append(lane, entry)
                 except HistoryError as error:
-                    if lane.trouble is None:
+                    if lane.failure is None:
                         logger.warning("conversation {}: cannot be stored now: {}", lane.uid, error)
                     lane.storing = None
                     lane.hold_up(error)
@@ -237,8 +237,8 @@ class Backlog:
                 lane.waiting.popleft()
                 self._size -= entry.size
                 pause = FIRST_PAUSE
-                if lane.trouble is not None and not lane.waiting:
-                    lane.trouble = None
+                if lane.failure is not None and not lane.waiting:
+                    lane.failure = None
                     logger.info("conversation {}: what waited is stored", lane.uid)
 
     async def _append(self, lane: _Lane, entry: Entry) -> None:

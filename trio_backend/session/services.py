@@ -9,7 +9,7 @@ import trio
 
 from ..config.catalog import CharacterCatalog
 from ..config.system import SystemConfig
-from ..conversation.observer import Nobody, Observer
+from ..conversation.observer import NullObserver, Observer
 from ..conversation.scene import OpenCharacter
 from ..history.backlog import Backlog
 
@@ -24,6 +24,6 @@ class SessionServices:
     open_character: OpenCharacter
     backgrounds: Callable[[], Awaitable[Sequence[str]]]
     """The file names of the background images."""
-    observer: Observer = attrs.field(factory=Nobody)
+    observer: Observer = attrs.field(factory=NullObserver)
     closing: trio.Event = attrs.field(factory=trio.Event)
     """Set when no new turn may begin."""

@@ -176,8 +176,8 @@ def _wrong_request(endpoint: Endpoint, answer: Answer, told: str) -> str:
 
 
 def _wrong_key(endpoint: Endpoint, told: str) -> str:
-    wish = "does not accept the API key" if endpoint.api_key else "wants an API key"
-    return f"{endpoint.provider.name} {wish} ({told}); set {endpoint.where_the_key_is_set}"
+    verb = "does not accept the API key" if endpoint.api_key else "wants an API key"
+    return f"{endpoint.provider.name} {verb} ({told}); set {endpoint.where_the_key_is_set}"
 
 
 def _wrong_url(endpoint: Endpoint, what: str) -> str:
