@@ -25,7 +25,7 @@ GREETING = ["group-update", "full-text", "set-model-and-conf", "group-update", "
 
 # Ten tokens a second, and a voice that takes as long as it speaks.
 TOKEN = 0.1
-# What the ear takes for an utterance.
+# What the recogniser takes for an utterance.
 HEARING = 0.5
 
 

@@ -31,18 +31,18 @@ LONGEST_STEP = 0.010
 
 @pytest.fixture
 def options(options: BackendOptions) -> BackendOptions:
-    """The embedded ear and the embedded voice detection."""
+    """The embedded recogniser and the embedded voice detection."""
     # For any English it takes 13 s to understand a minute of noise.
-    ear = EngineChoice("asr", "pocketsphinx_asr", {})
+    recogniser = EngineChoice("asr", "pocketsphinx_asr", {})
     detection = EngineChoice("vad", "silero_vad", {})
     voice = EngineChoice("tts", "none_tts", {})
-    base = attrs.evolve(options.catalog.base, asr=ear, vad=detection, tts=voice)
+    base = attrs.evolve(options.catalog.base, asr=recogniser, vad=detection, tts=voice)
     return attrs.evolve(options, catalog=MemoryCatalog(base))
 
 
 @pytest.fixture
 async def backend(options: BackendOptions) -> AsyncIterator[Backend]:
-    """A running backend, whose ears are all gone in the end."""
+    """A running backend, whose recognisers are all gone in the end."""
     before = psutil.Process().children()
     async with open_backend(options) as backend:
         yield backend
@@ -101,7 +101,7 @@ async def test_a_minute_stalls_nobody(connect: Connect, kind: str) -> None:
     prepared = messages(kind, noise(59))
     await client.wire.send(prepared[0])
     await answered(client)
-    await trio.sleep(0.5)  # the ear and the detector are loaded
+    await trio.sleep(0.5)  # the recogniser and the detector are loaded
     with watching() as steps:
         for message in prepared:
             await client.wire.send(message)
@@ -115,7 +115,7 @@ async def test_a_minute_stalls_nobody(connect: Connect, kind: str) -> None:
 
 
 async def test_a_minute_is_four_megabytes_at_most(connect: Connect) -> None:
-    """With the messages on their way, and while it is handed to the ear."""
+    """With the messages on their way, and while it is handed to the recogniser."""
     client = await connect()
     (message,) = messages("mic-audio-data", Pcm(noise(1).samples[: 2 * PIECE], RATE))
     await client.wire.send(message)
@@ -170,7 +170,7 @@ async def test_the_sixty_first_second_is_refused(connect: Connect, kind: str) ->
 @pytest.mark.parametrize("way", ["barge-in", "leaving"])
 @pytest.mark.parametrize("state", ["loading", "decoding", "queueing"])
 async def test_listening_stops_at_once(connect: Connect, backend: Backend, state: str, way: str) -> None:
-    """Whatever the ear is doing: back at once, no process goes on, and the next one is heard."""
+    """Whatever the recogniser is doing: back at once, no process goes on, and the next one is heard."""
 
     async def attempt() -> float:
         other = await connect()
@@ -222,7 +222,7 @@ async def begin(client: Client) -> None:
     await client.until("full-text", text="Thinking...")
 
 
-async def test_text_waits_for_no_ear(connect: Connect, backend: Backend) -> None:
+async def test_text_waits_for_no_recogniser(connect: Connect, backend: Backend) -> None:
     """Who only writes never loads one."""
     client = await connect()
     await client.say("text-input", text="Hello.")

@@ -3,8 +3,8 @@
 Each line is one event. ``client`` is what the client says, ``server`` what it must hear next (the
 fields given; ``"*"`` is any value but null), ``silence`` how many seconds nothing may come, ``clock`` the
 time since the connection, in seconds. ``remember`` keeps a field of what was heard, by its dotted path,
-as ``$name``. ``microphone`` is a message of sound, ``bytes`` a binary frame of it, in which the ear hears
-what it ``says``: so many ``seconds`` of a voice, and ``quiet`` ones.
+as ``$name``. ``microphone`` is a message of sound, ``bytes`` a binary frame of it, in which the recogniser
+hears what it ``says``: so many ``seconds`` of a voice, and ``quiet`` ones.
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ async def test_one_address_does_not_have_the_recogniser_to_itself(tmp_path: Path
 
 
 async def test_a_recognition_has_a_deadline(tmp_path: Path) -> None:
-    """It ends in words, and so does the wait of the one behind it; the ear is free then."""
+    """It ends in words, and so does the wait of the one behind it; the recogniser is free then."""
     async with (
         asr_server(tmp_path, {"delay": 3600}, transcription_timeout=0.3) as port,
         connect_from_address(port) as first,

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.session.stagecraft import END, THREE, meet
+from tests.session.sessions import END, THREE, connect_greeted
 from trio_backend.audio.pcm import Pcm
 from trio_backend.backend import BackendOptions, open_backend
 from trio_backend.config.catalog import MemoryCatalog
@@ -47,7 +47,7 @@ async def test_a_barge_in_in_the_pass_in_which_a_sentence_has_its_sound(
     monkeypatch.setattr(tone.Tone, "_chunks", chunks)
     base = attrs.evolve(options.catalog.base, llm=EngineChoice("llm", "echo_llm", {}))
     async with open_backend(attrs.evolve(options, catalog=MemoryCatalog(base))) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         for attempt in range(PASSES * TRIES):
             passes = attempt % PASSES
             await client.say("text-input", text=THREE)

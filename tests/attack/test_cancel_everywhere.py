@@ -20,7 +20,7 @@ from trio.testing import MockClock
 from tests.client import Heard
 from tests.conftest import character
 from tests.memory_wire import MemoryWire, memory_wire_pair
-from tests.session.stagecraft import END, START
+from tests.session.sessions import END, START
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice

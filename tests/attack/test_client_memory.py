@@ -14,7 +14,7 @@ from tests.attack.test_pictures import picture, show
 from tests.client import Client
 from tests.conftest import GREETING
 from tests.memory_wire import memory_wire_pair
-from tests.session.stagecraft import END, stored
+from tests.session.sessions import END, stored
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
@@ -127,7 +127,7 @@ async def test_sound_counts(
     assert everybody.used >= 70_000
     await client.say("mic-audio-end")
     await client.until(**END)
-    assert everybody.used < 45_000  # what was understood: the scripted ear reads samples as letters
+    assert everybody.used < 45_000  # what was understood: `scripted_asr` reads samples as letters
 
 
 async def test_when_all_clients_have_filled_the_memory_a_few_words_are_still_answered(

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from tests.client import Client
-from tests.session.stagecraft import END, meet
+from tests.session.sessions import END, connect_greeted
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.errors import NoSuchHistory
 from trio_backend.history.memory import MemoryHistory
@@ -66,7 +66,7 @@ async def wait_stored(backend: Backend) -> None:
 
 async def test_deleted_in_a_turn(shared: Backend, nursery: trio.Nursery) -> None:
     """The reply is not stored, the client is told and is in a new conversation, where it talks on."""
-    speaker, other = await meet(shared, nursery), await meet(shared, nursery)
+    speaker, other = await connect_greeted(shared, nursery), await connect_greeted(shared, nursery)
     uid = await begin(speaker)
     await speaker.say("text-input", text="A secret.")
     await speaker.until("backend-synth-complete")
@@ -90,7 +90,7 @@ async def test_deleted_in_a_turn(shared: Backend, nursery: trio.Nursery) -> None
 
 async def test_deleted_between_turns(shared: Backend, nursery: trio.Nursery) -> None:
     """What is said next is in the new conversation, and the model does not know the old one any more."""
-    speaker, other = await meet(shared, nursery), await meet(shared, nursery)
+    speaker, other = await connect_greeted(shared, nursery), await connect_greeted(shared, nursery)
     uid = await begin(speaker)
     await speaker.turn("A secret.")
     await delete(other, uid)
@@ -106,7 +106,7 @@ async def test_deleted_between_turns(shared: Backend, nursery: trio.Nursery) -> 
 
 async def test_deleted_and_interrupted(shared: Backend, nursery: trio.Nursery) -> None:
     """A barge-in stores nothing of it, either."""
-    speaker, other = await meet(shared, nursery), await meet(shared, nursery)
+    speaker, other = await connect_greeted(shared, nursery), await connect_greeted(shared, nursery)
     uid = await begin(speaker)
     await speaker.say("text-input", text="A secret.")
     await speaker.until("backend-synth-complete")
@@ -122,7 +122,7 @@ async def test_deleted_and_interrupted(shared: Backend, nursery: trio.Nursery) -
 
 async def test_deleted_by_the_one_who_speaks(shared: Backend, nursery: trio.Nursery) -> None:
     """A client's own deletion needs no such words."""
-    speaker = await meet(shared, nursery)
+    speaker = await connect_greeted(shared, nursery)
     uid = await begin(speaker)
     await speaker.turn("A secret.")
     await delete(speaker, uid)

@@ -14,7 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.client import Client, Heard
 from tests.server.raw_client import TEXT, RawClient, connect_websocket, frame
 from tests.serving.servers import configured, open_server, wait_ready
-from tests.session.stagecraft import END, START, meet, stored
+from tests.session.sessions import END, START, connect_greeted, stored
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.character import EngineChoice
 from trio_backend.history.memory import MemoryHistory
@@ -60,7 +60,7 @@ async def test_whatever_comes_while_the_reply_is_stored_keeps_it_once(
 ) -> None:
     """In memory and in history; and the turn ends once, unless there was a barge-in."""
     async with open_backend(attrs.evolve(options, history=Disk())) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         await client.say("text-input", text="Hello there.")
         heard = await client.until("backend-synth-complete")
         await client.say("frontend-playback-complete")
@@ -113,7 +113,7 @@ async def test_a_barge_in_before_the_end_of_playback_counts(
 ) -> None:
     """What the client says that it heard is the one version; what it cannot have heard is not."""
     async with open_backend(attrs.evolve(options, history=Disk())) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         await client.say("text-input", text="Hello there.")
         await client.until("backend-synth-complete")
         await client.say("interrupt-signal", text="Hello")

@@ -19,14 +19,14 @@ from trio_backend.server.responses import FULL, TOO_LARGE, TOO_SLOW, Refusal
 from trio_backend.server.transcription import Transcription
 
 
-async def no_ear(_pcm: Pcm) -> str:
+async def no_asr(_pcm: Pcm) -> str:
     raise NotImplementedError
 
 
 def everything(folders: Folders | None = None) -> HttpContent:
     """Content for all routes that there are."""
-    ear = Transcription(no_ear, 60, FairQueue(1, 1, 1), 1, ())
-    return attrs.evolve(pages(folders), debug=DEBUG_ROUTES, transcription=ear, body_timeout=0.2)
+    transcription = Transcription(no_asr, 60, FairQueue(1, 1, 1), 1, ())
+    return attrs.evolve(pages(folders), debug=DEBUG_ROUTES, transcription=transcription, body_timeout=0.2)
 
 
 def paths() -> list[str]:

@@ -17,7 +17,7 @@ from tests.client import Client
 from tests.conftest import GREETING
 from tests.memory_wire import memory_wire_pair
 from tests.serving.servers import configured, open_client, wait_ready
-from tests.session.stagecraft import THREE, meet, stored
+from tests.session.sessions import THREE, connect_greeted, stored
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
@@ -84,7 +84,7 @@ async def test_the_last_client_leaves_in_a_turn(
     autojump_clock: MockClock, backend: Backend, nursery: trio.Nursery, where: str
 ) -> None:
     """What it has heard is stored, in a room as in a session of its own."""
-    client = await (meet if where == "session" else join)(backend, nursery)
+    client = await (connect_greeted if where == "session" else join)(backend, nursery)
     await client.say("text-input", text=THREE)
     await client.until("audio")
     await client.wire.close()
@@ -100,7 +100,7 @@ async def test_the_backend_is_cancelled(
 ) -> None:
     """As by a second signal: the words of the user, and those that were heard, are there."""
     async with trio.open_nursery() as nursery, open_backend(options) as backend:
-        client = await (meet if where == "session" else join)(backend, nursery)
+        client = await (connect_greeted if where == "session" else join)(backend, nursery)
         await client.say("text-input", text=THREE)
         await client.until(heard)
         nursery.cancel_scope.cancel("a second signal")
@@ -149,7 +149,7 @@ async def test_what_is_lost_is_said(
 ) -> None:
     """With the name of the conversation, and without its words."""
     async with open_backend(attrs.evolve(options, history=DeadDisk())) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         await client.say("text-input", text=THREE)
         await client.until("audio")
         (session,) = backend.services.sessions

@@ -16,7 +16,7 @@ from trio.testing import MockClock
 from tests.client import Client
 from tests.conftest import Connect
 from tests.history.samples import FIRST, MAO, SECOND, human
-from tests.session.stagecraft import END, meet, stored
+from tests.session.sessions import END, connect_greeted, stored
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.history import queries
 from trio_backend.history.sqlite import SqliteHistory, open_sqlite_history
@@ -36,7 +36,7 @@ async def client(
 ) -> AsyncIterator[Client]:
     """A client of a backend with that file."""
     async with open_backend(attrs.evolve(options, history=history)) as backend:
-        yield await meet(backend, nursery)
+        yield await connect_greeted(backend, nursery)
 
 
 async def listed(client: Client, **fields: object) -> list[str]:

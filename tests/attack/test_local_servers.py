@@ -1,4 +1,4 @@
-"""What listens on the port of a neighbour: it may be any program of any local user.
+"""What listens on the port of a local server: it may be any program of any local user.
 
 The server looks there once, at its start. Whatever the answer is, the server serves on, and its log has
 no byte that the listener chose freely.

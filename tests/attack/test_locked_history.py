@@ -11,7 +11,7 @@ import trio
 
 from tests.client import Client, Heard
 from tests.history.locks import locked, read
-from tests.session.stagecraft import END, meet, with_llm
+from tests.session.sessions import END, connect_greeted, with_llm
 from trio_backend.backend import BackendOptions, open_backend
 from trio_backend.history.sqlite import open_sqlite_history
 
@@ -32,7 +32,7 @@ async def client(path: Path, options: BackendOptions, nursery: trio.Nursery) -> 
         open_sqlite_history(path) as history,
         open_backend(attrs.evolve(with_llm(options, {}), history=history)) as backend,
     ):
-        yield await meet(backend, nursery)
+        yield await connect_greeted(backend, nursery)
 
 
 def errors(heard: list[Heard]) -> list[str]:

@@ -160,10 +160,10 @@ def read_lines(text: str) -> None:
 
 def hear(text: str) -> None:
     """Typed to a character that sleeps, and to one that is awake."""
-    door = WakeWord(WAKE_WORDS)
-    door.hear(text, 0)
-    door.awake = True
-    door.hear(text, 0)
+    wake_word = WakeWord(WAKE_WORDS)
+    wake_word.hear(text, 0)
+    wake_word.awake = True
+    wake_word.hear(text, 0)
 
 
 READERS: dict[str, Callable[[str], object]] = {
@@ -265,20 +265,20 @@ def test_keywords_alone_do_not_add_up() -> None:
 
 def test_a_long_message_still_wakes_up() -> None:
     """Its beginning is looked at; all of it is the request."""
-    door = WakeWord(WAKE_WORDS)
+    wake_word = WakeWord(WAKE_WORDS)
     story = "tell me a story " * 1_000
-    assert door.hear(f"Hey Iris, {story}", 0).request == story.strip()
-    door.awake = False
-    assert door.hear("x " * 10_000 + "hey iris", 0).action == "ignored"
-    assert door.hear("Ｈｅｙ Iris ﬁ " + story, 0).request == f"fi {story.strip()}"
+    assert wake_word.hear(f"Hey Iris, {story}", 0).request == story.strip()
+    wake_word.awake = False
+    assert wake_word.hear("x " * 10_000 + "hey iris", 0).action == "ignored"
+    assert wake_word.hear("Ｈｅｙ Iris ﬁ " + story, 0).request == f"fi {story.strip()}"
 
 
 def test_a_long_message_is_no_end_phrase() -> None:
     """Though it begins like one."""
-    door = WakeWord(WAKE_WORDS)
-    door.awake = True
-    assert door.hear("thanks" + " " * 5_000 + "for nothing", 0).action is None
-    assert door.hear("thanks", 0).action == "sleep"
+    wake_word = WakeWord(WAKE_WORDS)
+    wake_word.awake = True
+    assert wake_word.hear("thanks" + " " * 5_000 + "for nothing", 0).action is None
+    assert wake_word.hear("thanks", 0).action == "sleep"
 
 
 @pytest.mark.parametrize("unit", ["\ufdfa", "\u0327\u0301", "a\u0300\u0301" * 50])

@@ -13,7 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.client import Client
 from tests.conftest import Connect
-from tests.session.stagecraft import END, meet
+from tests.session.sessions import END, connect_greeted
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
@@ -65,7 +65,7 @@ async def test_sixty_pictures_take_no_more_than_two(
 ) -> None:
     """While the client is there, and nothing once it has left, without any garbage collection."""
     async with open_backend(options) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         await show(client, text="The first one takes what is taken only once.")
         before = held()
         for _ in range(60):
@@ -85,7 +85,7 @@ async def test_what_was_never_answered_is_let_go_too(
     """Pictures and sound that wait for a character who loads, or are addressed to none."""
     slow = attrs.evolve(options.catalog.base, llm=EngineChoice("llm", "echo_llm", {"load": 1000.0}))
     async with open_backend(attrs.evolve(options, catalog=MemoryCatalog(slow))) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         before = held()
         for _ in range(20):
             await client.say("text-input", text="a", images=[picture()])

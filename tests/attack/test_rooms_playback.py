@@ -11,7 +11,7 @@ from tests.client import Client
 from tests.conftest import GREETING
 from tests.memory_wire import memory_wire_pair
 from tests.rooms.running import RunningRooms, open_running_rooms
-from tests.session.stagecraft import END
+from tests.session.sessions import END
 from trio_backend.backend import Backend, BackendOptions
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice

@@ -52,10 +52,10 @@ def sound(text: str) -> bytes:
 async def asr_server(
     folder: Path, asr: Mapping[str, object] | None = None, **system: object
 ) -> AsyncIterator[int]:
-    """A whole server whose ear is `scripted_asr`; its port."""
+    """A whole server whose recogniser is `scripted_asr`; its port."""
     config = configured(folder, llm=ECHO, tts=NO_VOICE, **system)
-    ear = EngineChoice("asr", "scripted_asr", asr or {})
-    config = attrs.evolve(config, character=attrs.evolve(config.character, asr=ear))
+    recogniser = EngineChoice("asr", "scripted_asr", asr or {})
+    config = attrs.evolve(config, character=attrs.evolve(config.character, asr=recogniser))
     async with open_server(config) as address:
         yield int(address.rpartition(":")[2])
 

@@ -82,7 +82,7 @@ class Listener:
 
 
 @attrs.frozen
-class Stage:
+class RunningConversation:
     """A conversation, and the character who is there."""
 
     conversation: Conversation
@@ -106,7 +106,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(options: BackendOptions, audience: Listener | None = None) -> AsyncIterator[Stage]:
+async def open_conversation(
+    options: BackendOptions, audience: Listener | None = None
+) -> AsyncIterator[RunningConversation]:
     """The base character of ``options``, loaded, and a new conversation with it."""
     audience, config = audience or Listener(), options.catalog.base
     send, receive = trio.open_memory_channel[SceneReady | SceneFailed](10)
@@ -122,5 +124,5 @@ async def open_stage(options: BackendOptions, audience: Listener | None = None) 
             system=options.system,
             quota=MemoryQuota(),
         )
-        yield Stage(conversation, audience, scene, services.history)
+        yield RunningConversation(conversation, audience, scene, services.history)
         nursery.cancel_scope.cancel("the test is over")

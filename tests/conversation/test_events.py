@@ -10,8 +10,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.conversation.stage import Listener, open_stage
-from tests.session.stagecraft import with_llm, with_tts
+from tests.conversation.running import Listener, open_conversation
+from tests.session.sessions import with_llm, with_tts
 from trio_backend.audio.pcm import Pcm
 from trio_backend.backend import BackendOptions
 from trio_backend.conversation.cascade import Cascade
@@ -44,11 +44,11 @@ TURN = ["TurnStarted", "Sentence", "AudioChunk", "Sentence", "AudioChunk", "Spee
 
 async def test_the_events_of_a_turn_come_in_order(autojump_clock: MockClock, options: BackendOptions) -> None:
     """Each sentence before its sound, one end; and playback that is over at once is noticed."""
-    async with open_stage(with_llm(options, {})) as stage:
+    async with open_conversation(with_llm(options, {})) as running:
         began = trio.current_time()
-        stage.say("One two. Three four.")
-        await stage.wait_over()
-        heard = stage.audience
+        running.say("One two. Three four.")
+        await running.wait_over()
+        heard = running.audience
         assert heard.kinds == TURN
         indexes = [event.index for event in heard.events if isinstance(event, Sentence | AudioChunk)]
         assert indexes == [0, 0, 1, 1]
@@ -59,17 +59,17 @@ async def test_the_events_of_a_turn_come_in_order(autojump_clock: MockClock, opt
 
 async def test_a_turn_is_superseded_by_the_next(autojump_clock: MockClock, options: BackendOptions) -> None:
     """The first has ended, with what was handed out of it, before the second begins; each ends once."""
-    async with open_stage(options) as stage:
-        stage.say(THREE)
-        await stage.audience.until(AudioChunk)
-        stage.say("Next.")
-        await stage.wait_over()
-        await stage.conversation.end_turn("nothing runs")
-        heard = stage.audience
+    async with open_conversation(options) as running:
+        running.say(THREE)
+        await running.audience.until(AudioChunk)
+        running.say("Next.")
+        await running.wait_over()
+        await running.conversation.end_turn("nothing runs")
+        heard = running.audience
         assert heard.kinds[:5] == ["TurnStarted", "Sentence", "AudioChunk", "TurnEnded", "TurnStarted"]
         assert heard.ended == [(1, "superseded", "One two three."), (2, "completed", "Next.")]
         assert [timeline.outcome for timeline in heard.over] == ["superseded", "complete"]
-        assert await stage.stored() == [
+        assert await running.stored() == [
             ("human", THREE),
             ("ai", "One two three."),
             ("human", "Next."),
@@ -81,46 +81,46 @@ async def test_what_was_heard_is_of_the_turn_that_the_client_knows(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """A turn of which it was told nothing was not heard; its words are kept. The first reason stays."""
-    async with open_stage(options) as stage:
-        stage.say(THREE)
-        await stage.audience.until(AudioChunk)
-        stage.say("Next.")
-        assert await stage.conversation.barge_in("One two")
-        told = list(stage.audience.events)
-        await stage.conversation.confirm()
+    async with open_conversation(options) as running:
+        running.say(THREE)
+        await running.audience.until(AudioChunk)
+        running.say("Next.")
+        assert await running.conversation.barge_in("One two")
+        told = list(running.audience.events)
+        await running.conversation.confirm()
         await wait_all_tasks_blocked()
-        assert stage.audience.kinds[len(told) :] == ["TurnEnded"] * 2
-        assert not stage.conversation.turn_running
-        assert await stage.stored() == [("human", THREE), ("ai", "One two"), ("human", "Next.")]
-        assert [timeline.outcome for timeline in stage.audience.over] == ["superseded", "barge-in"]
-        assert not await stage.conversation.barge_in("One two")
+        assert running.audience.kinds[len(told) :] == ["TurnEnded"] * 2
+        assert not running.conversation.turn_running
+        assert await running.stored() == [("human", THREE), ("ai", "One two"), ("human", "Next.")]
+        assert [timeline.outcome for timeline in running.audience.over] == ["superseded", "barge-in"]
+        assert not await running.conversation.barge_in("One two")
 
 
 async def test_what_was_heard_is_of_the_last_turn_only(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """The one before it keeps what was handed out of it."""
-    async with open_stage(options, Listener(stuck_at=Sentence)) as stage:
-        stage.say("First.")
-        await stage.audience.until(TurnStarted)
-        stage.say("Second.")
-        await stage.audience.until(TurnStarted, where=lambda event: getattr(event, "turn", 0) == 2)
-        assert await stage.conversation.barge_in("Sec")
-        await stage.conversation.confirm()
-        assert await stage.stored() == [("human", "First."), ("human", "Second."), ("ai", "Sec")]
-        assert [timeline.outcome for timeline in stage.audience.over] == ["superseded", "barge-in"]
+    async with open_conversation(options, Listener(stuck_at=Sentence)) as running:
+        running.say("First.")
+        await running.audience.until(TurnStarted)
+        running.say("Second.")
+        await running.audience.until(TurnStarted, where=lambda event: getattr(event, "turn", 0) == 2)
+        assert await running.conversation.barge_in("Sec")
+        await running.conversation.confirm()
+        assert await running.stored() == [("human", "First."), ("human", "Second."), ("ai", "Sec")]
+        assert [timeline.outcome for timeline in running.audience.over] == ["superseded", "barge-in"]
 
 
 async def test_nothing_is_attributed_beyond_what_was_sent(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """A client cannot put a book into the character's memory."""
-    async with open_stage(options) as stage:
-        stage.say(THREE)
-        await stage.audience.until(AudioChunk)
-        await stage.conversation.barge_in("x" * 100_000)
-        await stage.conversation.confirm()
-        (_, (_, reply)) = await stage.stored()
+    async with open_conversation(options) as running:
+        running.say(THREE)
+        await running.audience.until(AudioChunk)
+        await running.conversation.barge_in("x" * 100_000)
+        await running.conversation.confirm()
+        (_, (_, reply)) = await running.stored()
         assert len(reply) == len("One two three.") + HEARD_LEEWAY
 
 
@@ -128,78 +128,78 @@ async def test_a_turn_that_takes_too_long_says_so(autojump_clock: MockClock, opt
     """Its outcome is its own; the client was told everything, so nothing was cut."""
     system = attrs.evolve(options.system, turn_deadline=1)
     slow = with_llm(options, {"token_delay": 0.25})
-    async with open_stage(attrs.evolve(slow, system=system)) as stage:
-        stage.say(THREE)
-        await stage.wait_over()
-        assert stage.audience.ended == [(1, "timed out", "One two three.")]
-        assert [timeline.outcome for timeline in stage.audience.over] == ["complete"]
-        problems = [event.code for event in stage.audience.events if isinstance(event, Problem)]
+    async with open_conversation(attrs.evolve(slow, system=system)) as running:
+        running.say(THREE)
+        await running.wait_over()
+        assert running.audience.ended == [(1, "timed out", "One two three.")]
+        assert [timeline.outcome for timeline in running.audience.over] == ["complete"]
+        problems = [event.code for event in running.audience.events if isinstance(event, Problem)]
         assert problems == ["turn-deadline"]
 
 
 async def test_what_nobody_got_was_not_said(autojump_clock: MockClock, options: BackendOptions) -> None:
     """A client that is gone has heard nothing; what it said is kept."""
-    async with open_stage(with_llm(options, {}), Listener(there=False)) as stage:
-        stage.say("One two.")
-        await stage.wait_over()
-        assert stage.audience.ended == [(1, "completed", "")]
-        assert await stage.stored() == [("human", "One two.")]
+    async with open_conversation(with_llm(options, {}), Listener(there=False)) as running:
+        running.say("One two.")
+        await running.wait_over()
+        assert running.audience.ended == [(1, "completed", "")]
+        assert await running.stored() == [("human", "One two.")]
 
 
 async def test_what_was_typed_is_stored_whatever_the_client_takes(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """The words wait for nobody who reads slowly."""
-    async with open_stage(options, Listener(stuck_at=TurnStarted)) as stage:
-        stage.say("Hello.")
+    async with open_conversation(options, Listener(stuck_at=TurnStarted)) as running:
+        running.say("Hello.")
         await wait_all_tasks_blocked()
-        assert await stage.stored() == [("human", "Hello.")]
-        await stage.conversation.barge_in("")
+        assert await running.stored() == [("human", "Hello.")]
+        await running.conversation.barge_in("")
 
 
 async def test_a_turn_of_a_character_that_is_just_leaving(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """It does not run, and ends with its words stored when it is said that the character has left."""
-    async with open_stage(options) as stage:
-        stage.scene.close("it leaves")
+    async with open_conversation(options) as running:
+        running.scene.close("it leaves")
         await wait_all_tasks_blocked()
-        assert not stage.scene.present
-        stage.say("Hello?")
-        assert not stage.conversation.turn_running
+        assert not running.scene.present
+        running.say("Hello?")
+        assert not running.conversation.turn_running
         with trio.fail_after(10):
-            await stage.conversation.end_turn("its character is gone")
-        assert stage.audience.ended == [(1, "superseded", "")]
-        assert await stage.stored() == [("human", "Hello?")]
+            await running.conversation.end_turn("its character is gone")
+        assert running.audience.ended == [(1, "superseded", "")]
+        assert await running.stored() == [("human", "Hello?")]
 
 
 async def test_speech_ends_nothing_where_nothing_runs(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """What is told of the end of a turn is told."""
-    async with open_stage(options) as stage:
-        await stage.conversation.stop_for_speech()
-        assert not stage.audience.silences
+    async with open_conversation(options) as running:
+        await running.conversation.stop_for_speech()
+        assert not running.audience.silences
 
 
 async def test_a_conversation_that_was_deleted_elsewhere(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """What the user says begins a new one; the client is told, and what was deleted is forgotten."""
-    async with open_stage(with_llm(options, {})) as stage:
-        stage.say("One.")
-        await stage.wait_over()
-        record = stage.conversation.record
+    async with open_conversation(with_llm(options, {})) as running:
+        running.say("One.")
+        await running.wait_over()
+        record = running.conversation.record
         deleted = record.uid
-        await stage.history.delete(record.owner, deleted)
-        stage.say("Two.")
-        await stage.wait_over()
+        await running.history.delete(record.owner, deleted)
+        running.say("Two.")
+        await running.wait_over()
         assert record.uid != deleted
-        problems = [event.code for event in stage.audience.events if isinstance(event, Problem)]
+        problems = [event.code for event in running.audience.events if isinstance(event, Problem)]
         assert problems == ["no-such-history"]
-        assert ConversationReplaced(record.uid) in stage.audience.events
-        assert await stage.stored() == [("human", "Two."), ("ai", "Two.")]
-        assert [message.content for message in stage.conversation.memory.so_far()] == ["Two.", "Two."]
+        assert ConversationReplaced(record.uid) in running.audience.events
+        assert await running.stored() == [("human", "Two."), ("ai", "Two.")]
+        assert [message.content for message in running.conversation.memory.so_far()] == ["Two.", "Two."]
 
 
 @pytest.mark.parametrize("meanwhile", ["nothing", "a new conversation"])
@@ -207,18 +207,18 @@ async def test_a_barge_in_into_a_deleted_conversation_is_told_later(
     autojump_clock: MockClock, options: BackendOptions, meanwhile: str
 ) -> None:
     """By `confirm`; a conversation that was begun meanwhile goes on."""
-    async with open_stage(options) as stage:
-        stage.say("One.")
-        await stage.wait_over()
-        record = stage.conversation.record
+    async with open_conversation(options) as running:
+        running.say("One.")
+        await running.wait_over()
+        record = running.conversation.record
         deleted = record.uid
-        stage.say(THREE)
-        await stage.audience.until(AudioChunk, where=lambda event: getattr(event, "turn", 0) == 2)
-        await stage.history.delete(record.owner, deleted)
-        await stage.conversation.barge_in("One two")
-        uid = await stage.conversation.begin_new() if meanwhile != "nothing" else deleted
-        await stage.conversation.confirm()
-        problems = [event.code for event in stage.audience.events if isinstance(event, Problem)]
+        running.say(THREE)
+        await running.audience.until(AudioChunk, where=lambda event: getattr(event, "turn", 0) == 2)
+        await running.history.delete(record.owner, deleted)
+        await running.conversation.barge_in("One two")
+        uid = await running.conversation.begin_new() if meanwhile != "nothing" else deleted
+        await running.conversation.confirm()
+        problems = [event.code for event in running.audience.events if isinstance(event, Problem)]
         assert problems == ["no-such-history"]
         assert (record.uid == uid) == (meanwhile != "nothing")
 
@@ -244,21 +244,21 @@ async def test_a_store_that_fails_is_told_once_each_time(
 ) -> None:
     """Not with each message, and again when it had worked in between."""
     history = MoodyHistory()
-    async with open_stage(attrs.evolve(with_llm(options, {}), history=history)) as stage:
+    async with open_conversation(attrs.evolve(with_llm(options, {}), history=history)) as running:
         for told in (1, 2):
             history.works = False
             for text in ("One.", "Two."):
-                stage.say(text)
-                await stage.wait_over()
+                running.say(text)
+                await running.wait_over()
                 await trio.sleep(1)
-            problems = [event.code for event in stage.audience.events if isinstance(event, Problem)]
+            problems = [event.code for event in running.audience.events if isinstance(event, Problem)]
             assert problems == ["history-error"] * told
             history.works = True
             await trio.sleep(60)
-            stage.say("Three.")
-            await stage.wait_over()
+            running.say("Three.")
+            await running.wait_over()
         said = ["One.", "One.", "Two.", "Two.", "Three.", "Three."]
-        assert [content for _, content in await stage.stored()] == 2 * said
+        assert [content for _, content in await running.stored()] == 2 * said
 
 
 @pytest.mark.parametrize(("ahead", "seconds"), [(1, 5), (2, 3), (5, 1)])
@@ -268,10 +268,10 @@ async def test_so_many_sentences_are_in_synthesis_at_once(
     """As ``synthesis_ahead`` says, and no more."""
     system = attrs.evolve(options.system, synthesis_ahead=ahead)
     slow = with_tts(with_llm(options, {}), {"delay": 1.0, "seconds_per_character": 0.01})
-    async with open_stage(attrs.evolve(slow, system=system)) as stage:
+    async with open_conversation(attrs.evolve(slow, system=system)) as running:
         began = trio.current_time()
-        stage.say("One two. Three four. Five six. Seven eight. Nine ten.")
-        await stage.wait_over()
+        running.say("One two. Three four. Five six. Seven eight. Nine ten.")
+        await running.wait_over()
         assert trio.current_time() - began == pytest.approx(seconds)
 
 
@@ -280,12 +280,12 @@ async def test_a_synthesis_that_fails_is_told_once_though_several_sentences_fail
 ) -> None:
     """And is not asked again in this turn: what comes then is silent at once."""
     broken = with_tts(with_llm(options, {}), {"delay": 1.0, "fail_on": "o"})
-    async with open_stage(broken) as stage:
+    async with open_conversation(broken) as running:
         began = trio.current_time()
-        stage.say("One to. Two to. Four to. Lo so. Go to. No mo.")
-        await stage.wait_over()
-        assert stage.audience.kinds.count("Problem") == 1
-        assert stage.audience.kinds.count("Sentence") == 6
+        running.say("One to. Two to. Four to. Lo so. Go to. No mo.")
+        await running.wait_over()
+        assert running.audience.kinds.count("Problem") == 1
+        assert running.audience.kinds.count("Sentence") == 6
         assert trio.current_time() - began == pytest.approx(1.0)
 
 
@@ -298,10 +298,10 @@ async def test_who_leaves_a_reply_ends_it(autojump_clock: MockClock, options: Ba
     def prompt(request: str) -> Prompt:
         return Prompt("", [Message("user", request)])
 
-    async with open_stage(options) as stage:
+    async with open_conversation(options) as running:
         with trio.fail_after(10):
             context = ResponseContext(TurnId(1), hear, prompt, Timeline(), 2)
-            async with Cascade(stage.scene.character).respond(UserInput(THREE), context) as events:
+            async with Cascade(running.scene.character).respond(UserInput(THREE), context) as events:
                 assert isinstance(await events.receive(), Sentence)
 
 
@@ -340,9 +340,9 @@ async def test_a_sentence_counts_as_said_with_its_last_piece(
     """Whose sound was not handed out in full was not said; the end is told once, whoever tells it."""
     audience = Listener()
     limits = TurnLimits(ahead=2, deadline=60, playback_grace=1)
-    async with open_stage(options) as stage:
+    async with open_conversation(options) as running:
         context = TurnContext(Memory(1000), audience, limits, WakeWord.always_open())
-        turn = Turn(TurnId(1), Pieces(10), TurnInput(UserInput("Hi."), stage.scene.character, context))
+        turn = Turn(TurnId(1), Pieces(10), TurnInput(UserInput("Hi."), running.scene.character, context))
         with trio.move_on_after(5 if cut else 100):
             await turn.run()
         turn.end(Outcome.INTERRUPTED)
@@ -372,42 +372,42 @@ async def test_what_was_told_to_be_over_is_on_disk(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """Who reads the end of a turn reads its words in history."""
-    async with open_stage(attrs.evolve(with_llm(options, {}), history=SlowHistory())) as stage:
-        stage.say("One.")
-        await stage.audience.until(TurnEnded)
-        assert await stage.stored() == [("human", "One."), ("ai", "One.")]
+    async with open_conversation(attrs.evolve(with_llm(options, {}), history=SlowHistory())) as running:
+        running.say("One.")
+        await running.audience.until(TurnEnded)
+        assert await running.stored() == [("human", "One."), ("ai", "One.")]
 
 
 async def test_a_turn_whose_end_is_being_told_is_not_over(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """Who barges in then ends the telling."""
-    async with open_stage(with_llm(options, {}), Listener(stuck_at=TurnEnded)) as stage:
-        stage.say("One.")
+    async with open_conversation(with_llm(options, {}), Listener(stuck_at=TurnEnded)) as running:
+        running.say("One.")
         await wait_all_tasks_blocked()
-        assert stage.conversation.turn_running
+        assert running.conversation.turn_running
         with trio.fail_after(10):
-            assert await stage.conversation.barge_in("One.")
-        assert stage.audience.silences
+            assert await running.conversation.barge_in("One.")
+        assert running.audience.silences
 
 
 async def test_another_conversation_remembers_nothing_of_this_one(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """With another character, or the same; the turn that runs ends in its own."""
-    async with open_stage(options) as stage:
-        conversation = stage.conversation
+    async with open_conversation(options) as running:
+        conversation = running.conversation
         for begin in (conversation.begin_new, lambda: conversation.start_with("ann_001")):
-            stage.say(THREE)
-            await stage.audience.until(AudioChunk)
-            stage.audience.events.clear()
+            running.say(THREE)
+            await running.audience.until(AudioChunk)
+            running.audience.events.clear()
             uid, owner = conversation.record.uid, conversation.record.owner
             await begin()
             assert not conversation.turn_running
-            assert stage.audience.kinds == ["TurnEnded"]
+            assert running.audience.kinds == ["TurnEnded"]
             assert not conversation.memory.so_far()
             assert conversation.record.uid != uid
-            kept = await stage.history.messages(owner, uid)
+            kept = await running.history.messages(owner, uid)
             assert [message.content for message in kept] == [THREE, "One two three."]
         assert conversation.record.owner == Owner("ann_001")
 
@@ -416,33 +416,33 @@ async def test_a_resume_that_fails_changes_nothing(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """Not even the turn that runs."""
-    async with open_stage(options) as stage:
-        stage.say(THREE)
-        await stage.audience.until(AudioChunk)
+    async with open_conversation(options) as running:
+        running.say(THREE)
+        await running.audience.until(AudioChunk)
         with pytest.raises(NoSuchHistory):
-            await stage.conversation.resume(HistoryUid("nobody"))
-        assert stage.conversation.turn_running
-        await stage.wait_over()
-        assert stage.audience.ended == [(1, "completed", THREE)]
+            await running.conversation.resume(HistoryUid("nobody"))
+        assert running.conversation.turn_running
+        await running.wait_over()
+        assert running.audience.ended == [(1, "completed", THREE)]
 
 
 async def test_deleting_this_conversation_ends_its_turn_and_begins_a_new_one(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """Nothing of it is written again, nothing remembered, and nobody is told that something is amiss."""
-    async with open_stage(options) as stage:
-        record = stage.conversation.record
+    async with open_conversation(options) as running:
+        record = running.conversation.record
         deleted = record.uid
-        stage.say(THREE)
-        await stage.audience.until(AudioChunk)
-        await stage.conversation.delete(deleted)
-        assert not stage.conversation.turn_running
-        assert stage.audience.ended == [(1, "superseded", "One two three.")]
+        running.say(THREE)
+        await running.audience.until(AudioChunk)
+        await running.conversation.delete(deleted)
+        assert not running.conversation.turn_running
+        assert running.audience.ended == [(1, "superseded", "One two three.")]
         assert record.uid != deleted
-        assert not stage.conversation.memory.so_far()
+        assert not running.conversation.memory.so_far()
         await trio.sleep(60)
-        assert await stage.history.conversations(record.owner) == []
-        assert "Problem" not in stage.audience.kinds
+        assert await running.history.conversations(record.owner) == []
+        assert "Problem" not in running.audience.kinds
 
 
 @pytest.mark.parametrize(("names", "read"), [(["Ann"], "Hi."), (["Ann", "Bob"], "Ann: Hi.")])
@@ -450,14 +450,14 @@ async def test_one_speaker_alone_is_not_named(
     autojump_clock: MockClock, options: BackendOptions, names: list[str], read: str
 ) -> None:
     """In a conversation that is continued, as the model reads it."""
-    async with open_stage(with_llm(options, {})) as stage:
+    async with open_conversation(with_llm(options, {})) as running:
         for name in names:
-            stage.conversation.begin_turn(stage.scene, UserInput("Hi.", name=name))
-            await stage.wait_over()
-        uid = stage.conversation.record.uid
-        await stage.conversation.begin_new()
-        await stage.conversation.resume(uid)
-        assert stage.conversation.memory.so_far()[0].content == read
+            running.conversation.begin_turn(running.scene, UserInput("Hi.", name=name))
+            await running.wait_over()
+        uid = running.conversation.record.uid
+        await running.conversation.begin_new()
+        await running.conversation.resume(uid)
+        assert running.conversation.memory.so_far()[0].content == read
 
 
 async def test_what_cannot_even_wait_for_the_store_is_told_at_a_barge_in(
@@ -466,16 +466,16 @@ async def test_what_cannot_even_wait_for_the_store_is_told_at_a_barge_in(
     """It is lost, and the user knows."""
     system = attrs.evolve(options.system, history_backlog=1024)
     history = MoodyHistory(works=False)
-    async with open_stage(attrs.evolve(options, system=system, history=history)) as stage:
-        stage.say("x" * 900)
-        await stage.audience.until(Problem)
-        await stage.conversation.barge_in("")
-        stage.audience.events.clear()
-        stage.scene.close("so that nothing else stores what is said")
+    async with open_conversation(attrs.evolve(options, system=system, history=history)) as running:
+        running.say("x" * 900)
+        await running.audience.until(Problem)
+        await running.conversation.barge_in("")
+        running.audience.events.clear()
+        running.scene.close("so that nothing else stores what is said")
         await wait_all_tasks_blocked()
-        stage.say("y" * 900)
-        await stage.conversation.barge_in("")
-        assert stage.audience.kinds == ["Problem"]
+        running.say("y" * 900)
+        await running.conversation.barge_in("")
+        assert running.audience.kinds == ["Problem"]
         history.works = True
 
 
@@ -483,28 +483,28 @@ async def test_thoughts_are_shown_and_stored_and_not_remembered(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """A model is not to read what it thought."""
-    async with open_stage(with_llm(options, {})) as stage:
-        stage.say("<think>Well then.</think> Hello there.")
-        await stage.wait_over()
-        thoughts = [event.thought for event in stage.audience.events if isinstance(event, Sentence)]
+    async with open_conversation(with_llm(options, {})) as running:
+        running.say("<think>Well then.</think> Hello there.")
+        await running.wait_over()
+        thoughts = [event.thought for event in running.audience.events if isinstance(event, Sentence)]
         assert thoughts == [True, False]
-        assert stage.conversation.memory.so_far()[-1].content == "Hello there."
-        assert "Well then" in (await stage.stored())[-1][1]
+        assert running.conversation.memory.so_far()[-1].content == "Hello there."
+        assert "Well then" in (await running.stored())[-1][1]
 
 
 async def test_a_turn_of_which_the_client_was_told_nothing_was_not_heard(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """Though its start was on its way: what the client says that it heard is not of it."""
-    async with open_stage(options) as stage:
-        stage.say("One.")
-        await stage.wait_over()
-        stage.audience.stuck_at = TurnStarted
-        stage.say("Two.")
+    async with open_conversation(options) as running:
+        running.say("One.")
+        await running.wait_over()
+        running.audience.stuck_at = TurnStarted
+        running.say("Two.")
         await wait_all_tasks_blocked()
-        await stage.conversation.barge_in("One")
-        await stage.conversation.confirm()
-        assert await stage.stored() == [("human", "One."), ("ai", "One."), ("human", "Two.")]
+        await running.conversation.barge_in("One")
+        await running.conversation.confirm()
+        assert await running.stored() == [("human", "One."), ("ai", "One."), ("human", "Two.")]
 
 
 @attrs.frozen
@@ -536,32 +536,32 @@ async def test_others_have_their_turn_while_megabytes_are_read(
             await trio.lowlevel.checkpoint()
             passes += 1
 
-    async with open_stage(options) as stage, trio.open_nursery() as nursery:
-        character = stage.scene.character
+    async with open_conversation(options) as running, trio.open_nursery() as nursery:
+        character = running.scene.character
         for size, many in ((1, False), (4_000_000, True)):
-            stage.scene.character = attrs.evolve(character, llm=Blanks(size))
+            running.scene.character = attrs.evolve(character, llm=Blanks(size))
             before = passes
             nursery.start_soon(count)
-            stage.say("Hello.")
-            await stage.wait_over()
+            running.say("Hello.")
+            await running.wait_over()
             assert (passes - before > 100) == many
         nursery.cancel_scope.cancel("seen")
 
 
 async def test_a_resume_ends_the_turn_that_runs(autojump_clock: MockClock, options: BackendOptions) -> None:
     """Its words are those of the conversation that is left."""
-    async with open_stage(options) as stage:
-        conversation = stage.conversation
-        stage.say("One.")
-        await stage.wait_over()
+    async with open_conversation(options) as running:
+        conversation = running.conversation
+        running.say("One.")
+        await running.wait_over()
         resumed = conversation.record.uid
         left = await conversation.begin_new()
-        stage.say(THREE)
-        await stage.audience.until(AudioChunk, where=lambda event: getattr(event, "turn", 0) == 2)
+        running.say(THREE)
+        await running.audience.until(AudioChunk, where=lambda event: getattr(event, "turn", 0) == 2)
         await conversation.resume(resumed)
         assert not conversation.turn_running
-        assert stage.audience.ended[-1] == (2, "superseded", "One two three.")
+        assert running.audience.ended[-1] == (2, "superseded", "One two three.")
         assert [message.content for message in conversation.memory.so_far()] == ["One.", "One."]
-        kept = await stage.history.messages(conversation.record.owner, left)
+        kept = await running.history.messages(conversation.record.owner, left)
         assert [message.content for message in kept] == [THREE, "One two three."]
-        assert await stage.stored() == [("human", "One."), ("ai", "One.")]
+        assert await running.stored() == [("human", "One."), ("ai", "One.")]

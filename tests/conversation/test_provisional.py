@@ -11,8 +11,8 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.conftest import HEARING, WAKE_WORDS
-from tests.conversation.stage import Listener, Stage, open_stage
-from tests.session.stagecraft import with_llm, with_tts
+from tests.conversation.running import Listener, RunningConversation, open_conversation
+from tests.session.sessions import with_llm, with_tts
 from trio_backend.audio.pcm import Pcm
 from trio_backend.backend import BackendOptions
 from trio_backend.concurrency import names_of_tasks
@@ -73,34 +73,34 @@ class Noting:
         return [[message.content for message in prompt.messages] for prompt in self.prompts]
 
 
-def noting(stage: Stage) -> Noting:
-    """Let the stage's model note what it is asked."""
-    model = Noting(stage.scene.character.llm)
-    stage.scene.character = attrs.evolve(stage.scene.character, llm=model)
+def noting(running: RunningConversation) -> Noting:
+    """Let the running's model note what it is asked."""
+    model = Noting(running.scene.character.llm)
+    running.scene.character = attrs.evolve(running.scene.character, llm=model)
     return model
 
 
-def begin(stage: Stage, user_input: UserInput = HELLO) -> None:
+def begin(running: RunningConversation, user_input: UserInput = HELLO) -> None:
     """Begin a provisional turn."""
-    stage.conversation.begin_provisional(stage.scene, user_input)
+    running.conversation.begin_provisional(running.scene, user_input)
 
 
-def commit(stage: Stage, user_input: UserInput = HELLO) -> bool:
+def commit(running: RunningConversation, user_input: UserInput = HELLO) -> bool:
     """It was said."""
-    return stage.conversation.commit(stage.scene, user_input)
+    return running.conversation.commit(running.scene, user_input)
 
 
-async def assert_nothing_left(stage: Stage, *, discarded: int = 1) -> None:
+async def assert_nothing_left(running: RunningConversation, *, discarded: int = 1) -> None:
     """Of a provisional turn, but that it is counted."""
     await wait_all_tasks_blocked()
-    assert stage.audience.events == []
-    assert stage.audience.over == []
-    assert [timeline.outcome for timeline in stage.audience.discarded] == ["discarded"] * discarded
-    assert not stage.conversation.memory.so_far()
-    assert await stage.history.conversations(stage.conversation.record.owner) == []
-    assert not stage.conversation.turn_running
-    assert stage.scene._turns is not None
-    assert names_of_tasks(stage.scene._turns) == []
+    assert running.audience.events == []
+    assert running.audience.over == []
+    assert [timeline.outcome for timeline in running.audience.discarded] == ["discarded"] * discarded
+    assert not running.conversation.memory.so_far()
+    assert await running.history.conversations(running.conversation.record.owner) == []
+    assert not running.conversation.turn_running
+    assert running.scene._turns is not None
+    assert names_of_tasks(running.scene._turns) == []
 
 
 @pytest.mark.parametrize("spoken", [False, True])
@@ -111,18 +111,18 @@ async def test_a_discarded_turn_leaves_nothing(
     """Whatever it was doing: no event, memory, message, task, claim; and the next turn is the first."""
     given = UserInput("", sound=write("Hello there. How are you?")) if spoken else HELLO
     quota = MemoryQuota()
-    async with open_stage(options) as stage:
-        model = noting(stage)
-        begin(stage, attrs.evolve(given, claim=quota.claim(10_000)))
+    async with open_conversation(options) as running:
+        model = noting(running)
+        begin(running, attrs.evolve(given, claim=quota.claim(10_000)))
         await trio.sleep(after)
-        stage.conversation.discard()
-        stage.conversation.discard()
+        running.conversation.discard()
+        running.conversation.discard()
         assert quota.used == 0
-        await assert_nothing_left(stage)
+        await assert_nothing_left(running)
         assert model.open == 0
-        stage.say("Hello.")
-        await stage.wait_over()
-        assert stage.audience.ended == [(1, "completed", "Hello.")]
+        running.say("Hello.")
+        await running.wait_over()
+        assert running.audience.ended == [(1, "completed", "Hello.")]
 
 
 @pytest.mark.parametrize("spoken", [False, True])
@@ -133,23 +133,23 @@ async def test_a_committed_turn_adds_nothing_to_the_wait(
     """But what remained of the work: the first sound is there when it is made, or at once."""
     given = UserInput("", sound=write("Hello there. How are you?")) if spoken else HELLO
     made = 2.0 + (HEARING if spoken else 0)
-    async with open_stage(options) as stage:
+    async with open_conversation(options) as running:
         began = trio.current_time()
-        begin(stage, given)
+        begin(running, given)
         await trio.sleep(certain)
-        assert stage.audience.events == []
-        assert commit(stage, given)
-        await stage.audience.until(TurnStarted)
+        assert running.audience.events == []
+        assert commit(running, given)
+        await running.audience.until(TurnStarted)
         assert trio.current_time() - began == pytest.approx(certain)
-        await stage.audience.until(AudioChunk)
+        await running.audience.until(AudioChunk)
         assert trio.current_time() - began == pytest.approx(max(certain, made))
-        await stage.wait_over()
-        assert stage.audience.kinds == [*TWO[:1], *(["Transcript"] if spoken else []), *TWO[1:]]
-        assert stage.audience.ended == [(1, "completed", "Hello there. How are you?")]
-        assert await stage.stored() == [("human", HELLO.text), ("ai", HELLO.text)]
-        assert [timeline.outcome for timeline in stage.audience.over] == ["complete"]
-        assert not stage.audience.discarded
-        assert stage.audience.over[0].committed == pytest.approx(certain)
+        await running.wait_over()
+        assert running.audience.kinds == [*TWO[:1], *(["Transcript"] if spoken else []), *TWO[1:]]
+        assert running.audience.ended == [(1, "completed", "Hello there. How are you?")]
+        assert await running.stored() == [("human", HELLO.text), ("ai", HELLO.text)]
+        assert [timeline.outcome for timeline in running.audience.over] == ["complete"]
+        assert not running.audience.discarded
+        assert running.audience.over[0].committed == pytest.approx(certain)
 
 
 @pytest.mark.parametrize("held", [True, False])
@@ -179,23 +179,23 @@ async def test_a_committed_turn_equals_an_ordinary_one(
     options = attrs.evolve(options, catalog=MemoryCatalog(base))
     stories: list[tuple[Sequence[object], ...]] = []
     for provisional in (False, True):
-        async with open_stage(options) as stage:
-            wake_word = stage.conversation.wake_word = WakeWord(WAKE_WORDS)
+        async with open_conversation(options) as running:
+            wake_word = running.conversation.wake_word = WakeWord(WAKE_WORDS)
             if provisional:
-                begin(stage, given)
+                begin(running, given)
                 await trio.sleep(20 if held else 0.01)
                 assert (wake_word.awake, wake_word.counts.wake_count) == (False, 0)
-                assert commit(stage, given)
+                assert commit(running, given)
             else:
-                stage.conversation.begin_turn(stage.scene, given)
-            await stage.wait_over()
-            end = stage.audience.events[-1]
+                running.conversation.begin_turn(running.scene, given)
+            await running.wait_over()
+            end = running.audience.events[-1]
             assert isinstance(end, TurnEnded)
-            events = [*stage.audience.events[:-1], (end.outcome, end.heard)]
+            events = [*running.audience.events[:-1], (end.outcome, end.heard)]
             known = (wake_word.awake, wake_word.counts)
-            owner = stage.conversation.record.owner
-            kept = await stage.stored() if await stage.history.conversations(owner) else []
-            stories.append((events, stage.conversation.memory.so_far(), kept, [known]))
+            owner = running.conversation.record.owner
+            kept = await running.stored() if await running.history.conversations(owner) else []
+            stories.append((events, running.conversation.memory.so_far(), kept, [known]))
     assert stories[0] == stories[1]
     assert len(stories[0][0]) >= 2
 
@@ -264,16 +264,16 @@ async def test_the_second_sentence_waits_for_the_commit(
 ) -> None:
     """However long that takes; what is synthesised meanwhile is what ``synthesis_ahead`` says."""
     system = attrs.evolve(options.system, synthesis_ahead=1, turn_deadline=60)
-    async with open_stage(attrs.evolve(options, system=system)) as stage:
+    async with open_conversation(attrs.evolve(options, system=system)) as running:
         given = UserInput("One. Two. Three. Four. Five.")
-        begin(stage, given)
+        begin(running, given)
         await trio.sleep(30)
         began = trio.current_time()
-        assert commit(stage, given)
-        await stage.wait_over()
+        assert commit(running, given)
+        await running.wait_over()
         # One and two had been made, and three can begin at once.
         assert 2 <= trio.current_time() - began <= 4
-        assert stage.audience.ended == [(1, "completed", given.text)]
+        assert running.audience.ended == [(1, "completed", given.text)]
 
 
 @attrs.define(eq=False)
@@ -290,30 +290,30 @@ async def test_what_is_committed_beside_a_turn_ends_that(
     autojump_clock: MockClock, options: BackendOptions, earlier: str
 ) -> None:
     """It goes on beside, and reads what was said there by then; if that has grown, it is answered anew."""
-    async with open_stage(options, Playing()) as stage:
-        audience, model = stage.audience, noting(stage)
-        stage.say("One two. Three four. Five six. Seven eight.")
+    async with open_conversation(options, Playing()) as running:
+        audience, model = running.audience, noting(running)
+        running.say("One two. Three four. Five six. Seven eight.")
         await audience.until(SpeechComplete if earlier == "plays" else AudioChunk)
         if earlier == "was stopped":
-            await stage.conversation.stop_for_speech()
+            await running.conversation.stop_for_speech()
         told = len(audience.events)
-        begin(stage)
+        begin(running)
         await trio.sleep(1.1)
         assert (len(audience.events) == told) == (earlier != "answers")
         assert len(model.prompts) == 2
         began = trio.current_time()
-        assert commit(stage)
+        assert commit(running)
         await audience.until(AudioChunk, where=lambda event: getattr(event, "turn", 0) == 2)
         assert trio.current_time() - began == pytest.approx(2.0 if earlier == "answers" else 0.9)
-        await stage.wait_over()
+        await running.wait_over()
         said = audience.ended[0][2]
         assert audience.ended == [(1, "superseded", said), (2, "completed", HELLO.text)]
         assert model.read[-1] == ["One two. Three four. Five six. Seven eight.", said, HELLO.text]
         assert len(model.prompts) == (3 if earlier == "answers" else 2)
         assert model.open == 0
-        remembered = [message.content for message in stage.conversation.memory.so_far()]
+        remembered = [message.content for message in running.conversation.memory.so_far()]
         assert remembered == [*model.read[-1], HELLO.text]
-        assert await stage.stored() == list(zip(["human", "ai"] * 2, remembered, strict=True))
+        assert await running.stored() == list(zip(["human", "ai"] * 2, remembered, strict=True))
 
 
 @pytest.mark.parametrize("what", ["barge-in", "speech", "turn", "another", "new one", "end", "leaves"])
@@ -321,47 +321,47 @@ async def test_whatever_else_happens_discards_it(
     autojump_clock: MockClock, options: BackendOptions, what: str
 ) -> None:
     """And leaves nothing of it running when it is done."""
-    async with open_stage(options) as stage:
-        conversation, model = stage.conversation, noting(stage)
-        begin(stage)
+    async with open_conversation(options) as running:
+        conversation, model = running.conversation, noting(running)
+        begin(running)
         await trio.sleep(0.5)
         assert model.open == 1
         match what:
             case "barge-in":
                 assert not await conversation.barge_in("Hello")
-                assert stage.audience.silences == 0
+                assert running.audience.silences == 0
             case "speech":
                 await conversation.stop_for_speech()
             case "turn":
-                stage.say("One.")
-                await stage.wait_over()
-                assert stage.audience.ended == [(1, "completed", "One.")]
+                running.say("One.")
+                await running.wait_over()
+                assert running.audience.ended == [(1, "completed", "One.")]
             case "another":
-                begin(stage, UserInput("One."))
+                begin(running, UserInput("One."))
                 await trio.sleep(0.5)
                 assert model.open == 1
-                assert commit(stage, UserInput("One."))
-                await stage.wait_over()
-                assert stage.audience.ended == [(1, "completed", "One.")]
+                assert commit(running, UserInput("One."))
+                await running.wait_over()
+                assert running.audience.ended == [(1, "completed", "One.")]
             case "new one":
                 await conversation.begin_new()
             case "end":
-                stage.scene._turns.cancel_scope.cancel()  # type: ignore[union-attr]
+                running.scene._turns.cancel_scope.cancel()  # type: ignore[union-attr]
                 await wait_all_tasks_blocked()
                 assert not await conversation.finalize()
             case "leaves":
-                stage.scene.close("it leaves")
+                running.scene.close("it leaves")
                 await wait_all_tasks_blocked()
-                assert not commit(stage)
+                assert not commit(running)
                 await conversation.end_turn("it has left")
         if what in ("end", "leaves"):
-            assert [timeline.outcome for timeline in stage.audience.discarded] == ["discarded"]
+            assert [timeline.outcome for timeline in running.audience.discarded] == ["discarded"]
             assert model.open == 0
             return
         assert model.open == 0
         if what not in ("turn", "another"):
-            await assert_nothing_left(stage)
-        assert len(stage.audience.discarded) == 1
+            await assert_nothing_left(running)
+        assert len(running.audience.discarded) == 1
 
 
 @pytest.mark.parametrize(
@@ -380,19 +380,19 @@ async def test_another_final_transcript_is_another_turn(
 ) -> None:
     """The same sound, or what was understood of it, is the same turn."""
     quota = MemoryQuota()
-    async with open_stage(options) as stage:
-        model = noting(stage)
+    async with open_conversation(options) as running:
+        model = noting(running)
         sound = write("Hello there. How are you?")
-        begin(stage, UserInput("", sound=sound, claim=quota.claim(9_000)))
+        begin(running, UserInput("", sound=sound, claim=quota.claim(9_000)))
         await trio.sleep(HEARING + 0.5)
-        assert commit(stage, attrs.evolve(final, claim=quota.claim(5_000))) == goes_on
+        assert commit(running, attrs.evolve(final, claim=quota.claim(5_000))) == goes_on
         assert quota.used == (9_000 if goes_on else 5_000)
-        await stage.wait_over()
+        await running.wait_over()
         assert len(model.prompts) == (1 if goes_on else 2)
-        assert len(stage.audience.discarded) == (0 if goes_on else 1)
-        assert stage.audience.kinds.count("TurnEnded") == stage.audience.kinds.count("TurnStarted") == 1
-        assert stage.audience.ended[0][0] == 1
-        (human, _) = await stage.stored()
+        assert len(running.audience.discarded) == (0 if goes_on else 1)
+        assert running.audience.kinds.count("TurnEnded") == running.audience.kinds.count("TurnStarted") == 1
+        assert running.audience.ended[0][0] == 1
+        (human, _) = await running.stored()
         assert human[1] == (final.text or "Hello there. How are you" + ("?" if goes_on else " doing?"))
 
 
@@ -400,10 +400,10 @@ async def test_text_is_not_the_same_before_the_sound_was_understood(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """Who knows the words already does not wait for them."""
-    async with open_stage(options) as stage:
-        begin(stage, UserInput("", sound=write("Hello there. How are you?")))
+    async with open_conversation(options) as running:
+        begin(running, UserInput("", sound=write("Hello there. How are you?")))
         await trio.sleep(HEARING / 2)
-        assert not commit(stage)
+        assert not commit(running)
 
 
 async def test_what_nobody_commits_is_discarded_at_the_deadline(
@@ -411,15 +411,15 @@ async def test_what_nobody_commits_is_discarded_at_the_deadline(
 ) -> None:
     """Its engines are not held for ever."""
     system = attrs.evolve(options.system, turn_deadline=7)
-    async with open_stage(attrs.evolve(options, system=system)) as stage:
-        begin(stage)
+    async with open_conversation(attrs.evolve(options, system=system)) as running:
+        begin(running)
         await trio.sleep(6.9)
-        assert not stage.audience.discarded
+        assert not running.audience.discarded
         await trio.sleep(0.2)
-        await assert_nothing_left(stage)
-        assert not commit(stage)
-        await stage.wait_over()
-        assert stage.audience.kinds == TWO
+        await assert_nothing_left(running)
+        assert not commit(running)
+        await running.wait_over()
+        assert running.audience.kinds == TWO
 
 
 @pytest.mark.parametrize("wanted", [True, False])
@@ -428,16 +428,16 @@ async def test_a_failure_is_told_with_the_commit_or_never(
 ) -> None:
     """A turn nobody wanted cannot be in trouble."""
     broken = with_llm(options, {"fail": "the model is away"})
-    async with open_stage(broken) as stage:
-        begin(stage)
+    async with open_conversation(broken) as running:
+        begin(running)
         await trio.sleep(10)
         if not wanted:
-            stage.conversation.discard()
-            await assert_nothing_left(stage)
+            running.conversation.discard()
+            await assert_nothing_left(running)
             return
-        assert commit(stage)
-        await stage.wait_over()
-        assert stage.audience.kinds == ["TurnStarted", "Problem", "TurnEnded"]
+        assert commit(running)
+        await running.wait_over()
+        assert running.audience.kinds == ["TurnStarted", "Problem", "TurnEnded"]
 
 
 async def test_a_character_that_fell_asleep_meanwhile_is_not_meant(
@@ -445,18 +445,18 @@ async def test_a_character_that_fell_asleep_meanwhile_is_not_meant(
 ) -> None:
     """What was begun while it was awake is not what it would answer now."""
     base = attrs.evolve(options.catalog.base, wake_word=WAKE_WORDS)
-    async with open_stage(attrs.evolve(options, catalog=MemoryCatalog(base))) as stage:
-        model = noting(stage)
-        wake_word = stage.conversation.wake_word = WakeWord(WAKE_WORDS)
+    async with open_conversation(attrs.evolve(options, catalog=MemoryCatalog(base))) as running:
+        model = noting(running)
+        wake_word = running.conversation.wake_word = WakeWord(WAKE_WORDS)
         wake_word.hear("hey iris", trio.current_time())
-        begin(stage)
+        begin(running)
         await trio.sleep(0.5)
         wake_word.fall_asleep()
-        assert commit(stage)
-        await stage.wait_over()
-        assert stage.audience.kinds == ["TurnStarted", "WakeWordUsed", "TurnEnded"]
+        assert commit(running)
+        await running.wait_over()
+        assert running.audience.kinds == ["TurnStarted", "WakeWordUsed", "TurnEnded"]
         assert model.open == 0
-        assert not stage.conversation.memory.so_far()
+        assert not running.conversation.memory.so_far()
         assert wake_word.counts.ignored_count == 1
 
 
@@ -466,16 +466,16 @@ async def test_what_is_cut_right_after_its_commit_keeps_the_users_words(
 ) -> None:
     """As an ordinary turn does, before its task has had a step."""
     given = HELLO if words == "typed" else UserInput("", sound=write(HELLO.text))
-    async with open_stage(options) as stage:
-        begin(stage, given)
+    async with open_conversation(options) as running:
+        begin(running, given)
         await trio.sleep(HEARING + 0.5)
-        assert commit(stage, given)
-        assert await stage.conversation.barge_in("")
-        await stage.conversation.confirm()
-        assert await stage.stored() == [("human", HELLO.text)]
-        assert [message.content for message in stage.conversation.memory.so_far()] == [HELLO.text]
-        assert stage.audience.kinds == ["TurnEnded"]  # it was never told to have begun
-        assert stage.audience.discarded == []
+        assert commit(running, given)
+        assert await running.conversation.barge_in("")
+        await running.conversation.confirm()
+        assert await running.stored() == [("human", HELLO.text)]
+        assert [message.content for message in running.conversation.memory.so_far()] == [HELLO.text]
+        assert running.audience.kinds == ["TurnEnded"]  # it was never told to have begun
+        assert running.audience.discarded == []
 
 
 async def test_a_new_turn_waits_for_the_engines_of_the_discarded_one(
@@ -507,39 +507,39 @@ async def test_a_new_turn_waits_for_the_engines_of_the_discarded_one(
                     await trio.sleep_forever()
                 self._open -= 1
 
-    async with open_stage(options) as stage:
-        model = Slow(stage.scene.character.llm)
-        stage.scene.character = attrs.evolve(stage.scene.character, llm=model)
-        for again in (begin, lambda stage: stage.say("Hello.")):
-            begin(stage)
+    async with open_conversation(options) as running:
+        model = Slow(running.scene.character.llm)
+        running.scene.character = attrs.evolve(running.scene.character, llm=model)
+        for again in (begin, lambda running: running.say("Hello.")):
+            begin(running)
             await trio.sleep(0.5)
-            stage.conversation.discard()
-            again(stage)
+            running.conversation.discard()
+            again(running)
             await trio.sleep(0.6)
         assert model.most == 1
-        await stage.wait_over()
+        await running.wait_over()
 
 
 async def test_a_discarded_one_changes_no_number(autojump_clock: MockClock, options: BackendOptions) -> None:
     """The turns that are told are counted without a gap."""
-    async with open_stage(options) as stage:
+    async with open_conversation(options) as running:
         for number in (1, 2):
-            begin(stage)
-            begin(stage)
-            stage.conversation.discard()
-            begin(stage)
-            assert commit(stage)
-            await stage.wait_over()
-            assert stage.audience.ended[-1][0] == number
-            assert {event.turn for event in stage.audience.events if isinstance(event, Sentence)} == set(
+            begin(running)
+            begin(running)
+            running.conversation.discard()
+            begin(running)
+            assert commit(running)
+            await running.wait_over()
+            assert running.audience.ended[-1][0] == number
+            assert {event.turn for event in running.audience.events if isinstance(event, Sentence)} == set(
                 range(1, number + 1)
             )
 
 
 async def test_memory_foretells_what_it_will_hold(options: BackendOptions) -> None:
     """Within its budget and with its pictures, or no commit would ever find what it was begun with."""
-    async with open_stage(options) as stage:
-        memory = stage.conversation.memory
+    async with open_conversation(options) as running:
+        memory = running.conversation.memory
         memory.budget = 60
         for number in range(12):
             new = Message("user", "x" * (number * 7 % 60), images=("data:",) * (number % 2))

@@ -10,8 +10,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.conversation.stage import Stage, open_stage
-from tests.session.stagecraft import with_tts
+from tests.conversation.running import RunningConversation, open_conversation
+from tests.session.sessions import with_tts
 from trio_backend.backend import BackendOptions
 from trio_backend.conversation.events import AudioChunk, Problem, Sentence, ToolCall
 from trio_backend.conversation.responder import TOOL_ROUNDS
@@ -93,16 +93,16 @@ class Clock:
         return self.result(request)
 
 
-def give(stage: Stage, model: Asking, tools: ToolServer) -> None:
-    """Let the stage's character have them."""
-    stage.scene.character = attrs.evolve(stage.scene.character, llm=model, tools=tools)
+def give(running: RunningConversation, model: Asking, tools: ToolServer) -> None:
+    """Let the running's character have them."""
+    running.scene.character = attrs.evolve(running.scene.character, llm=model, tools=tools)
 
 
-def calls(stage: Stage) -> list[tuple[str, str, str]]:
+def calls(running: RunningConversation) -> list[tuple[str, str, str]]:
     """Of each event of a tool: which, and what about it."""
     return [
         (event.call.name, event.state, event.content)
-        for event in stage.audience.events
+        for event in running.audience.events
         if isinstance(event, ToolCall)
     ]
 
@@ -117,15 +117,15 @@ async def test_a_tool_is_called_and_the_model_is_asked_again(
 ) -> None:
     """With what it said, asked for and got; it is remembered by its words alone."""
     model = Asking([[Thought("Hm."), Text("Let me "), Text("see."), ASK], [Text("It is noon.")]])
-    async with open_stage(options) as stage:
+    async with open_conversation(options) as running:
         clock = Clock()
-        give(stage, model, clock)
+        give(running, model, clock)
         began = trio.current_time()
-        stage.say(HELLO.text)
-        await stage.wait_over()
+        running.say(HELLO.text)
+        await running.wait_over()
         assert trio.current_time() - began == pytest.approx(1.0)
         assert clock.called == [ASK]
-        assert calls(stage) == [("clock", "running", '{"zone": "UTC"}'), ("clock", "completed", "Noon.")]
+        assert calls(running) == [("clock", "running", '{"zone": "UTC"}'), ("clock", "completed", "Noon.")]
         first, second = model.prompts
         assert first.tools == second.tools == [CLOCK]
         assert [*second.messages] == [
@@ -133,23 +133,23 @@ async def test_a_tool_is_called_and_the_model_is_asked_again(
             Message("assistant", "Let me see.", requests=[ASK]),
             ToolResult("call_1", "Noon."),
         ]
-        said = [event.text for event in stage.audience.events if isinstance(event, Sentence)]
+        said = [event.text for event in running.audience.events if isinstance(event, Sentence)]
         assert said == ["(Hm.)", "Let me see.", "It is noon."]
-        remembered = [message.content for message in stage.conversation.memory.so_far()]
+        remembered = [message.content for message in running.conversation.memory.so_far()]
         assert remembered == [HELLO.text, "Let me see. It is noon."]
-        assert stage.audience.ended[0][1] == "completed"
+        assert running.audience.ended[0][1] == "completed"
 
 
 async def test_several_tools_are_called_in_order(autojump_clock: MockClock, options: BackendOptions) -> None:
     """One after the other; each has its result, in the order in which it was asked for."""
     requests = [attrs.evolve(ASK, id=f"call_{number}") for number in range(3)]
     model = Asking([requests, [Text("Done.")]])
-    async with open_stage(options) as stage:
+    async with open_conversation(options) as running:
         clock = Clock(result=lambda request: f"Result of {request.id}.")
-        give(stage, model, clock)
+        give(running, model, clock)
         began = trio.current_time()
-        stage.say(HELLO.text)
-        await stage.wait_over()
+        running.say(HELLO.text)
+        await running.wait_over()
         assert trio.current_time() - began == pytest.approx(3.0)
         assert clock.called == requests
         results = [ToolResult(request.id, f"Result of {request.id}.") for request in requests]
@@ -170,14 +170,14 @@ async def test_what_goes_wrong_is_told_to_the_model(
 ) -> None:
     """And to the client; the model answers in words then, and the turn is in no trouble."""
     model = Asking([[request_], [Text("I can't say.")]])
-    async with open_stage(options) as stage:
-        give(stage, model, tools)
-        stage.say(HELLO.text)
-        await stage.wait_over()
+    async with open_conversation(options) as running:
+        give(running, model, tools)
+        running.say(HELLO.text)
+        await running.wait_over()
         assert model.prompts[1].messages[-1] == ToolResult("call_1", why, failed=True)
-        assert calls(stage)[-1] == (request_.name, "error", why)
-        assert stage.audience.ended == [(1, "completed", "I can't say.")]
-        assert not any(isinstance(event, Problem) for event in stage.audience.events)
+        assert calls(running)[-1] == (request_.name, "error", why)
+        assert running.audience.ended == [(1, "completed", "I can't say.")]
+        assert not any(isinstance(event, Problem) for event in running.audience.events)
         if isinstance(tools, Clock):
             assert len(tools.called) == (request_.name == "clock")
             assert tools.cancelled == ("longer" in why)
@@ -189,48 +189,48 @@ async def test_rounds_are_bounded(
 ) -> None:
     """A model that only asks is not asked for ever; what it said is kept, and the user knows."""
     model = Asking([[Text("Wait."), ASK]])
-    async with open_stage(options) as stage:
-        give(stage, model, tools)
-        stage.say(HELLO.text)
-        await stage.wait_over()
+    async with open_conversation(options) as running:
+        give(running, model, tools)
+        running.say(HELLO.text)
+        await running.wait_over()
         assert len(model.prompts) == TOOL_ROUNDS + 1
-        problems = [event.code for event in stage.audience.events if isinstance(event, Problem)]
+        problems = [event.code for event in running.audience.events if isinstance(event, Problem)]
         assert problems == ["engine-error"]
-        assert stage.audience.ended == [(1, "completed", " ".join(["Wait."] * (TOOL_ROUNDS + 1)))]
+        assert running.audience.ended == [(1, "completed", " ".join(["Wait."] * (TOOL_ROUNDS + 1)))]
 
 
 async def test_a_reply_that_fails_calls_nothing(autojump_clock: MockClock, options: BackendOptions) -> None:
     """Who knows what else it would have said?"""
     model = Asking([[Text("Well."), ASK, EngineError("the model is away")]])
-    async with open_stage(options) as stage:
+    async with open_conversation(options) as running:
         clock = Clock()
-        give(stage, model, clock)
-        stage.say(HELLO.text)
-        await stage.wait_over()
+        give(running, model, clock)
+        running.say(HELLO.text)
+        await running.wait_over()
         assert clock.called == []
         assert len(model.prompts) == 1
-        assert stage.audience.ended == [(1, "completed", "Well.")]
+        assert running.audience.ended == [(1, "completed", "Well.")]
 
 
 async def test_a_barge_in_cancels_the_call(autojump_clock: MockClock, options: BackendOptions) -> None:
     """At once; nothing more is called, asked or told, and what was said before is kept."""
     model = Asking([[Text("Let me see. "), ASK, attrs.evolve(ASK, id="call_2")], [Text("No.")]])
-    async with open_stage(options) as stage:
+    async with open_conversation(options) as running:
         clock = Clock(takes=100)
-        give(stage, model, clock)
-        stage.say(HELLO.text)
-        await stage.audience.until(AudioChunk)
+        give(running, model, clock)
+        running.say(HELLO.text)
+        await running.audience.until(AudioChunk)
         await trio.sleep(1)
-        told, began = list(stage.audience.events), trio.current_time()
-        assert await stage.conversation.barge_in("Let me see.")
+        told, began = list(running.audience.events), trio.current_time()
+        assert await running.conversation.barge_in("Let me see.")
         assert trio.current_time() == began
         assert (clock.cancelled, len(clock.called)) == (1, 1)
         await trio.sleep(1000)
-        assert stage.audience.events == told
+        assert running.audience.events == told
         assert len(model.prompts) == 1
-        assert calls(stage) == [("clock", "running", ASK.arguments)]
-        await stage.conversation.confirm()
-        assert await stage.stored() == [("human", HELLO.text), ("ai", "Let me see.")]
+        assert calls(running) == [("clock", "running", ASK.arguments)]
+        await running.conversation.confirm()
+        assert await running.stored() == [("human", HELLO.text), ("ai", "Let me see.")]
 
 
 @pytest.mark.parametrize("wanted", [True, False])
@@ -239,36 +239,36 @@ async def test_in_a_provisional_turn_a_call_waits_for_the_commit(
 ) -> None:
     """What a tool does cannot be taken back."""
     model = Asking([[Text("Let me see."), ASK], [Text("It is noon.")]])
-    async with open_stage(with_tts(options, {"delay": 1.0, "seconds_per_character": 0.01})) as stage:
+    async with open_conversation(with_tts(options, {"delay": 1.0, "seconds_per_character": 0.01})) as running:
         clock = Clock()
-        give(stage, model, clock)
-        stage.conversation.begin_provisional(stage.scene, HELLO)
+        give(running, model, clock)
+        running.conversation.begin_provisional(running.scene, HELLO)
         await trio.sleep(20)
         assert clock.called == []
-        assert stage.audience.events == []
+        assert running.audience.events == []
         began = trio.current_time()
         if wanted:
-            assert stage.conversation.commit(stage.scene, HELLO)
-            await stage.wait_over()
+            assert running.conversation.commit(running.scene, HELLO)
+            await running.wait_over()
             # The call takes a second, and so does the synthesis of what is said then.
             assert trio.current_time() - began == pytest.approx(2.0)
             assert clock.called == [ASK]
-            assert stage.audience.ended == [(1, "completed", "Let me see. It is noon.")]
+            assert running.audience.ended == [(1, "completed", "Let me see. It is noon.")]
         else:
-            stage.conversation.discard()
+            running.conversation.discard()
             await wait_all_tasks_blocked()
             await trio.sleep(20)
             assert clock.called == []
-            assert stage.audience.events == []
+            assert running.audience.events == []
             assert len(model.prompts) == 1
 
 
 async def test_a_result_may_be_a_book(autojump_clock: MockClock, options: BackendOptions) -> None:
     """Neither the model nor the client reads it to its end."""
     model = Asking([[ASK], [Text("Long.")]])
-    async with open_stage(options) as stage:
-        give(stage, model, Clock(result=lambda _request: "x" * 1_000_000))
-        stage.say(HELLO.text)
-        await stage.wait_over()
+    async with open_conversation(options) as running:
+        give(running, model, Clock(result=lambda _request: "x" * 1_000_000))
+        running.say(HELLO.text)
+        await running.wait_over()
         assert len(model.prompts[1].messages[-1].content) == LONGEST_RESULT
-        assert [len(content) for _, _, content in calls(stage)] == [len(ASK.arguments), LONGEST_SHOWN]
+        assert [len(content) for _, _, content in calls(running)] == [len(ASK.arguments), LONGEST_SHOWN]

@@ -71,7 +71,7 @@ class ScriptedSessions:
     """Whether new sessions say nothing."""
     lag: float = 0.0
     """Seconds that every message takes, both ways."""
-    farewell: float = 0.0
+    clean_up: float = 0.0
     """Seconds that a session takes to clean up."""
     crossing: bool = False
     """Whether the end of a turn is on its way already when an interrupt comes."""
@@ -112,7 +112,7 @@ class ScriptedSessions:
         finally:
             self.over[number] = trio.current_time()
             with trio.CancelScope(shield=True):
-                await trio.sleep(self.farewell)
+                await trio.sleep(self.clean_up)
             self.open_now -= 1
 
 

@@ -159,7 +159,7 @@ async def test_who_comes_while_the_room_closes_gets_a_new_one(
     autojump_clock: MockClock, running: RunningRooms
 ) -> None:
     """A reload of the only page does not land in the session that is just being cleaned up."""
-    running.sessions.farewell = 0.5
+    running.sessions.clean_up = 0.5
     ann = await running.join()
     await ann.leave()
     again = await running.join()

@@ -187,12 +187,12 @@ async def test_a_client_that_leaves_stops_the_recognition(tmp_path: Path) -> Non
                 return await browser.post(f"{address}/asr", files={"file": ("a.wav", data)}, timeout=20)
 
             assert (await post(silence(1).to_wav())).json() == {"text": ""}
-            (ear,) = [
+            (recogniser,) = [
                 child for child in psutil.Process().children() if "pocketsphinx" in str(child.cmdline())
             ]
             with trio.move_on_after(0.4) as scope:
                 await post(busy)
             assert scope.cancelled_caught
             await trio.sleep(0.1)
-            assert not ear.is_running()
+            assert not recogniser.is_running()
             assert (await post(silence(1).to_wav())).json() == {"text": ""}

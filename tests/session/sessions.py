@@ -53,7 +53,7 @@ def with_tts(options: BackendOptions, settings: Mapping[str, object]) -> Backend
     return attrs.evolve(options, catalog=MemoryCatalog(base))
 
 
-async def meet(backend: Backend, nursery: trio.Nursery) -> Client:
+async def connect_greeted(backend: Backend, nursery: trio.Nursery) -> Client:
     """Connect to ``backend`` and read the greeting."""
     ours, theirs = memory_wire_pair()
     nursery.start_soon(backend.serve_client, theirs)

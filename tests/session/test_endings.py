@@ -11,7 +11,7 @@ import trio.testing
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.conftest import Connect
-from tests.session.stagecraft import END, START, THREE, meet, shown, stored, with_tts
+from tests.session.sessions import END, START, THREE, connect_greeted, shown, stored, with_tts
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.history.memory import MemoryHistory
 from trio_backend.history.store import HistoryUid, Owner, StoredMessage
@@ -118,7 +118,7 @@ async def test_sentences_leave_in_order_however_long_their_synthesis_takes(
     """Three are in synthesis at once: together they take as long as the longest."""
     settings = {"seconds_per_character": 0.01, "delay": 1.0}
     async with open_backend(with_tts(options, settings)) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         began = trio.current_time()
         await client.say("text-input", text=THREE)
         heard = await client.until("backend-synth-complete")
@@ -142,7 +142,7 @@ async def test_what_is_being_stored_when_the_turn_is_cut_is_stored_once(
 ) -> None:
     """A cut does not wait for the disk, and neither loses the message nor writes it again."""
     async with open_backend(attrs.evolve(options, history=SlowHistory())) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         await client.say("text-input", text=THREE)
         await client.until("full-text")
         await client.say("interrupt-signal", text="One")

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from tests.client import Client
 from tests.conftest import Connect
-from tests.session.stagecraft import END, THREE, meet, shown, types, with_llm, with_tts
+from tests.session.sessions import END, THREE, connect_greeted, shown, types, with_llm, with_tts
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.system import SystemConfig
 from trio_backend.errors import WireClosed
@@ -27,7 +27,7 @@ async def test_a_model_that_fails_is_told_and_the_turn_ends(
     """What came before the failure is still spoken, and the session goes on."""
     settings = {"token_delay": 0.1, "fail": "the model is gone: start it again", "fail_at": 4}
     async with open_backend(with_llm(options, settings)) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         heard = await client.turn(THREE)
         assert shown(heard) == ["One two three.", "Four"]
         errors = [message for message in heard if message["type"] == "error"]
@@ -45,7 +45,7 @@ async def test_a_voice_that_fails_leaves_the_text(
     """Each sentence still comes, without sound; the error is told once and never spoken."""
     broken = with_tts(options, {"fail_on": "Four"})
     async with open_backend(broken) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         heard = await client.turn(THREE)
         assert shown(heard) == ["One two three.", "Four five six.", "Seven eight nine."]
         assert [m["audio"] is None for m in heard if m["type"] == "audio"] == [False, True, True]
@@ -59,7 +59,7 @@ async def test_a_reply_without_end_is_ended(
     """A turn has a deadline of its own, whatever the engines do."""
     slow = with_llm(options, {"token_delay": 100})
     async with open_backend(slow) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         began = trio.current_time()
         heard = await client.turn("One. Two. Three. Four.")
         assert trio.current_time() - began == 120
@@ -129,7 +129,7 @@ async def test_draining_lets_turns_end_and_begins_no_new_ones(
 async def test_a_bug_ends_one_session_and_no_other(
     autojump_clock: MockClock, connect: Connect, options: BackendOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fence: its client is told 1011, and the others notice nothing."""
+    """Its client is told 1011, and the others notice nothing."""
     victim, other = await connect(), await connect()
 
     async def broken(_conf_uid: Owner) -> None:

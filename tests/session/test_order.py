@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.client import Client
 from tests.conftest import Connect, character
-from tests.session.stagecraft import THREE, meet, shown, stored, types, with_llm
+from tests.session.sessions import THREE, connect_greeted, shown, stored, types, with_llm
 from tests.session.test_requests import visit
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.catalog import MemoryCatalog
@@ -144,7 +144,7 @@ async def test_a_nudge_does_not_displace_what_waits(
 ) -> None:
     """A character that is loading answers what was said; a barge-in makes that pointless."""
     async with open_backend(with_llm(options, {"load": IDLE})) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         await client.say("text-input", text="First.")
         await client.until("full-text")
         await client.say("ai-speak-signal")
@@ -160,7 +160,7 @@ async def test_a_barge_in_drops_what_waits_for_the_character(
 ) -> None:
     """Nobody answers what the user does not want answered any more."""
     async with open_backend(with_llm(options, {"load": IDLE})) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         await client.say("text-input", text="First.")
         await client.until("full-text")
         await client.say("interrupt-signal", text="")
@@ -174,7 +174,7 @@ async def test_nothing_waits_for_who_could_not_come(
     broken = attrs.evolve(options.catalog.base, llm=EngineChoice("llm", "echo_llm", {"token_delay": "soon"}))
     catalog = MemoryCatalog(broken, {"ann.yaml": character("ann")})
     async with open_backend(attrs.evolve(options, catalog=catalog)) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         await client.until("error")
         await client.say("text-input", text="Hello?")
         await client.until("error")

@@ -15,7 +15,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.client import Client
 from tests.conftest import GREETING
 from tests.memory_wire import memory_wire_pair
-from tests.session.stagecraft import THREE, stored, types, with_llm
+from tests.session.sessions import THREE, stored, types, with_llm
 from trio_backend import protocol
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.engines.asr.scripted import write

@@ -9,7 +9,7 @@ import trio.testing
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.conftest import Connect, character
-from tests.session.stagecraft import meet, shown, with_llm
+from tests.session.sessions import connect_greeted, shown, with_llm
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import CharacterConfig, EngineChoice
@@ -21,7 +21,7 @@ async def test_an_input_before_the_character_is_there_waits_for_it(
     """Only the last of several is answered."""
     slow = with_llm(options, {"load": 30})
     async with open_backend(slow) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         began = trio.current_time()
         await client.say("text-input", text="First.")
         assert (await client.hear())["text"] == "Mao is on the way..."
@@ -38,7 +38,7 @@ async def test_a_character_that_cannot_come_is_tried_again_at_the_next_input(
     broken = attrs.evolve(options.catalog.base, llm=EngineChoice("llm", "echo_llm", {"token_delay": "soon"}))
     catalog = MemoryCatalog(broken, {"ann.yaml": character("ann")})
     async with open_backend(attrs.evolve(options, catalog=catalog)) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         for _ in range(2):
             error = (await client.until("error"))[-1]
             assert error["code"] == "bad-config"
@@ -59,7 +59,7 @@ async def test_ten_rapid_switches_end_in_the_last(
     async with open_backend(
         attrs.evolve(options, catalog=MemoryCatalog(options.catalog.base, others))
     ) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         await client.say("heartbeat")
         await client.until("heartbeat-ack")
         began = trio.current_time()

@@ -105,7 +105,7 @@ class ClientStory:
                 self._stopped.cut, self._stopped = note.message["text"], None
         elif note.type == "heartbeat":
             self._heartbeats += 1
-            # In a room the heartbeat is answered at the door, and says nothing of the session.
+            # In a room the heartbeat is answered by the room itself, and says nothing of the session.
             if self._interrupted is not None and not self.client.room:
                 (at, text), self._interrupted = self._interrupted, None
                 self._barriers.append((self._heartbeats, at, text))

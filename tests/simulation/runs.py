@@ -125,11 +125,11 @@ def _decided_by(seed: int) -> Iterator[None]:
         scheduler._r.setstate(state)
 
 
-Story = Callable[["Stage"], Awaitable[None]]
+Story = Callable[["SimulatedBackend"], Awaitable[None]]
 
 
 @attrs.define(eq=False)
-class Stage:
+class SimulatedBackend:
     """A running backend, its world, and the clients that there have been."""
 
     backend: Backend
@@ -234,14 +234,14 @@ class Stage:
 
 async def _run(story: Story, world: World, steps: Steps) -> tuple[list[str], list[SimulatedClient]]:
     async with open_backend(options_of(world)) as backend, trio.open_nursery() as nursery:
-        stage = Stage(backend, world, nursery, steps)
-        await story(stage)
+        simulated = SimulatedBackend(backend, world, nursery, steps)
+        await story(simulated)
         steps.counting = False
-        problems = await stage.settle()
+        problems = await simulated.settle()
         nursery.cancel_scope.cancel()
     if world.busy:
         problems.append(f"{world.busy} engines or calls of engines outlived the backend")
-    return problems, stage.clients
+    return problems, simulated.clients
 
 
 def run(story: Story, world: World, steps: Steps | None = None) -> Result:
@@ -272,9 +272,9 @@ def run(story: Story, world: World, steps: Steps | None = None) -> Result:
     return Result(tuple(problems), digest, steps.all, len(notes))
 
 
-async def at_random(stage: Stage, actions: int = 60) -> None:
+async def at_random(simulated: SimulatedBackend, actions: int = 60) -> None:
     """Several clients come, do things, and leave, as the seed decides."""
-    world, done = stage.world, 0
+    world, done = simulated.world, 0
 
     async def behave(client: SimulatedClient) -> None:
         nonlocal done
@@ -284,15 +284,15 @@ async def at_random(stage: Stage, actions: int = 60) -> None:
             if world.chance(0.04):
                 await client.leave()
             elif client.here and world.chance(0.2):
-                await _speak(stage.callers[client.name])
+                await _speak(simulated.callers[client.name])
             elif client.here:
                 await client.act()
 
     async with trio.open_nursery() as nursery:
         while done < actions:
-            if sum(client.here for client in stage.clients) < 4:
+            if sum(client.here for client in simulated.clients) < 4:
                 room = world.random.choice(["", "", "", "red", "blue"])
-                nursery.start_soon(behave, stage.connect(room))
+                nursery.start_soon(behave, simulated.connect(room))
             await world.wait(0.0, 0.2, 1.0, 5.0)
 
 

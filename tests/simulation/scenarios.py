@@ -9,7 +9,7 @@ import trio
 
 from .clients import SimulatedClient
 from .provisional import SpeechCaller
-from .runs import Result, Stage, Steps, run
+from .runs import Result, SimulatedBackend, Steps, run
 from .world import Chances, World
 
 SEED = 7
@@ -152,9 +152,9 @@ def disturbed(scenario: str, how: str, at: int, *, room: str = "") -> tuple[Resu
     disturber = _Disturber(how)
     steps = Steps(at, disturber.disturb)
 
-    async def story(stage: Stage) -> None:
-        client = disturber.client = stage.connect(room)
-        caller = disturber.caller = stage.callers[client.name]
+    async def story(simulated: SimulatedBackend) -> None:
+        client = disturber.client = simulated.connect(room)
+        caller = disturber.caller = simulated.callers[client.name]
         client.answers_playback = True
         await client.until(lambda note: note.is_control("start-mic"))
         async with trio.open_nursery() as nursery:

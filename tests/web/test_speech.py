@@ -15,7 +15,7 @@ from tests.web.conftest import SOUND_FROM_THE_START, open_browser
 from tests.web.page_server import build_page_server
 from tests.web.page_user import LONG, PageUser
 
-pytest.importorskip("pocketsphinx", reason="the embedded ear is not installed")
+pytest.importorskip("pocketsphinx", reason="the embedded recogniser is not installed")
 
 PHRASE = "tell me a story"
 ASR = f"""\
