@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 import trio_backend.engines.tts
-from tests.serving.servers import configured, open_server
+from tests.serving.servers import configured, open_client, open_server
 from trio_backend.config.bounds import Bound, bounds_of
 from trio_backend.config.character import EngineChoice, EngineKind
 from trio_backend.config.load import load_config
@@ -150,3 +151,80 @@ def test_every_engine_is_named(kind: EngineKind) -> None:
     """The list of names is complete."""
     for name in registry.known(kind):
         assert f"`{name}`" in README
+
+
+def tree_paths() -> dict[str, list[list[str]]]:
+    """For each name in the README's tree of tasks, the ways from the root to it."""
+    (tree,) = (block for block in blocks("text") if block.startswith("trio.run"))
+    found: dict[str, list[list[str]]] = {}
+    path: list[str] = []
+    for line in tree.splitlines():
+        branch, name = re.fullmatch(r"([│├└─ ]*)(.+?)(?: ×\w|  .*|$).*", line).groups()  # type: ignore[union-attr]
+        path = [*path[: len(branch) // 3], name]
+        found.setdefault(name, []).append(path)
+    return found
+
+
+def name_in_tree(task: trio.lowlevel.Task) -> str:
+    """What the README calls a task: its name without the session, the room, the character and the number."""
+    if "map_in_order" in task.name or "_synthesize" in task.name:
+        return "synthesis"
+    if task.name in ("history/writes", "history/reads"):
+        return "history"
+    for begin, name in {
+        "history/conv": "backlog",
+        "engine": "engine",
+        "speech engines": "speech engines",
+    }.items():
+        if task.name.startswith(begin):
+            return name
+    last = task.name.rpartition("/")[2]
+    several = {"forwarder", "room", "scene", "session"}
+    return last.split()[0] if last.split()[0] in several else last
+
+
+def tasks_below(task: trio.lowlevel.Task, path: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """The names of all tasks that ``task`` has in its nurseries, each with those of the tasks above it."""
+    for nursery in task.child_nurseries:
+        for child in nursery.child_tasks:
+            name = name_in_tree(child)
+            # A room's session is below its link, and has the same tasks as a connection's.
+            below = [name] if name == "session" else [*path, name]
+            yield name, below
+            yield from tasks_below(child, below)
+
+
+# Tasks of the server that the README leaves out: two that end soon, and one that waits for a cancel.
+LEFT_OUT = {"ready", "local servers", "http cutter"}
+
+
+async def test_the_tree_of_tasks_is_the_servers(tmp_path: Path) -> None:
+    """While a client and a room have a turn each, every task is where the README says."""
+    llm = EngineChoice("llm", "echo_llm", {"first_token_delay": 3600})
+    tts = EngineChoice("tts", "none_tts", {})
+    known, text = tree_paths(), b'{"type": "text-input", "text": "Hello."}'
+    async with open_server(
+        configured(tmp_path, llm=llm, tts=tts, enable_proxy=True, drain_timeout=0)
+    ) as address:
+        here = trio.lowlevel.current_task()
+        (serving,) = (
+            task for nursery in here.child_nurseries for task in nursery.child_tasks if "serve" in task.name
+        )
+        async with open_client(address) as client, open_client(address, "/proxy-ws?room=den") as viewer:
+            await client.wire.send(text)
+            await viewer.wire.send(text)
+            with trio.fail_after(30):
+                while sum(name == "model" for name, _ in tasks_below(serving, [])) < 2:
+                    await trio.sleep(0.01)
+            running = [(name, path) for name, path in tasks_below(serving, []) if name not in LEFT_OUT]
+    for name, path in running:
+        assert any(in_order(path, each) for each in known[name]), f"{' > '.join(path)} is not in the tree"
+    assert {"engine", "forwarder", "link", "acceptor", "requests", "synthesis"} <= {
+        name for name, _ in running
+    }
+
+
+def in_order(part: Sequence[str], whole: Sequence[str]) -> bool:
+    """Whether all of ``part`` are in ``whole``, in the same order."""
+    rest = iter(whole)
+    return all(one in rest for one in part)

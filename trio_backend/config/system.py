@@ -81,7 +81,7 @@ class SystemConfig(ServerSettings):
     max_uploads: int = bound(
         32,
         Within(1, 10_000, "files"),
-        "sounds of POST /asr that arrive, wait or are being understood; 8 MiB each at most, on disk",
+        "sounds of POST /asr that arrive, wait or are being recognised; 8 MiB each at most, on disk",
         when_full="drop what has been arriving longest, or refuse: HTTP 503",
     )
     max_uploads_per_address: int = bound(
@@ -93,7 +93,7 @@ class SystemConfig(ServerSettings):
     max_transcriptions: int = bound(
         4,
         Within(1, 1_000, "files"),
-        "sounds of POST /asr that are being understood; one of each address",
+        "sounds of POST /asr that are being recognised; one of each address",
         when_full="wait, the addresses in turn",
     )
     transcription_timeout: float = bound(
