@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -233,3 +234,41 @@ def test_no_module_needs_itself() -> None:
         ends = {path for path, needs in left.items() if not needs & left.keys() or path not in needed}
         left = {path: needs for path, needs in left.items() if path not in ends}
     assert not left, sorted(str(path.relative_to(PACKAGE)) for path in left)
+
+
+def test_class_names_stand_once() -> None:
+    """Who searches for a class finds one, and a name in a traceback or in the log means one thing."""
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(path.relative_to(PACKAGE).as_posix())
+    assert not {name: where for name, where in places.items() if len(where) > 1}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if not path.stem.startswith("__")], ids=str)
+def test_no_module_is_tiny(path: Path) -> None:
+    """What has fewer lines than a screen's quarter is read with something else, and belongs there."""
+    assert len(path.read_text("utf-8").splitlines()) >= 20
+
+
+# Words of the first version for which speech, chat and network programming have words of their own.
+PRIVATE_WORDS = set(
+    """
+    audition births cast chair ear ears errand farewell fence floor gossip guest guests house hush innocent
+    insight mouth neighbour neighbours premises preside props remains stagecraft stock theatre visitor wish
+    """.split()  # noqa: SIM905
+)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_names_use_the_fields_words(path: Path) -> None:
+    """Modules, classes, functions and parameters are called by what a colleague would search for."""
+    names = {path.stem}
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+    words = {word.lower() for name in names for word in re.findall(r"[A-Z]?[a-z]+", name)}
+    assert not words & PRIVATE_WORDS
