@@ -140,7 +140,7 @@ def test_a_file_has_so_many_findings_and_no_more() -> None:
 def test_a_pipe_is_no_file(tmp_path: Path) -> None:
     """Reading it would wait until another program writes."""
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="no ordinary file"):
+    with pytest.raises(OSError, match="not a regular file"):
         read_file(tmp_path / "pipe", 100)
 
 

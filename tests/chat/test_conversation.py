@@ -168,7 +168,7 @@ async def test_characters_are_listed_and_switched(chat: Chat, peer: Peer) -> Non
     await peer.say("config-switched", message="Switched")
     await peer.expect("create-new-history")
     await peer.say("new-history-created", history_uid="uid-2")
-    await chat.user.until("you talk with Mao now")
+    await chat.user.until("you are now talking with Mao")
     await chat.user.type("/characters")
     await peer.expect("fetch-configs")
     await peer.say("config-files", configs=configs)
@@ -189,7 +189,7 @@ async def test_a_newer_switch_takes_the_place_of_one_that_waits(chat: Chat, peer
     await peer.say("config-switched", message="Switched")
     await peer.expect("create-new-history")
     await peer.say("new-history-created", history_uid="uid-2")
-    await chat.user.until("you talk with mao now")
+    await chat.user.until("you are now talking with mao")
     assert "with ann now" not in chat.user.seen
 
 

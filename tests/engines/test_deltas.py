@@ -96,7 +96,7 @@ def test_requests_for_tools_are_bounded(events: list[str]) -> None:
     reader = DeltaReader()
     for event in events[:-1]:
         reader.feed(event)
-    with pytest.raises(EngineError, match="without end"):
+    with pytest.raises(EngineError, match="a tool request that is too long"):
         reader.feed(events[-1])
 
 

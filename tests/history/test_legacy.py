@@ -198,7 +198,7 @@ async def test_a_file_beside_the_characters_folders_is_refused(folder: Folder) -
     report = await folder.import_into(MemoryHistory())
 
     assert reasons(report) == {
-        f"{OLD}.json": "it lies in no character's folder; name the folder above this one"
+        f"{OLD}.json": "it is not in a character's folder; name the folder above this one"
     }
 
 

@@ -154,7 +154,7 @@ def switch(state: ClientState, screen: Screen, wanted: str) -> RequestSteps:
         return
     yield from _ask(SwitchConfig(found.filename), ReceivedConfigSwitched)
     state.set_character(found.filename)
-    screen.note(f"you talk with {found.name} now")
+    screen.note(f"you are now talking with {found.name}")
     yield from new_conversation(state)
 
 

@@ -27,7 +27,7 @@ def read_file(path: Path, limit: int) -> bytes:
     with open(handle, "rb") as file:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(None, "it is no ordinary file")
+            raise OSError(None, "it is not a regular file")
         # One byte more than allowed says that it is too large, even if it grew since it was opened.
         data = file.read(limit + 1) if found.st_size <= limit else b""
     if found.st_size > limit or len(data) > limit:

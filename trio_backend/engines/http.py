@@ -186,7 +186,7 @@ class HttpClient:
         while not head.endswith(b"\r\n\r\n"):
             piece = await connection.stream.receive_some(1)
             if not piece or len(head) > LONGEST_HEAD:
-                raise HttpFailed("proxy", "the proxy gives no way")
+                raise HttpFailed("proxy", "the proxy refuses the connection")
             head += piece
         if not head.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2")):
             raise HttpFailed("proxy", "the proxy refuses")

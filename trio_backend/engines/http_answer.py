@@ -159,7 +159,7 @@ class HttpAnswer:
         while not answered.body and not answered.done:
             self._overhead += await feed(connection, answered)
             if self._overhead > LONGEST_HEAD:
-                raise HttpFailed("malformed", "the server sends bytes that are no answer, without end")
+                raise HttpFailed("malformed", "the server sends data without end that is not an answer")
         self._overhead = 0
 
 

@@ -238,7 +238,7 @@ class _Child:
             if len(self._received) >= ANSWER_HEAD.size:
                 kind, size = ANSWER_HEAD.unpack_from(self._received)
                 if size > LONGEST_ANSWER or kind not in _KINDS:
-                    raise EngineError(f"{self._job.name}: its process sends something that is no answer")
+                    raise EngineError(f"{self._job.name}: its process sent something that is not an answer")
                 end = ANSWER_HEAD.size + size
                 if len(self._received) >= end:
                     body = bytes(self._received[ANSWER_HEAD.size : end])

@@ -96,7 +96,7 @@ async def _import_file(history: History, folder: Path, file: Path, *, report: Im
 
 def _names(folder: Path, file: Path) -> tuple[Owner, HistoryUid]:
     if file.parent == folder:
-        raise UnfitFile("it lies in no character's folder; name the folder above this one")
+        raise UnfitFile("it is not in a character's folder; name the folder above this one")
     for name in (file.parent.name, file.stem):
         # Cs is what Python makes of bytes that are no UTF-8.
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):

@@ -254,7 +254,7 @@ class Session:
 
     async def _hear_bytes(self, data: bytes) -> None:
         if not self._mic_carries:
-            raise ProtocolError("bad-message", "binary frames are understood after a mic-format only")
+            raise ProtocolError("bad-message", "binary frames are accepted only after a mic-format")
         if len(data) % 2:
             raise ProtocolError("bad-message", "a binary frame must hold whole samples of 16 bits")
         if self._mic_carries == "mic-audio-data":

@@ -96,7 +96,7 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
                     raise EngineError(f"{self._name}: the answer broke off before its end; try again")
         except AnswerTooLong:
             raise EngineError(
-                f"{self._name}: the model server sent a piece of its answer without end"
+                f"{self._name}: the model server sent a part of its answer that is too long"
             ) from None
         except HttpFailed as error:
             raise EngineError(unreachable(self._config.endpoint, error).text) from error

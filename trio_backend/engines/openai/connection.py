@@ -145,14 +145,18 @@ def unreachable(endpoint: Endpoint, error: HttpFailed) -> ApiRefusal:
     if any(isinstance(cause, socket.gaierror) for cause in found):
         return ApiRefusal(f"{name}: no server is called {endpoint.host!r}; check base_url, and the network")
     if any(isinstance(cause, ssl.SSLError) for cause in found):
-        return ApiRefusal(f"{name}: no trusted connection to {address}; check base_url, and the certificate")
+        return ApiRefusal(
+            f"{name}: the TLS connection to {address} failed; check base_url, and the certificate"
+        )
     if error.stage == "proxy":
-        return ApiRefusal(f"{name}: the proxy gives no way to {address}; check HTTP_PROXY and HTTPS_PROXY")
+        return ApiRefusal(
+            f"{name}: the proxy refuses a connection to {address}; check HTTP_PROXY and HTTPS_PROXY"
+        )
     if any(isinstance(cause, ConnectionRefusedError) for cause in found):
         remedy = endpoint.provider.start or "is the server running, and is base_url right?"
         return ApiRefusal(f"{name}: nothing listens at {address}; {remedy}", passing=True)
     if error.stage == "timeout":
         return ApiRefusal(f"{name}: no connection to {address} in time; check base_url, and the network")
     if error.stage == "malformed":
-        return ApiRefusal(f"{name}: what {address} answers is not HTTP; check base_url")
+        return ApiRefusal(f"{name}: the answer of {address} is not HTTP; check base_url")
     return ApiRefusal(f"{name}: the connection to {address} broke off; try again", passing=True)

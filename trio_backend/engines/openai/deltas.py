@@ -189,7 +189,7 @@ class DeltaReader:
             return decode_json(data, _decoder)
         except ValueError:
             # Not chained: the error would carry what the model said.
-            raise EngineError("the model server sent something that is no chat completion") from None
+            raise EngineError("the model server sent something that is not a chat completion") from None
 
 
 @attrs.define(eq=False)
@@ -218,7 +218,7 @@ class _Calls:
         call.arguments.append(delta.function.arguments or "")
         self._size += len(call.arguments[-1]) + 1
         if self._size > LONGEST_CALLS or len(self._calls) > MOST_CALLS:
-            raise EngineError("the model server sent a request for tools without end")
+            raise EngineError("the model server sent a tool request that is too long")
 
     def flush(self) -> list[Part]:
         """What is asked for, in order, and nothing the next time. A request that names no tool is none."""

@@ -158,7 +158,7 @@ class OpenAiTts(WholeTts):
             return await trio.to_thread.run_sync(work, limiter=self._decoders)
         except ValueError as error:
             raise EngineError(
-                f"{self.config.provider}: the speech server's sound is no use: {error}"
+                f"{self.config.provider}: the speech server's sound cannot be used: {error}"
             ) from error
 
     def _body(self, text: str) -> bytes:

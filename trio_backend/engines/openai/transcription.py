@@ -59,7 +59,7 @@ class OpenAiAsr(WholeAsr):
             answer = await read_refused(response)
             raise EngineError(not_a_stream(self.config.endpoint, answer).text)
         body = await self._server.read(
-            response, most=MOST, too_long="the server sent no transcript, but far more"
+            response, most=MOST, too_long="the server sent an answer that is too long for a transcript"
         )
         try:
             return whole_characters(decode_json(body, _decoder).text).strip()

@@ -148,7 +148,7 @@ class Espeak(WholeTts):
         try:
             return self._espeak.sound(output)
         except ValueError as error:
-            raise EngineError(f"espeak-ng wrote something that is no sound: {error}") from error
+            raise EngineError(f"espeak-ng wrote something that cannot be read as sound: {error}") from error
 
     async def run(self, text: str, voice: str) -> bytes:
         """What espeak-ng writes for ``text``. Raises `EngineError` if it fails, takes or writes too much."""

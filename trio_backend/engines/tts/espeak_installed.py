@@ -94,7 +94,7 @@ class EspeakProgram:
         option = f"--voices={language}" if language else "--voices"
         listed = await run([self.path, option], b"", LONGEST_LIST)
         if listed is None:
-            raise EngineError("espeak-ng's list of voices has no end")
+            raise EngineError("espeak-ng's list of voices is too long")
         rows = [row.split() for row in listed.output.decode("utf-8", "replace").splitlines()[1:]]
         return [row[4] for row in rows if len(row) > 4]
 
