@@ -115,7 +115,7 @@ def test_an_event_without_choices_is_passed_over() -> None:
 @pytest.mark.parametrize("data", ["", "word", "[]", '{"choices":5}', '{"choices":[{"delta":{"content":5}}]}'])
 def test_what_is_no_completion_is_an_error_that_repeats_nothing(data: str) -> None:
     """The event may hold what the model said, so the error does not show it."""
-    with pytest.raises(EngineError, match=r"no chat completion$") as caught:
+    with pytest.raises(EngineError, match=r"not a chat completion$") as caught:
         DeltaReader().feed(data)
     assert caught.value.__cause__ is None
 

@@ -234,7 +234,7 @@ async def test_a_machine_without_espeak_is_told_what_to_install(monkeypatch: pyt
 
 async def test_a_program_that_fails_is_told_without_the_text(tmp_path: Path) -> None:
     """Its exit code is all that is said; what cannot be started, and what is no sound, are told too."""
-    for script, words in {"exit 9": "exit code 9", "echo noise": "no sound"}.items():
+    for script, words in {"exit 9": "exit code 9", "echo noise": "cannot be read as sound"}.items():
         program = tmp_path / "espeak-ng"
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)

@@ -330,7 +330,7 @@ async def test_an_address_without_version_is_suspected(server: ModelServer) -> N
     [
         (cut("one "), "broke off"),
         (events('{"choices":[{"delta":{"content":"one "}}]}'), "broke off before its end"),
-        (events('{"choices":[{"delta":{"content":"one "}}]}', "garbage"), "no chat completion"),
+        (events('{"choices":[{"delta":{"content":"one "}}]}', "garbage"), "not a chat completion"),
         (streaming("one ", reason="content_filter"), "content filter"),
         (hanging("one "), "went silent in the middle of its answer within 0.2 s"),
     ],

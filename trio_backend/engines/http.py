@@ -30,10 +30,10 @@ from .http_target import (
 )
 
 MOST_CONNECTIONS = 200
-"""To one server at once; whoever wants more waits for one of them."""
+"""Connections to one server at once; further requests wait for one of them."""
 
 MOST_IDLE = 100
-"""Connections kept for the next request. A crowd that has ended needs no more: others close."""
+"""Idle connections kept for the next requests; more than these are closed when they become idle."""
 
 KEPT = 60.0
 """Seconds for which an idle connection is kept. Providers close theirs after 60 to 400."""
@@ -52,7 +52,7 @@ class HttpStatistics:
 
 @attrs.define(eq=False)
 class HttpClient:
-    """Requests to one server. Whoever asks sets the deadlines for what takes as long as the server likes."""
+    """Requests to one server. Callers set the deadlines for the answers."""
 
     _address: HttpAddress
     _headers: str = attrs.field(repr=False)
@@ -138,7 +138,7 @@ class HttpClient:
             raise HttpFailed("broken", "the connection broke off") from error
 
     def statistics(self) -> HttpStatistics:
-        """What is held at this moment."""
+        """The connections at this moment."""
         return HttpStatistics(self._most - self._slots.value + len(self._idle), len(self._idle))
 
     # Connections.
@@ -177,11 +177,11 @@ class HttpClient:
         return secured
 
     async def _tunnel(self, connection: HttpConnection, proxy: SplitResult) -> None:
-        """Have the proxy pass on bytes from here on."""
+        """Ask the proxy for a tunnel (CONNECT): from then on it passes bytes on unchanged."""
         host = f"{bracketed(hostname(self._address.url))}:{port(self._address.url)}"
         request = f"CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n{authorization(proxy)}\r\n"
         await connection.stream.send_all(request.encode("latin-1"))
-        # Read byte by byte: what follows the head is not for us, and the parser knows no CONNECT.
+        # Read byte by byte: the bytes behind the head belong to TLS, and the parser knows no CONNECT.
         head = bytearray()
         while not head.endswith(b"\r\n\r\n"):
             piece = await connection.stream.receive_some(1)
@@ -192,7 +192,7 @@ class HttpClient:
             raise HttpFailed("proxy", "the proxy refuses")
 
     def _take_kept(self) -> HttpConnection | None:
-        """The connection that became idle last, for it is the likeliest to be open still."""
+        """The connection that became idle last: the server is least likely to have closed it."""
         while self._idle:
             connection = self._idle.pop()
             if trio.current_time() - connection.since < KEPT and connection.is_quiet():
@@ -211,7 +211,7 @@ class HttpClient:
         self._slots.release()
 
     async def close_expired(self) -> None:
-        """Close idle connections when their time is over; until cancelled. Sleeps while there is none."""
+        """Until cancelled, close connections that were idle for `KEPT` seconds. Sleeps while none is."""
         while True:
             await self._kept.wait()
             while self._idle:
@@ -221,7 +221,7 @@ class HttpClient:
             self._kept = trio.Event()
 
     def close(self) -> None:
-        """Keep nothing any more."""
+        """Close all idle connections, and those in use as soon as they are idle."""
         self._closed = True
         while self._idle:
             self._idle.pop().close()

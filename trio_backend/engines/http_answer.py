@@ -20,7 +20,7 @@ LONGEST_HEAD = 65_536
 
 
 class AnswerParser:
-    """What the parser has found since it was asked last. Its methods are called by the parser."""
+    """What the parser has found since the last call. The parser calls its methods."""
 
     __slots__ = ("body", "done", "head_done", "headers", "keep", "parser", "status", "surplus")
 
@@ -32,7 +32,7 @@ class AnswerParser:
         self.head_done = self.done = self.surplus = self.keep = False
 
     def on_message_begin(self) -> None:
-        # Nothing was asked that this could be the answer to.
+        # A second answer, to no request of ours.
         self.surplus = self.done
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -55,7 +55,7 @@ class AnswerParser:
             self.body.append(piece)
 
     def on_message_complete(self) -> None:
-        # What ends with a status below 200 is only a sign that the answer is on its way.
+        # A status below 200 (100 Continue, 103 Early Hints) is followed by the answer itself.
         if self.head_done:
             self.done = True
             self.keep = self.parser.should_keep_alive()
@@ -74,16 +74,16 @@ class HttpConnection:
     stream: trio.abc.Stream
     socket: trio.SocketStream
     used: bool = attrs.field(default=False, init=False)
-    """Whether a request was answered on it before: it may have been closed since, and asking again helps."""
+    """Whether a request was answered on it before. Then the server may have closed it, and a retry helps."""
     since: float = attrs.field(default=0.0, init=False)
     """When it became idle, in seconds of Trio's clock."""
 
     def close(self) -> None:
-        """At once, without closing TLS first: nothing that was sent on it is wanted."""
+        """At once, without closing TLS first: a barge-in must not wait for the server's answer to that."""
         self.socket.socket.close()
 
     def is_quiet(self) -> bool:
-        """Whether nothing has come on it while it was idle: an end, or bytes that nobody asked for."""
+        """Whether it can be used again: while it was idle, neither its end nor any bytes came."""
         return not self.socket.socket.is_readable()
 
 
@@ -116,7 +116,7 @@ class HttpAnswer:
                 raise
             if not answered.body:
                 return b""
-        # All that is there at once: fewer pieces, and what was handed out is held by nobody else.
+        # All pieces at once: fewer steps for the caller, and no reference to the pieces is kept here.
         piece = answered.body[0] if len(answered.body) == 1 else b"".join(answered.body)
         answered.body.clear()
         return piece
@@ -134,7 +134,7 @@ class HttpAnswer:
         return bytes(body)
 
     async def finish(self, *, within: float) -> None:
-        """Close it; if its end comes within so many seconds, the connection can be used again."""
+        """Wait up to ``within`` seconds for its end, which frees the connection for another request; close it."""
         try:
             if not self._answered.done:
                 with trio.move_on_after(within), suppress(HttpFailed):
@@ -154,7 +154,7 @@ class HttpAnswer:
         self._release(connection, answered.done and answered.keep and not answered.surplus)
 
     async def _read(self, connection: HttpConnection) -> None:
-        """Until there is a byte of the body, or it is over."""
+        """Read until there is a byte of the body, or the body is over."""
         answered = self._answered
         while not answered.body and not answered.done:
             self._overhead += await feed(connection, answered)
@@ -179,7 +179,7 @@ async def feed(connection: HttpConnection, answered: AnswerParser) -> int:
     except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
         if not answered.done:
             raise HttpFailed("malformed", "the server's answer is not HTTP/1.1") from error
-        # The answer is whole; what follows it is nobody's.
+        # The answer is complete, and bytes behind it belong to no request: the connection is not kept.
         answered.surplus = True
     if answered.head_done and answered.headers.get("transfer-encoding", "chunked").lower() != "chunked":
         raise HttpFailed("malformed", "the server's answer is encoded in a way that was not asked for")

@@ -1,4 +1,4 @@
-"""What adapters are built with: streams, as base.py asks for them, from simpler things.
+"""Helpers for adapters: they make the streams that base.py requires out of whole values.
 
 `WholeTts` and `WholeAsr` are base classes for engines that know only whole values, `channel_of` makes a
 stream of a generator, and `tagged` is for language models that write their thoughts between tags. `spoken`
@@ -130,12 +130,12 @@ class _Generated(ReceiveChannel[T], Generic[T]):
             return await anext(self._values)
         except StopAsyncIteration:
             self._ended = True
-            # It may have ended without having waited for anything.
+            # The generator may have ended without a checkpoint.
             await trio.lowlevel.checkpoint()
             raise trio.EndOfChannel from None
 
     async def aclose(self) -> None:
-        # Mostly it was read to its end, and that was a checkpoint: a step less for each sentence.
+        # Mostly the generator was read to its end, which was a checkpoint: that saves a step per sentence.
         if not self._ended:
             await self._values.aclose()
             await trio.lowlevel.checkpoint()
@@ -177,7 +177,7 @@ class _Tagged(ReceiveChannel[ReplyPart]):
                 raise
             return
         if isinstance(token, str) and 0 < len(token) <= SLICE and self._reader.is_plain(token):
-            # So is nearly every token of every model, and by way of the pieces it takes three times as long.
+            # Nearly every token has no tag, and taking it apart into pieces would cost three times as much.
             self._parts.append(Thought(token) if self._reader.thinking else Text(token))
         elif isinstance(token, Thought):
             self._pieces.extend(map(Thought, slices(token.text)))
@@ -189,7 +189,7 @@ class _Tagged(ReceiveChannel[ReplyPart]):
     def _read(self, piece: str | Thought | ToolRequest) -> Iterable[ReplyPart]:
         if isinstance(piece, str):
             return _parts_of(self._reader.feed(piece))
-        # Who names thoughts by themselves writes no tags: what looked like the begin of one was none.
+        # A model that marks its thoughts itself writes no tags: what was held is text.
         return [*_parts_of(self._reader.flush()), piece]
 
 

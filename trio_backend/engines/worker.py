@@ -26,7 +26,7 @@ REAPING = 2.0
 
 @attrs.frozen
 class WorkerJob:
-    """A child process to be: the module that is run, what it is called in errors, and its ``settings``.
+    """What a child process runs: a module, its name in error texts, and its ``settings``.
 
     ``timeout`` is how many seconds it may take to load, and for one request.
     """
@@ -72,7 +72,7 @@ class Worker:
     _child: _Child | None
     _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _closed: bool = attrs.field(default=False, init=False)
-    # A replacement is nobody's request: what is logged of it must not bear the id of the last session.
+    # A replacement belongs to no request: its log lines must not have the id of the last session.
     _context: Context = attrs.field(factory=copy_context, init=False, repr=False)
 
     async def ask(self, request: bytes) -> str:
@@ -81,8 +81,8 @@ class Worker:
             try:
                 answer = await self._ask(request)
             except NotBegun as ended:
-                # The system ended it while it was idle, for want of memory perhaps, or somebody did.
-                # Once: a process that ends again and again is not to be started for ever.
+                # It was killed while it was idle, perhaps by the system for want of memory.
+                # Only once: a process that always ends must not be restarted for ever.
                 logger.warning("{}; another one is started", ended)
                 answer = await self._ask(request)
         return answer.text()
@@ -131,7 +131,7 @@ class Worker:
             raise EngineError(f"{self._job.name}: it was closed")
 
     async def _replace(self) -> None:
-        """Load another process while nobody waits for it."""
+        """Load the next process now, so that no request waits for it."""
         async with self._turn:
             try:
                 await self._loaded()
@@ -191,7 +191,7 @@ class _Child:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the process is gone, as far as the system has told."""
+        """Whether the process is known to have ended."""
         return self._process.poll() is not None
 
     async def ask(self, request: bytes) -> _ChildAnswer:

@@ -1,4 +1,4 @@
-"""`Backlog`: what is said goes to the store in order, and what the store cannot take now is tried again."""
+"""`Backlog`: stores messages in order, and tries again what the store cannot take now."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Entry:
     continues: bool
     size: int
     settled: trio.Event = attrs.field(factory=trio.Event, init=False)
-    """Set when the caller need not wait any more: it is stored, or `error` says what became of it."""
+    """Set when the caller need not wait any more: it is stored, or `error` says why not."""
     error: HistoryError | NoSuchHistory | None = attrs.field(default=None, init=False)
 
     def settle(self, error: HistoryError | NoSuchHistory | None = None) -> None:
@@ -55,19 +55,19 @@ class Entry:
 
 @attrs.define(eq=False)
 class _Lane:
-    """What waits to be stored in one conversation, oldest first. One task stores it, and ends with it."""
+    """The messages of one conversation that wait to be stored, oldest first. One task stores them."""
 
     owner: Owner
     uid: HistoryUid
     scope: trio.CancelScope
     waiting: deque[Entry] = attrs.field(factory=deque, init=False)
     storing: Entry | None = attrs.field(default=None, init=False)
-    """The one that the store has been given, and has not answered."""
+    """The entry that the store was given and has not answered yet."""
     failure: HistoryError | None = attrs.field(default=None, init=False)
     """Why it cannot be stored now."""
 
     def hold_up(self, error: HistoryError) -> None:
-        """Nobody waits any more: it is stored when that is possible."""
+        """Tell all callers that wait that their messages are stored later."""
         self.failure = error
         for entry in self.waiting:
             entry.settle(
@@ -112,13 +112,14 @@ class Backlog:
         if messages:
             entry = self.take(owner, uid, *messages, continues=continues)
         else:
-            # A lane is not empty: with its last entry it ends.
+            # A lane that exists has entries: it ends with the last one.
             entry = self._lanes[uid].waiting[-1]
         await self.confirm(uid, entry)
 
     async def confirm(self, uid: HistoryUid, entry: Entry) -> None:
         """Wait until ``entry``, which `take` gave, is on disk. Raises as `keep` does."""
-        # In halves: where the whole process was paused, the store has a moment to say what it did meanwhile.
+        # In two halves: after a pause of the whole process (a closed laptop) the first is over at once, and
+        # the store still has the second to answer.
         for _ in range(2):
             with trio.move_on_after(STORE_TIMEOUT / 2):
                 await entry.settled.wait()

@@ -22,7 +22,7 @@ BACKOFF = Backoff(first=0.25, longest=15.0, give_up=math.inf)
 
 
 class LinkEnd(Protocol):
-    """Who is at our end of the link. No call may wait: the session stands still until it returns."""
+    """The room that a link serves. No call may block: until it returns, nothing is read from the session."""
 
     @property
     def greeted(self) -> bool:
@@ -34,16 +34,16 @@ class LinkEnd(Protocol):
         ...
 
     def link_down(self, why: str) -> None:
-        """The session is gone, or could not be reached; nothing that was told of it counts any more.
+        """The session is gone, or could not be reached. What it said of turns is no longer valid.
 
-        Another attempt follows. It may be told more than once.
+        Another attempt follows. May be called more than once for the same loss.
         """
         ...
 
 
 @attrs.define(eq=False)
 class Link:
-    """Has a session, or tries to get one, for as long as `keep` runs."""
+    """Keeps one session open, and opens another after each loss, for as long as `keep` runs."""
 
     _source: SessionSource
     _session: RoomSession | None = attrs.field(default=None, init=False)
@@ -58,8 +58,8 @@ class Link:
     async def keep(self, end: LinkEnd) -> None:
         """Hold a session until cancelled; after each loss wait longer, unless the last one held long.
 
-        ``end`` is told what it says, and when it is lost. A cancel closes the session, and waits
-        until it is closed.
+        ``end`` gets its messages, and learns when it is lost. A cancel closes the session, and waits until
+        it is closed.
         """
         waits = BACKOFF.waits()
         while True:
@@ -70,7 +70,8 @@ class Link:
             except* (NoConnection, WireClosed) as group:
                 why = str(first_leaf(group))
             logger.warning("{} has lost its session: {}", end, why)
-            end.link_down(why)  # it may not even have been reached
+            # Also where no session was reached, which `_converse` cannot report.
+            end.link_down(why)
             if trio.current_time() - began > STABLE:
                 waits = BACKOFF.waits()
             await trio.sleep(next(waits))
@@ -87,7 +88,7 @@ class Link:
             while True:
                 await _receive_one(session, end)
         except WireClosed as closed:
-            # At once: the session may take a while to be closed, and nobody is to be told to wait for it.
+            # Before the session is closed, which may take seconds: the senders learn at once that it is lost.
             end.link_down(str(closed))
             raise
         finally:

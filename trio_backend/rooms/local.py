@@ -1,4 +1,4 @@
-"""The session of a room in this process: objects and events go between them, and nothing is guessed."""
+"""A room and its session in one process: they exchange objects and events, and encode a message once."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from .session import FromSession, RequestDropped, RoomEvent, ToSession, TurnBega
 T = TypeVar("T")
 
 ToRoom: TypeAlias = Outgoing | tuple[TurnEvent, Outgoing | None]
-"""A message for the clients, or an event with the message that tells it, if one does."""
+"""A message for the clients, or an event with the message that expresses it, if there is one."""
 
 
 @attrs.define
 class _CloseCode:
-    """Of the connection; both ends see the first that one of them gave."""
+    """The close code of the connection, shared by both ends. The first one that either sets stays."""
 
     code: int = 1006
 
 
 @attrs.define(eq=False)
 class LocalSession:
-    """A `RoomSession`: what a room has of a session in this process."""
+    """The `RoomSession` of a session in this process."""
 
     _put: trio.MemorySendChannel[Decoded]
     _get: trio.MemoryReceiveChannel[ToRoom]
@@ -48,7 +48,7 @@ class LocalSession:
         await self.send(signal or Decoded(InterruptSignal(), 0))
 
     async def retract(self, request: RequestId) -> None:
-        """See `RoomSession.retract`: nothing, since a session in this process knows what it has refused."""
+        """See `RoomSession.retract`. Does nothing: a session here never answers what it refused."""
         del request
         await trio.lowlevel.checkpoint()
 
@@ -86,14 +86,14 @@ def _room_event(event: TurnEvent) -> RoomEvent:
 
 @attrs.define(eq=False)
 class RoomAsClient:
-    """What a session has of a room that it serves; a session's own `SessionClient`.
+    """The `SessionClient` of a room's session: all clients of the room look like one client to it.
 
-    There is no rate limit: each client of the room has one.
+    It has no rate limit: each client of the room has its own.
     """
 
     quota: MemoryQuota
     outbox: trio.MemorySendChannel[ToRoom]
-    """What the session sends; the room reads at all times."""
+    """What the session sends. The room always reads, so a send never waits for a client."""
     _get: trio.MemoryReceiveChannel[Decoded]
     _closed: _CloseCode
 
@@ -143,7 +143,7 @@ async def open_local_session(
     If ``serve`` returns before that, the connection is closed. What the session keeps, it claims of a
     ``new_quota``.
     """
-    # No capacity: a session whose room does not read waits, and a turn that is cut leaves nothing behind.
+    # No capacity: nothing of a turn that was cut is left in a buffer, to be sent after the next one began.
     to_session, from_room = trio.open_memory_channel[Decoded](0)
     to_room, from_session = trio.open_memory_channel[ToRoom](0)
     closed = _CloseCode()
@@ -161,6 +161,6 @@ async def open_local_session(
             yield LocalSession(to_session, from_session, closed)
         finally:
             nursery.cancel_scope.cancel("the room is over")
-            # Who still waits to send need not wait until the session has cleaned up.
+            # Senders that are blocked get `WireClosed` now, not when the session has cleaned up.
             to_session.close()
             from_session.close()

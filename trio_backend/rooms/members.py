@@ -1,4 +1,4 @@
-"""`Members`: the clients of a room, and what they are sent of the session behind it."""
+"""`Members`: the clients of a room, and what they are sent of its session."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Member:
         except WireClosed as closed:
             self.gone.cancel(f"client left: {closed}")
         finally:
-            # Nobody takes what still waits, and no more of it is to come.
+            # Without its writer a client would fill its outbox, and be told that it is too slow.
             self.gone.cancel("nobody writes to this client any more")
             self._claim.release()
 
@@ -139,8 +139,8 @@ class Member:
 class Sender:
     """Who said something: a client, or one of the many for whom it speaks.
 
-    On all connections of one user a name is one sender. Who is nobody in particular is somebody else on each
-    connection, or the first of them could use up what all others may have.
+    A name is one sender on all connections of one user. Without logins it is another sender on each
+    connection, or one client could use up the share of all clients that send the same name.
     """
 
     member: Member = attrs.field(eq=False)
@@ -153,33 +153,33 @@ class Sender:
 
 
 class _Presence(Enum):
-    """Whether the session is there."""
+    """Whether the room has a session."""
 
     AWAITED = auto()
-    """It never was, and it is not known to be out of reach."""
+    """The first one is being opened."""
     THERE = auto()
-    """It has said who it is."""
+    """It has sent its greeting."""
     GONE = auto()
 
 
 @attrs.define(eq=False)
 class Members:
-    """The clients of one room, and whether its session is there for them.
+    """The clients of one room, and whether the room has a session.
 
-    Everything is handed over at once: nobody waits for a client.
+    Nothing here waits: a client that does not read is disconnected.
     """
 
     present: set[Member] = attrs.field(factory=set, init=False)
     _session: _Presence = attrs.field(default=_Presence.AWAITED, init=False)
     settled: trio.Event = attrs.field(factory=trio.Event, init=False)
-    """Set when the session was there for the first time, or could not be reached."""
+    """Set when the first session has greeted, or could not be reached."""
     _greeted_before: set[Member] = attrs.field(factory=set, init=False)
     _model_and_conf: bytes = attrs.field(default=b"", init=False)
     """The session's last `set-model-and-conf`."""
 
     @property
     def greeted(self) -> bool:
-        """Whether the session is there, and has said who it is."""
+        """Whether there is a session that has greeted."""
         return self._session is _Presence.THERE
 
     def add(self, member: Member) -> None:
@@ -207,12 +207,12 @@ class Members:
             member.post(encode(message))
 
     def end_turn(self) -> None:
-        """Say that a turn is over, where the session does not: all have seen it begin."""
+        """Send the end of a turn that clients have seen begin, and whose end the session will not send."""
         self.post(_NEW_MESSAGE)
         self.post(_TURN_OVER)
 
     def session_said(self, message: FromSession) -> None:
-        """Pass ``message`` on to all; the greeting is kept for each of them, those who come later too."""
+        """Pass ``message`` on to all. A new session's greeting is not: each client gets its own."""
         head = message.head
         if head.type == "set-model-and-conf":
             self._model_and_conf = message.encoded
@@ -228,14 +228,14 @@ class Members:
             self._greet(member)
 
     def session_down(self) -> None:
-        """The session is gone, or could not be reached; said once for each outage."""
+        """The session is gone, or could not be reached. Clients are told once per outage."""
         known, self._session = self._session is _Presence.GONE, _Presence.GONE
         self.settled.set()
         if not known:
             self.post(_OUTAGE)
 
     def _greet(self, member: Member) -> None:
-        """Say what a session says to its client; to one greeted before, only that the session is new."""
+        """Greet as a session does. A client that was greeted before learns only that the session is new."""
         if member in self._greeted_before:
             greeting = [_HELLO, self._model_and_conf]
         else:

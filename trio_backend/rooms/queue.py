@@ -29,7 +29,7 @@ class QueuedMessage(Generic[S]):
 
     @property
     def size(self) -> int:
-        """Of the frame that it came in."""
+        """Bytes of the frame that it came in."""
         return self.whole.size if isinstance(self.whole, Decoded) else len(self.whole)
 
 
@@ -51,9 +51,9 @@ class QueueRefusal:
 
 @attrs.define(eq=False)
 class RoomQueue(Generic[S]):
-    """First in, first out; bounded in messages, in bytes, and for each sender; ``max_age`` 0 is none.
+    """First in, first out; bounded in messages, bytes, and per sender. ``max_age`` in seconds; 0: unlimited.
 
-    What waits is claimed of ``quota``, too.
+    The messages are claimed of ``quota``.
     """
 
     max_length: int
@@ -83,10 +83,12 @@ class RoomQueue(Generic[S]):
             )
         if self._of_sender[message.sender] >= self.max_per_sender:
             return QueueRefusal(
-                f"{self.max_per_sender} of your messages wait in this room already: let them have their turn"
+                f"{self.max_per_sender} of your messages wait in this room: wait until one is answered"
             )
         if self._size + message.size > self.max_size:
-            return QueueRefusal("the messages that wait in this room are too large for one more of this size")
+            return QueueRefusal(
+                "this message is too large: those that wait in this room leave no space for it"
+            )
         try:
             self._claim.resize(self._claim.size + _memory_of(message))
         except QuotaExceeded as error:

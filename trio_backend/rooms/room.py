@@ -42,11 +42,11 @@ LEEWAY = 4.0
 
 @attrs.define(eq=False)
 class Room:
-    """`live` is its life, until `close`. One turn at a time.
+    """Clients, a queue of their messages, and one session with one turn at a time. `live` runs until `close`.
 
-    What waits is claimed of ``quota``, that of all clients. Tasks of the room's: the link, which reads what
-    the session says, and the dispatcher, which waits; besides, each client's reader is in `listen`, and at
-    most one forwarder in `run_next`.
+    Queued messages are claimed of ``quota``, that of all clients. Four kinds of tasks meet here: the link
+    reads from the session, the dispatcher waits until there is a message to answer, the reader of each client
+    is in `listen`, and at most one forwarder is in `run_next`.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Room:
     _forwarded: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set when a forwarder is done with this room."""
     _playing: SendersTurn | None = attrs.field(default=None, init=False)
-    """A turn whose sound was sent while a forwarder waited, and whose playback the room itself waits for."""
+    """A turn whose sound was all sent. The forwarder is free again; the dispatcher waits for the playback."""
     _ended_late: int | None = attrs.field(default=None, init=False)
     """The number of a turn that clients were told is over, while the session has not said so."""
     _life: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
@@ -114,11 +114,12 @@ class Room:
         while True:
             turn = self._turns.current
             if turn is not None:
-                # It answers nothing that was in the queue: somebody used the microphone, or nudged.
+                # It was not begun by the queue: somebody used a microphone, or asked the character to speak.
                 await self._await_sound(turn)
                 await self._await_playback(turn)
             elif self.members.greeted and self._queue:
-                # All that a room does here is to wait, so it stands among the ready ones at most once.
+                # The dispatcher waits for the forwarder, so the room is in ``ready_rooms`` at most once: with
+                # a hundred messages it is behind all others again after each of them.
                 self._forwarded = trio.Event()
                 await ready_rooms.send(self)
                 await self._forwarded.wait()
@@ -134,7 +135,7 @@ class Room:
     async def run_next(self) -> None:
         """Run the turn of the next message until all its sound was sent. For forwarders; one at a time.
 
-        While clients play it, which they may take as long about as they like, only the room is busy.
+        It does not wait for the playback: five clients that never report its end would occupy all forwarders.
         """
         try:
             self._drop_expired()
@@ -160,11 +161,11 @@ class Room:
             self._playing = turn
 
     async def _report(self, turn: SendersTurn) -> None:
-        """Tell who asked for ``turn``, if anybody did, what became of it, where that is not to be seen."""
+        """Send its sender the error of a ``turn`` that was not completed, unless all have seen why."""
         if turn.message is not None and turn.report is not None:
             self.members.tell(turn.message.sender.member, turn.report)
         if turn.result is TurnResult.REFUSED and turn.request is not None:
-            # Nothing may be answered that was reported as failed.
+            # It was reported as failed: its sender may send it again, and would get two answers.
             with suppress(WireClosed):
                 await self._link.session.retract(turn.request)
 
@@ -227,7 +228,7 @@ class Room:
 
     def link_down(self, why: str) -> None:
         """See `LinkEnd`."""
-        del why  # names the other server, and is for the log
+        del why  # names the other server, which is for the log only
         turn = self._turns.end(TurnResult.LOST)
         if turn is not None and turn.started:
             self.members.end_turn()
@@ -248,7 +249,7 @@ class Room:
             case Heartbeat():
                 await member.reply(HeartbeatAck())
             case MicFormat():
-                pass  # no answer means no: to the session all goes as text
+                pass  # no answer means no: a room passes on JSON only, so microphones go on sending that
             case _:
                 await self._pass_on(whole)
 
@@ -265,7 +266,7 @@ class Room:
             await member.reply(QueuePosition(place.position, place.length))
 
     async def _interrupt(self, member: Member, heard: str, signal: ToSession) -> None:
-        """End the turn that runs, whoever asked for it; the next message need not wait for anything."""
+        """End the turn that runs, whoever asked for it. The next message is dispatched at once."""
         turn = self._turns.current
         with suppress(WireClosed):  # `link_down` tells everybody
             await self._link.session.interrupt(signal)
@@ -275,8 +276,8 @@ class Room:
         self._changed.unpark_all()
 
     async def _pass_on(self, message: ToSession) -> None:
-        # Pages ask for this and that as soon as they are open; later, without a session, it is lost, as
-        # all clients were told.
+        # Pages send requests as soon as they are open: these wait for the first session. Requests during a
+        # later outage are dropped, as the error `upstream-down` says.
         await self.members.settled.wait()
         with suppress(WireClosed):
             await self._link.session.send(message)

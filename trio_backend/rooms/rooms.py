@@ -25,7 +25,7 @@ from .room import Room
 from .session import SessionSource
 
 RunIsolated: TypeAlias = Callable[[Callable[[], Awaitable[None]]], Awaitable[bool]]
-"""Runs a function; False if it died of a bug, which the log was told."""
+"""Runs a function; False if it ended with a bug, which was logged."""
 
 DEFAULT_ROOM = "default"
 _NAME = re.compile(r"[\w.-]{1,64}")
@@ -44,7 +44,7 @@ class RoomStatistics:
 
 @attrs.frozen
 class RoomsStatistics:
-    """What there is at one moment; ``turns`` run, ``waiting`` messages do not yet."""
+    """All rooms at one moment: turns that run, and messages that wait."""
 
     rooms: int
     clients: int
@@ -139,7 +139,7 @@ class Rooms:
         logger.info("{} is closed", room)
 
     def _forget(self, room: Room) -> None:
-        """The next one who asks for a room of this name gets a new one."""
+        """Let the next client that asks for this name open a new room."""
         if self._rooms.get(room.name) is room:
             del self._rooms[room.name]
 
@@ -161,9 +161,8 @@ async def open_rooms(
 
     What waits in them is claimed of ``quota``, that of all clients.
     """
-    # No capacity: a ready room is blocked in `send`, at most once, first come first served. A room that is
-    # closed meanwhile is out of it at once, and one with a hundred messages is behind all others again after
-    # each of them.
+    # No capacity: a ready room blocks in `send`, in the order in which rooms became ready. A room that is
+    # closed meanwhile leaves the line at once.
     put, ready_rooms = trio.open_memory_channel[Room](0)
     async with trio.open_nursery() as nursery:
         for number in range(options.forwarders if options.enabled else 0):
@@ -177,8 +176,8 @@ async def open_rooms(
 
 
 async def _forward(ready_rooms: trio.MemoryReceiveChannel[Room], run_isolated: RunIsolated) -> None:
-    """Take the room that has waited longest, run one turn until its sound was sent, and so on for ever."""
+    """For ever: take the room that has waited longest, and run one turn until its sound was sent."""
     async for room in ready_rooms:
-        # Inside this body the room is busy; it may stay so, playing, without us.
+        # When this returns the room may still be playing; that takes no forwarder.
         await run_isolated(room.run_next)
         del room

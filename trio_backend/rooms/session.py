@@ -1,4 +1,4 @@
-"""`RoomSession`: the session behind a room, wherever that is, and what the room is told by it."""
+"""`RoomSession`: the session that a room shares, in this process or elsewhere, and its events."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ RoomEvent: TypeAlias = TurnBegan | TurnSpoken | TurnOver | RequestDropped
 
 @attrs.frozen
 class FromSession:
-    """What a session says to the clients of a room, and what that means for the room; either may be missing.
+    """A message for the clients of a room, and its event for the room; either may be missing.
 
-    ``encoded`` is the message as every client gets it: it is encoded once. ``head`` is that of the message.
+    ``encoded`` is the message for all clients: it is encoded once. ``head`` is its type and control text.
     """
 
     head: MessageHead
@@ -68,26 +68,26 @@ class FromSession:
 
 
 class RoomSession(Protocol):
-    """A session, as the room that it serves has it. One task receives, any task sends.
+    """The room's end of a session. One task receives; any task sends.
 
-    What is sent arrives in the order in which the calls were made. Each call returns when the session has
-    what was sent, or its connection will take it next; a cancelled one has sent nothing. Each raises
-    `WireClosed` once there is no session any more.
+    Messages arrive in the order of the calls. A call returns when the session has the message, or the
+    connection will take it next; a cancelled call has sent nothing. All raise `WireClosed` once the session
+    is gone.
     """
 
     async def ask(self, message: ToSession, request: RequestId) -> None:
-        """Let a turn answer ``message``; what becomes of it is told by `RoomEvent`s with ``request``."""
+        """Ask for a turn that answers ``message``. The `RoomEvent`s about it have ``request``."""
         ...
 
     async def interrupt(self, signal: ToSession | None = None) -> None:
-        """End whatever runs or waits to run: by the ``signal`` of a client, or by one of the room's own.
+        """End the turn that runs and those that wait, with a client's ``signal`` or one of the room's own.
 
-        Whoever calls it expects no more events of that.
+        The caller gets no more events of them.
         """
         ...
 
     async def retract(self, request: RequestId) -> None:
-        """See that ``request``, which was told to be refused, is not answered after all."""
+        """Make sure that ``request``, which was reported as refused, is not answered after all."""
         ...
 
     async def send(self, message: ToSession) -> None:

@@ -22,7 +22,7 @@ class TurnResult(Enum):
     ENDED = auto()
     INTERRUPTED = auto()
     REFUSED = auto()
-    """The session told an error, and began no turn."""
+    """The session sent an error, and began no turn."""
     LOST = auto()
     """The session is gone."""
     LATE = auto()
@@ -45,12 +45,12 @@ REPORTS = {
         "the answer to your message took longer than turn_deadline, and was ended", "turn-failed"
     ),
 }
-"""What the sender of a message is told of a turn that was not completed."""
+"""The error that the sender of a message gets if its turn was not completed."""
 
 
 @attrs.define(eq=False)
 class RoomTurn(Generic[M]):
-    """One turn of the session. ``message`` is what it answers; None if that did not wait in the queue."""
+    """One turn of the session. It answers ``message`` of the queue; None: it was not begun by the queue."""
 
     message: M | None = None
     request: RequestId | None = None
@@ -70,7 +70,7 @@ class RoomTurn(Generic[M]):
 
     @property
     def report(self) -> Error | None:
-        """What its sender is to be told of how it ended; None if there is nothing that all have not seen."""
+        """The error for its sender if it was not completed; None where all have seen how it ended."""
         if self.message is None or (self.started and self.result is TurnResult.INTERRUPTED):
             return None
         return REPORTS.get(self.result or TurnResult.ENDED)
@@ -84,10 +84,11 @@ class RoomTurn(Generic[M]):
 
 @attrs.define(eq=False)
 class RoomTurns(Generic[M]):
-    """What the session's events say of its turns. No tasks, no clock.
+    """The turns of a session, as its events report them. No tasks, no clock.
 
-    There are two at most: one that runs, and one that was asked for and has not begun. It was asked for while
-    nothing ran, but somebody may begin to speak, or the character by itself, before it arrives.
+    There are two at most: one that runs, and one that was asked for and has not begun. The room asks only
+    while no turn runs; but before its message arrives, a client may use the microphone, or the character may
+    speak unprompted, and that turn runs first.
     """
 
     _asked: RoomTurn[M] | None = attrs.field(default=None, init=False)
@@ -100,12 +101,12 @@ class RoomTurns(Generic[M]):
         return self._asked or self._running
 
     def ask(self, message: M) -> RoomTurn[M]:
-        """``message`` is about to be sent, with the `RequestId` that the turn has from here on."""
+        """A new turn for ``message``, with the `RequestId` to send it with. Call it before sending."""
         self._asked = RoomTurn(message, RequestId(next(self._requests)))
         return self._asked
 
     def end(self, result: TurnResult) -> RoomTurn[M] | None:
-        """All turns are over, whatever the session says of them later; the one that was `current`."""
+        """End all turns; later events of them are ignored. Returns the one that was `current`."""
         current = self.current
         for turn in self._asked, self._running:
             if turn is not None:
@@ -114,9 +115,9 @@ class RoomTurns(Generic[M]):
         return current
 
     def follow(self, event: RoomEvent) -> RoomTurn[M] | None:
-        """The session says ``event``; the turn that began with it, if one did.
+        """Take in ``event`` of the session; the turn that began with it, if one did.
 
-        Events of a turn that is over already mean nothing.
+        Events of a turn that is over are ignored.
         """
         match event:
             case TurnBegan(number, request):

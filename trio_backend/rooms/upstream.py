@@ -1,7 +1,7 @@
-"""The session of a room on another server: what passes is looked at, and its turns are told from that.
+"""The session of a room on another server, and the turns that its messages show.
 
-The protocol's messages do not say which turn they belong to, nor what they answer. Here, and nowhere else, it
-is concluded from their order.
+The protocol's messages do not say which turn they belong to, nor what they answer. This module, and no other,
+concludes it from their order.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class UpstreamSession:
 
     async def _send(self, *messages: bytes) -> None:
         try:
-            # Another task writes, so that whoever is cancelled here cannot tear a message.
+            # Another task writes: a cancel in the middle of a frame would break the connection.
             await self._put.send(messages)
         except trio.BrokenResourceError as error:
             raise WireClosed from error
@@ -183,7 +183,7 @@ async def open_session_on(wire: Wire) -> AsyncIterator[UpstreamSession]:
 
     Raises `WireClosed`, inside an `ExceptionGroup`, when the connection is lost.
     """
-    # No capacity: what cannot be sent yet waits where it is counted.
+    # No capacity: messages that cannot be sent yet stay in the room's queue, which is bounded.
     put, batches = trio.open_memory_channel[tuple[bytes, ...]](0)
     session = UpstreamSession(wire, put)
     async with trio.open_nursery() as nursery:
@@ -201,7 +201,7 @@ async def open_upstream(
     Whose session it is, that server decides: this one brings no credentials. Raises `NoConnection`, and
     `WireClosed` inside an `ExceptionGroup`.
     """
-    # Few servers have another one above them, and a client takes 20 ms to import.
+    # Imported here: few servers have an upstream, and the client library takes 20 ms to import.
     from ..client.connection import open_wire
 
     async with (

@@ -1,4 +1,4 @@
-"""`SessionClient`: the other end of a session, and the one that is a client on a wire."""
+"""`SessionClient`: the client that a session serves, and the kind that is at the other end of a wire."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ToClient: TypeAlias = Outgoing | tuple[TurnEvent, Outgoing | None]
 
 
 class SessionClient(Protocol):
-    """Whom a session serves: a client on a wire, or a room of this process. One task receives, one sends."""
+    """The client of a session: on a wire, or a room in this process. One task receives, one sends."""
 
     @property
     def outbox(self) -> trio.MemorySendChannel[ToClient] | None:

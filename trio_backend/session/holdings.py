@@ -40,9 +40,9 @@ class Received:
 
 @attrs.define(eq=False)
 class Holdings:
-    """The message that is being handled, and what was asked before there was anybody to answer.
+    """The message that is being handled, and the input that waits for a character to be loaded.
 
-    ``memory`` forgets old pictures where there is no room for something new.
+    Where the quota is used up, ``memory`` forgets old pictures first.
     """
 
     _quota: MemoryQuota
@@ -50,7 +50,7 @@ class Holdings:
     _max_pictures: int
     waiting: UserInput | None = attrs.field(default=None, init=False)
     dropped: list[RequestId] = attrs.field(factory=list, init=False)
-    """What is not answered any more, and whoever asked for it was not told yet."""
+    """Requests that will not be answered, and whose senders are still to be told."""
     _in_hand: Claim = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -88,7 +88,7 @@ class Holdings:
             raise ProtocolError("too-much-data", message)
         if given.claim is not None:
             return given
-        # What the message in hand holds goes over to what is kept of it, lest it count twice.
+        # The claim of the message passes to the input, or its bytes would count twice.
         self.hold(self._in_hand, given.size)
         kept, self._in_hand = attrs.evolve(given, claim=self._in_hand), self._quota.claim()
         return kept
@@ -101,12 +101,12 @@ class Holdings:
             self._note_dropped(dropped.request)
 
     def drop(self, received: Received) -> None:
-        """What was ``received`` is not answered any more."""
+        """``received`` will not be answered."""
         received.claim.release()
         self._note_dropped(received.request)
 
     def take_dropped(self) -> list[RequestId]:
-        """What is in ``dropped``, which is empty from here on: the caller tells it."""
+        """Empty ``dropped``, and return what was in it; the caller tells the senders."""
         dropped, self.dropped = self.dropped, []
         return dropped
 

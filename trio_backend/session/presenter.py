@@ -49,7 +49,7 @@ from ..protocol import (
 )
 from .client import ToClient
 
-# Sound up to this size is encoded where we stand: handing it to a thread would cost more than the work.
+# Sound up to this size is encoded in the event loop: a thread would cost more than the work.
 ENCODE_INLINE = 64 * 1024  # bytes of samples
 
 
@@ -102,7 +102,8 @@ class Presenter:
 
     async def _present(self, event: TurnEvent, message: Outgoing | None = None) -> bool:
         """Tell ``event`` by ``message``, and as itself to a client that follows turns."""
-        # As one: whoever is cancelled here has told both or neither.
+        # In one send, so that a cancel leaves both sent or neither: a room follows the events, clients the
+        # messages.
         if self._with_events:
             return await self._send((event, message))
         # Without a message nothing is awaited: a barge-in must not wait for a client that reads nothing.
@@ -128,7 +129,7 @@ class Presenter:
         self._observer.turn_over(timeline)
 
     def turn_discarded(self, timeline: Timeline) -> None:
-        """See `Audience.turn_discarded`. The log of told turns does not name it."""
+        """See `Audience.turn_discarded`. Logged at DEBUG: for the client this turn never existed."""
         logger.debug("provisional turn: {}", timeline)
         self._observer.turn_discarded()
 

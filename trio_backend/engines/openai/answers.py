@@ -32,7 +32,7 @@ def decode_json(data: str | bytes, decoder: msgspec.json.Decoder[T]) -> T:
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
     except msgspec.DecodeError as error:
-        # The fast decoder takes no halves; where there are none, it is right.
+        # The fast decoder refuses half surrogate pairs, which models do send. Any other error is an error.
         if not _names_half(data):
             raise ValueError(str(error)) from None
     except RecursionError:
@@ -45,13 +45,13 @@ def decode_json(data: str | bytes, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def _names_half(data: str | bytes) -> bool:
-    """Whether there is an escape that may be half a character."""
+    """Whether there is an escape that may be half of a surrogate pair."""
     lower = data.lower()
     return "\\ud" in lower if isinstance(lower, str) else b"\\ud" in lower
 
 
 def whole_characters(text: str) -> str:
-    """``text`` with the halves in it put together; what has no other half becomes U+FFFD."""
+    """``text`` with its surrogate pairs joined; a half without the other becomes U+FFFD."""
     if not _HALF.search(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -59,7 +59,7 @@ def whole_characters(text: str) -> str:
 
 @attrs.define(eq=False)
 class Halves:
-    """Puts characters together whose halves come in two pieces of a text."""
+    """Joins surrogate pairs whose halves come in two pieces of a text."""
 
     _half: str = attrs.field(default="", init=False)
 
@@ -85,7 +85,7 @@ _CONTEXT = re.compile(rb"context[ _](length|size|window)|maximum context|too man
 
 @attrs.frozen
 class Answer:
-    """The beginning of an HTTP answer that is not the one wanted."""
+    """The beginning of an HTTP answer that is an error, or of the wrong kind."""
 
     status: int
     content_type: str = ""
@@ -127,7 +127,7 @@ class ApiRefusal:
 
 
 def refusal(endpoint: Endpoint, answer: Answer) -> ApiRefusal:
-    """What ``answer`` means for somebody who wants to use ``endpoint``."""
+    """What ``answer`` means, and what the user of ``endpoint`` should do about it."""
     told = f"{answer.status}, {answer.code}" if answer.code else f"{answer.status}"
     name, status = endpoint.provider.name, answer.status
     if status in {401, 403}:
@@ -143,7 +143,7 @@ def refusal(endpoint: Endpoint, answer: Answer) -> ApiRefusal:
 
 
 def not_a_stream(endpoint: Endpoint, answer: Answer) -> ApiRefusal:
-    """An answer that is said to be one, but is of a type that no model server sends."""
+    """The refusal of an answer with status 200 whose content type no model server sends."""
     if answer.is_page:
         return ApiRefusal(_wrong_url(endpoint, "a web page"))
     kind = answer.content_type.partition(";")[0] or "something of no type"
@@ -151,7 +151,7 @@ def not_a_stream(endpoint: Endpoint, answer: Answer) -> ApiRefusal:
 
 
 def compressed(endpoint: Endpoint) -> ApiRefusal:
-    """An answer that is compressed, which it was asked not to be."""
+    """The refusal of an answer that is compressed although the request forbids it."""
     return ApiRefusal(
         f"{endpoint.provider.name}: the server at {endpoint.address} compresses its answers, though it was "
         "asked not to; switch compression off there, or in the proxy before it"

@@ -1,4 +1,4 @@
-"""What the clients of a model server are told: where it is, the key, what to ask for, and how long to wait.
+"""The configurations of model servers' clients: address, key, model, and timeouts.
 
 Apart from the clients, so that a configuration can be checked without importing the HTTP library (75 ms).
 """
@@ -62,7 +62,7 @@ class Endpoint:
 
     @property
     def where_the_key_is_set(self) -> str:
-        """In words, for a person."""
+        """How error texts name it."""
         variables = " or ".join(self.provider.key_variables)
         return f"{self.key_setting} in the configuration" + (
             f", or {variables} in the environment" if variables else ""

@@ -24,13 +24,13 @@ PAUSES = (0.2, 0.8)
 """Seconds before each further attempt."""
 
 LONGEST_RETRY_AFTER = 10.0
-"""A server that asks to be left alone for more than this many seconds is not asked again."""
+"""Seconds. If ``Retry-After`` is longer than this, the request is not sent again."""
 
-# Bytes of an answer that only says why there is none: the reason stands at its beginning.
+# Bytes that are read of an error answer: the reason is at its beginning.
 _BODY = 65_536
 
-# `identity` alone: a kilobyte of compressed nothing becomes a megabyte, and of all that comes from model
-# servers only sound is large, which is compressed already or does not compress.
+# `identity` alone: a compressed kilobyte can become a megabyte of zeros. Of a model server's answers only
+# sound is large, and that is compressed already or does not compress.
 _HEADERS = {"Accept-Encoding": "identity"}
 
 

@@ -111,7 +111,7 @@ class _Delta:
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    # Checked one by one: what is no request must not cost the user the answer.
+    # Checked one by one: a malformed tool request must not lose the rest of the answer.
     tool_calls: Any = None
 
 

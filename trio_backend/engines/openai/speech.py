@@ -24,7 +24,7 @@ from .configs import SpeechConfig
 from .connection import ModelServer, json_of, open_model_server, read_refused, unreachable
 
 MOST_RATE = 48_000
-"""Samples a second that count for the longest sound: a higher rate makes it no better, only larger."""
+"""Samples per second that the bound on bytes is computed from: higher rates make speech no better."""
 
 _PIECE = 65_536  # frames that are decoded at once
 
@@ -86,7 +86,7 @@ A server that makes sound faster than it plays has made this much in less time t
 
 
 DECODE_INLINE = 256 * 1024
-"""Bytes of a WAV file that is decoded where we stand, in less than the hand-over to a thread takes; five
+"""Bytes of a WAV file that is decoded in the event loop, faster than a thread would take it over; five
 seconds of what most servers send. Fifty sentences that come at once would wait for two threads."""
 
 
@@ -135,7 +135,7 @@ class OpenAiTts(WholeTts):
 
     @property
     def too_long(self) -> str:
-        """What to say of a server that sends more."""
+        """The error text for a server that sends more."""
         return (
             f"the speech server sent more sound than {self.config.max_sound:g} s can be (max_sentence_sound)"
         )
