@@ -83,7 +83,7 @@ class Conversation:
         turn = self._new_turn(scene, user_input)
         self._append(turn)
         if not scene.start(partial(self._live, turn), name=f"{scene.config.conf_name}/turn"):
-            # The character is just leaving. It is said soon that it has, which ends the turn.
+            # The character is just leaving. `SceneFailed` or a switch follows, and ends the turn.
             turn.gone.set()
 
     def begin_provisional(self, scene: Scene, user_input: UserInput) -> None:
@@ -128,7 +128,7 @@ class Conversation:
             await self._provisional.wait_discarded()
             return False
         turns = await self._stop("barge-in")
-        # The client speaks of the last turn that it knows of.
+        # ``heard`` is about the last turn that the client was told of.
         known = [turn for turn in turns if turn.announced]
         for turn in turns:
             turn.end(Outcome.INTERRUPTED, heard if turn in known[-1:] else None)
@@ -177,7 +177,7 @@ class Conversation:
         try:
             await self.record.add(*words)
         except (HistoryError, NoSuchHistory) as error:
-            # There is nobody to be told; what is lost is logged where it is lost.
+            # The client is gone. The backlog logs what is lost.
             logger.debug("conversation {}: {}", self.record.uid, error)
         return cut
 
@@ -218,7 +218,7 @@ class Conversation:
     # The life of turns.
 
     def _new_turn(self, scene: Scene, user_input: UserInput, *, provisional: bool = False) -> Turn:
-        # One that is discarded leaves nothing: its number is that of the next.
+        # A discarded turn leaves no gap in the numbers: clients and logs never see it.
         context = TurnContext(self.memory, self._audience, self._limits, self.wake_word, self._expected)
         asked = TurnInput(user_input, scene.character, context, provisional=provisional)
         return Turn(TurnId(self._count + 1), Cascade(scene.character), asked)
@@ -281,7 +281,7 @@ class Conversation:
     async def _close(self, turn: Turn) -> None:
         """Store what was said, then tell that the turn is over: what was told to be over is on disk."""
         await self._storing.add(self.record, turn.take_unsaved())
-        # A barge-in meanwhile has told it.
+        # A barge-in meanwhile has ended it, and its end is sent by `Storing.confirm`.
         if turn in self._open:
             await self._audience.handle(turn.ended())
         if turn in self._open:
@@ -290,7 +290,7 @@ class Conversation:
     async def _stop(self, reason: str) -> list[Turn]:
         """Cancel all turns, tell nothing more of them, and wait until they are gone."""
         self._audience.silence()
-        # What the user typed before may begin a turn while another is still ending.
+        # A text from before the barge-in may begin a turn while another is still ending.
         while self.turn_running:
             for turn in tuple(self._open):
                 turn.cut(reason)

@@ -1,4 +1,4 @@
-"""What happens in a conversation, as values. Nobody here knows a message of the wire.
+"""What happens in a conversation, as values. This package knows no message of the protocol.
 
 A turn's events come in this order: `TurnStarted`; then, as they happen, `Transcript`, `WakeWordUsed`,
 `ToolCall`, `Problem`, and for each sentence a `Sentence` followed by its `AudioChunk`s, sentences in the
@@ -117,7 +117,7 @@ class ToolCall:
 
 @attrs.frozen
 class Problem:
-    """Something that the user is to be told; the turn, if it is about one, may go on.
+    """An error for the user. If it is about a turn, the turn may go on.
 
     ``code`` is a stable word for programs, ``text`` for people.
     """
@@ -166,12 +166,12 @@ class ConversationReplaced:
 
 @attrs.frozen
 class SpeechStarted:
-    """Somebody begins to speak into the microphone; a turn that ran has ended."""
+    """The user begins to speak into the microphone; a turn that ran has ended."""
 
 
 @attrs.frozen
 class SpeechEnded:
-    """Somebody has finished an utterance."""
+    """The user has finished an utterance."""
 
 
 TurnEvent: TypeAlias = TurnStarted | SpeechComplete | TurnEnded | InputDropped
@@ -198,7 +198,7 @@ class Audience(Protocol):
     """Who a conversation is for. One task at a time calls it for the same turn."""
 
     async def handle(self, event: Event) -> bool:
-        """Take ``event``; False if nobody is there any more who could get it.
+        """Take ``event``; False if the client is gone.
 
         Returns when what it means to the client is on its way: nothing is buffered. A cancel may have
         handled a part of it; the next event of the turn completes it, or ends it.
@@ -206,7 +206,7 @@ class Audience(Protocol):
         ...
 
     def silence(self) -> None:
-        """From here on the client is told nothing more of any turn that has begun."""
+        """Send the client nothing more of the turns that have begun."""
         ...
 
     def expect_playback(self) -> trio.Event:

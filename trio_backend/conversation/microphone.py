@@ -1,4 +1,4 @@
-"""`Microphone`: what a client's microphone brought, whoever found the sentences in it. No tasks."""
+"""`Microphone`: the sound of a client's microphone, with endpointing by the client or by us. No tasks."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Microphone:
             self._hold(self._spoken.size + (self.stream.size if self.stream else 0))
         except QuotaExceeded as error:
             self.clear()
-            # The rest of a sentence whose beginning is lost would be misunderstood.
+            # All of the utterance is dropped: without its beginning it would be misunderstood.
             self._spoken.too_long = True
             raise ProtocolError("too-much-data", f"{error}: this utterance is dropped") from error
 
@@ -135,7 +135,7 @@ class Microphone:
         if not spoken.samples:
             return self.stream.take(now) if self.stream else None
         if self.stream:
-            # The same sentence reached us as a stream, too.
+            # The client has sent the same utterance as a stream, too, and it would be answered twice.
             if now - spoken.seconds < self.stream.answered_until:
                 return None
             self.stream.forget()

@@ -1,4 +1,4 @@
-"""What sessions report of themselves to whoever counts."""
+"""`Observer`: counts what happens in sessions, for the metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Observer(Protocol):
         ...
 
     def turn_over(self, timeline: Timeline) -> None:
-        """A turn has ended, in whatever way."""
+        """A turn has ended; ``timeline`` says how."""
         ...
 
     def turn_discarded(self) -> None:
@@ -30,7 +30,7 @@ class Observer(Protocol):
         ...
 
     def bug_found(self, part: str) -> None:
-        """Something died of a bug of ours; ``part`` is one of a few fixed names."""
+        """A bug ended a connection or a background task; ``part`` is one of a few fixed names."""
         ...
 
 

@@ -78,7 +78,7 @@ async def open_speech_engines(
 
 @attrs.define(eq=False)
 class _Standby(Generic[E]):
-    """An engine that is leased by the first who needs it, and held in ``nursery`` for the next ones."""
+    """An engine that is leased when it is first needed, and kept by a task in ``nursery`` from then on."""
 
     _choice: EngineChoice
     _lease: LeaseEngine
@@ -94,7 +94,7 @@ class _Standby(Generic[E]):
     def prepare(self) -> None:
         if not self._held and not self._closed:
             self._held = True
-            # Who needs the engine has a lease of its own: if this one dies of a bug, no more is lost.
+            # Callers have leases of their own: a bug here ends no more than this lease.
             name = f"speech engines/{self._choice.name}"
             self._nursery.start_soon(self._boundary.run, "speech engines", self._hold, name=name)
 
@@ -113,7 +113,7 @@ class _Standby(Generic[E]):
             async with self._lease(self._choice):
                 await trio.sleep_forever()
         except (EngineError, ConfigError) as error:
-            # Whoever asks is told; here it is for who reads the log.
+            # Callers get the error from their own lease; this is for the log.
             logger.warning("{}", error)
         finally:
             self._held = False

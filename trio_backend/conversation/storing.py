@@ -16,7 +16,7 @@ from .record import Given, Record
 
 @attrs.define(eq=False)
 class Storing:
-    """What cannot be stored is told to ``_audience``; what was deleted elsewhere, ``_memory`` forgets."""
+    """Reports to ``_audience`` what cannot be stored. ``_memory`` forgets what was deleted elsewhere."""
 
     _audience: Audience
     _memory: Memory
@@ -27,7 +27,7 @@ class Storing:
 
     async def add(self, record: Record, messages: Sequence[StoredMessage]) -> None:
         """Store messages. When this returns they are on disk, what a cancelled call began too."""
-        # From here on they are the record's, which stores them whatever becomes of this task.
+        # From here on the record stores them, even if this task is cancelled.
         await self._tell_trouble(record, record.add(*messages))
 
     async def give(self, record: Record, messages: Sequence[StoredMessage], ended: TurnEnded) -> None:
@@ -50,7 +50,7 @@ class Storing:
         try:
             await storing
         except NoSuchHistory as error:
-            # What was deleted is not known any more, either.
+            # The user deleted it, so the model must not be told of it again.
             self._memory.forget_all_but_last()
             await self._audience.handle(Problem("no-such-history", str(error)))
             await self._audience.handle(ConversationReplaced(record.uid))

@@ -1,4 +1,4 @@
-"""`ToolCaller`: calls the tools that a model asks for, and answers the model, whatever becomes of a call."""
+"""`ToolCaller`: calls the tools that a model asks for. The model gets an answer even if a call fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONGEST_SHOWN = 2_000
 
 @attrs.frozen
 class ToolCaller:
-    """Calls tools of ``_server`` in turn ``_turn``. ``_tell`` is told what they do.
+    """Calls tools of ``_server`` in turn ``_turn``. ``_tell`` gets an event for each state of a call.
 
     No tool is called before ``_wait_certain`` returns: what a tool does cannot be taken back.
     """

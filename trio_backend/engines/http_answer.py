@@ -134,7 +134,7 @@ class HttpAnswer:
         return bytes(body)
 
     async def finish(self, *, within: float) -> None:
-        """Wait up to ``within`` seconds for its end, which frees the connection for another request; close it."""
+        """Wait up to ``within`` seconds for its end, so that the connection can be kept; then close it."""
         try:
             if not self._answered.done:
                 with trio.move_on_after(within), suppress(HttpFailed):
