@@ -1,4 +1,4 @@
-"""Voices that are broken or hostile: they write without end, not at all, or what becomes far more.
+"""Broken or hostile speech synthesis: endless output, none, or output that grows when it is decoded.
 
 Each costs a turn its sound and one message that says why; the texts come, and the session lives on.
 """
@@ -181,7 +181,7 @@ HOSTILE: dict[str, Callable[[], Behaviour]] = {
 
 @pytest.fixture
 async def server() -> AsyncIterator[ModelServer]:
-    """A voice server of our own."""
+    """A speech server of our own."""
     async with open_model_server() as server:
         yield server
 
@@ -205,7 +205,7 @@ async def test_a_hostile_voice_server_costs_the_sound(server: ModelServer, tmp_p
 
 
 async def test_the_bound_is_the_operators(server: ModelServer, tmp_path: Path) -> None:
-    """`max_sentence_sound` reaches the voice: what is longer is told with the bound's name."""
+    """`max_sentence_sound` reaches speech synthesis: what is longer is told with the bound's name."""
     server.behaviour = body(wav(1.5, 8_000), SOUND)
     async with open_talk(tmp_path, tts=openai_tts(server), max_sentence_sound=1) as client:
         turn = await client.turn("Hello there.")

@@ -23,14 +23,14 @@ from trio_backend.errors import PlayerFailed
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for a player is a script")
 
-# Plays nothing, for as long as the sound lasts, and keeps a diary.
+# Plays nothing, for as long as the sound lasts, and keeps a log.
 STAND_IN = """#!{python} -IS
 import json, os, sys, time, wave
 with wave.open(sys.argv[-1]) as wav:
     seconds = wav.getnframes() / wav.getframerate()
 def note(what):
-    with open({diary!r}, "a") as diary:
-        print(json.dumps([what, os.getpid(), round(seconds, 3), sys.argv[-1]]), file=diary)
+    with open({player_log!r}, "a") as player_log:
+        print(json.dumps([what, os.getpid(), round(seconds, 3), sys.argv[-1]]), file=player_log)
 note("begin")
 time.sleep(seconds)
 note("end")
@@ -44,7 +44,7 @@ sys.exit("no sound card")
 
 
 @attrs.frozen
-class Diary:
+class PlayerLog:
     """What the stand-in did: ``begin`` or ``end``, process, seconds, file."""
 
     path: Path
@@ -64,15 +64,15 @@ class Diary:
 
 
 @pytest.fixture
-def diary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Diary:
+def player_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayerLog:
     """Of a player named aplay, which is the only one on the PATH; temporary files go to the test's folder."""
-    diary = Diary(tmp_path / "diary")
+    player_log = PlayerLog(tmp_path / "player_log")
     (tmp_path / "bin").mkdir()
     (tmp_path / "files").mkdir()
-    install(tmp_path, "aplay", STAND_IN.format(python=sys.executable, diary=str(diary.path)))
+    install(tmp_path, "aplay", STAND_IN.format(python=sys.executable, player_log=str(player_log.path)))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "files"))
-    return diary
+    return player_log
 
 
 def install(tmp_path: Path, name: str, script: str) -> None:
@@ -116,7 +116,7 @@ OpenChat = Callable[[User], Awaitable[Peer]]
 
 
 async def test_sentences_sound_in_order_and_their_end_is_told(
-    diary: Diary, tmp_path: Path, open_chat: OpenChat
+    player_log: PlayerLog, tmp_path: Path, open_chat: OpenChat
 ) -> None:
     """One after the other, with no file and no process left; only then the server hears that it may go on."""
     user = User.with_players(only_from(tmp_path))
@@ -127,19 +127,19 @@ async def test_sentences_sound_in_order_and_their_end_is_told(
         await peer.speak(f"Number {number}.", seconds=seconds)
     await peer.say("backend-synth-complete")
     await user.until("Number 3.")
-    assert len(diary.read()) < 6, "what is shown does not wait for the sound"
+    assert len(player_log.read()) < 6, "what is shown does not wait for the sound"
 
     await peer.expect("frontend-playback-complete")
 
-    assert [(did, seconds) for did, _, seconds, _ in diary.read()] == [
+    assert [(did, seconds) for did, _, seconds, _ in player_log.read()] == [
         ("begin", 0.3), ("end", 0.3), ("begin", 0.1), ("end", 0.1), ("begin", 0.2), ("end", 0.2),
     ]  # fmt: skip
-    assert not any(alive(pid) for _, pid, _, _ in diary.read())
+    assert not any(alive(pid) for _, pid, _, _ in player_log.read())
     assert list((tmp_path / "files").iterdir()) == []
 
 
 async def test_a_barge_in_silences_at_once_and_tells_what_was_heard(
-    diary: Diary, tmp_path: Path, open_chat: OpenChat
+    player_log: PlayerLog, tmp_path: Path, open_chat: OpenChat
 ) -> None:
     """Finished sentences whole, the current one to its last whole word, what had not begun not at all."""
     user = User.with_players(only_from(tmp_path))
@@ -150,7 +150,7 @@ async def test_a_barge_in_silences_at_once_and_tells_what_was_heard(
     await peer.speak("First.", seconds=0.1)
     await peer.speak("one two three four five six seven eight nine ten", seconds=4.0)
     await peer.speak("Never heard.", seconds=1.0)
-    await diary.until(3)
+    await player_log.until(3)
     await trio.sleep(2)
 
     began = time.monotonic()
@@ -163,27 +163,29 @@ async def test_a_barge_in_silences_at_once_and_tells_what_was_heard(
     assert not heard.endswith(" ")
     assert took < 0.3
     await peer.begin_turn("Stop.")
-    assert diary.lengths("end") == [0.1]
-    assert not any(alive(pid) for _, pid, _, _ in diary.read())
+    assert player_log.lengths("end") == [0.1]
+    assert not any(alive(pid) for _, pid, _, _ in player_log.read())
     assert list((tmp_path / "files").iterdir()) == []
     await peer.say("backend-synth-complete")
     await peer.expect("frontend-playback-complete")
 
 
-async def test_leaving_ends_the_player(diary: Diary, tmp_path: Path, open_chat: OpenChat) -> None:
+async def test_leaving_ends_the_player(player_log: PlayerLog, tmp_path: Path, open_chat: OpenChat) -> None:
     """No child outlives the program."""
     user = User.with_players(only_from(tmp_path))
     peer = await open_chat(user)
     await user.type("Go.")
     await peer.begin_turn("Go.")
     await peer.speak("Long.", seconds=60)
-    await diary.until(1)
+    await player_log.until(1)
     user.leave()
     await peer.expect("interrupt-signal")
-    await wait_for(lambda: not alive(diary.read()[0][1]), lambda: "the player goes on")
+    await wait_for(lambda: not alive(player_log.read()[0][1]), lambda: "the player goes on")
 
 
-async def test_the_voice_can_be_turned_off_and_on(diary: Diary, tmp_path: Path, open_chat: OpenChat) -> None:
+async def test_the_voice_can_be_turned_off_and_on(
+    player_log: PlayerLog, tmp_path: Path, open_chat: OpenChat
+) -> None:
     """Off is silence at once, and nobody waits for it; on is from the next sentence on."""
     user = User.with_players(only_from(tmp_path))
     peer = await open_chat(user)
@@ -192,19 +194,19 @@ async def test_the_voice_can_be_turned_off_and_on(diary: Diary, tmp_path: Path, 
     await peer.speak("Long.", seconds=60)
     await peer.speak("Longer.", seconds=60)
     await peer.say("backend-synth-complete")
-    await diary.until(1)
+    await player_log.until(1)
     await user.type("/voice off")
     await peer.expect("frontend-playback-complete")
-    assert not alive(diary.read()[0][1])
+    assert not alive(player_log.read()[0][1])
     await peer.end_turn()
     await user.type("/voice on", "More.")
     await peer.begin_turn("More.")
     await peer.speak("Short.", seconds=0.1)
-    await diary.until(3)
-    assert diary.lengths("begin") == [60, 0.1]
+    await player_log.until(3)
+    assert player_log.lengths("begin") == [60, 0.1]
 
 
-async def test_a_player_that_fails_is_followed_by_the_next(diary: Diary, tmp_path: Path) -> None:
+async def test_a_player_that_fails_is_followed_by_the_next(player_log: PlayerLog, tmp_path: Path) -> None:
     """The user learns why, once; without any player left the conversation goes on to be read."""
     install(tmp_path, "paplay", BROKEN.format(python=sys.executable))
     told: list[str] = []
@@ -212,7 +214,7 @@ async def test_a_player_that_fails_is_followed_by_the_next(diary: Diary, tmp_pat
     for _ in range(2):
         await player.play(SpokenSentence("Hi.", wav(0.1), 0.1))
     assert told == ["paplay: no sound card"]
-    assert diary.lengths("end") == [0.1, 0.1]
+    assert player_log.lengths("end") == [0.1, 0.1]
 
     install(tmp_path, "aplay", BROKEN.format(python=sys.executable))
     for _ in range(2):
@@ -224,7 +226,7 @@ async def test_a_player_that_fails_is_followed_by_the_next(diary: Diary, tmp_pat
 
 
 async def test_a_player_that_hangs_is_given_up(
-    diary: Diary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    player_log: PlayerLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its time is that of the sound and a grace."""
     monkeypatch.setattr("trio_backend.chat.player.PLAYER_GRACE", 0.3)
@@ -232,10 +234,10 @@ async def test_a_player_that_hangs_is_given_up(
     player = SpeechPlayer(only_from(tmp_path), told.append)
     await player.play(SpokenSentence("Hi.", wav(60), 0.1))
     assert told[0] == "aplay did not finish"
-    assert diary.lengths("end") == []
+    assert player_log.lengths("end") == []
 
 
-async def test_a_player_that_is_gone_is_told(tmp_path: Path, diary: Diary) -> None:
+async def test_a_player_that_is_gone_is_told(tmp_path: Path, player_log: PlayerLog) -> None:
     """Between being found and being used."""
     player = only_from(tmp_path)[0]
     (tmp_path / "bin" / "aplay").unlink()

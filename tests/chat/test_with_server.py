@@ -9,14 +9,14 @@ from typing import Literal
 import pytest
 import trio
 
-from tests.chat.test_player import Diary, alive, diary, only_from
+from tests.chat.test_player import PlayerLog, alive, only_from, player_log
 from tests.chat.users import User
 from tests.serving.servers import configured, open_server
 from trio_backend.chat.chat import Terminal, converse
 from trio_backend.client.address import parse_address
 from trio_backend.config.character import EngineChoice
 
-__all__ = ["diary"]
+__all__ = ["player_log"]
 
 PROGRAM = """
 import sys, trio
@@ -77,7 +77,7 @@ async def test_a_script_without_a_server_fails() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for a player is a script")
 async def test_the_server_keeps_what_was_heard(
-    diary: Diary,
+    player_log: PlayerLog,
     tmp_path: Path,
     nursery: trio.Nursery,
 ) -> None:
@@ -87,13 +87,13 @@ async def test_the_server_keeps_what_was_heard(
     async with open_server(configured(tmp_path, llm=engine("llm", "echo_llm"), tts=voice)) as address:
         nursery.start_soon(converse, parse_address(address), Terminal(user, user.screen, user.player))
         await user.type("Yes. One two three four five six seven eight nine ten.")
-        await diary.until(3)
+        await player_log.until(3)
         await trio.sleep(1.5)
         await user.type("Stop.")
         await user.until("Iris: Stop.")
-        await diary.until(5)
+        await player_log.until(5)
         await user.type("/history 1")
         await user.until("goes on here")
         user.leave()
     assert "\nIris: Yes. One two three\n" in user.seen
-    assert not any(alive(pid) for _, pid, _, _ in diary.read())
+    assert not any(alive(pid) for _, pid, _, _ in player_log.read())

@@ -26,20 +26,20 @@ class SlowSettings:
 
 
 def slow(name: str = "slow", *, load: float = 5.0, close: float = 0.0) -> EngineConfig:
-    """Its configuration; who opens it is the `Workshop`, and not the adapter."""
+    """Its configuration; who opens it is the `FakeEngines`, and not the adapter."""
     return EngineConfig("llm", name, SlowSettings(name, load, close), cast(Adapter, None))
 
 
 @attrs.define(eq=False)
-class Workshop:
+class FakeEngines:
     """Opens engines and writes down what happened, and when."""
 
-    diary: list[str] = attrs.field(factory=list)
+    log: list[str] = attrs.field(factory=list)
     failure: BaseException | None = None
     breakdown: trio.Event = attrs.field(factory=trio.Event)
 
     def note(self, what: str) -> None:
-        self.diary.append(f"{trio.current_time():g} {what}")
+        self.log.append(f"{trio.current_time():g} {what}")
 
     @asynccontextmanager
     async def open(self, config: EngineConfig) -> AsyncIterator[object]:
@@ -66,10 +66,10 @@ class Workshop:
 
 
 @asynccontextmanager
-async def open_leases(workshop: Workshop) -> AsyncIterator[Leases]:
-    """Leases of the workshop, in a nursery of their own that ends with the block."""
+async def open_leases(fake_engines: FakeEngines) -> AsyncIterator[Leases]:
+    """Leases of the fake_engines, in a nursery of their own that ends with the block."""
     async with trio.open_nursery() as nursery:
-        yield Leases(nursery, workshop.open)
+        yield Leases(nursery, fake_engines.open)
         nursery.cancel_scope.cancel()
 
 
@@ -81,7 +81,7 @@ async def lease_in_vain(leases: Leases, config: EngineConfig) -> None:
 
 async def test_who_holds_an_engine_has_a_name(autojump_clock: object) -> None:
     """An operator sees which tasks keep an engine open, and each only as long as it does."""
-    async with open_leases(Workshop()) as leases, trio.open_nursery() as nursery:
+    async with open_leases(FakeEngines()) as leases, trio.open_nursery() as nursery:
 
         async def hold(seconds: float) -> None:
             async with leases.lease(slow()):
@@ -97,84 +97,84 @@ async def test_who_holds_an_engine_has_a_name(autojump_clock: object) -> None:
 
 async def test_equal_configs_share_one_engine(autojump_clock: object) -> None:
     """The second lease of an equal config waits for nothing and gets the same object."""
-    workshop = Workshop()
-    async with open_leases(workshop) as leases, leases.lease(slow()) as first:
+    fake_engines = FakeEngines()
+    async with open_leases(fake_engines) as leases, leases.lease(slow()) as first:
         assert trio.current_time() == 5
         async with leases.lease(slow()) as second:
             assert trio.current_time() == 5
             assert first is second
             assert [engine.leases for engine in leases.statistics().engines] == [2]
-    assert workshop.diary == ["0 load slow", "5 open slow", "5 closed slow"]
+    assert fake_engines.log == ["0 load slow", "5 open slow", "5 closed slow"]
 
 
 async def test_it_closes_with_its_last_lease(autojump_clock: object) -> None:
     """Returning a lease that others still have closes nothing."""
-    workshop = Workshop()
-    async with open_leases(workshop) as leases:
+    fake_engines = FakeEngines()
+    async with open_leases(fake_engines) as leases:
         async with leases.lease(slow()):
             async with leases.lease(slow()):
                 pass
             await trio.sleep(10)
-            assert workshop.diary == ["0 load slow", "5 open slow"]
+            assert fake_engines.log == ["0 load slow", "5 open slow"]
         await trio.sleep(1)
-        assert workshop.diary[2:] == ["15 closed slow"]
+        assert fake_engines.log[2:] == ["15 closed slow"]
         assert leases.statistics().engines == ()
 
 
 async def test_giving_up_stops_the_loading(autojump_clock: object) -> None:
     """When the only one who waits for an engine gives up, its loading stops at once."""
-    workshop = Workshop()
-    async with open_leases(workshop) as leases:
+    fake_engines = FakeEngines()
+    async with open_leases(fake_engines) as leases:
         with trio.move_on_after(2):
             await lease_in_vain(leases, slow())
         await trio.sleep(1)
-        assert workshop.diary == ["0 load slow", "2 closed slow"]
+        assert fake_engines.log == ["0 load slow", "2 closed slow"]
 
 
 async def test_another_waiter_keeps_the_loading(autojump_clock: object) -> None:
     """Loading goes on as long as anybody waits for it, whoever asked first."""
-    workshop = Workshop()
+    fake_engines = FakeEngines()
 
     async def give_up_after(seconds: float) -> None:
         with trio.move_on_after(seconds):
             await lease_in_vain(leases, slow())
 
-    async with open_leases(workshop) as leases, trio.open_nursery() as nursery:
+    async with open_leases(fake_engines) as leases, trio.open_nursery() as nursery:
         nursery.start_soon(give_up_after, 2)
         await trio.sleep(1)
         async with leases.lease(slow()):
             assert trio.current_time() == 5
-    assert workshop.diary == ["0 load slow", "5 open slow", "5 closed slow"]
+    assert fake_engines.log == ["0 load slow", "5 open slow", "5 closed slow"]
 
 
 async def test_ten_rapid_switches_load_the_last_engine_only(autojump_clock: object) -> None:
     """Whoever changes their mind ten times waits for the last choice; the other loads are stopped."""
-    workshop = Workshop()
-    async with open_leases(workshop) as leases:
+    fake_engines = FakeEngines()
+    async with open_leases(fake_engines) as leases:
         for index in range(9):
             with trio.move_on_after(0.1):
                 await lease_in_vain(leases, slow(name=f"{index}"))
         async with leases.lease(slow(name="9")):
             assert trio.current_time() == pytest.approx(5.9)
             assert [(e.state, e.leases) for e in leases.statistics().engines] == [("open", 1)]
-    assert [line for line in workshop.diary if "open" in line] == ["5.9 open 9"]
+    assert [line for line in fake_engines.log if "open" in line] == ["5.9 open 9"]
 
 
 async def test_a_lease_that_is_given_up_at_once_never_starts_loading(autojump_clock: object) -> None:
     """A cancelled wait costs no load, not even its beginning."""
-    workshop = Workshop()
-    async with open_leases(workshop) as leases:
+    fake_engines = FakeEngines()
+    async with open_leases(fake_engines) as leases:
         with trio.CancelScope() as scope:
             scope.cancel()
             await lease_in_vain(leases, slow())
         await trio.sleep(1)
-    assert workshop.diary == []
+    assert fake_engines.log == []
 
 
 async def test_an_error_of_loading_reaches_all_who_wait(autojump_clock: object) -> None:
     """Each waiter gets an `EngineError` of its own, and the next lease tries anew."""
-    workshop = Workshop()
-    workshop.failure = ExceptionGroup("nested", [EngineError("install the model")])
+    fake_engines = FakeEngines()
+    fake_engines.failure = ExceptionGroup("nested", [EngineError("install the model")])
     errors: list[EngineError] = []
 
     async def wait_for_it() -> None:
@@ -182,42 +182,42 @@ async def test_an_error_of_loading_reaches_all_who_wait(autojump_clock: object) 
             await lease_in_vain(leases, slow())
         errors.append(caught.value)
 
-    async with open_leases(workshop) as leases:
+    async with open_leases(fake_engines) as leases:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(wait_for_it)
             nursery.start_soon(wait_for_it)
         assert len(errors) == 2
         assert errors[0] is not errors[1]
-        workshop.failure = None
+        fake_engines.failure = None
         async with leases.lease(slow()):
             assert trio.current_time() == 10
 
 
 async def test_a_bug_in_an_adapter_ends_with_its_lessees(autojump_clock: object) -> None:
     """An unexpected exception becomes an `EngineError` that names it; other engines go on."""
-    workshop = Workshop()
-    workshop.failure = KeyError("private")
-    async with open_leases(workshop) as leases:
+    fake_engines = FakeEngines()
+    fake_engines.failure = KeyError("private")
+    async with open_leases(fake_engines) as leases:
         with pytest.raises(EngineError, match="KeyError") as caught:
             await lease_in_vain(leases, slow())
         assert "private" not in str(caught.value)
-        workshop.failure = None
+        fake_engines.failure = None
         async with leases.lease(slow(name="other")) as engine:
             assert engine is not None
 
 
 async def test_a_closing_engine_is_never_handed_out(autojump_clock: object) -> None:
     """Who comes while an equal engine closes waits for that, and then gets a new one."""
-    workshop = Workshop()
+    fake_engines = FakeEngines()
     config = slow(close=3)
-    async with open_leases(workshop) as leases:
+    async with open_leases(fake_engines) as leases:
         async with leases.lease(config) as old:
             pass
         await trio.sleep(1)
         assert [engine.state for engine in leases.statistics().engines] == ["closing"]
         async with leases.lease(config) as new:
             assert new is not old
-    assert workshop.diary[:5] == [
+    assert fake_engines.log[:5] == [
         "0 load slow",
         "5 open slow",
         "8 closed slow",
@@ -228,21 +228,21 @@ async def test_a_closing_engine_is_never_handed_out(autojump_clock: object) -> N
 
 async def test_an_engine_that_hangs_in_closing_holds_nobody_up_for_long(autojump_clock: object) -> None:
     """The newcomer's patience is bounded; after that it opens its own beside the old one."""
-    workshop = Workshop()
+    fake_engines = FakeEngines()
     config = slow(load=0, close=1000)
-    async with open_leases(workshop) as leases:
+    async with open_leases(fake_engines) as leases:
         async with leases.lease(config):
             pass
         async with leases.lease(config):
             assert trio.current_time() == 10
-    assert [line.split()[1] for line in workshop.diary].count("open") == 2
+    assert [line.split()[1] for line in fake_engines.log].count("open") == 2
 
 
 async def test_the_end_of_an_old_engine_does_not_forget_its_successor(autojump_clock: object) -> None:
     """Who comes after that shares the new one."""
-    workshop = Workshop()
+    fake_engines = FakeEngines()
     config = slow(load=0, close=30)
-    async with open_leases(workshop) as leases:
+    async with open_leases(fake_engines) as leases:
         async with leases.lease(config):
             pass
         async with leases.lease(config) as new:
@@ -253,7 +253,7 @@ async def test_the_end_of_an_old_engine_does_not_forget_its_successor(autojump_c
 
 async def test_only_some_lessees_are_named(autojump_clock: object) -> None:
     """A room with thousands of clients is counted, and does not fill an operator's screen."""
-    async with open_leases(Workshop()) as leases, trio.open_nursery() as nursery:
+    async with open_leases(FakeEngines()) as leases, trio.open_nursery() as nursery:
 
         async def hold() -> None:
             async with leases.lease(slow()):
@@ -268,29 +268,29 @@ async def test_only_some_lessees_are_named(autojump_clock: object) -> None:
 
 async def test_what_ends_the_program_is_not_swallowed(autojump_clock: object) -> None:
     """A Ctrl-C that arrives in an engine's task is no problem of the engine's."""
-    workshop = Workshop(failure=KeyboardInterrupt())
+    fake_engines = FakeEngines(failure=KeyboardInterrupt())
     with pytest.raises(BaseExceptionGroup) as caught:
-        async with open_leases(workshop) as leases:
+        async with open_leases(fake_engines) as leases:
             await lease_in_vain(leases, slow())
     assert isinstance(first_leaf(caught.value), KeyboardInterrupt)
 
 
 async def test_an_engine_that_breaks_down_is_forgotten(autojump_clock: object) -> None:
     """Its lessees keep their block, nothing else is disturbed, and the next lease opens a new one."""
-    workshop = Workshop()
-    async with open_leases(workshop) as leases, leases.lease(slow()) as old:
-        workshop.breakdown.set()
+    fake_engines = FakeEngines()
+    async with open_leases(fake_engines) as leases, leases.lease(slow()) as old:
+        fake_engines.breakdown.set()
         await trio.sleep(1)
         assert leases.statistics().engines == ()
-        workshop.breakdown = trio.Event()
+        fake_engines.breakdown = trio.Event()
         async with leases.lease(slow()) as new:
             assert new is not old
 
 
 async def test_the_statistics_name_state_and_age(autojump_clock: object) -> None:
     """An engine that loads is seen to, with how long it has been at it."""
-    workshop = Workshop()
-    async with open_leases(workshop) as leases, trio.open_nursery() as nursery:
+    fake_engines = FakeEngines()
+    async with open_leases(fake_engines) as leases, trio.open_nursery() as nursery:
 
         async def wait() -> None:
             async with leases.lease(slow()):
@@ -307,9 +307,9 @@ async def test_the_statistics_name_state_and_age(autojump_clock: object) -> None
 
 async def test_the_end_of_the_nursery_ends_all_waits(autojump_clock: object) -> None:
     """A lessee who outlives the backend's nursery is told, and does not wait for ever."""
-    workshop = Workshop()
+    fake_engines = FakeEngines()
     async with trio.open_nursery() as outer, trio.open_nursery() as nursery:
-        leases = Leases(nursery, workshop.open)
+        leases = Leases(nursery, fake_engines.open)
 
         async def wait() -> None:
             with pytest.raises(EngineError, match="was closed"):
@@ -322,10 +322,10 @@ async def test_the_end_of_the_nursery_ends_all_waits(autojump_clock: object) -> 
 
 async def test_an_engine_is_nobodys_in_the_log(autojump_clock: object) -> None:
     """Its lines bear no session's id: it outlives the session that was the first to lease it."""
-    workshop = Workshop()
+    fake_engines = FakeEngines()
     told: list[tuple[str, object]] = []
     sink = logger.add(lambda line: told.append((line.record["message"], line.record["extra"])))
-    async with open_leases(workshop) as leases, trio.open_nursery() as nursery:
+    async with open_leases(fake_engines) as leases, trio.open_nursery() as nursery:
 
         async def session() -> None:
             with logger.contextualize(session="7f3a"):
@@ -336,7 +336,7 @@ async def test_an_engine_is_nobodys_in_the_log(autojump_clock: object) -> None:
         await trio.sleep(1)  # the session is the first
         async with leases.lease(slow()):
             await trio.sleep(1)
-            workshop.breakdown.set()
+            fake_engines.breakdown.set()
             await trio.sleep(1)
     logger.remove(sink)
     assert [message for message, extra in told if extra] == ["a session's own line"]

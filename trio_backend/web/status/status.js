@@ -131,7 +131,7 @@ function draw(seen) {
     title: one.name, end: `${one.clients} ${one.clients === 1 ? "client" : "clients"}${one.busy ? " · a turn runs" : ""}`, fill: [one.waiting, one.capacity], under: `${one.waiting} of ${one.capacity} messages wait`,
   })));
   list("sessions", seen.sessions.map((title) => ({ title: title.slice(1, -1) })));
-  list("troubles", seen.warnings.toReversed().map((one) => ({
+  list("warnings", seen.warnings.toReversed().map((one) => ({
     title: one.message, end: new Date(one.time).toLocaleTimeString(), under: [one.level.toLowerCase(), one.session].filter(Boolean).join(" · "), bad: one.level !== "WARNING",
   })));
   showTree();
