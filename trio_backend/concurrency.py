@@ -15,7 +15,7 @@ B = TypeVar("B")
 
 @attrs.define(eq=False)
 class Slot:
-    """Room for one task: a newcomer first evicts whoever is inside.
+    """Holds one task at a time: `fill` first cancels the task before it.
 
     A slot has one owner, and only the owner calls `fill` and `evict`. The task runs in the nursery
     that the slot was made with, so it cannot outlive it. Where that is another task's nursery, that task
@@ -51,7 +51,7 @@ class Slot:
         return True
 
     def close(self) -> None:
-        """Let nobody in any more; who is inside may stay."""
+        """Start no task from now on; the one that runs goes on."""
         # A nursery that is about to be left cannot be asked whether it still takes tasks: it raises.
         self._closed = True
 

@@ -14,14 +14,14 @@ from typing import NewType, Protocol
 from uuid import UUID, uuid4
 
 RequestId = NewType("RequestId", int)
-"""What whoever asks something calls it, so that the answer can be told from others; theirs to choose."""
+"""The number of a request, chosen by its sender, to find the answer among others."""
 
 
 class Source(Protocol):
     """Where ids and the time come from."""
 
     def id(self) -> UUID:
-        """A random one that nobody can guess, and that was never given before."""
+        """A random id that cannot be guessed, and was never given before."""
         ...
 
     def now(self) -> datetime:
@@ -42,7 +42,7 @@ _source: ContextVar[Source] = ContextVar("the source of ids and of the time", de
 
 
 def new_id() -> UUID:
-    """An id of 122 random bits, by which nobody who was not told it finds what it names."""
+    """An id of 122 random bits: as hard to guess as a password."""
     return _source.get().id()
 
 

@@ -23,7 +23,7 @@ class Speculation:
 
     It takes the first sentence whole, if that is not longer; one chunk may go beyond ``seconds``, since its
     length is known only once it is there. Then it takes no more, and the responder waits, as it does for
-    anybody who receives slowly.
+    any slow receiver.
     """
 
     seconds: float
@@ -59,7 +59,7 @@ class Speculation:
 
     def close(self) -> None:
         """End the responder's work; `run` returns when it has ended. Nothing flows any more."""
-        # In this order: whoever waits to hand out the next event is cancelled, and finds no broken channel.
+        # In this order: a task that waits to send is cancelled; otherwise it would find a broken channel.
         self._scope.cancel("the reply is no longer wanted")
         self._live.close()
         self._held.clear()

@@ -30,7 +30,7 @@ from .timeline import Timeline
 from .turn_input import TurnContext, TurnInput
 from .user_input import UserInput
 
-# Who plays a reply knows at most what was sent of it, give or take how it joins the sentences.
+# A client can have heard at most what was sent; the leeway is for how it joins the sentences.
 HEARD_LEEWAY = 1_000  # characters
 
 
@@ -73,7 +73,7 @@ class Turn:
     committed: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set when a turn that was provisional is wanted."""
     _unsaved: list[StoredMessage] = attrs.field(factory=list, init=False)
-    """The reply, until somebody takes it away to store it."""
+    """The reply, until `take_unsaved` hands it to the store."""
     context: TurnContext = attrs.field(init=False)
     _speculation: Speculation | None = attrs.field(default=None, init=False)
     _said: list[Sentence] = attrs.field(factory=list, init=False)

@@ -61,7 +61,7 @@ class _Guess:
 
 @attrs.define(eq=False)
 class TurnInput:
-    """``given`` to ``character``, and what becomes of it.
+    """The input ``given`` to ``character``: its meaning, and what memory and history keep of it.
 
     While it is ``provisional``, it answers as it would if the turn were certain, and changes nothing.
     """
@@ -71,7 +71,7 @@ class TurnInput:
     context: TurnContext
     provisional: bool = attrs.field(default=False, kw_only=True)
     unsaved: list[StoredMessage] = attrs.field(factory=list, init=False)
-    """The user's words, until somebody takes them away to store them."""
+    """The user's words, until `Turn.take_unsaved` hands them to the store."""
     known: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set when what the user said was kept."""
     _meaning: Heard | None = attrs.field(default=None, init=False)
@@ -177,7 +177,7 @@ class TurnInput:
         """What memory keeps of the user's words ``text``."""
         given = self.given
         said = heard.request or text
-        # Where several speak, the model knows them by what stands before their words.
+        # In a room of several users the model tells them apart by the name before the words.
         words = f"{given.name}: {said}" if given.name else said
         return Message("user", words, given.name or self.character.config.human_name, given.images)
 

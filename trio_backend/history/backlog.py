@@ -77,9 +77,9 @@ class _Lane:
 
 @attrs.define(eq=False)
 class Backlog:
-    """A store whose callers do not wait for it when it cannot store. What it does not know, the store does.
+    """A `History` in front of ``_store``, whose callers do not wait while that cannot store.
 
-    Each conversation's messages are stored in their order, whatever happens to those who handed them over.
+    The messages of a conversation are stored in order, even if the tasks that handed them over are cancelled.
     While another program holds the file, or the disk is full, texts of up to ``most`` bytes wait and are
     tried again, until the block that opened it is left.
     """
@@ -268,9 +268,9 @@ class Backlog:
 async def open_backlog(
     store: History, most: int = MOST_WAITING, boundary: Boundary = UNCOUNTED
 ) -> AsyncIterator[Backlog]:
-    """What is said, on its way to ``store``; texts of at most ``most`` bytes wait.
+    """A backlog in front of ``store``; at most ``most`` bytes of texts wait in it.
 
-    A bug in the store stays in ``boundary``, and costs the conversation that met it what it was to store.
+    A bug in the store stays in ``boundary``, and loses the waiting messages of the conversation that met it.
     Leaving the block, a cancel included, gives the store `LAST_TRIES` seconds for what waits. What is lost
     then is logged, with the names of its conversations.
     """

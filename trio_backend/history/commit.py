@@ -44,7 +44,7 @@ class Request(Generic[T_co]):
         self._result = self._work(database)
 
     def give_up(self, why: str) -> None:
-        """Tell the caller that there will be no answer. Whatever the thread still does is for nobody."""
+        """Tell the caller that there will be no answer. A result that still comes is dropped."""
         if not self.answered.is_set():
             self.given_up = why
             self.answered.set()

@@ -42,7 +42,7 @@ _VERSION_1 = (
     "CREATE INDEX message_of ON message (conversation)",
 )
 
-# The list used to be sorted by the clock, and so read and sorted all conversations for each look at it.
+# Before, the list was sorted by time: each request read and sorted all conversations.
 _VERSION_2 = (
     # A conversation's place in its character's list: it grows with each message that is stored.
     "ALTER TABLE conversation ADD COLUMN place INTEGER NOT NULL DEFAULT 0",
@@ -63,7 +63,7 @@ _VERSION_2 = (
     "CREATE INDEX conversation_of ON conversation (conf_uid, place)",
 )
 
-# What was said before anybody had a name is nobody's in particular: `user.NOBODY`.
+# Conversations from before there were users belong to `user.NOBODY`, the user without a login.
 _VERSION_3 = (
     "ALTER TABLE conversation ADD COLUMN user_id TEXT NOT NULL DEFAULT ''",
     "DROP INDEX conversation_of",

@@ -72,7 +72,7 @@ async def import_folder(
 
 
 def _list_files(folder: Path) -> list[Path]:
-    """The files of all characters, and those beside the characters' folders, which are nobody's."""
+    """The files of all characters, and those outside of a character's folder, which are refused later."""
     if not folder.is_dir():
         raise HistoryError(f"{folder}: there is no such folder; name the old backend's chat_history")
     return sorted([*folder.glob("*.json"), *folder.glob("*/*.json")])
@@ -138,6 +138,6 @@ def _message(item: _Item, number: int) -> StoredMessage | None:
 def _in_utc(local: str | None, number: int) -> str:
     try:
         return utc_timestamp(datetime.fromisoformat(local or ""))
-    # Each is somebody's answer to a year that the clock does not know.
+    # Platforms differ in which of these they raise for a year that their clock does not know.
     except (ValueError, OverflowError, OSError) as error:
         raise UnfitFile(f"entry {number} has no time that can be read: {local!r}") from error

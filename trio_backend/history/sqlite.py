@@ -135,7 +135,7 @@ class SqliteHistory:
         most: int,
     ) -> None:
         """Carry requests to a thread, at most ``most`` together, until the queue is closed and empty."""
-        # Its own: where all that Trio lends are busy, what is said is stored all the same.
+        # A limiter of its own: messages are stored even while all of Trio's threads are busy.
         thread = trio.CapacityLimiter(1)
         # Leaving the block closes the queue, on a cancel too; what was accepted until then is still done, if
         # that is possible: `_finish` sets the deadline.
@@ -145,7 +145,7 @@ class SqliteHistory:
             with finishing:
                 async for first in queue:
                     await self._run(database, _take(first, queue, most), thread)
-                    # While nobody asks, the last answer, a long list perhaps, is not kept for nobody.
+                    # Or the last answer, perhaps a long list, would stay in memory until the next request.
                     del first
             for request in _waiting(queue):
                 request.give_up(_SILENT)
@@ -177,7 +177,7 @@ class SqliteHistory:
     async def _run_rest(
         self, database: sqlite3.Connection, group: Sequence[Request[object]], thread: trio.CapacityLimiter
     ) -> None:
-        """One of ``group`` met a bug. The others are done each by itself, and so it fails alone."""
+        """One of ``group`` met a bug. Each is done again by itself, so that only that one fails."""
         rest = [request for request in group if not request.finished]
         if len(group) == 1:
             rest[0].give_up("a bug in the store; the log says where")
@@ -186,7 +186,7 @@ class SqliteHistory:
                 await self._run(database, [request], thread)
 
     def _finish(self) -> None:
-        """From now on the disk has `FINISH_TIME` to do what was accepted."""
+        """Give the disk `FINISH_TIME` seconds from now to do what was accepted."""
         for scope in self._finishing:
             scope.deadline = trio.current_time() + FINISH_TIME
 

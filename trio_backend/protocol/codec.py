@@ -62,7 +62,7 @@ _prefixes: dict[type, bytes] = {
     cls: b'{"type":"%s"%s' % (cls.type.encode(), b"," if attrs.fields(cls) else b"")
     for cls in get_args(Outgoing)
 }
-# Nothing that anybody says looks like this: its quotes would be escaped.
+# Never part of a text: quotes within a text are escaped.
 _NO_SOUND = b'"audio":null'
 
 # What a decoder raises for input that is wrong; RecursionError is for "[[[[…".

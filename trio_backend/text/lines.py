@@ -73,7 +73,7 @@ def lines_of(text: str, filters: SpeechFilters) -> list[Line]:
 
 
 class LineReader:
-    """Reads a reply that comes in pieces, wherever it is torn; which of them are thoughts, it is told.
+    """Reads a reply in pieces, cut anywhere, and makes lines of it. Callers say which pieces are thoughts.
 
     ``emotions`` are the keywords that the character's face knows, in any case. With ``first_early`` the
     first sentence may end at a comma, so that sound starts sooner. A line that holds nothing but
