@@ -93,7 +93,7 @@ async def test_no_page_is_longer_than_the_server_allows(
         await history.append(MAO, HistoryUid(f"{number}"), human())
     system = attrs.evolve(options.system, history_list=most)
     async with open_backend(attrs.evolve(options, history=history, system=system)) as backend:
-        client = await meet(backend, nursery)
+        client = await connect_greeted(backend, nursery)
         assert len(await listed(client)) == len(await listed(client, limit=200)) == min(most, 5)
         nursery.cancel_scope.cancel()
 
