@@ -184,6 +184,8 @@ def test_prove_explains_its_options(tmp_path: Path) -> None:
     said = " ".join(run("prove", "--help", folder=tmp_path).stdout.replace("│", " ").split())
     for option in ("--url STR", "--token STR", "--pid INT", "--full", "--minutes FLOAT", "--json PATH"):
         assert option in said
+    assert "--engines" in said
+    assert "--program STR" in said
     assert "--report PATH File to write an HTML page with charts to." in said
     assert "--scale FLOAT Factor for the delays of the simulated engines" in said
     assert "--server" not in said

@@ -224,7 +224,7 @@ def prove(
 ) -> None:
     """Measure whether a server stays fast while clients leave, reload, switch and interrupt.
 
-    Without --url it starts a server of its own with simulated engines, and takes about four minutes. Exits
+    Without --url it starts a server of its own with simulated engines, and takes about five minutes. Exits
     with 1 if a limit is exceeded or a scenario fails.
 
     Parameters

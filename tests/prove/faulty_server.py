@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import attrs
 import trio
@@ -15,13 +16,16 @@ from tests.memory_wire import MemoryWire, memory_wire_pair
 from trio_backend.client.address import ServerAddress
 from trio_backend.errors import WireClosed
 from trio_backend.prove.context import ScenarioContext
+from trio_backend.prove.engines import ModelTimes, RepliesWatch
 from trio_backend.prove.plan import Plan
 from trio_backend.prove.probe import Sample
 from trio_backend.prove.scenarios.queue import ROOM
-from trio_backend.prove.stand_ins import REAL
+from trio_backend.prove.stand_ins import ENDLESS, LONG_WINDED, REAL
 from trio_backend.quota import MemoryQuota
 
 MB = 1_000_000
+FIRST_CLAUSE, WHOLE = 0.065, 0.345
+"""Seconds that its model takes for its first clause and for its whole reply."""
 
 
 def always(value: float) -> Callable[[int], float]:
@@ -44,8 +48,10 @@ class FaultyServer:
     """From an interrupt to the last sentence of the turn."""
     only_real: bool = False
     """This and what follows is the fault of the character with a real model only."""
+    only_with: int = 0
+    """This and what follows is a fault only while at least so many are connected."""
     model_kept: float = 0.0
-    """From an interrupt to the end of the connection to the model, which the real character has."""
+    """From an interrupt to the end of the connection to the model."""
     working_after: float = 0.0
     """From an interrupt to the end of the turn's last task."""
     child_after: float = 0.0
@@ -62,6 +68,10 @@ class FaultyServer:
     slower_by_leaver: float = 0.0
     """Each client that leaves while its turn is being spoken delays the speech of all later turns."""
     cpu_of_turn: float = 0.0
+    load_of_turn: float = 0.0
+    """Seconds of CPU that the load generator uses for a turn until its first sound."""
+    engine_connections: int = 0
+    """How many connections to its engines it keeps."""
     cpu_of_connection: float = 0.0
     cpu_of_idling: float = 0.0
     """Cores."""
@@ -84,6 +94,7 @@ class FaultyServer:
     read: Counter[str] = attrs.field(factory=Counter, init=False)
     """How many sentences the clients of each character have read."""
     began: float = attrs.field(factory=trio.current_time, init=False)
+    _replies: RepliesWatch = attrs.field(factory=RepliesWatch, init=False)
     _nursery: trio.Nursery = attrs.field(init=False)
     _loading: trio.Lock = attrs.field(factory=trio.Lock, init=False)
 
@@ -116,6 +127,29 @@ class FaultyServer:
     async def cpu(self) -> float:
         """See `Probe.cpu`."""
         return (await self.sample()).cpu
+
+    # As the engines of a scenario, and as the load generator's own clock of CPU.
+
+    async def alone(self) -> ModelTimes:
+        """See `Engines.alone`."""
+        await trio.lowlevel.checkpoint()
+        return ModelTimes(FIRST_CLAUSE, WHOLE)
+
+    async def open_connections(self) -> int:
+        """See `Engines.open_connections`."""
+        await trio.lowlevel.checkpoint()
+        return self.engine_connections
+
+    @asynccontextmanager
+    async def watch(self, model: str) -> AsyncIterator[RepliesWatch]:
+        """See `Engines.watch`."""
+        assert model == ENDLESS
+        await trio.lowlevel.checkpoint()
+        yield self._replies
+
+    def load_cpu(self) -> float:
+        """See `ScenarioContext`."""
+        return self.turns * self.load_of_turn
 
     # As the server of a scenario.
 
@@ -223,7 +257,11 @@ class _FaultySession:
                 self._played.set()
             case {"type": "fetch-configs"}:
                 names = [{"filename": f"{name}.yaml", "name": name} for name in "abc"]
-                await self._say("config-files", configs=names)
+                nursery.start_soon(partial(self._say, "config-files", configs=names))
+            case {"type": "fetch-history-list"}:
+                nursery.start_soon(partial(self._say, "history-list", histories=[]))
+            case {"type": "create-new-history"}:
+                nursery.start_soon(partial(self._say, "new-history-created", history_uid="new"))
             case {"type": "switch-config", "file": str(file)}:
                 self.file = file
                 if not self.server.finishes_loads:
@@ -232,7 +270,9 @@ class _FaultySession:
                 nursery.start_soon(self._switch, file, self._load)
 
     def _fault(self, seconds: float) -> float:
-        return 0.0 if self.server.only_real and self.file != REAL else seconds
+        if self.server.only_real and self.file != REAL:
+            return 0.0
+        return seconds if self.server.connections >= self.server.only_with else 0.0
 
     async def _switch(self, file: str, load: trio.CancelScope) -> None:
         with load:
@@ -250,7 +290,7 @@ class _FaultySession:
     async def _run_turns(self, waiting: trio.MemoryReceiveChannel[int]) -> None:
         async for _ in waiting:
             self._turn, self._played, self._interrupted = trio.CancelScope(), trio.Event(), trio.Event()
-            if self.file == REAL:
+            if self.file in (REAL, LONG_WINDED):
                 self.server._nursery.start_soon(self._hold_model, self._interrupted)
             self.server._nursery.start_soon(self._work, self._interrupted)
             with self._turn:
@@ -292,9 +332,11 @@ class _FaultySession:
         self.server.working -= 1
 
     async def _hold_model(self, interrupted: trio.Event) -> None:
-        async with await trio.open_tcp_stream("127.0.0.1", self.server.plan.model_port):
-            await interrupted.wait()
-            await trio.sleep(self.server.model_kept)
+        replies = self.server._replies
+        replies.take(replies.open + 1)
+        await interrupted.wait()
+        await trio.sleep(self._fault(self.server.model_kept))
+        replies.take(replies.open - 1)
 
     async def _say_code(self, type: str, code: str) -> None:
         await self._say(type, code=code)
@@ -313,5 +355,8 @@ async def open_faulty_server(server: FaultyServer, *, own: bool = True) -> Async
     async with trio.open_nursery() as nursery:
         server._nursery = nursery
         address = ServerAddress("server.test", 1, "/client-ws")
-        yield ScenarioContext(address, server.plan, server, own, lambda _: None, server.open_wire)
+        yield ScenarioContext(
+            address, server.plan, server, own, lambda _: None, server.open_wire,
+            engines=server if own else None, load_cpu=server.load_cpu,
+        )  # fmt: skip
         nursery.cancel_scope.cancel()

@@ -16,10 +16,11 @@ import trio_websocket
 
 from tests.prove.leaking_server import open_leaking_server, open_socket
 from tests.server_process import open_process
-from trio_backend.errors import ConfigError, NoConnection
+from trio_backend.errors import ConfigError, NoConnection, first_leaf
 from trio_backend.prove.client import server_address
 from trio_backend.prove.options import MeasuredServer, RunSize
 from trio_backend.prove.outcome import ScenarioOutcome, all_well
+from trio_backend.prove.own_server import ServerProgram
 from trio_backend.prove.plan import Plan, small
 from trio_backend.prove.runner import ProgressListener, ProofRun, ProveOptions, prove, run_scenarios
 
@@ -158,6 +159,8 @@ async def test_a_process_that_is_not_there_is_a_failure() -> None:
     [
         (ProveOptions(["sock"]), r"no scenario 'sock'.*soak"),
         (ProveOptions(size=RunSize(minutes=0)), "0 minutes"),
+        (ProveOptions(server=MeasuredServer(program="A=b")), "names no program"),
+        (ProveOptions(server=MeasuredServer("localhost", program="python")), "give one of them"),
         (ProveOptions(server=MeasuredServer("ftp://localhost")), "not the address of a server"),
         (ProveOptions(server=MeasuredServer("http://localhost:99999")), "not the address of a server"),
         (ProveOptions(server=MeasuredServer("http://localhost/elsewhere")), "give only the server's address"),
@@ -178,8 +181,8 @@ def test_an_address_may_be_that_of_the_websocket() -> None:
 
 TINY = Plan(
     scale=0.02, visits=(0, 3), median_of=1, leave_rounds=1, switch_rounds=1, interrupts=5, crowd=(1, 5),
-    crowd_turns=1, long_turns=6, idle=10, idle_settling=0.0, idle_seconds=0.1, room_messages=5, room_flood=40,
-    soak_minutes=0.01, starts=1,
+    crowd_turns=1, talkers=2, conversations=5, long_turns=6, idle=10, idle_settling=0.0, idle_seconds=0.1,
+    room_messages=5, room_flood=40, soak_minutes=0.01, starts=1,
 )  # fmt: skip
 ALL = ("reload", "leave", "switch", "interrupt", "crowd", "queue", "long", "idle", "soak")
 
@@ -204,3 +207,36 @@ async def test_our_server_leaves_nothing_behind() -> None:
             f"{n} more than before": 0 for n in ("tasks", "threads", "children", "files", "engines")
         }
         assert outcome.client_share > 0
+    # With engines behind HTTP, as it is unless somebody asks for the others.
+    told_by = {outcome.scenario: {check.what for check in outcome.checks} for outcome in found}
+    assert "added until first sound with 5 (p50)" in told_by["crowd"]
+    assert "the model's connection closed after while 2 others talk (p99)" in told_by["interrupt"]
+    assert "CPU of an opened page" in told_by["idle"]
+    assert "CPU of the companion's last turns" in told_by["long"]
+
+
+async def test_engines_may_be_inside_the_server() -> None:
+    """As they were before there were others, with the same figures; the server may be another program."""
+    ignore = ProgressListener(lambda _scenario, _progress: None, lambda _outcome: None)
+    plan = attrs.evolve(TINY, engines="inside", settle_timeout=0.0)
+    program = ServerProgram((*ServerProgram().command, "--help"))
+    with trio.fail_after(120):
+        crowd, idle = await run_scenarios(ProofRun(("crowd", "idle"), plan), ignore)
+        with pytest.raises(ExceptionGroup) as failure:
+            await run_scenarios(ProofRun(("crowd",), plan, program=program), ignore)
+        program = ServerProgram((sys.executable, "-c", "import sys; sys.exit('it is too old')"))
+        plan = attrs.evolve(plan, engines="http")
+        with pytest.raises(ExceptionGroup) as no_import:
+            await run_scenarios(ProofRun(("crowd",), plan, program=program), ignore)
+    assert "could not be imported:\nit is too old" in str(first_leaf(no_import.value))
+    assert "added with 5 (p50)" in {check.what for check in crowd.checks}
+    assert "CPU of a connection" in {check.what for check in idle.checks}
+    assert "did not start" in str(first_leaf(failure.value))
+
+
+async def test_only_the_start_of_this_program_is_measured() -> None:
+    """Another one would be started in another way."""
+    ignore = ProgressListener(lambda _scenario, _progress: None, lambda _outcome: None)
+    run = ProofRun(("start",), TINY, program=ServerProgram(("other",)))
+    (outcome,) = await run_scenarios(run, ignore)
+    assert outcome.skipped == "only the start of this program is measured"

@@ -138,6 +138,9 @@ def test_the_report_is_json_with_verdicts() -> None:
     }  # fmt: skip
     assert found["plan"]["scale"] == Plan().scale
     assert found["machine"] == {"python": "3.11"}
+    told = ProofReport.of(small(), [], placement="server on core 1")
+    assert told.machine["placement"] == "server on core 1"
+    assert ", server on core 1</p>" in render(told)
 
 
 def test_the_report_holds_everything_and_loads_nothing() -> None:

@@ -16,12 +16,23 @@ from ..client.messages import (
     ReceivedAudio,
     ReceivedConfigSwitched,
     ReceivedControl,
+    ReceivedHistoryList,
     ReceivedModelAndConf,
+    ReceivedNewHistory,
     ReceivedSynthComplete,
     ServerMessage,
 )
 from ..errors import NoConnection
-from ..protocol.incoming import FrontendPlaybackComplete, Incoming, SwitchConfig, TextInput
+from ..protocol.incoming import (
+    CreateNewHistory,
+    FetchBackgrounds,
+    FetchConfigs,
+    FetchHistoryList,
+    FrontendPlaybackComplete,
+    Incoming,
+    SwitchConfig,
+    TextInput,
+)
 from ..wire import Wire
 
 T = TypeVar("T")
@@ -71,6 +82,19 @@ class TimedClient:
             pass
         return message
 
+    async def open_page(self) -> None:
+        """Send what the embedded page sends when it opens, and wait for the two answers that come last.
+
+        A new page has no conversation yet, so it begins one. Raises `trio.TooSlowError` after
+        `GREETING_TIMEOUT`.
+        """
+        waiting: set[type] = {ReceivedHistoryList, ReceivedNewHistory}
+        for message in (FetchBackgrounds(), FetchConfigs(), FetchHistoryList(), CreateNewHistory()):
+            await self.send(message)
+        with trio.fail_after(GREETING_TIMEOUT):
+            while waiting:
+                waiting.discard(type(await self.receive()))
+
     async def ask(self, text: str) -> float:
         """Ask, and receive up to the first sound; how long that took."""
         began = trio.current_time()
@@ -80,14 +104,18 @@ class TimedClient:
             if isinstance(message, ReceivedAudio) and message.sounds:
                 return trio.current_time() - began
 
-    async def finish_turn(self) -> float:
-        """Receive to the end of the turn, as a page does that plays at once; when all its sound was there."""
+    async def finish_turn(self, playback: float = 0.0) -> float:
+        """Receive to the end of the turn, as a page does that plays at once; when all its sound was there.
+
+        The page has played it all ``playback`` seconds later.
+        """
         complete = trio.current_time()
         while True:
             match await self.receive():
                 case ReceivedAudio(sounds=True):
                     complete = trio.current_time()
                 case ReceivedSynthComplete():
+                    await trio.sleep_until(complete + playback)
                     await self.send(FrontendPlaybackComplete())
                 case ReceivedControl(ends_turn=True):
                     return complete

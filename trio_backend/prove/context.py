@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 import attrs
+import psutil
 import trio
 
 from ..client.address import ServerAddress
 from ..client.connection import open_wire
 from ..client.messages import ListedCharacter
+from ..engines.http import MOST_IDLE
 from ..errors import WireClosed
 from .client import ConnectWire, TimedClient, open_client
+from .engines import Engines, EngineServerAddress
 from .outcome import CLIENT_BOUND, LEFT_OVER, Check, ratio
 from .plan import Plan
 from .probe import Probe, Sample
@@ -22,25 +25,58 @@ from .stand_ins import SENTENCE
 # Percent by which the wait of a new page for its first sound may grow.
 STEADY = 5.0
 POLL_INTERVAL = 0.25
+# A server may keep that many for its next requests: to its model, and to its TTS.
+KEPT_CONNECTIONS = 2 * MOST_IDLE
 
 
 @attrs.define(eq=False)
 class CpuShare:
-    """How much of one core this process used, from 0; set when the measured block ends."""
+    """How much of one core the load generator and the engine server used, from 0, in all measured blocks.
 
-    share: float = 0.0
+    They are counted together, since where there are two cores they share one of them.
+    """
+
+    _seconds: float = 0.0
+    _cpu: float = 0.0
+
+    def add(self, seconds: float, cpu: float) -> None:
+        """They used so many seconds of CPU in so many ``seconds``."""
+        self._seconds += seconds
+        self._cpu += cpu
+
+    @property
+    def share(self) -> float:
+        """0 before the first block has ended."""
+        return self._cpu / max(self._seconds, 1e-9)
 
     @property
     def client_bound(self) -> bool:
-        """Whether this process used more than `CLIENT_BOUND`, so that the numbers may be its own."""
+        """Whether it was more than `CLIENT_BOUND`, so that the numbers may be their own."""
         return self.share > CLIENT_BOUND
+
+
+def cpu_of_load(engines: EngineServerAddress | None) -> Callable[[], float]:
+    """Reads the seconds of CPU that this process and ``engines`` have used. Raises `psutil.Error`.
+
+    The system counts those of another process in steps of 10 ms, so that short blocks are measured often.
+    """
+    if engines is None:
+        return time.process_time
+    process = psutil.Process(engines.pid)
+
+    def read() -> float:
+        theirs = process.cpu_times()
+        return time.process_time() + theirs.user + theirs.system
+
+    return read
 
 
 @attrs.frozen
 class ScenarioContext:
     """The server at ``address``, the sizes, and ``progress``, which is told how far the scenario is.
 
-    ``own``: the server is one that we have started, with the characters of `stand_ins`.
+    ``own``: the server is one that we have started, with the characters of `stand_ins` and ``engines``.
+    ``load_cpu`` is what `cpu_of_load` returns.
     """
 
     address: ServerAddress
@@ -49,6 +85,13 @@ class ScenarioContext:
     own: bool
     progress: Callable[[str], None]
     open_wire: ConnectWire = open_wire
+    engines: Engines | None = None
+    load_cpu: Callable[[], float] = time.process_time
+
+    @property
+    def http_engines(self) -> Engines | None:
+        """The engine server, if the server's characters have all their engines there."""
+        return self.engines if self.own and self.plan.engines == "http" else None
 
     @asynccontextmanager
     async def connect(
@@ -63,6 +106,26 @@ class ScenarioContext:
             if self.own and file:
                 await client.switch_to(stand_in_file(file))
             yield client
+
+    @asynccontextmanager
+    async def open_page(self, file: str = "") -> AsyncIterator[TimedClient]:
+        """`connect`, and with engines behind HTTP ask for all that a page shows when it opens."""
+        async with self.connect() as client:
+            if self.http_engines is not None:
+                await client.open_page()
+            if self.own and file:
+                await client.switch_to(stand_in_file(file))
+            yield client
+
+    async def sample(self) -> Sample:
+        """The server at this moment, without the files that are its connections to the engines.
+
+        It keeps those open on purpose; `left_over` holds their number against its own bound.
+        """
+        found = await self.probe.sample()
+        if self.own and self.engines is not None:
+            found = attrs.evolve(found, files=found.files - await self.engines.open_connections())
+        return found
 
     async def first_sound(self) -> float:
         """Seconds from the question of a new page to its first sound.
@@ -83,23 +146,27 @@ class ScenarioContext:
         return [await self.first_sound() for _ in range(self.plan.median_of)]
 
     async def left_over(self, before: Sample) -> Sequence[Check]:
-        """A check of each resource: how much more there is than ``before``.
+        """A check of each resource: how much more there is than ``before``, which is a `sample`.
 
         Waits up to the plan's ``settle_timeout`` until there is nothing more.
         """
-        more = (await self.probe.sample()).more_than(before)
+        more = (await self.sample()).more_than(before)
         with trio.move_on_after(self.plan.settle_timeout):
             while any(count > 0 for count in more.values()):
                 await trio.sleep(POLL_INTERVAL)  # a server has no way to tell us that it has cleaned up
-                more = (await self.probe.sample()).more_than(before)
-        return [Check(f"{name}{LEFT_OVER}", max(0, count), "", 0) for name, count in more.items()]
+                more = (await self.sample()).more_than(before)
+        checks = [Check(f"{name}{LEFT_OVER}", max(0, count), "", 0) for name, count in more.items()]
+        if self.http_engines is not None:
+            kept = await self.http_engines.open_connections()
+            checks.append(Check("connections to the engines that are kept", kept, "", KEPT_CONNECTIONS))
+        return checks
 
     @contextmanager
     def share(self) -> Iterator[CpuShare]:
-        """Measure the load generator's own share of a core."""
-        result, wall, cpu = CpuShare(), time.perf_counter(), time.process_time()
+        """Measure the share of a core that the load itself takes; the block is all that is measured."""
+        result, began, cpu = CpuShare(), trio.current_time(), self.load_cpu()
         yield result
-        result.share = (time.process_time() - cpu) / max(time.perf_counter() - wall, 1e-9)
+        result.add(trio.current_time() - began, self.load_cpu() - cpu)
 
 
 def stand_in_file(file: str) -> ListedCharacter:

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
 import attrs
@@ -18,7 +20,9 @@ import trio
 
 from ..client.address import ServerAddress
 from ..errors import NoConnection, ProtocolError, WireClosed, first_leaf
-from .context import ScenarioContext
+from .context import ScenarioContext, cpu_of_load
+from .cores import pin
+from .engines import EngineServerAddress
 from .outcome import ScenarioOutcome
 from .plan import Plan
 from .probe import open_probe
@@ -36,13 +40,18 @@ _EXPECTED = (
 
 @attrs.frozen
 class LoadJob:
-    """One scenario against one server. ``own``: prove has started it. ``pid`` as far as it is known."""
+    """One scenario against one server. ``own``: prove has started it. ``pid`` as far as it is known.
+
+    ``engines`` are those of our own server, ``cores`` those on which the load generator may run.
+    """
 
     scenario: str
     address: ServerAddress
     plan: Plan
     own: bool = False
     pid: int | None = None
+    engines: EngineServerAddress | None = None
+    cores: Sequence[int] = ()
 
 
 @attrs.frozen
@@ -81,7 +90,9 @@ def only_known(outcome: ScenarioOutcome) -> ScenarioOutcome:
 def main() -> None:
     """Run the scenario that standard input asks for."""
     raise_file_limit()
-    trio.run(run, read_job(sys.stdin.buffer.readline()))
+    job = read_job(sys.stdin.buffer.readline())
+    pin(os.getpid(), job.cores)
+    trio.run(run, job)
 
 
 async def run(job: LoadJob) -> None:
@@ -90,7 +101,10 @@ async def run(job: LoadJob) -> None:
     began = trio.current_time()
     try:
         async with open_probe(job.address, job.pid) as probe:
-            context = ScenarioContext(job.address, job.plan, probe, job.own, _ProgressWriter())
+            context = ScenarioContext(
+                job.address, job.plan, probe, job.own, _ProgressWriter(),
+                engines=job.engines, load_cpu=cpu_of_load(job.engines),
+            )  # fmt: skip
             if not job.own:
                 # A scenario that has nothing to measure here is skipped; but is there a server at all?
                 async with context.connect():

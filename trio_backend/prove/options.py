@@ -6,6 +6,7 @@ A module of its own, and a small one, since every command of `trio-backend` impo
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import attrs
 
@@ -20,6 +21,10 @@ class MeasuredServer:
     """The server's access token, if it needs one."""
     pid: int | None = None
     """The server's process id, if it runs on this machine: to measure its threads, files, memory and CPU."""
+    engines: Literal["http", "inside"] = "http"
+    """Where idle, interrupt, crowd and long have their simulated engines: behind HTTP, or in the server."""
+    program: str = ""
+    """The program to start and measure instead of this one: "PYTHONPATH=old python -m trio_backend"."""
 
 
 @attrs.frozen

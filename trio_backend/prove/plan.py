@@ -1,15 +1,22 @@
-"""How much of each scenario is done: the small size that takes about four minutes, and the whole."""
+"""How much of each scenario is done: the small size that takes about five minutes, and the whole."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import attrs
+
+EnginePlace: TypeAlias = Literal["http", "inside"]
+"""Where the engines of our own server are: in a process of their own behind HTTP, or in the server."""
 
 # Idle connections come early: memory that a server took for a crowd would serve them too.
 SCENARIOS = (
     "start", "idle", "reload", "leave", "switch", "interrupt", "crowd", "queue", "long", "soak",
 )  # fmt: skip
+
+WITH_HTTP_ENGINES = ("idle", "interrupt", "crowd", "long")
+"""Scenarios whose figures depend on where the engines are; the others are about engines that are slow."""
 
 
 @attrs.frozen
@@ -27,10 +34,15 @@ class Plan:
     leave_rounds: int = 5
     switch_rounds: int = 3
     interrupts: int = 40
-    crowd: Sequence[int] = (1, 10, 50, 100)
+    crowd: Sequence[int] = (1, 10, 50, 100, 200)
     """How many ask at once."""
     crowd_turns: int = 3
     long_turns: int = 500
+    """Of each of the long conversations."""
+    talkers: int = 50
+    """How many others talk while some of the barge-ins are measured, with engines behind HTTP."""
+    conversations: int = 5_000
+    """How many the store has from the beginning, with engines behind HTTP."""
     idle: int = 300
     """How many connect, and send nothing."""
     idle_settling: float = 15.0
@@ -42,8 +54,9 @@ class Plan:
     """How many are sent to a room at once."""
     soak_minutes: float = 0.4
     starts: int = 3
-    model_port: int = 0
-    """The port on which our own server finds the model that the load generator runs."""
+    engines: EnginePlace = "http"
+    engine_port: int = 0
+    """The port on which our own server finds the engine server."""
     sound_timeout: float = 60.0
     """Seconds that a page waits for a sound."""
     settle_timeout: float = 13.0
@@ -57,7 +70,7 @@ class Plan:
 
 
 def small(scale: float | None = None) -> Plan:
-    """What takes about four minutes."""
+    """What takes about five minutes."""
     return Plan() if scale is None else Plan(scale=scale)
 
 
@@ -69,7 +82,6 @@ def full(scale: float | None = None) -> Plan:
         leave_rounds=20,
         switch_rounds=10,
         interrupts=500,
-        crowd=(1, 10, 50, 100, 200),
         crowd_turns=10,
         idle=2_000,
         idle_settling=20.0,

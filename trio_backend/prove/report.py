@@ -48,7 +48,10 @@ _CLIENT_BOUND = " <small>(bounded by the load generator, not by the server)</sma
 
 @attrs.frozen
 class ProofReport:
-    """All that one run found, and where; ``server`` is the address that was tested, "" for our own server."""
+    """All that one run found, and where.
+
+    ``server`` is the address or the program that was tested, "" for this program's own server.
+    """
 
     when: str
     server: str
@@ -57,10 +60,13 @@ class ProofReport:
     outcomes: Sequence[ScenarioOutcome]
 
     @classmethod
-    def of(cls, plan: Plan, outcomes: Sequence[ScenarioOutcome], *, server: str = "") -> ProofReport:
-        """The report of this moment and machine."""
+    def of(
+        cls, plan: Plan, outcomes: Sequence[ScenarioOutcome], *, server: str = "", placement: str = ""
+    ) -> ProofReport:
+        """The report of this moment and machine; ``placement`` says which process ran on which core."""
         when = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(when, server, _machine(), plan, outcomes)
+        machine = {**_machine(), **({"placement": placement} if placement else {})}
+        return cls(when, server, machine, plan, outcomes)
 
     @property
     def verdicts(self) -> Mapping[str, ScenarioVerdict]:
@@ -84,7 +90,9 @@ def _machine() -> Mapping[str, str]:
 
 def render(report: ProofReport) -> str:
     """``report`` as an HTML page that loads nothing from anywhere."""
-    machine = ", ".join(f"{name} {value}" for name, value in report.machine.items())
+    machine = ", ".join(
+        value if name == "placement" else f"{name} {value}" for name, value in report.machine.items()
+    )
     tested = escape(report.server) or "a server with simulated engines"
     return "\n".join(
         [

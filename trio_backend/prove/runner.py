@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from subprocess import PIPE
 
 import attrs
@@ -14,11 +14,13 @@ from rich.console import Console
 from ..client.address import ServerAddress
 from ..errors import ConfigError
 from .client import server_address
+from .cores import CorePlacement, placement
+from .engines import EngineServerAddress
 from .load import LoadJob, raise_file_limit, read_output, write
 from .options import MeasuredServer, ReportFiles, RunSize
 from .outcome import ScenarioOutcome, all_well
-from .own_server import open_own_server
-from .plan import SCENARIOS, Plan, full, small
+from .own_server import ServerProgram, open_engine_server, open_own_server
+from .plan import SCENARIOS, WITH_HTTP_ENGINES, EnginePlace, Plan, full, small
 from .report import ProofReport, render
 from .table import ProgressTable
 
@@ -38,12 +40,17 @@ class ProveOptions:
 
 @attrs.frozen
 class ProofRun:
-    """The scenarios to run, in ``plan``'s sizes: against ``address``, or a server that prove starts."""
+    """The scenarios to run, in ``plan``'s sizes: against ``address``, or servers of ``program``.
+
+    ``cores`` say which process runs where; with an ``address`` they mean nothing.
+    """
 
     scenarios: Sequence[str]
     plan: Plan
     address: ServerAddress | None = None
     pid: int | None = None
+    program: ServerProgram = attrs.field(factory=ServerProgram)
+    cores: CorePlacement = attrs.field(factory=placement)
 
 
 @attrs.frozen
@@ -61,9 +68,15 @@ async def prove(options: ProveOptions) -> bool:
     """
     run = _proof_run(options)
     raise_file_limit()  # the server that we start inherits it
-    with ProgressTable(Console(stderr=False), run.scenarios) as table:
+    console = Console(stderr=False)
+    where = "" if run.address is not None else str(run.cores)
+    if where:
+        console.print(where, highlight=False, markup=False)
+    with ProgressTable(console, run.scenarios) as table:
         outcomes = await run_scenarios(run, ProgressListener(table.progress, table.outcome))
-    report = ProofReport.of(run.plan, outcomes, server=options.server.url)
+    report = ProofReport.of(
+        run.plan, outcomes, server=options.server.url or options.server.program, placement=where
+    )
     files = options.files
     for path, text in ((files.json, report.to_json()), (files.report, render(report).encode())):
         if path is not None:
@@ -85,29 +98,60 @@ def _proof_run(options: ProveOptions) -> ProofRun:
         if size.minutes <= 0:
             raise ConfigError(f"a soak of {size.minutes:g} minutes shows nothing: give more than 0")
         plan = attrs.evolve(plan, soak_minutes=size.minutes)
-    return ProofRun(options.scenarios or SCENARIOS, plan, address, server.pid)
+    plan = attrs.evolve(plan, engines=server.engines)
+    if server.program and address is not None:
+        raise ConfigError("--url measures a server that runs, --program starts one: give one of them")
+    program = ServerProgram.parse(server.program)
+    return ProofRun(options.scenarios or SCENARIOS, plan, address, server.pid, program)
 
 
 async def run_scenarios(run: ProofRun, listener: ProgressListener) -> Sequence[ScenarioOutcome]:
     """Run all scenarios of ``run``. Raises `NoConnection` if our own server does not start."""
     outcomes = []
-    async with _open_template(run) as template:
+    async with AsyncExitStack() as stack:
+        servers = _Servers(run, stack)
         for scenario in run.scenarios:
             listener.progress(scenario, "starts")
-            outcome = await _run_scenario(attrs.evolve(template, scenario=scenario), listener)
+            if scenario == "start" and run.program != ServerProgram():
+                outcome = ScenarioOutcome(scenario, skipped="only the start of this program is measured")
+            else:
+                outcome = await _run_scenario(await servers.job(scenario), listener)
             listener.outcome(outcome)
             outcomes.append(outcome)
     return outcomes
 
 
-@asynccontextmanager
-async def _open_template(run: ProofRun) -> AsyncIterator[LoadJob]:
-    """The job without its scenario; it holds as long as the block does."""
-    if run.address is not None:
-        yield LoadJob("", run.address, run.plan, pid=run.pid)
-        return
-    async with open_own_server(run.plan) as server:
-        yield LoadJob("", server.address, server.plan, own=True, pid=server.pid)
+@attrs.define(eq=False)
+class _Servers:
+    """The server of each scenario, started when the first needs it and ended with ``stack``.
+
+    There are up to two of our own: one has its engines behind HTTP, and a store of many conversations.
+    """
+
+    _run: ProofRun
+    _stack: AsyncExitStack
+    _engines: EngineServerAddress | None = None
+    _own: dict[EnginePlace, LoadJob] = attrs.field(factory=dict)
+
+    async def job(self, scenario: str) -> LoadJob:
+        """The job of ``scenario``."""
+        run = self._run
+        if run.address is not None:
+            return LoadJob(scenario, run.address, run.plan, pid=run.pid)
+        place = run.plan.engines if scenario in WITH_HTTP_ENGINES else "inside"
+        if place not in self._own:
+            self._own[place] = await self._start(place)
+        # How fast a program starts is measured as a user starts it: on any core.
+        cores = () if scenario == "start" else run.cores.load
+        return attrs.evolve(self._own[place], scenario=scenario, cores=cores)
+
+    async def _start(self, place: EnginePlace) -> LoadJob:
+        run, enter = self._run, self._stack.enter_async_context
+        if self._engines is None:
+            self._engines = await enter(open_engine_server(run.cores.load))
+        plan = attrs.evolve(run.plan, engines=place, engine_port=self._engines.port)
+        server = await enter(open_own_server(plan, program=run.program, cores=run.cores.server))
+        return LoadJob("", server.address, plan, own=True, pid=server.pid, engines=self._engines)
 
 
 async def _run_scenario(job: LoadJob, listener: ProgressListener) -> ScenarioOutcome:

@@ -1,14 +1,13 @@
-"""Stand-ins: characters whose engines are slow in a known way, and a language model behind HTTP."""
+"""Stand-in characters: their engines are slow in a known way, in the server or behind HTTP."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import attrs
-import trio
 
 from .plan import Plan
 
@@ -19,9 +18,16 @@ QUESTION = " ".join([SENTENCE] * 10)
 _TWENTY = "This is a sentence of twenty words of the kind that people say when they are asked for some thing."
 THREE_SENTENCES = " ".join([_TWENTY] * 3)
 
-# So fast that the TTS is never without work.
-MODEL_TOKEN = 0.01
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+_ROLES = ("human", "ai", "human", "ai")
+
+FIRST_CLAUSE = "When you ask me,"
+"""Worth a sound of its own: with it the reply begins to be spoken."""
+_REST = "I say a sentence of twenty words, which is as long as such sentences often are."
+REPLY = f"{FIRST_CLAUSE} {_REST} {_TWENTY} {_TWENTY}"
+"""What the engine server's models say, a word at a time: three sentences of twenty words."""
+
+# Its models: 50 ms to the first of 60 tokens, 5 ms to each other; the same at once; a token each 10 ms.
+STEADY, INSTANT, ENDLESS = "steady", "instant", "endless"
 
 QUICK_FIRST_TOKEN, QUICK_TOKEN = 0.05, 0.005
 
@@ -31,17 +37,29 @@ class StandInCharacter:
     """A character: the settings and names of its LLM and of its TTS."""
 
     model: Mapping[str, float | str]
-    voice: Mapping[str, float | bool]
+    voice: Mapping[str, float | bool | str]
     llm: str = "echo_llm"
     tts: str = "tone_tts"
 
 
 def stand_ins(plan: Plan) -> Mapping[str, StandInCharacter]:
     """The characters by their files; a client starts with that of ``conf.yaml``."""
-    token = {"token_delay": 0.03 * plan.scale, "first_token_delay": 0.03 * plan.scale}
-    quick = {"first_token_delay": QUICK_FIRST_TOKEN, "token_delay": QUICK_TOKEN}
+    instant = {"token_delay": 0.0, "first_token_delay": 0.0}
     # Whatever a character's file leaves out is as in conf.yaml: so nothing is.
     sound = {"seconds_per_character": 0.02, "serial": False, "delay": 0.0}
+    brief = {**sound, "seconds_per_character": 0.005}
+    real = StandInCharacter(_model(ENDLESS, plan), {}, "openai_compatible_llm", "espeak_tts")
+    if plan.engines == "http":
+        return {
+            "conf.yaml": _behind_http(STEADY, plan),
+            "instant.yaml": _behind_http(INSTANT, plan),
+            LONG_WINDED: _behind_http(ENDLESS, plan),
+            # Of the engines that are delivered, the one that needs nothing else; its typing costs only time.
+            COMPANION: StandInCharacter({"token_delay": 0.0}, brief, "scripted_llm"),
+            REAL: real,
+        }
+    token = {"token_delay": 0.03 * plan.scale, "first_token_delay": 0.03 * plan.scale}
+    quick = {"first_token_delay": QUICK_FIRST_TOKEN, "token_delay": QUICK_TOKEN}
     heavy = {
         f"heavy-{name}.yaml": StandInCharacter({**quick, "load": 2 * plan.scale + number / 1000}, sound)
         for number, name in enumerate("abc")
@@ -49,26 +67,33 @@ def stand_ins(plan: Plan) -> Mapping[str, StandInCharacter]:
     return {
         "conf.yaml": StandInCharacter(token, {**sound, "serial": True, "delay": plan.scale}),
         "quick.yaml": StandInCharacter(quick, sound),
-        "instant.yaml": StandInCharacter(
-            {"token_delay": 0.0, "first_token_delay": 0.0}, {**sound, "seconds_per_character": 0.005}
-        ),
-        LOUD: StandInCharacter(
-            {"token_delay": 0.0, "first_token_delay": 0.0}, {**sound, "seconds_per_character": 1.0}
-        ),
-        REAL: StandInCharacter(
-            {"base_url": f"http://127.0.0.1:{plan.model_port}/v1", "llm_api_key": "none", "model": "babble"},
-            {},
-            "openai_compatible_llm",
-            "espeak_tts",
-        ),
+        "instant.yaml": StandInCharacter(instant, brief),
+        LOUD: StandInCharacter(instant, {**sound, "seconds_per_character": 1.0}),
+        REAL: real,
         **heavy,
     }
+
+
+def _behind_http(model: str, plan: Plan) -> StandInCharacter:
+    voice = {"base_url": _engine_url(plan), "api_key": "none", "model": "stand-in", "file_extension": "wav"}
+    return StandInCharacter(_model(model, plan), voice, "openai_compatible_llm", "openai_tts")
+
+
+def _model(model: str, plan: Plan) -> Mapping[str, str]:
+    return {"base_url": _engine_url(plan), "llm_api_key": "none", "model": model}
+
+
+def _engine_url(plan: Plan) -> str:
+    return f"http://127.0.0.1:{plan.engine_port}/v1"
 
 
 LOUD = "loud.yaml"
 """Each of its sentences is 2.4 MB of sound."""
 REAL = "real.yaml"
 """An LLM at the other end of a connection, and the embedded TTS, which is a child process."""
+LONG_WINDED = "long-winded.yaml"
+"""Its model and its TTS are behind HTTP, and its replies have no end."""
+COMPANION = "companion.yaml"
 HEAVY = ("heavy-a.yaml", "heavy-b.yaml", "heavy-c.yaml")
 
 
@@ -117,54 +142,18 @@ def _character(file: str, stand_in: StandInCharacter) -> Mapping[str, object]:
     }
 
 
-@attrs.define(eq=False)
-class StandInModel:
-    """A language model behind HTTP: it streams OpenAI's format, without end, to every request.
+def write_conversations(folder: Path, count: int) -> Path:
+    """Write ``count`` conversations of the character ``conf.yaml``, to be imported; the folder of them all.
 
-    It sees when a connection is closed.
+    They are as Open-LLM-VTuber keeps them, which every version of the program can import.
     """
-
-    open: int = 0
-    """Connections to it that are open."""
-
-    async def serve(self, stream: trio.SocketStream) -> None:
-        """One request; ends at once when the other side closes its connection."""
-        self.open += 1
-        try:
-            async with stream, trio.open_nursery() as nursery:
-                request = b""
-                while b"\r\n\r\n" not in request:
-                    request += (data := await stream.receive_some())
-                    if not data:
-                        return
-                nursery.start_soon(_stream_tokens, stream)
-                while await stream.receive_some():
-                    pass
-                nursery.cancel_scope.cancel("the connection is closed")
-        except* (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # a connection that was reset is closed too
-        finally:
-            self.open -= 1
-
-
-async def _stream_tokens(stream: trio.SocketStream) -> None:
-    """The same sentence again and again, a word at a time."""
-    with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-        await stream.send_all(_HEAD)
-        while True:
-            for word in SENTENCE.split():
-                await stream.send_all(
-                    b'data: {"choices":[{"index":0,"delta":{"content":"%s "}}]}\n\n' % word.encode()
-                )
-                await trio.sleep(MODEL_TOKEN)
-
-
-@asynccontextmanager
-async def open_model(port: int) -> AsyncIterator[StandInModel]:
-    """Such a model on ``port`` of this machine."""
-    model = StandInModel()
-    async with trio.open_nursery() as nursery:
-        listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
-        nursery.start_soon(trio.serve_listeners, model.serve, listeners)
-        yield model
-        nursery.cancel_scope.cancel("the model is not needed any more")
+    conversations = folder / "chat_history" / "conf"
+    conversations.mkdir(parents=True)
+    for number in range(count):
+        moment = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=number)
+        said = [{"role": role, "content": SENTENCE, "timestamp": moment.isoformat()} for role in _ROLES]
+        name = f"{moment:%Y-%m-%d_%H-%M-%S}_{number:032x}.json"
+        (conversations / name).write_text(
+            json.dumps([{"role": "metadata", "timestamp": moment.isoformat()}, *said])
+        )
+    return conversations.parent

@@ -1,14 +1,15 @@
-"""`long`: one conversation of hundreds of turns; the last must cost what the first did."""
+"""`long`: conversations of hundreds of turns; the last must cost what the first did."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
 import trio
 
 from ..context import ScenarioContext
 from ..outcome import Check, ScenarioOutcome, Series, quantile
-from ..stand_ins import THREE_SENTENCES
+from ..stand_ins import COMPANION, THREE_SENTENCES
 
 # A conversation whose prompt grew with each turn would make them many times as slow.
 GROWTH = 1.5
@@ -16,32 +17,86 @@ GROWTH = 1.5
 # at either end are compared.
 COMPARED = 100
 QUICKER = 0.25
+# Seconds of CPU for one of the companion's last turns: its rules and memory work in the server itself.
+COMPANION_CPU = 0.003
+# What people say to a companion: each meets other rules, and some tell it facts that it keeps.
+TOLD = (
+    "Hello, how are you today?",
+    "My name is Robin, and I live in a small town by the sea.",
+    "I have a cat who sleeps on my keyboard.",
+    "What do you think about the weather?",
+    "I am a little tired because I worked all night.",
+    "Do you remember what my cat does?",
+    "Tell me a story about the sea.",
+    "My sister wants to learn the violin.",
+    "Why do people like music?",
+    "I do not know what to cook this evening.",
+)
+
+
+@attrs.frozen
+class Conversation:
+    """Seconds of each turn, and the server's CPU seconds for one of the last turns."""
+
+    turns: Sequence[float]
+    cpu: float
 
 
 async def run(context: ScenarioContext) -> ScenarioOutcome:
-    """On our own server with engines that cost no time, so that a turn is what the server adds."""
-    before = await context.probe.sample()
-    turns: list[float] = []
+    """On our own server with engines that cost no time, so that a turn is what the server adds.
+
+    With engines behind HTTP, a second conversation is with the companion.
+    """
+    before = await context.sample()
     with context.share() as share:
-        async with context.connect("instant.yaml") as client:
-            for number in range(context.plan.long_turns):
-                context.progress(f"turn {number + 1} of {context.plan.long_turns}")
-                began = trio.current_time()
-                await client.ask(THREE_SENTENCES)
-                await client.finish_turn()
-                turns.append(trio.current_time() - began)
-    checks = [*growth_checks(turns), *await context.left_over(before)]
-    points = [(number + 1.0, 1000 * seconds) for number, seconds in enumerate(turns)]
-    curve = Series("each turn of one conversation", "turn", "ms", points)
-    return ScenarioOutcome("long", checks, [curve], share.share)
+        plain = await _converse(context, "instant.yaml", (THREE_SENTENCES,))
+        companion = await _converse(context, COMPANION, TOLD) if context.http_engines else None
+    checks = [*growth_checks(plain.turns)]
+    curves = [_curve("each turn of one conversation", plain)]
+    if companion is not None:
+        checks += growth_checks(companion.turns, " with the companion")
+        checks.append(
+            Check("CPU of the companion's last turns", 1000 * companion.cpu, "ms", 1000 * COMPANION_CPU)
+        )
+        curves.append(_curve("each turn with the companion", companion))
+    checks += await context.left_over(before)
+    return ScenarioOutcome("long", checks, curves, share.share)
 
 
-def growth_checks(turns: Sequence[float]) -> Sequence[Check]:
+async def _converse(context: ScenarioContext, file: str, told: Sequence[str]) -> Conversation:
+    """One conversation with the character of ``file``; the user says ``told``, one after the other."""
+    turns: list[float] = []
+    many = context.plan.long_turns
+    last = _compared(many)
+    async with context.open_page(file) as client:
+        cpu = await context.probe.cpu()
+        for number in range(many):
+            context.progress(f"turn {number + 1} of {many}{' with the companion' * (file == COMPANION)}")
+            if number == many - last:
+                cpu = await context.probe.cpu()
+            began = trio.current_time()
+            await client.ask(told[number % len(told)])
+            await client.finish_turn()
+            turns.append(trio.current_time() - began)
+        used = await context.probe.cpu() - cpu
+    return Conversation(turns, used / last)
+
+
+def _compared(turns: int) -> int:
+    return min(COMPARED, turns // 2)
+
+
+def growth_checks(turns: Sequence[float], whose: str = "") -> Sequence[Check]:
     """How the last of these ``turns``, in seconds, compare with the first."""
-    compared = min(COMPARED, len(turns) // 2)
+    compared = _compared(len(turns))
     first, last = quantile(turns[:compared], QUICKER), quantile(turns[-compared:], QUICKER)
     return [
-        Check("the last turns relative to the first", last / first, "×", GROWTH),
-        Check("a turn at first", 1000 * first, "ms"),
-        Check("a turn at last", 1000 * last, "ms"),
+        Check(f"the last turns{whose} relative to the first", last / first, "×", GROWTH),
+        Check(f"a turn{whose} at first", 1000 * first, "ms"),
+        Check(f"a turn{whose} at last", 1000 * last, "ms"),
     ]
+
+
+def _curve(name: str, conversation: Conversation) -> Series:
+    points = [(number + 1.0, 1000 * seconds) for number, seconds in enumerate(conversation.turns)]
+    return Series(name, "turn", "ms", points)

@@ -40,7 +40,7 @@ class Flood:
 
 async def run(context: ScenarioContext) -> ScenarioOutcome:
     """From a message to the start of its turn; then a flood, of which no message may be lost silently."""
-    before = await context.probe.sample()
+    before = await context.sample()
     with context.share() as share:
         try:
             async with context.connect(path=ROOM) as client:

@@ -28,7 +28,7 @@ async def run(context: ScenarioContext) -> ScenarioOutcome:
     """Five visits at a time, of all kinds, for as long as the plan says."""
     if not context.probe.sees_process:
         return ScenarioOutcome("soak", skipped="memory can only be seen with --pid, or in /debug/tasks")
-    before, kinds = await context.probe.sample(), [*VISITS, *(OWN_VISITS if context.own else [])]
+    before, kinds = await context.sample(), [*VISITS, *(OWN_VISITS if context.own else [])]
     cut = await _first_crowd(context, kinds)
     began, length = trio.current_time(), 60 * context.plan.soak_minutes
     samples: list[tuple[float, Sample]] = []

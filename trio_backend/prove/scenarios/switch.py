@@ -25,7 +25,7 @@ async def run(context: ScenarioContext) -> ScenarioOutcome:
     characters = [stand_in_file(file) for file in HEAVY] if context.own else await _characters(context)
     if len(characters) < 3:
         return ScenarioOutcome("switch", skipped="the server has fewer than three characters")
-    before = await context.probe.sample()
+    before = await context.sample()
     single, last, later = [], [], []
     with context.share() as share:
         sooner = await context.first_sounds()

@@ -26,7 +26,7 @@ MORE_VISITS = 2
 
 async def run_reload(context: ScenarioContext) -> ScenarioOutcome:
     """The first sound of a new page, after more and more visits."""
-    before, last = await context.probe.sample(), context.plan.visits[-1]
+    before, last = await context.sample(), context.plan.visits[-1]
     points: list[tuple[float, float]] = []
     done = 0
     with context.share() as share:
@@ -48,7 +48,7 @@ async def run_reload(context: ScenarioContext) -> ScenarioOutcome:
 
 async def run_leave(context: ScenarioContext) -> ScenarioOutcome:
     """The first sound of a new page, after many clients have left in every way."""
-    before = await context.probe.sample()
+    before = await context.sample()
     with context.share() as share:
         sooner, later, cut = await context.first_sounds(), list[float](), 0
         for number in range(context.plan.leave_rounds):
