@@ -35,7 +35,7 @@ TOLD = (
 
 
 @attrs.frozen
-class Conversation:
+class LongConversation:
     """Seconds of each turn, and the server's CPU seconds for one of the last turns."""
 
     turns: Sequence[float]
@@ -63,7 +63,7 @@ async def run(context: ScenarioContext) -> ScenarioOutcome:
     return ScenarioOutcome("long", checks, curves, share.share)
 
 
-async def _converse(context: ScenarioContext, file: str, told: Sequence[str]) -> Conversation:
+async def _converse(context: ScenarioContext, file: str, told: Sequence[str]) -> LongConversation:
     """One conversation with the character of ``file``; the user says ``told``, one after the other."""
     turns: list[float] = []
     many = context.plan.long_turns
@@ -79,7 +79,7 @@ async def _converse(context: ScenarioContext, file: str, told: Sequence[str]) ->
             await client.finish_turn()
             turns.append(trio.current_time() - began)
         used = await context.probe.cpu() - cpu
-    return Conversation(turns, used / last)
+    return LongConversation(turns, used / last)
 
 
 def _compared(turns: int) -> int:
@@ -97,6 +97,6 @@ def growth_checks(turns: Sequence[float], whose: str = "") -> Sequence[Check]:
     ]
 
 
-def _curve(name: str, conversation: Conversation) -> Series:
+def _curve(name: str, conversation: LongConversation) -> Series:
     points = [(number + 1.0, 1000 * seconds) for number, seconds in enumerate(conversation.turns)]
     return Series(name, "turn", "ms", points)
