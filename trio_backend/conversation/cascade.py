@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import attrs
 import trio
+from trio.abc import ReceiveChannel
 
 from ..audio.pcm import Pcm
 from ..audio.utterance import RATE
-from ..concurrency import map_in_order
 from ..engines.base import Message, Prompt, Text, Thought, ToolRequest
 from ..engines.whole import spoken
 from ..errors import EngineError
@@ -20,7 +20,6 @@ from .events import AudioChunk, Problem, Sentence, Transcript
 from .responder import Response, ResponseContext
 from .tool_calls import ToolCaller
 from .user_input import UserInput
-from .wake_word import Heard
 
 # What a sentence without sound has: no samples, at a rate that nobody looks at.
 _SILENCE = Pcm(b"", RATE)
@@ -35,43 +34,97 @@ class Cascade:
     @asynccontextmanager
     async def respond(
         self, user_input: UserInput, context: ResponseContext
-    ) -> AsyncIterator[trio.abc.ReceiveChannel[Response]]:
+    ) -> AsyncIterator[ReceiveChannel[Response]]:
         """See `Responder.respond`."""
-        send, receive = trio.open_memory_channel[Response](0)
+        send, receive = trio.open_memory_channel[Response | _Spoken](0)
         with context.timeline.until_gone("the turn"):
             async with trio.open_nursery() as nursery:
                 reply = _Reply(self.character, context, send, nursery)
                 nursery.start_soon(reply.run, user_input, name="turn/reply")
-                yield receive
+                yield _Responses(receive)
                 nursery.cancel_scope.cancel("the reply is no longer wanted")
+
+
+@attrs.frozen
+class _Spoken:
+    """A sentence whose sound is whole: both are handed over at once, which costs half as much."""
+
+    sentence: Sentence
+    sound: AudioChunk
+
+
+@attrs.define(eq=False)
+class _Responses(ReceiveChannel[Response]):
+    """What comes from the reply's tasks, without a buffer: of what was `_Spoken`, the sound is next."""
+
+    _events: trio.MemoryReceiveChannel[Response | _Spoken]
+    _sound: AudioChunk | None = attrs.field(default=None, init=False)
+
+    async def receive(self) -> Response:
+        if self._sound is not None:
+            # Others have their turn before each sentence; a turn that is cut goes no further.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            sound, self._sound = self._sound, None
+            return sound
+        event = await self._events.receive()
+        if isinstance(event, _Spoken):
+            self._sound = event.sound
+            return event.sentence
+        return event
+
+    async def aclose(self) -> None:
+        self._sound = None
+        await self._events.aclose()
 
 
 @attrs.define(eq=False)
 class _Reply:
-    """One reply on its way."""
+    """One reply on its way.
+
+    One task reads the model; each sentence has one, which sends it when those before it were sent.
+    """
 
     _character: Character
     _context: ResponseContext
-    _events: trio.MemorySendChannel[Response]
+    _events: trio.MemorySendChannel[Response | _Spoken]
     _nursery: trio.Nursery
     _synthesis_failed: bool = attrs.field(default=False, init=False)
+    _sentences: int = attrs.field(default=0, init=False)
+    _last: trio.Event | None = attrs.field(default=None, init=False)
+    """Set when the last sentence so far was sent."""
+    _ahead: trio.Semaphore = attrs.field(init=False)
+    """Sentences that may still be begun before one of those in synthesis was sent."""
+
+    def __attrs_post_init__(self) -> None:
+        self._ahead = trio.Semaphore(self._context.ahead)
 
     async def run(self, user_input: UserInput) -> None:
-        """From the input to the last sound."""
-        context = self._context
-        async with self._events:
-            text = user_input.text
-            if user_input.sound is not None:
-                understood = await self._recognize(user_input.sound)
-                if understood is None:
-                    return
-                text = understood
-                await self._events.send(Transcript(context.turn, text))
-            heard, used = context.hear(text)
-            if used is not None:
-                await self._events.send(used)
-            if heard.answer or heard.request is not None:
-                await self._speak(heard)
+        """From the input to the last sound; then the channel is closed."""
+        await self._answer(user_input)
+        if self._last is not None:
+            await self._last.wait()
+        # Not on an error, nor on a cancel: the sentences that are being sent end with the nursery, for the
+        # right reason.
+        self._events.close()
+
+    async def _answer(self, user_input: UserInput) -> None:
+        """All but the sentences that are still on their way."""
+        context, text = self._context, user_input.text
+        if user_input.sound is not None:
+            understood = await self._recognize(user_input.sound)
+            if understood is None:
+                return
+            text = understood
+            await self._events.send(Transcript(context.turn, text))
+        heard, used = context.hear(text)
+        if used is not None:
+            await self._events.send(used)
+        if heard.answer:
+            reader = self._reader()
+            for line in (*reader.feed(heard.answer), *reader.flush()):
+                await self._begin(line)
+        if heard.request is not None:
+            await self._read_replies(context.prompt(heard.request))
 
     async def _recognize(self, sound: Pcm) -> str | None:
         """What is said in ``sound``; None where nothing can be made out."""
@@ -85,54 +138,25 @@ class _Reply:
         timeline.transcript()
         return text if text.strip() else None
 
-    async def _speak(self, heard: Heard) -> None:
-        """Sentences as they come, each with its sound, in order."""
-        context = self._context
-        to_synthesis, lines = trio.open_memory_channel[Line](0)
-        self._nursery.start_soon(self._write, heard, to_synthesis, name="turn/model")
-        with context.timeline.until_gone("synthesis"):
-            async with map_in_order(self._synthesize, lines, ahead=context.ahead) as sentences:
-                index = 0
-                async for line, pcm in sentences:
-                    await self._hand_out(index, line, pcm)
-                    index += 1
-
-    async def _hand_out(self, index: int, line: Line, pcm: Pcm) -> None:
-        turn = self._context.turn
-        sentence = Sentence(turn, index, line.source, line.display, line.spoken, line.emotions, line.thought)
-        await self._events.send(sentence)
-        await self._events.send(AudioChunk(turn, index, pcm))
-
-    async def _write(self, heard: Heard, lines: trio.MemorySendChannel[Line]) -> None:
-        """What needs no model, then the model's reply, as lines."""
-        with lines:
-            reader = self._reader()
-            for line in (*reader.feed(heard.answer), *reader.flush()):
-                await self._send_line(lines, line)
-            if heard.request is not None:
-                await self._read_replies(self._context.prompt(heard.request), lines)
-
-    async def _read_replies(self, prompt: Prompt, lines: trio.MemorySendChannel[Line]) -> None:
+    async def _read_replies(self, prompt: Prompt) -> None:
         """The model's reply. While it asks for tools, they are called, and it is asked again."""
         context, server = self._context, self._character.tools
         caller = ToolCaller(server, context.turn, self._events.send, context.wait_certain)
         prompt = attrs.evolve(prompt, tools=server.tools)
         for _ in range(context.tool_rounds):
-            said, requests = await self._read_reply(prompt, lines)
+            said, requests = await self._read_reply(prompt)
             if not requests:
                 return
             # One after the other, as they were asked for: the second may need what the first has done.
             results = [await caller.call(request) for request in requests]
             message = Message("assistant", said, requests=requests)
             prompt = attrs.evolve(prompt, messages=[*prompt.messages, message, *results])
-        _, requests = await self._read_reply(prompt, lines)
+        _, requests = await self._read_reply(prompt)
         if requests:
             text = f"the model asked for tools more than {context.tool_rounds} times, and is not asked again"
             await self._events.send(Problem("engine-error", text))
 
-    async def _read_reply(
-        self, prompt: Prompt, lines: trio.MemorySendChannel[Line]
-    ) -> tuple[str, Sequence[ToolRequest]]:
+    async def _read_reply(self, prompt: Prompt) -> tuple[str, Sequence[ToolRequest]]:
         """The model's tokens, as lines; what it said, and the tools that it asked for.
 
         An error ends the reply; what came before it is still spoken, and no tool is called.
@@ -150,41 +174,57 @@ class _Reply:
                             continue
                         if isinstance(part, Text):
                             said.append(part.text)
-                        await self._read_part(reader, part, lines)
+                        await self._read_part(reader, part)
         except EngineError as error:
             requests.clear()
             await self._events.send(Problem("engine-error", str(error)))
         for line in reader.flush():
-            await self._send_line(lines, line)
+            await self._begin(line)
         return "".join(said), requests
 
-    async def _read_part(
-        self, reader: LineReader, part: Text | Thought, lines: trio.MemorySendChannel[Line]
-    ) -> None:
+    async def _read_part(self, reader: LineReader, part: Text | Thought) -> None:
         # A model may send megabytes at once: others have their turn in between.
         for number, piece in enumerate(slices(part.text)):
             if number:
                 await trio.lowlevel.checkpoint()
             for line in reader.feed(piece, thought=isinstance(part, Thought)):
-                await self._send_line(lines, line)
+                await self._begin(line)
 
     def _reader(self) -> LineReader:
         config = self._character.config
         return LineReader(config.emotions, config.speech_filters, first_early=config.faster_first_response)
 
-    async def _send_line(self, lines: trio.MemorySendChannel[Line], line: Line) -> None:
+    async def _begin(self, line: Line) -> None:
+        """Have ``line`` spoken and sent, as soon as fewer than ``ahead`` are on their way."""
         self._context.timeline.sentence()
-        await lines.send(line)
+        await self._ahead.acquire()
+        before, self._last = self._last, trio.Event()
+        self._nursery.start_soon(self._speak, line, self._sentences, before, self._last, name="turn/sentence")
+        self._sentences += 1
 
-    async def _synthesize(self, line: Line) -> tuple[Line, Pcm]:
+    async def _speak(self, line: Line, index: int, before: trio.Event | None, sent: trio.Event) -> None:
+        """``line`` with its sound, after the one ``before``."""
+        context = self._context
+        with context.timeline.until_gone("synthesis"):
+            pcm = await self._synthesize(line)
+            if before is not None and not before.is_set():
+                await before.wait()
+            sentence = Sentence(
+                context.turn, index, line.source, line.display, line.spoken, line.emotions, line.thought
+            )
+            await self._events.send(_Spoken(sentence, AudioChunk(context.turn, index, pcm)))
+        sent.set()
+        self._ahead.release()
+
+    async def _synthesize(self, line: Line) -> Pcm:
         """The sound of ``line``. An engine that fails leaves it, and the rest of the turn, to be read."""
         if not line.spoken or self._synthesis_failed:
-            return line, _SILENCE
+            return _SILENCE
         try:
-            return line, await spoken(self._character.tts, line.spoken)
+            return await spoken(self._character.tts, line.spoken)
         except EngineError as error:
             # Several sentences may fail at once; that is told once.
             if not self._synthesis_failed:
                 self._synthesis_failed = True
                 await self._events.send(Problem("engine-error", str(error)))
-            return line, _SILENCE
+            return _SILENCE
