@@ -11,10 +11,10 @@ from trio.abc import ReceiveChannel
 
 from ..audio.pcm import Pcm
 from ..audio.utterance import RATE
-from ..engines.base import Message, Prompt, Text, Thought, ToolRequest
+from ..engines.base import Message, Prompt, ReplyPart, Text, Thought, ToolRequest
 from ..engines.whole import spoken
 from ..errors import EngineError
-from ..text.lines import Line, LineReader, slices
+from ..text.lines import SLICE, Line, LineReader, slices
 from .character import Character
 from .events import AudioChunk, Problem, Sentence, Transcript
 from .responder import Response, ResponseContext
@@ -167,14 +167,7 @@ class _Reply:
         try:
             with timeline.until_gone("model"):
                 async with self._character.llm.reply(prompt) as parts:
-                    async for part in parts:
-                        timeline.token()
-                        if isinstance(part, ToolRequest):
-                            requests.append(part)
-                            continue
-                        if isinstance(part, Text):
-                            said.append(part.text)
-                        await self._read_part(reader, part)
+                    await self._read_parts(parts, reader, said, requests)
         except EngineError as error:
             requests.clear()
             await self._events.send(Problem("engine-error", str(error)))
@@ -182,7 +175,30 @@ class _Reply:
             await self._begin(line)
         return "".join(said), requests
 
-    async def _read_part(self, reader: LineReader, part: Text | Thought) -> None:
+    async def _read_parts(
+        self,
+        parts: ReceiveChannel[ReplyPart],
+        reader: LineReader,
+        said: list[str],
+        requests: list[ToolRequest],
+    ) -> None:
+        timeline = self._context.timeline
+        async for part in parts:
+            if timeline.first_token is None:
+                timeline.token()
+            if isinstance(part, ToolRequest):
+                requests.append(part)
+                continue
+            thought = isinstance(part, Thought)
+            if not thought:
+                said.append(part.text)
+            if len(part.text) > SLICE:
+                await self._read_long(reader, part)
+            else:  # as it is with most parts, and a step of its own would cost more than the rest
+                for line in reader.feed(part.text, thought=thought):
+                    await self._begin(line)
+
+    async def _read_long(self, reader: LineReader, part: Text | Thought) -> None:
         # A model may send megabytes at once: others have their turn in between.
         for number, piece in enumerate(slices(part.text)):
             if number:

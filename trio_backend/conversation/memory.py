@@ -132,7 +132,8 @@ class Memory:
     def _keep(self, message: Message, claim: Claim) -> None:
         self._kept.append(_Kept(message, claim))
         self._tokens += tokens_in(message.content)
-        self._forget(self._beyond_budget(self.so_far(), self._tokens))
+        if self._tokens > self.budget:
+            self._forget(self._beyond_budget(self.so_far(), self._tokens))
         if message.images:
             for kept in self._with_pictures()[:-WITH_PICTURES]:
                 kept.forget_pictures()

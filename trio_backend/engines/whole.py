@@ -156,8 +156,8 @@ class _Tagged(ReceiveChannel[ReplyPart]):
         while not self._parts:
             if self._pieces:
                 await trio.lowlevel.checkpoint()
-            else:
-                await self._take()
+            elif (part := await self._take()) is not None:
+                return part
             if self._pieces:
                 self._parts.extend(self._read(self._pieces.popleft()))
         return self._parts.popleft()
@@ -167,24 +167,28 @@ class _Tagged(ReceiveChannel[ReplyPart]):
         self._parts.clear()
         await self._source.aclose()
 
-    async def _take(self) -> None:
-        """The next token in pieces; at the end, what was held. Then raises `EndOfChannel`."""
+    async def _take(self) -> ReplyPart | None:
+        """The next token, or None if it is in pieces now; at the end, what was held.
+
+        Then raises `EndOfChannel`.
+        """
         try:
             token = await self._source.receive()
         except trio.EndOfChannel:
             self._parts.extend(_parts_of(self._reader.flush()))
             if not self._parts:
                 raise
-            return
+            return None
         if isinstance(token, str) and 0 < len(token) <= SLICE and self._reader.is_plain(token):
-            # Nearly every token has no tag, and taking it apart into pieces would cost three times as much.
-            self._parts.append(Thought(token) if self._reader.thinking else Text(token))
-        elif isinstance(token, Thought):
+            # Nearly every token has no tag, and taking it apart into pieces would cost four times as much.
+            return Thought(token) if self._reader.thinking else Text(token)
+        if isinstance(token, Thought):
             self._pieces.extend(map(Thought, slices(token.text)))
         elif isinstance(token, str):
             self._pieces.extend(slices(token))
         else:
             self._pieces.append(token)
+        return None
 
     def _read(self, piece: str | Thought | ToolRequest) -> Iterable[ReplyPart]:
         if isinstance(piece, str):
