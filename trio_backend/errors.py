@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
-HttpStage: TypeAlias = Literal["connect", "proxy", "timeout", "broken", "malformed"]
+HttpStage: TypeAlias = Literal["connect", "proxy", "timeout", "silent", "broken", "malformed"]
 
 
 class TrioBackendError(Exception):
@@ -96,7 +96,8 @@ class HttpFailed(TrioBackendError):
     """A request over HTTP brought no whole answer. Its text names no address.
 
     ``stage``: ``connect`` (no server, or no trusted one), ``proxy``, ``timeout`` (of connecting or sending),
-    ``broken`` (the connection ended), ``malformed`` (what came is no answer).
+    ``silent`` (nothing came in time), ``broken`` (the connection ended), ``malformed`` (what came is no
+    answer).
     """
 
     def __init__(self, stage: HttpStage, message: str) -> None:

@@ -17,7 +17,7 @@ import attrs
 import trio
 
 from ..errors import HttpFailed
-from .http_answer import LONGEST_HEAD, AnswerParser, HttpAnswer, HttpConnection, feed
+from .http_answer import LONGEST_HEAD, AnswerParser, Deadlines, HttpAnswer, HttpConnection, feed
 from .http_target import (
     HttpAddress,
     HttpTarget,
@@ -58,6 +58,8 @@ class HttpClient:
     _headers: str = attrs.field(repr=False)
     _tls: ssl.SSLContext | None = attrs.field(repr=False)
     _connect_timeout: float
+    deadlines: Deadlines = attrs.field(factory=Deadlines, init=False, repr=False)
+    """Of those who read answers; whoever opened the client runs `Deadlines.enforce`."""
     _most: int = attrs.field(factory=lambda: MOST_CONNECTIONS, init=False)
     _slots: trio.Semaphore = attrs.field(init=False, repr=False)
     _idle: deque[HttpConnection] = attrs.field(factory=deque, init=False, repr=False)
@@ -119,7 +121,7 @@ class HttpClient:
             connection.close()
             raise
         connection.used = True
-        return HttpAnswer(answered.status, answered.headers, answered, connection, self._release)
+        return HttpAnswer(answered, connection, self._release, self.deadlines)
 
     async def _send(self, connection: HttpConnection, head: bytes, body: bytes) -> None:
         try:
@@ -247,6 +249,7 @@ async def open_http_client(server: HttpTarget, *, connect_timeout: float) -> Asy
     client = HttpClient(address, headers, tls, connect_timeout)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(client.close_expired, name="idle connections")
+        nursery.start_soon(client.deadlines.enforce, name="answers' deadlines")
         try:
             yield client
         finally:

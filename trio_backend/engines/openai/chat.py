@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -62,13 +63,13 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
     _parts: deque[Part] = attrs.field(factory=deque, init=False, repr=False)
 
     async def receive(self) -> Part:
-        timeout = self._config.token_timeout if self._begun else self._config.first_token_timeout
-        with trio.move_on_after(timeout):
-            part = await self._next()
+        if self._begun:
+            return await self._next(trio.current_time() + self._config.token_timeout)
+        with trio.move_on_after(self._config.first_token_timeout):
+            part = await self._next(math.inf)
             self._begun = True
             return part
-        what = "went silent in the middle of its answer" if self._begun else "did not begin to answer"
-        raise EngineError(f"{self._name}: the model {what} within {timeout:g} s; it may be overloaded")
+        raise self._silent("did not begin to answer", self._config.first_token_timeout)
 
     async def aclose(self) -> None:
         if self._answer is None:
@@ -80,7 +81,11 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
     def _name(self) -> str:
         return self._config.endpoint.provider.name
 
-    async def _next(self) -> Part:
+    def _silent(self, what: str, timeout: float) -> EngineError:
+        return EngineError(f"{self._name}: the model {what} within {timeout:g} s; it may be overloaded")
+
+    async def _next(self, by: float) -> Part:
+        """The next part, of which there must be more ``by`` a time of Trio's clock."""
         if self._parts:
             await trio.lowlevel.checkpoint()
             return self._parts.popleft()
@@ -90,7 +95,7 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
             while not self._parts and not self._deltas.finished:
                 if self._events:
                     self._parts.extend(self._deltas.feed(self._events.popleft()))
-                elif received := await self._answer.receive():
+                elif received := await self._answer.receive(by=by):
                     self._events.extend(self._reader.feed(received))
                 else:
                     raise EngineError(f"{self._name}: the answer broke off before its end; try again")
@@ -99,6 +104,9 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
                 f"{self._name}: the model server sent a part of its answer that is too long"
             ) from None
         except HttpFailed as error:
+            if error.stage == "silent":
+                what = "went silent in the middle of its answer"
+                raise self._silent(what, self._config.token_timeout) from error
             raise EngineError(unreachable(self._config.endpoint, error).text) from error
         if not self._parts:
             raise trio.EndOfChannel
