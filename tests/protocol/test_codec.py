@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from trio_backend import protocol as say
 from trio_backend.errors import ProtocolError
-from trio_backend.protocol import Audio, DisplayText, Incoming, Outgoing, decode, encode
+from trio_backend.protocol import (
+    Audio,
+    DisplayText,
+    Incoming,
+    Outgoing,
+    Utf8,
+    decode,
+    decode_steps,
+    encode,
+)
 
 NAMES = {cls.type for cls in get_args(Incoming)}
 TEXT = DisplayText("Hi.", "Iris", "iris.svg")
@@ -151,3 +160,16 @@ def test_an_unknown_type_is_repeated_in_part() -> None:
     assert caught.value.code == "unknown-type"
     assert "y" * 40 in str(caught.value)
     assert "y" * 41 not in str(caught.value)
+
+
+@pytest.mark.parametrize(("pictures", "taken"), [(90, True), (3_000, True), (6_000, False)])
+def test_pictures_without_data_are_counted(pictures: int, taken: bool) -> None:
+    """Each costs an object, however short it is; a large message may have a few thousand."""
+    picture = '{"source":"upload","data":"data:image/png;base64,","mime_type":"image/png"}'
+    images = ",".join([picture] * pictures)
+    frame = f'{{"type":"ai-speak-signal","pad":"{"x" * 140_000}","images":[{images}]}}'
+    if taken:
+        assert len(list(decode_steps(Utf8(frame.encode())))) >= 1
+    else:
+        with pytest.raises(ProtocolError, match="no pictures"):
+            list(decode_steps(Utf8(frame.encode())))

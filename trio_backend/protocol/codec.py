@@ -29,6 +29,10 @@ _LARGE_HEAD = re.compile(rb'\s*\{\s*"type"\s*:\s*"([a-z-]*)"\s*,\s*')
 _SOUND = re.compile(rb'"audio"\s*:\s*\[')
 _SOUNDS = ("mic-audio-data", "raw-audio-data")
 _PICTURE = b'"data:image/'
+# Bytes of plain text that cost as much as a picture without its data.
+_PICTURE_COST = 200
+# Of a message with a dozen pictures.
+_FEW_QUOTES = 200
 
 
 class Utf8(bytes):
@@ -157,6 +161,13 @@ def _decode_sound(name: str, data: bytes, at: int) -> Iterator[Incoming]:
 
 def _weigh(name: str, data: bytes, most: int) -> Iterator[None]:
     """Raise `ProtocolError` if more than ``most`` bytes of ``data`` are no pictures."""
+    # To search for pictures takes as long as decoding. For one byte it takes a thirtieth, and a picture has
+    # two quotes, so that mostly the quotes say that there cannot be too much.
+    quotes, at = 0, data.find(b'"')
+    while at >= 0 and quotes < _FEW_QUOTES:
+        quotes, at = quotes + 1, data.find(b'"', at + 1)
+    if at < 0 and len(data) + quotes * _PICTURE_COST // 2 <= most:
+        return
     plain = at = 0
     while plain <= most and at < len(data):
         begin = data.find(_PICTURE, at)
@@ -164,7 +175,7 @@ def _weigh(name: str, data: bytes, most: int) -> Iterator[None]:
         if end < 0:
             begin = end = len(data)
         # Each picture is an object to be made, however short it is.
-        plain += begin - at + 200
+        plain += begin - at + _PICTURE_COST
         at = end
         picture = data[begin:end]
         # Base64 has no escapes and no other letters: with them it would be costly to decode.
