@@ -109,3 +109,33 @@ def test_a_length_is_as_short_as_it_can_be(size: bytes) -> None:
     inbound.parse()
     assert inbound.end is not None
     assert inbound.end[0] == 1002
+
+
+@pytest.mark.parametrize("size", [1, 10, 11, 125])
+def test_the_limit_is_for_the_shortest_messages_too(size: int) -> None:
+    """Those that are parsed in one step."""
+    inbound = Inbound(10)
+    inbound.feed(frame(TEXT, b"x" * size))
+    inbound.parse()
+    assert inbound.message == ("x" * size if size <= 10 else None)
+    assert (inbound.end is not None) == (size > 10)
+
+
+def test_nothing_is_delivered_after_a_discard() -> None:
+    """Of what comes whole in one short frame, too."""
+    inbound = Inbound(100)
+    inbound.discard()
+    inbound.feed(frame(TEXT, b"late"))
+    inbound.parse()
+    assert inbound.message is None
+    assert inbound.end is None
+
+
+def test_a_short_message_does_not_interrupt_another() -> None:
+    """Section 5.4: the fragments of a message come before the next one."""
+    inbound = Inbound(100)
+    for part in (frame(TEXT, b"begun", fin=False), frame(TEXT, b"whole")):
+        inbound.feed(part)
+        inbound.parse()
+    assert inbound.message is None
+    assert inbound.end == (1002, "the message before has not ended")

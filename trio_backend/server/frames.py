@@ -15,9 +15,9 @@ OPCODES = (CONT, TEXT, BINARY, CLOSE, PING, PONG)
 FIN, RESERVED, MASKED = 0x80, 0x70, 0x80
 # Section 5.5: control frames carry no more, and are not fragmented.
 CONTROL_SIZE = 125
-# Bytes of a client's frame head, mask included, by the 7 bits that are the length or say where it is;
-# otherwise 6.
+# Bytes of a client's frame head, mask included, by the 7 bits that are the length or say where it is.
 HEAD_SIZE = {126: 8, 127: 14}
+HEAD_SIZE_SHORT = 6  # for all others
 # Lengths above these take 16 and 64 bits.
 SHORT, MEDIUM = 125, 2**16 - 1
 

@@ -16,6 +16,7 @@ from .frames import (
     CONTROL_SIZE,
     FIN,
     HEAD_SIZE,
+    HEAD_SIZE_SHORT,
     MASKED,
     OPCODES,
     PING,
@@ -92,7 +93,7 @@ class Inbound:
 
         Stops after a message, and after `FRAMES` frames: call it again while `unparsed`.
         """
-        count = 0
+        count = 1 if self._parse_short() else 0
         while self.unparsed and count < FRAMES and self.message is None:
             if self.end is not None:
                 self._data, self._at = b"", 0
@@ -106,9 +107,26 @@ class Inbound:
                 count += 1
                 self._read_payload()
         if not self.unparsed:
-            # While the task waits for the next bytes, the last ones must not stay in memory.
-            self._data, self._at = b"", 0
+            self._data, self._at = b"", 0  # must not stay in memory while the task waits for the next
         return count
+
+    def _parse_short(self) -> bool:
+        """Parse the next frame, if it is a whole short text message, in a third of the time of all others."""
+        data, at = self._data, self._at
+        begin = at + HEAD_SIZE_SHORT
+        if len(data) < begin or data[at] != FIN | TEXT or self.message is not None or self.end is not None:
+            return False
+        size = data[at + 1] - MASKED
+        end = begin + size
+        whole = 0 < size <= min(CONTROL_SIZE, self.max_size) and end <= len(data)
+        if not whole or self.unfinished or self._discarding:
+            return False
+        try:
+            self.message = str(apply_mask(data[begin:end], data[begin - 4 : begin]), "utf-8")
+        except UnicodeDecodeError:
+            return False
+        self._at = end
+        return True
 
     def take(self) -> str | bytes:
         """Remove and return ``message``, which must be there."""
@@ -153,7 +171,7 @@ class Inbound:
             if size == 127 and have > 2 and data[at + 2] & 0x80:
                 self.fail(1002, "the highest bit of a length must be 0")
                 return
-            head = HEAD_SIZE.get(size, 6)
+            head = HEAD_SIZE.get(size, HEAD_SIZE_SHORT)
             if have >= head - 4:
                 if size > CONTROL_SIZE:
                     shortest = 126 if size == 126 else 2**16
@@ -223,6 +241,8 @@ class Inbound:
 
     def _is_text_so_far(self, payload: bytes, *, last: bool) -> bool:
         """Section 8.1: fail at the first byte that no text could hold, however much is still to come."""
+        if not self._character and payload.isascii():
+            return True
         data = self._character + payload if self._character else payload
         try:
             _, used = utf_8_decode(data, "strict", last)

@@ -12,10 +12,10 @@ from ..errors import QuotaExceeded, WireClosed
 from ..quota import Claim, MemoryQuota
 from . import frames
 from .inbound import Inbound, size_of
+from .reader import Reader, be_fair
 from .streams import end_sending, write_at_once
 from .timeouts import MessageTimer
 
-READ_SIZE = 64 * 1024
 # Bytes. Smaller messages are not claimed of the quota: a claim would be a tenth of what each costs.
 SMALL = 16 * 1024
 # To copy a message of less than this takes 7 µs at most; to send its head by itself takes 13, and a packet.
@@ -25,8 +25,8 @@ CLOSE_WAIT = 1.0
 # Control frames that may wait for a send to finish; the oldest are dropped. RFC 6455, 5.5.3: only the newest
 # ping needs an answer.
 CONTROL_FRAMES = 64
-# Frames or sends without a wait after which the other tasks run: about half a millisecond.
-FAIR_SHARE = 256
+# Steps that a message answered at once takes, besides those of its frame: decoding, and a system call.
+ANSWER_STEPS = 8
 _LOST = (1006, "connection lost")
 _PING = frames.control(frames.PING)
 
@@ -35,9 +35,8 @@ _PING = frames.control(frames.PING)
 class WebSocketWire:
     """One accepted WebSocket; the handshake is over. Keeps the promises of `Wire`.
 
-    One task receives, and reads the socket itself. Any task may send. A send that is cancelled half
-    way, or takes longer than ``send_timeout`` seconds, aborts the connection. The code that opened the wire
-    calls `close` in the end, whatever happened.
+    One task receives, any task may send. A send that is cancelled half way, or takes longer than
+    ``send_timeout`` seconds, aborts the connection. Who opened the wire closes it, whatever happened.
 
     Messages are claimed of ``quota``: an incoming one until the next `receive`, an outgoing one until it is
     sent. An incoming message that exceeds the quota closes with 1009, an outgoing one with 1008, and with
@@ -50,6 +49,8 @@ class WebSocketWire:
     max_message_size: int = attrs.field(default=8 * 2**20, kw_only=True)
     message_timeout: float = attrs.field(default=60.0, kw_only=True)
     quota: MemoryQuota = attrs.field(factory=MemoryQuota, kw_only=True)
+    # See `Reader`.
+    _departures: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(1), kw_only=True)
     # Bytes that came along behind the handshake.
     _received: bytes = attrs.field(default=b"", kw_only=True, repr=False)
     # When bytes last came, or a task began to wait for them.
@@ -59,19 +60,19 @@ class WebSocketWire:
     # Bytes of the message that `receive` returned last: the receiver holds it until it asks for the next one.
     _taken: int = attrs.field(default=0, init=False)
     _timer: MessageTimer = attrs.field(init=False)
+    _reader: Reader = attrs.field(init=False)
     # Close code and reason for `WireClosed`, set once: when the connection is closed or lost.
     _end: tuple[int, str] | None = attrs.field(default=None, init=False)
     _at_eof: bool = attrs.field(default=False, init=False)
-    # Held by the task whose bytes are being sent; and by the one that waits for bytes.
+    # Held by the task whose bytes are being sent.
     _send_lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
-    _receive_lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
-    _receive_scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _control: deque[bytes] = attrs.field(factory=lambda: deque(maxlen=CONTROL_FRAMES), init=False)
     _steps: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._inbound = Inbound(self.max_message_size, self._control)
         self._claim, self._timer = self.quota.claim(), MessageTimer(self.message_timeout)
+        self._reader = Reader(self._stream, self._departures)
         if self._received:
             self._inbound.feed(self._received)
             self._received = b""
@@ -79,19 +80,20 @@ class WebSocketWire:
     @property
     def receiving(self) -> bool:
         """Whether a task waits for bytes of the peer at this moment."""
-        return self._receive_lock.locked()
+        return self._reader.lock.locked()
 
     # Receiving
 
     async def receive(self) -> str | bytes:
         """See `Wire.receive`. Answers pings and the peer's close on the way."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        await self._yield_after(1)
+        self._steps = await be_fair(self._steps + 1)
         if self._taken:
             self._taken = 0
             self._count()
         while self._inbound.message is None:
             if self._end is not None:
+                await self._reader.depart()
                 raise WireClosed(*self._end)
             if self._inbound.unparsed:
                 await self._parse()
@@ -104,16 +106,19 @@ class WebSocketWire:
         return message
 
     async def _parse(self) -> None:
-        count = self._inbound.parse()
+        self._steps += self._inbound.parse()
         try:
-            self._count()
+            if self._claim.size or self._inbound.held >= SMALL:
+                self._count()
         except QuotaExceeded as error:
             self._inbound.fail(1013 if error.of_all else 1009, str(error))
             self._inbound.discard()
             self._count()
-        self._end = self._end or self._inbound.end
+        if self._inbound.end is not None:
+            self._end = self._end or self._inbound.end
+            await self._reader.depart()
         await self._flush()
-        await self._yield_after(count)
+        self._steps = await be_fair(self._steps)
 
     def _count(self) -> None:
         """Claim the bytes that messages take here. Raises `QuotaExceeded`."""
@@ -123,16 +128,11 @@ class WebSocketWire:
             self._claim.resize(held)
 
     async def _receive_bytes(self) -> None:
-        self._receive_lock.acquire_nowait()
         self.received_at = trio.current_time()
-        deadline = self._timer.deadline(begun=self._inbound.unfinished)
-        data: bytes | bytearray | None = None
-        try:
-            with trio.CancelScope(deadline=deadline) as self._receive_scope:
-                data = await self._read()
-        finally:
-            self._receive_lock.release()
-        overdue = self._timer.record(deadline)
+        unfinished = self._inbound.unfinished
+        deadline = self._timer.deadline(begun=unfinished)
+        data = await self._reader.read(deadline)
+        overdue = unfinished and self._timer.record(deadline)
         if data:
             self.received_at, self._steps = trio.current_time(), 0
             self._inbound.feed(data)
@@ -144,25 +144,15 @@ class WebSocketWire:
             self._end = self._inbound.end
             await self._flush()
 
-    async def _read(self) -> bytes | bytearray:
-        """The next bytes; none at the end of the connection, whatever its cause."""
-        try:
-            return await self._stream.receive_some(READ_SIZE)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return b""
-
-    async def _yield_after(self, steps: int) -> None:
-        self._steps += steps
-        if self._steps > FAIR_SHARE:
-            self._steps = 0
-            await trio.lowlevel.cancel_shielded_checkpoint()
-
     # Sending
 
     async def send(self, message: bytes) -> None:
         """See `Wire.send`."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        await self._acquire_send_lock()
+        if self._send_lock.locked():
+            await self._send_lock.acquire()
+        else:
+            self._send_lock.acquire_nowait()
         try:
             if self._end is not None:
                 raise WireClosed(*self._end)
@@ -174,13 +164,29 @@ class WebSocketWire:
         finally:
             self._send_lock.release()
 
+    async def send_at_once(self, message: bytes) -> bool:
+        """See `SendsAtOnce`."""
+        if self._end is not None or self._control or self._send_lock.locked() or len(message) > SMALL:
+            return False
+        data = frames.head(frames.TEXT, len(message)) + message
+        sent = self._put_at_once(data)
+        if 0 < sent < len(data):
+            # Nothing can follow a torn frame but its rest.
+            self._send_lock.acquire_nowait()
+            try:
+                await self._put_in_time(memoryview(data)[sent:])
+            finally:
+                self._send_lock.release()
+        self._steps += ANSWER_STEPS
+        return sent > 0
+
     async def _send_large(self, message: bytes) -> None:
         try:
             claim = self.quota.claim(len(message))
         except QuotaExceeded as error:
             self._inbound.fail(1013 if error.of_all else 1008, str(error))
             self._end = self._end or self._inbound.end or _LOST
-            self._receive_scope.cancel("too much is on its way to the client")
+            self._reader.interrupt("too much is on its way to the client")
             await self._put_control()
             raise WireClosed(*self._end) from error
         with claim:
@@ -202,24 +208,17 @@ class WebSocketWire:
         if 0 < sent < len(_PING):
             # Nothing can follow a torn frame.
             self._end = _LOST
-            self._receive_scope.cancel("the kernel took half a ping")
+            self._reader.interrupt("the kernel took half a ping")
         return sent > 0
-
-    async def _acquire_send_lock(self) -> None:
-        try:
-            self._send_lock.acquire_nowait()
-        except trio.WouldBlock:
-            await self._send_lock.acquire()
 
     async def _flush(self) -> None:
         # A task that holds the lock sends these behind its own frame.
-        if not self._control or self._send_lock.locked():
-            return
-        self._send_lock.acquire_nowait()
-        try:
-            await self._put_control()
-        finally:
-            self._send_lock.release()
+        if self._control and not self._send_lock.locked():
+            self._send_lock.acquire_nowait()
+            try:
+                await self._put_control()
+            finally:
+                self._send_lock.release()
 
     async def _put_control(self) -> None:
         while self._control:
@@ -237,7 +236,7 @@ class WebSocketWire:
         if sent < len(data):
             await self._put_in_time(memoryview(data)[sent:])
         else:
-            await self._yield_after(1)
+            self._steps = await be_fair(self._steps + 1)
 
     def _put_at_once(self, data: bytes) -> int:
         """How many bytes of ``data`` the kernel took without a wait."""
@@ -260,7 +259,8 @@ class WebSocketWire:
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """See `Wire.close`. Takes at most a second, even if another task is stuck in `send`.
 
-        A task in `receive` sees `WireClosed` with this code at once. Cancelling it aborts the connection.
+        A task in `receive` sees `WireClosed` with this code, at once or behind a send that is going on.
+        Cancelling it aborts the connection.
         """
         try:
             with trio.move_on_after(CLOSE_WAIT), suppress(WireClosed):
@@ -279,22 +279,22 @@ class WebSocketWire:
     async def _send_close(self, code: int, reason: str) -> None:
         first, self._end = self._end is None, self._end or (code, reason)
         self._inbound.discard()
-        if first:
-            self._receive_scope.cancel("the wire is being closed")
         async with self._send_lock:
-            if first and self._inbound.end is None:
-                self._control.append(frames.close(code, reason))
+            if first:
+                self._reader.interrupt("the wire is being closed")
+                if self._inbound.end is None:
+                    self._control.append(frames.close(code, reason))
             await self._put_control()
 
     async def _wait_close(self) -> None:
         # Closing with bytes unread would make the kernel reset the connection, and the peer lose our close
         # frame.
-        async with self._receive_lock:
+        async with self._reader.lock:
             while not self._inbound.close_received and not self._at_eof:
                 if self._inbound.unparsed:
-                    await self._yield_after(self._inbound.parse())
+                    self._steps = await be_fair(self._steps + self._inbound.parse())
                     self._control.clear()
                 else:
-                    data = await self._read()
+                    data = await self._reader.read_on()
                     self._at_eof = not data
                     self._inbound.feed(data)
