@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import trio
 
@@ -43,6 +43,19 @@ class Wire(Protocol):
         ...
 
 
+@runtime_checkable
+class SendsAtOnce(Protocol):
+    """A `Wire` that may know at once that a message need not wait."""
+
+    async def send_at_once(self, message: bytes) -> bool:
+        """As `Wire.send`, if ``message`` need not wait; otherwise False, and nothing is sent.
+
+        Cheaper than `send`, and behind all that was sent before. Waits only where the kernel took a part of
+        the message, and then as `send` does. Not always a checkpoint.
+        """
+        ...
+
+
 async def receive_within(
     limit: RateLimit, wire: Wire, refuse: Callable[[Error], Awaitable[None]]
 ) -> str | bytes:
@@ -56,8 +69,9 @@ async def receive_within(
         if pause > 0:
             await trio.sleep(pause)
         frame = await wire.receive()
-        limit.weigh(len(frame), trio.current_time())
-        match limit.judge(trio.current_time()):
+        now = trio.current_time()
+        limit.weigh(len(frame), now)
+        match limit.judge(now):
             case Verdict.TAKE:
                 return frame
             case Verdict.REFUSE_ALOUD:

@@ -41,6 +41,14 @@ class MemoryWire:
         """See `Wire.send`. Cancelling it has sent nothing, and closes nothing."""
         await self._put(message.decode())
 
+    async def send_at_once(self, message: bytes) -> bool:
+        """See `SendsAtOnce`: nothing need wait if the other end is receiving."""
+        try:
+            self._send.send_nowait(message.decode())
+        except (trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
+            return False
+        return True
+
     async def send_binary(self, message: bytes) -> None:
         """Send a binary frame, which the protocol does not know."""
         await self._put(message)

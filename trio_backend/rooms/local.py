@@ -106,6 +106,11 @@ class RoomAsClient:
         """Send ``message`` once the room reads. Raises `WireClosed`. Cancelling it has sent nothing."""
         await _send(self.outbox, message, self._closed)
 
+    async def send_at_once(self, message: Outgoing) -> bool:
+        """Never: the room answers heartbeats itself."""
+        del message
+        return False
+
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """End the session. Closing twice is harmless."""
         del reason

@@ -13,9 +13,11 @@ from ..conversation.events import TurnEvent
 from ..protocol import Decoded, Error, Outgoing, encode
 from ..protocol.rate import RateLimit
 from ..quota import MemoryQuota
-from ..wire import Wire, receive_within
+from ..wire import SendsAtOnce, Wire, receive_within
 
 Refuse: TypeAlias = Callable[[Error], Awaitable[None]]
+SendAtOnce: TypeAlias = Callable[[Outgoing], Awaitable[bool]]
+"""See `SessionClient.send_at_once`."""
 ToClient: TypeAlias = Outgoing | tuple[TurnEvent, Outgoing | None]
 """A message; for a client that follows turns an event, too, with the message that tells it, if one does."""
 
@@ -51,6 +53,10 @@ class SessionClient(Protocol):
         """
         ...
 
+    async def send_at_once(self, message: Outgoing) -> bool:
+        """As `send`, if ``message`` need not wait; or False, and nothing is sent: see `SendsAtOnce`."""
+        ...
+
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """End the connection, within a bounded time. Closing twice is harmless."""
         ...
@@ -62,6 +68,8 @@ class WireClient:
 
     _wire: Wire
     _limit: RateLimit
+    # The same wire, if it can.
+    _at_once: SendsAtOnce | None
     outbox: None = attrs.field(default=None, init=False)
 
     @classmethod
@@ -70,7 +78,7 @@ class WireClient:
         limit = RateLimit(
             system.messages_per_second, system.message_burst, system.bytes_per_second, system.byte_burst
         )
-        return cls(wire, limit)
+        return cls(wire, limit, wire if isinstance(wire, SendsAtOnce) else None)
 
     @property
     def quota(self) -> MemoryQuota:
@@ -84,6 +92,11 @@ class WireClient:
     async def send(self, message: Outgoing) -> None:
         """See `SessionClient.send`."""
         await self._wire.send(encode(message))
+
+    async def send_at_once(self, message: Outgoing) -> bool:
+        """See `SessionClient.send_at_once`."""
+        wire = self._at_once
+        return wire is not None and await wire.send_at_once(encode(message))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """See `SessionClient.close`."""

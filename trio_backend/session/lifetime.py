@@ -69,7 +69,7 @@ async def _read(client: SessionClient, session: Session) -> None:
     try:
         while True:
             frame = await client.receive(session.tell)
-            await session.receive(frame)
+            await session.receive(frame, client.send_at_once)
             # A task that waits for the next message must not keep the last one alive.
             del frame
     except WireClosed as closed:

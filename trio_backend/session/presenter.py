@@ -83,6 +83,11 @@ class Presenter:
     """Set when the client says that it has played everything."""
     _bracket: _Bracket | None = attrs.field(default=None, init=False)
 
+    @property
+    def all_sent(self) -> bool:
+        """Whether the writer waits for the next message, so that all that was told before has been sent."""
+        return self._outbox.statistics().tasks_waiting_receive > 0
+
     async def tell(self, message: Outgoing) -> bool:
         """Hand ``message`` to the writer; False at once when the client is gone: the reader ends the session.
 

@@ -22,6 +22,7 @@ from ..identity import RequestId
 from ..protocol import Decoded, Error, Incoming, Outgoing
 from ..quota import MemoryQuota
 from ..user import NOBODY, User
+from .client import SendAtOnce
 from .holdings import Holdings, Received, Samples, request_of
 from .presenter import Presenter
 from .requests import RequestLane, answer_about_files, answer_about_history
@@ -55,6 +56,8 @@ class Session:
     _speech: SpeechInput = attrs.field(init=False)
     _mic_carries: str = attrs.field(default="", init=False)
     """The message that binary frames stand for, once that was agreed upon."""
+    # What the reader has for the loop, or the loop in hand; the greeting is the first.
+    _unhandled: int = attrs.field(default=1, init=False)
 
     def __attrs_post_init__(self) -> None:
         services, system = self.services, self.services.system
@@ -87,20 +90,37 @@ class Session:
         """Hand ``message`` to the writer. Returns at once when the client is gone: the reader ends us."""
         await self.presenter.tell(message)
 
-    async def receive(self, frame: str | bytes | Decoded) -> None:
-        """Decode a frame and hand it to the loop; answer one that cannot be read, or not be kept."""
+    async def receive(self, frame: str | bytes | Decoded, send_at_once: SendAtOnce) -> None:
+        """Decode a frame and hand it to the loop; answer one that cannot be read, or not be kept.
+
+        A heartbeat is answered by ``send_at_once`` where the answer overtakes nothing.
+        """
         try:
             for received in self._holdings.understand(frame):
                 if received is None:
                     await trio.lowlevel.checkpoint()
                     continue
+                if isinstance(received.message, protocol.Heartbeat) and await self._acknowledge(send_at_once):
+                    received.claim.release()
+                    continue
                 try:
+                    self._unhandled += 1
                     await self._inbox.send(received)
                 except trio.Cancelled:
                     received.claim.release()
                     raise
         except ProtocolError as error:
             await self._refuse(Error(str(error), error.code), request_of(frame))
+
+    async def _acknowledge(self, send_at_once: SendAtOnce) -> bool:
+        """Answer a heartbeat without the loop and the writer, which takes half of the time.
+
+        Heartbeats are barriers: what was decided before one is sent before its answer. So only while the loop
+        waits for the next message, having handled all before, and the writer has sent all that was told.
+        """
+        if self._unhandled or not self.presenter.all_sent:
+            return False
+        return await send_at_once(protocol.HeartbeatAck())
 
     def end(self, reason: str) -> None:
         """Cancel everything that the session has started."""
@@ -136,9 +156,11 @@ class Session:
         await self._scenes.introduce()
         await self.tell(protocol.GroupUpdate((), is_owner=False))
         await self.tell(protocol.Control("start-mic"))
+        self._unhandled -= 1
         async for event in inbox:
             if isinstance(event, Received):
                 await self._handle(event)
+                self._unhandled -= 1
             else:
                 # A character has come or gone: that is in order with what the user says.
                 self.requests.follow(partial(self._scenes.follow, event))
