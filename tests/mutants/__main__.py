@@ -1,10 +1,14 @@
-"""``python -m tests.mutants``: run mutants against the tests that execute their lines, and report."""
+"""``python -m tests.mutants``: run mutants against the tests that execute their lines, and report.
+
+Outcomes are kept as they come, so that a run that was stopped can be gone on with: ``--left``.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +27,9 @@ from .listed import PACKAGE, Mutant, mutants
 
 ROOT = PACKAGE.parent
 KEPT = ROOT / ".mutants"
-"""Which test executes which line, from one run of all tests; made anew with ``--fresh``."""
+"""Which test executes which line, from one run of the tests; made anew with ``--fresh``. And the outcomes."""
+OUTCOMES = KEPT / "outcomes.jsonl"
+"""One line for each mutant that was run, the latest last."""
 MOST_TESTS = 200
 WANTED = 0.95
 _LEFT_OUT = shutil.ignore_patterns(
@@ -39,13 +45,17 @@ class Tests:
     seconds: Mapping[str, float]
 
     @classmethod
-    def known(cls, *, fresh: bool) -> Tests:
-        """From a run of all tests; from the one before, where there is one, unless ``fresh`` is asked for."""
+    def known(cls, among: Sequence[str], *, fresh: bool) -> Tests:
+        """From a run of the tests ``among`` (all, where that is empty).
+
+        From the one before, where there is one, unless ``fresh`` is asked for.
+        """
+        KEPT.mkdir(exist_ok=True)
         if fresh or not (KEPT / "coverage").exists():
-            KEPT.mkdir(exist_ok=True)
-            print("running all tests once, to see which of them execute which line", flush=True)
+            print("running the tests once, to see which of them execute which line", flush=True)
             file = f"--data-file={KEPT / 'coverage'}"
-            command = ["run", file, "--parallel-mode", "-m", "pytest", "-q", "-p", "tests.mutants.contexts"]
+            command = ["run", file, "--parallel-mode", "-m", "pytest", "-q"]
+            command += ["-p", "tests.mutants.contexts", *among]
             environment = {**os.environ, SECONDS: str(KEPT / "seconds.json")}
             subprocess.run(
                 [sys.executable, "-m", "coverage", *command], cwd=ROOT, env=environment, check=False
@@ -68,8 +78,8 @@ class Tests:
         return known[:MOST_TESTS] or [f"tests/{mutant.package}"]
 
 
-def noticed(mutant: Mutant, tests: Tests, copy: Path) -> bool:
-    """Whether a test fails, or hangs, in ``copy`` of the project with the mutant in it."""
+def noticed(mutant: Mutant, tests: Tests, copy: Path) -> str:
+    """What fails in ``copy`` of the project with the mutant in it, or that it hangs; "" where all is well."""
     chosen = tests.of(mutant)
     path = copy / PACKAGE.name / mutant.file
     path.write_text(mutant.mutated(), "utf-8")
@@ -79,17 +89,36 @@ def noticed(mutant: Mutant, tests: Tests, copy: Path) -> bool:
         done = subprocess.run(
             command,
             cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy)},
+            # With CI, hypothesis draws the same each time, and has no deadline for a loaded machine to miss.
+            env={**os.environ, "PYTHONPATH": str(copy), "CI": "true"},
             timeout=patience,
             capture_output=True,
         )
     except subprocess.TimeoutExpired:
-        return True
+        return "a test that hangs"
     finally:
         path.write_text(mutant.source(), "utf-8")
     if done.returncode not in (0, 1):
         raise RuntimeError(f"pytest could not run for {mutant}:\n{done.stdout.decode()[-2000:]}")
-    return done.returncode == 1
+    if done.returncode == 0:
+        return ""
+    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout.decode(), re.MULTILINE)
+    return failed[1] if failed else "a test that fails"
+
+
+def keep(mutant: Mutant, found: str) -> None:
+    """Write down what noticed ``mutant``, or that nothing did."""
+    with OUTCOMES.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"mutant": mutant.key, "noticed_by": found}) + "\n")
+
+
+def noticed_before() -> set[str]:
+    """The keys of the mutants that were noticed when they were run last."""
+    if not OUTCOMES.exists():
+        return set()
+    entries = map(json.loads, OUTCOMES.read_text("utf-8").splitlines())
+    latest = {entry["mutant"]: entry["noticed_by"] for entry in entries}
+    return {key for key, found in latest.items() if found}
 
 
 def run(chosen: Sequence[Mutant], tests: Tests, *, jobs: int) -> list[Mutant]:
@@ -99,13 +128,14 @@ def run(chosen: Sequence[Mutant], tests: Tests, *, jobs: int) -> list[Mutant]:
         for number in range(jobs):
             copies.put(Path(shutil.copytree(ROOT, Path(folder, str(number)), ignore=_LEFT_OUT)))
 
-        def judge(mutant: Mutant) -> bool:
+        def judge(mutant: Mutant) -> str:
             copy = copies.get()
             try:
                 found = noticed(mutant, tests, copy)
             finally:
                 copies.put(copy)
             print("noticed    " if found else "NOT NOTICED", mutant, flush=True)
+            keep(mutant, found)
             return found
 
         with ThreadPoolExecutor(jobs) as pool:
@@ -120,7 +150,19 @@ def main() -> int:
     parser.add_argument(
         "names", nargs="*", help="packages (conversation) or mutants (conversation-3); all without"
     )
+    parser.add_argument(
+        "--left",
+        action="store_true",
+        help="only mutants that were not noticed before, or not run; those noticed before count as noticed",
+    )
     parser.add_argument("--fresh", action="store_true", help="look again which test executes which line")
+    parser.add_argument(
+        "--among",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="with --fresh: choose among the tests of this path only, such as tests/rooms; may be repeated",
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once")
     options = parser.parse_args()
     wanted = [
@@ -129,7 +171,9 @@ def main() -> int:
         if not options.names or {mutant.package, f"{mutant.package}-{mutant.number}"} & set(options.names)
     ]
     alive = [mutant for mutant in wanted if not mutant.equivalent]
-    missed = run(alive, Tests.known(fresh=options.fresh), jobs=options.jobs)
+    before = noticed_before() if options.left else set()
+    chosen = [mutant for mutant in alive if mutant.key not in before]
+    missed = run(chosen, Tests.known(options.among, fresh=options.fresh), jobs=options.jobs)
     each, not_noticed = Counter(one.package for one in wanted), Counter(one.package for one in missed)
     argued = Counter(one.package for one in wanted if one.equivalent)
     for package, count in sorted(each.items()):

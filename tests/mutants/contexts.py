@@ -1,4 +1,7 @@
-"""A pytest plugin: notes in the coverage data which test executes a line, and how long each test takes."""
+"""A pytest plugin: notes in the coverage data which test executes a line, and how long each test takes.
+
+Tests that fail have no duration: they would fail with any mutant.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ SECONDS = "MUTANTS_SECONDS"
 """The environment variable with the path of the file for the tests' durations."""
 
 _seconds: dict[str, float] = {}
+_failed: set[str] = set()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -32,6 +36,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             running.switch_context("")
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """One for each test's set-up, call and tear-down."""
+    if report.failed:
+        _failed.add(report.nodeid)
+
+
 def pytest_sessionfinish() -> None:
     """Keep the durations."""
-    Path(os.environ[SECONDS]).write_text(json.dumps(_seconds), "utf-8")
+    kept = {name: seconds for name, seconds in _seconds.items() if name not in _failed}
+    Path(os.environ[SECONDS]).write_text(json.dumps(kept), "utf-8")

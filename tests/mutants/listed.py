@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,12 @@ class Mutant:
     old: str
     new: str
     equivalent: str = ""
+
+    @property
+    def key(self) -> str:
+        """What no other mutant has, wherever it stands in its list."""
+        digest = hashlib.sha256("\0".join([self.file, self.old, self.new]).encode())
+        return f"{self.package}-{digest.hexdigest()[:16]}"
 
     def __str__(self) -> str:
         return f"{self.package}-{self.number} ({self.file}:{self.lines()[0]}): {self.promise}"
