@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +10,8 @@ from tests.conftest import Connect
 from trio_backend.backend import Backend
 from trio_backend.conversation.memory import Memory, tokens_in
 from trio_backend.engines.base import Message
+from trio_backend.errors import QuotaExceeded
+from trio_backend.quota import MemoryQuota
 
 
 def said(*texts: str) -> list[Message]:
@@ -101,3 +104,35 @@ def test_the_last_message_stays_however_long_it_is() -> None:
 def test_half_a_surrogate_pair_is_counted_like_anything_else() -> None:
     """A client may send one."""
     assert tokens_in("\ud83d" * 30) == 30 // 3 + 4
+
+
+def shown(*texts: str) -> list[Message]:
+    """Messages of a user, each with a picture of 10 kB."""
+    return [Message("user", text, images=("A" * 10_000,)) for text in texts]
+
+
+def test_pictures_stay_in_the_last_two_messages_that_have_any() -> None:
+    """A model reads them with each reply; what was written beside the others stays."""
+    memory = Memory(1000)
+    for message in [*shown("a"), *said("b"), *shown("c"), *said("d"), *shown("e"), *said("f")]:
+        memory.hear(message)
+    remembered = [(message.content, len(message.images)) for message in memory.so_far()]
+    assert remembered == [("a", 0), ("b", 0), ("c", 1), ("d", 0), ("e", 1), ("f", 0)]
+    assert [len(message.images) for message in memory.with_more(*shown("g"))] == [0, 0, 0, 0, 1, 0, 1]
+
+
+def test_old_pictures_make_room_for_what_is_new() -> None:
+    """The oldest goes first, and no more of them than need be; what fits in no case is refused."""
+    quota = MemoryQuota(25_000)
+    memory = Memory(1000, quota)
+    for message in shown("a", "b"):
+        claim = quota.claim()
+        memory.hold(claim, 10_100)
+        memory.hear(message, claim)
+    claim = quota.claim()
+    memory.hold(claim, 10_100)
+    assert [len(message.images) for message in memory.so_far()] == [0, 1]
+    with pytest.raises(QuotaExceeded):
+        memory.hold(claim, 26_000)
+    assert claim.size == 10_100
+    assert [len(message.images) for message in memory.so_far()] == [0, 0]

@@ -16,6 +16,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -30,7 +31,10 @@ KEPT = ROOT / ".mutants"
 """Which test executes which line, from one run of the tests; made anew with ``--fresh``. And the outcomes."""
 OUTCOMES = KEPT / "outcomes.jsonl"
 """One line for each mutant that was run, the latest last."""
-MOST_TESTS = 200
+FIRST_TESTS = 200
+"""How many of the tests are tried first: starting pytest with thousands costs more than most mutants need."""
+MOST_SECONDS = 90.0
+"""How long the tests for one mutant may take in all, as measured in the run of the tests."""
 WANTED = 0.95
 _LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", ".nox", ".mutants", "__pycache__", ".*_cache", ".hypothesis"
@@ -75,12 +79,21 @@ class Tests:
         names = {name for line in mutant.lines() for name in by_line.get(line, ())} - {""}
         names = names or {name for several in by_line.values() for name in several} - {""}
         known = sorted(names & self.seconds.keys(), key=lambda name: self.seconds[name])
-        return known[:MOST_TESTS] or [f"tests/{mutant.package}"]
+        spent = accumulate(self.seconds[name] for name in known)
+        within = [name for name, total in zip(known, spent, strict=True) if total <= MOST_SECONDS]
+        return within or known[:1] or [f"tests/{mutant.package}"]
 
 
 def noticed(mutant: Mutant, tests: Tests, copy: Path) -> str:
     """What fails in ``copy`` of the project with the mutant in it, or that it hangs; "" where all is well."""
     chosen = tests.of(mutant)
+    return noticed_by(chosen[:FIRST_TESTS], mutant, tests, copy) or (
+        noticed_by(chosen[FIRST_TESTS:], mutant, tests, copy) if chosen[FIRST_TESTS:] else ""
+    )
+
+
+def noticed_by(chosen: Sequence[str], mutant: Mutant, tests: Tests, copy: Path) -> str:
+    """`noticed`, by these tests."""
     path = copy / PACKAGE.name / mutant.file
     path.write_text(mutant.mutated(), "utf-8")
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *chosen]
