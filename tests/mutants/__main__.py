@@ -73,15 +73,17 @@ class Tests:
     def of(self, mutant: Mutant) -> Sequence[str]:
         """The tests that execute the lines of ``mutant``, the quickest first.
 
-        Of a line that only an import executes, those that execute anything of its file.
+        Of a line that only an import executes, those that execute anything in a function of its file: a
+        module is imported by whichever test happens to be the first.
         """
         by_line = self.data.contexts_by_lineno(str(PACKAGE / mutant.file))
-        names = {name for line in mutant.lines() for name in by_line.get(line, ())} - {""}
-        names = names or {name for several in by_line.values() for name in several} - {""}
+        within = mutant.lines_of_functions()
+        lines = within.intersection(mutant.lines()) or within
+        names = {name for line in lines for name in by_line.get(line, ())} - {""}
         known = sorted(names & self.seconds.keys(), key=lambda name: self.seconds[name])
         spent = accumulate(self.seconds[name] for name in known)
-        within = [name for name, total in zip(known, spent, strict=True) if total <= MOST_SECONDS]
-        return within or known[:1] or [f"tests/{mutant.package}"]
+        chosen = [name for name, total in zip(known, spent, strict=True) if total <= MOST_SECONDS]
+        return chosen or known[:1] or [f"tests/{mutant.package}"]
 
 
 def noticed(mutant: Mutant, tests: Tests, copy: Path) -> str:

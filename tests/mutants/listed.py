@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import tomllib
 from collections.abc import Sequence
@@ -48,6 +49,19 @@ class Mutant:
         """The numbers of the lines that the change is in."""
         first = self.source().partition(self.old)[0].count("\n") + 1
         return range(first, first + self.old.count("\n") + 1)
+
+    def lines_of_functions(self) -> frozenset[int]:
+        """The numbers of the lines in the bodies of functions; the others are executed by an import."""
+        functions = (
+            node
+            for node in ast.walk(ast.parse(self.source()))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        )
+        return frozenset(
+            line
+            for each in functions
+            for line in range(each.body[0].lineno, (each.body[-1].end_lineno or 0) + 1)
+        )
 
 
 def mutants() -> Sequence[Mutant]:
