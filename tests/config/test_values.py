@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,11 +11,15 @@ import attrs
 import pytest
 
 from trio_backend.config import files, folder
+from trio_backend.config.bounds import bounds_of
 from trio_backend.config.character import CharacterConfig, EngineChoice
 from trio_backend.config.diagnostics import Finding
 from trio_backend.config.files import FileCache
 from trio_backend.config.load import load_config, survey
+from trio_backend.config.system import SystemConfig
 from trio_backend.errors import ConfigError, FileTooLarge
+from trio_backend.protocol.codec import decode_steps
+from trio_backend.protocol.incoming import TextInput
 
 from .conftest import BASE, Write
 
@@ -184,3 +189,11 @@ def test_a_character_made_by_a_program_has_what_it_needs_to_speak() -> None:
     assert polly.character_name == "Polly"
     assert polly.system_prompt == "You are a parrot."
     assert attrs.evolve(polly, system_prompt="Be brief.").system_prompt == "Be brief."
+
+
+def test_the_longest_text_fits_into_a_message() -> None:
+    """Whatever is allowed as ``max_text`` can be sent, in a script of which each character is an escape."""
+    (longest,) = (bound.high for bound in bounds_of(SystemConfig) if bound.key == "max_text")
+    (message,) = filter(None, decode_steps(json.dumps({"type": "text-input", "text": "я" * int(longest)})))
+    assert isinstance(message, TextInput)
+    assert len(message.text) == longest

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,8 @@ FIRST_TESTS = 200
 """How many of the tests are tried first: starting pytest with thousands costs more than most mutants need."""
 MOST_SECONDS = 90.0
 """How long the tests for one mutant may take in all, as measured in the run of the tests."""
+MOST_MEMORY = 4 * 2**30
+"""Bytes of address space for the tests of one mutant; they need one GiB."""
 WANTED = 0.95
 _LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", ".nox", ".mutants", "__pycache__", ".*_cache", ".hypothesis"
@@ -73,13 +76,15 @@ class Tests:
     def of(self, mutant: Mutant) -> Sequence[str]:
         """The tests that execute the lines of ``mutant``, the quickest first.
 
-        Of a line that only an import executes, those that execute anything in a function of its file: a
-        module is imported by whichever test happens to be the first.
+        Of a line that only an import executes, those of its package and those that execute anything in a
+        function of its file: a module is imported by whichever test happens to be the first.
         """
         by_line = self.data.contexts_by_lineno(str(PACKAGE / mutant.file))
         within = mutant.lines_of_functions()
         lines = within.intersection(mutant.lines()) or within
         names = {name for line in lines for name in by_line.get(line, ())} - {""}
+        if lines is within:
+            names |= {name for name in self.seconds if name.startswith(f"tests/{mutant.package}/")}
         known = sorted(names & self.seconds.keys(), key=lambda name: self.seconds[name])
         spent = accumulate(self.seconds[name] for name in known)
         chosen = [name for name, total in zip(known, spent, strict=True) if total <= MOST_SECONDS]
@@ -108,17 +113,25 @@ def noticed_by(chosen: Sequence[str], mutant: Mutant, tests: Tests, copy: Path) 
             env={**os.environ, "PYTHONPATH": str(copy), "CI": "true"},
             timeout=patience,
             capture_output=True,
+            preexec_fn=_limit_memory,
         )
     except subprocess.TimeoutExpired:
         return "a test that hangs"
     finally:
         path.write_text(mutant.source(), "utf-8")
+    if done.returncode < 0:
+        return "a test that kills Python"
     if done.returncode not in (0, 1):
         raise RuntimeError(f"pytest could not run for {mutant}:\n{done.stdout.decode()[-2000:]}")
     if done.returncode == 0:
         return ""
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout.decode(), re.MULTILINE)
     return failed[1] if failed else "a test that fails"
+
+
+def _limit_memory() -> None:
+    """In the child: a mutant that takes memory without end fails, and the machine goes on."""
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
 
 
 def keep(mutant: Mutant, found: str) -> None:
