@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -24,7 +25,7 @@ from trio_backend.history import queries, sqlite
 from trio_backend.history.commit import Request, run_group
 from trio_backend.history.reserve import Reserve
 from trio_backend.history.sqlite import CAPACITY, HistoryStatistics, SqliteHistory, open_sqlite_history
-from trio_backend.history.store import HistoryUid, Owner
+from trio_backend.history.store import HistoryUid, Owner, StoredMessage
 
 # Nothing here waits that long: it only keeps the end of a lock from being a matter of speed.
 PATIENCE = 20.0
@@ -315,3 +316,39 @@ async def test_reading_goes_on_while_another_program_writes(path: Path) -> None:
         await store(history, "hello")
         with locked(path):
             assert [human("hello")] == await history.messages(MAO, FIRST)
+
+
+async def test_a_group_is_bounded_whoever_waits(path: Path) -> None:
+    """What comes behind a group waits for it: a few hundred messages, and not thousands."""
+    async with open_sqlite_history(path, busy_timeout=PATIENCE) as history:
+        async with trio.open_nursery() as callers:
+            with locked(path):
+                for _ in range(600):
+                    callers.start_soon(store, history, "hello")
+                await wait_all_tasks_blocked()
+        assert history.statistics().largest_group <= 256
+        assert history.statistics().requests == 600
+
+
+async def test_a_lock_is_told_long_before_a_turn_is_given_up(path: Path) -> None:
+    """As the file is opened where nobody says how long to wait: the backlog tries again anyway."""
+    async with open_sqlite_history(path) as history:
+        with (
+            locked(path),
+            trio.fail_after(PATIENCE / 2),
+            pytest.raises(HistoryError, match="holds it locked"),
+        ):
+            await store(history, "in vain")
+
+
+async def test_an_answer_is_kept_for_nobody(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A conversation may be long; what its reader has let go is gone, though nobody asks for another."""
+
+    class Answer(list[StoredMessage]):
+        """A list that a weak reference can tell of."""
+
+    monkeypatch.setattr(queries, "messages", lambda *_, **__: Answer())
+    async with open_sqlite_history(path) as history:
+        kept = weakref.ref(await history.messages(MAO, FIRST))
+        await wait_all_tasks_blocked()
+        assert kept() is None
