@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair
 
-from tests.server.raw_client import PING, PONG, RawClient, frame
+from tests.server.raw_client import PING, PONG, TEXT, RawClient, frame
 from trio_backend.errors import WireClosed
 from trio_backend.server import ServerOptions
 from trio_backend.server.keepalive import ping_idle_connections
@@ -153,3 +153,22 @@ async def test_nothing_follows_half_a_ping(monkeypatch: pytest.MonkeyPatch) -> N
             assert wire.ping_nowait()
         with pytest.raises(WireClosed):
             await wire.send(b"more")
+
+
+async def test_what_was_just_read_is_a_sign_of_life(autojump_clock: MockClock) -> None:
+    """Though whoever read it is not yet back to wait for more, and the client had long been silent."""
+    ours, _ = memory_stream_pair()
+    wire = WebSocketWire(ours)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ping_idle_connections, [wire], OPTIONS)
+
+        @nursery.start_soon
+        async def speak() -> None:
+            await trio.sleep_until(trio.current_time() + 60)
+            # Without a checkpoint: it is there in the pass in which the round begins that would give it up.
+            ours.receive_stream.put_data(frame(TEXT, b"here I am"))
+
+        assert await wire.receive() == "here I am"
+        await trio.sleep(1)
+        await wire.send(b"still there")  # raises where the connection was given up
+        nursery.cancel_scope.cancel()

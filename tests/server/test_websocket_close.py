@@ -7,8 +7,10 @@ import trio
 from trio.testing import MockClock
 
 from tests.server.pairs import open_pair, open_tight_pair
-from tests.server.raw_client import CLOSE, TEXT, close_frame, frame
+from tests.server.raw_client import CLOSE, TEXT, RawClient, close_frame, frame
 from trio_backend.errors import WireClosed
+from trio_backend.quota import MemoryQuota
+from trio_backend.server.websocket import WebSocketWire
 
 
 async def test_closing_ends_a_receive_at_once_with_our_code(autojump_clock: MockClock) -> None:
@@ -114,3 +116,17 @@ async def test_messages_before_the_peers_close_are_still_delivered(autojump_cloc
         with pytest.raises(WireClosed) as caught:
             await wire.receive()
         assert (caught.value.code, caught.value.reason) == (4000, "enough")
+
+
+async def test_a_wire_that_is_closed_holds_nothing(autojump_clock: MockClock) -> None:
+    """Half a message counts as long as it may still be completed, and no longer."""
+    quota = MemoryQuota()
+    ours, theirs = trio.testing.memory_stream_pair()
+    wire, client = WebSocketWire(ours, quota=quota), RawClient(theirs)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client.send, frame(TEXT, b"x" * 100_000, fin=False))
+        with trio.move_on_after(1):
+            await wire.receive()
+    assert quota.used >= 100_000
+    await wire.close()
+    assert quota.used == 0
