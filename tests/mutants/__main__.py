@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -113,7 +112,7 @@ def noticed_by(chosen: Sequence[str], mutant: Mutant, tests: Tests, copy: Path) 
             env={**os.environ, "PYTHONPATH": str(copy), "CI": "true"},
             timeout=patience,
             capture_output=True,
-            preexec_fn=_limit_memory,
+            preexec_fn=_limit_memory if sys.platform == "linux" else None,
         )
     except subprocess.TimeoutExpired:
         return "a test that hangs"
@@ -131,6 +130,8 @@ def noticed_by(chosen: Sequence[str], mutant: Mutant, tests: Tests, copy: Path) 
 
 def _limit_memory() -> None:
     """In the child: a mutant that takes memory without end fails, and the machine goes on."""
+    import resource  # not on Windows
+
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
 
 
