@@ -167,8 +167,6 @@ def tree_paths() -> dict[str, list[list[str]]]:
 
 def name_in_tree(task: trio.lowlevel.Task) -> str:
     """What the README calls a task: its name without the session, the room, the character and the number."""
-    if "map_in_order" in task.name or "_synthesize" in task.name:
-        return "synthesis"
     if task.name in ("history/writes", "history/reads"):
         return "history"
     for begin, name in {
@@ -200,8 +198,8 @@ LEFT_OUT = {"ready", "local servers", "http cutter"}
 
 async def test_the_tree_of_tasks_is_the_servers(tmp_path: Path) -> None:
     """While a client and a room have a turn each, every task is where the README says."""
-    llm = EngineChoice("llm", "echo_llm", {"first_token_delay": 3600})
-    tts = EngineChoice("tts", "none_tts", {})
+    llm = EngineChoice("llm", "echo_llm", {})
+    tts = EngineChoice("tts", "tone_tts", {"delay": 3600})
     known, text = tree_paths(), b'{"type": "text-input", "text": "Hello."}'
     async with open_server(
         configured(tmp_path, llm=llm, tts=tts, enable_proxy=True, drain_timeout=0)
@@ -214,12 +212,12 @@ async def test_the_tree_of_tasks_is_the_servers(tmp_path: Path) -> None:
             await client.wire.send(text)
             await viewer.wire.send(text)
             with trio.fail_after(30):
-                while sum(name == "model" for name, _ in tasks_below(serving, [])) < 2:
+                while sum(name == "sentence" for name, _ in tasks_below(serving, [])) < 2:
                     await trio.sleep(0.01)
             running = [(name, path) for name, path in tasks_below(serving, []) if name not in LEFT_OUT]
     for name, path in running:
         assert any(in_order(path, each) for each in known[name]), f"{' > '.join(path)} is not in the tree"
-    assert {"engine", "forwarder", "link", "acceptor", "requests", "synthesis"} <= {
+    assert {"engine", "forwarder", "link", "acceptor", "requests", "sentence"} <= {
         name for name, _ in running
     }
 
