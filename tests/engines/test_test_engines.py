@@ -83,6 +83,7 @@ async def test_the_scripted_recognition_tells_what_it_has_so_far(
         scripted.open(scripted.ScriptedAsrConfig(partial=True, delay=2)) as asr,
         asr.listen(sound) as transcripts,
     ):
+        assert asr.streams
         await send.send(scripted.write("Hello"))
         assert await transcripts.receive() == AsrTranscript("Hello", final=False)
         await send.send(scripted.write(" there"))
@@ -99,6 +100,7 @@ async def test_the_scripted_recognition_tells_only_the_end_unless_asked(
     """As most engines do."""
     send, sound = trio.open_memory_channel[Pcm](2)
     async with scripted.open(scripted.ScriptedAsrConfig()) as asr, asr.listen(sound) as transcripts:
+        assert not asr.streams
         for text in ("Hello", " there"):
             await send.send(scripted.write(text))
         send.close()

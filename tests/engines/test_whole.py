@@ -186,6 +186,7 @@ async def test_a_whole_utterance_is_recognised_when_it_has_ended(autojump_clock:
         assert [(trio.current_time(), one) async for one in transcripts] == [
             (16, AsrTranscript("15", final=True))
         ]
+    assert not Slow().streams
     assert await transcribed(Slow(), Pcm(bytes(10), 16_000)) == "5"
     assert await transcribed(Slow(), Pcm(b"", 48_000)) == "0"
 

@@ -60,10 +60,18 @@ ReplyPart: TypeAlias = Text | Thought | ToolRequest
 
 @attrs.frozen
 class AsrTranscript:
-    """What was said, as far as it is understood; a ``final`` one is the last, and may be empty."""
+    """What was said, as far as it is understood; a ``final`` one is the last, and may be empty.
+
+    ``text`` is all that was said in the sound so far, not what is new. ``end_of_turn`` is the engine's own
+    judgement, where it has one: the speaker has probably finished (``eager``), went on after all
+    (``resumed``), or has finished (``final``). A judgement stands until the next one, so most transcripts
+    have None; after ``final``, too, somebody may speak on, and that is ``resumed``. A final transcript ends
+    the stream, and has None.
+    """
 
     text: str
     final: bool
+    end_of_turn: Literal["eager", "resumed", "final"] | None = None
 
 
 @attrs.frozen
@@ -144,6 +152,15 @@ class Tts(Protocol):
 
 class Asr(Protocol):
     """Speech recognition."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether it recognises while one speaks, so that its last words come soon after the sound.
+
+        One that does not needs the whole utterance first, and gives the final transcript alone: who is in a
+        hurry asks it more than once, on what there is.
+        """
+        ...
 
     def listen(
         self, sound: ReceiveChannel[Pcm]

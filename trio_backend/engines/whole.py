@@ -54,6 +54,11 @@ class WholeAsr(ABC):
 
     __slots__ = ()
 
+    @property
+    def streams(self) -> bool:
+        """See `Asr.streams`: it does not."""
+        return False
+
     @abstractmethod
     async def transcribe(self, pcm: Pcm) -> str:
         """What is said in ``pcm``; empty where nothing is. Raises `EngineError`.

@@ -59,6 +59,11 @@ class ScriptedAsr:
     config: ScriptedAsrConfig
     _utterances: trio.CapacityLimiter = attrs.field(repr=False)
 
+    @property
+    def streams(self) -> bool:
+        """See `Asr.streams`: as it is configured."""
+        return self.config.partial
+
     def listen(
         self, sound: ReceiveChannel[Pcm]
     ) -> AbstractAsyncContextManager[ReceiveChannel[AsrTranscript]]:
