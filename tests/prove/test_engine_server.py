@@ -7,7 +7,10 @@ import json
 import os
 import sys
 import wave
+from functools import partial
+from subprocess import PIPE
 
+import attrs
 import httpx2
 import pytest
 import trio
@@ -52,7 +55,35 @@ async def test_it_answers_as_others_do() -> None:
         assert (await http.post("chat/completions", json=asked("other"))).status_code == 404
         assert (await http.get("models")).status_code == 404
         # One connection is enough for all that came one after the other.
-        assert await engines.open_connections() == 1
+        assert await attrs.evolve(engines, client_pid=os.getpid()).open_connections() == 1
+
+
+ASKS = """
+import os, socket, sys
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+print(connection.fileno(), flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_only_the_measured_servers_own_connections_count() -> None:
+    """In one run two servers use the same engines: what one keeps is no open file of the other."""
+    async with open_engine_server() as engines, trio.open_nursery() as nursery:
+        process: trio.Process = await nursery.start(
+            partial(trio.run_process, stdin=PIPE, stdout=PIPE, capture_stdout=False),
+            [sys.executable, "-c", ASKS, str(engines.port)],
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        await process.stdout.receive_some()
+        async with client(engines) as http:
+            await http.post("chat/completions", json=asked(INSTANT))
+            await http.post("chat/completions", json=asked(INSTANT))
+            ours = attrs.evolve(engines, client_pid=os.getpid())
+            theirs = attrs.evolve(engines, client_pid=process.pid)
+            assert (await ours.open_connections(), await theirs.open_connections()) == (1, 1)
+        assert (await ours.open_connections(), await theirs.open_connections()) == (0, 1)
+        await process.stdin.aclose()
 
 
 async def test_it_knows_its_own_speed() -> None:

@@ -67,7 +67,6 @@ BEGIN = _STREAM_HEAD + _chunk(_event(b'{"role":"assistant","content":""}'))
 END = _chunk(_event(b"{}", b'"stop"')) + _chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 WHOLE_REPLY = BEGIN + b"".join(TOKENS) + END
 WATCH_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
-TEXT_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
 

@@ -23,7 +23,6 @@ from .engine_bytes import (
     END,
     NOT_FOUND,
     SPEECH,
-    TEXT_HEAD,
     TOKENS,
     WATCH_HEAD,
     WHOLE_REPLY,
@@ -106,8 +105,7 @@ class EngineServer:
     """Replies of `MODELS`, speech of 0.3 s, and ``GET /replies/MODEL``: how many replies are on their way.
 
     The last streams a number in a line, and another one whenever it changes, the moment that it does: so
-    the load generator sees when the server has closed its connection. ``GET /connections`` counts the open
-    connections on which something was asked of an engine.
+    the load generator sees when the server has closed its connection.
 
     One timer serves all replies, and the sockets are used without Trio's: a task that sleeps and sends for
     each token costs five times as much, and two hundred replies would be late by what they cost here.
@@ -117,7 +115,6 @@ class EngineServer:
     _earlier: trio.Event = attrs.field(factory=trio.Event, init=False)
     _numbers: itertools.count[int] = attrs.field(factory=itertools.count, init=False)
     _open: Counter[str] = attrs.field(factory=Counter, init=False)
-    _asking: set[socket.socket] = attrs.field(factory=set, init=False)
     _watching: dict[socket.socket, str] = attrs.field(factory=dict, init=False)
 
     async def run(self, listener: socket.socket) -> None:
@@ -166,14 +163,11 @@ class EngineServer:
             if reply is not None and not reply.over:
                 reply.over = True
                 self._count(reply.model, -1)
-            self._asking.discard(connection)
             self._watching.pop(connection, None)
             connection.close()
 
     async def _answer(self, connection: socket.socket, request: HttpRequest) -> ModelReply | None:
         path = request.path.removeprefix("/").split("/")
-        if path[0] == "v1":
-            self._asking.add(connection)
         match path:
             case ["v1", "chat", "completions"]:
                 model = msgspec.json.decode(request.body, type=_ModelRequest).model
@@ -188,9 +182,6 @@ class EngineServer:
             case ["replies", model]:
                 await _send(connection, WATCH_HEAD + b"%d\n" % self._open[model])
                 self._watching[connection] = model
-            case ["connections"]:
-                count = b"%d" % len(self._asking)
-                await _send(connection, TEXT_HEAD % len(count) + count)
             case _:
                 await _send(connection, NOT_FOUND)
         return None

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import attrs
 import msgspec
+import psutil
 import trio
 
 from ..errors import NoConnection
@@ -63,7 +64,7 @@ class Engines(Protocol):
         ...
 
     async def open_connections(self) -> int:
-        """How many connections to the engines are open, those that are kept for the next request included."""
+        """How many connections the server has open to them, those kept for its next requests included."""
         ...
 
     def watch(self, model: str) -> AbstractAsyncContextManager[RepliesWatch]:
@@ -73,13 +74,16 @@ class Engines(Protocol):
 
 @attrs.frozen
 class EngineServerAddress:
-    """The engine server: its port on this machine and its process id.
+    """The engine server: its port on this machine and its process id, and the process that it serves.
 
-    Its methods raise `NoConnection`, and `trio.TooSlowError` after `TIMEOUT`.
+    Its methods raise `NoConnection`, and `trio.TooSlowError` after `TIMEOUT`; `open_connections` raises
+    `psutil.Error`.
     """
 
     port: int
     pid: int
+    client_pid: int = 0
+    """The server that is measured. Up to two servers use the same engines in one run."""
 
     async def alone(self) -> ModelTimes:
         """See `Engines.alone`. It waits by this machine's timers, which wake it up to a millisecond late."""
@@ -87,16 +91,8 @@ class EngineServerAddress:
         return ModelTimes(median(one.first_clause for one in took), median(one.whole for one in took))
 
     async def open_connections(self) -> int:
-        """See `Engines.open_connections`."""
-        answer = b""
-        with trio.fail_after(TIMEOUT):
-            async with await self._connect() as stream:
-                await stream.send_all(b"GET /connections HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                while not answer.partition(b"\r\n\r\n")[2]:
-                    if not (data := await stream.receive_some()):
-                        raise NoConnection("the engine server broke off its answer")
-                    answer += data
-        return int(answer.partition(b"\r\n\r\n")[2])
+        """See `Engines.open_connections`. Read of the server's process: it is among its open files too."""
+        return await trio.to_thread.run_sync(_connections_to, self.port, self.client_pid)
 
     async def _reply(self) -> ModelTimes:
         body = msgspec.json.encode({"model": STEADY, "stream": True, "messages": []})
@@ -133,6 +129,12 @@ class EngineServerAddress:
             return await trio.open_tcp_stream("127.0.0.1", self.port)
         except OSError as error:
             raise NoConnection("the engine server that prove has started does not answer") from error
+
+
+def _connections_to(port: int, of: int) -> int:
+    """How many sockets of the process ``of`` lead, or have led, to ``port`` of this machine."""
+    sockets = psutil.Process(of).net_connections("tcp4")
+    return sum(bool(one.raddr) and one.raddr.port == port for one in sockets)
 
 
 async def _follow(

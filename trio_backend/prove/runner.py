@@ -151,7 +151,8 @@ class _Servers:
             self._engines = await enter(open_engine_server(run.cores.load))
         plan = attrs.evolve(run.plan, engines=place, engine_port=self._engines.port)
         server = await enter(open_own_server(plan, program=run.program, cores=run.cores.server))
-        return LoadJob("", server.address, plan, own=True, pid=server.pid, engines=self._engines)
+        engines = attrs.evolve(self._engines, client_pid=server.pid)
+        return LoadJob("", server.address, plan, own=True, pid=server.pid, engines=engines)
 
 
 async def _run_scenario(job: LoadJob, listener: ProgressListener) -> ScenarioOutcome:
