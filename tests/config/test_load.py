@@ -250,6 +250,17 @@ def test_what_the_server_needs_on_disk_is_checked(write: Write) -> None:
     assert config.frontend == root / "page"
 
 
+def test_the_shortest_silence_is_not_the_longer_one(write: Write) -> None:
+    """Both may be the same: then every turn ends after a fixed silence."""
+    system = "system_config: {min_silence: 1.7}\n"
+    found = {
+        finding.key: finding.message for finding in survey(write({"conf.yaml": system + BASE}), {}).findings
+    }
+
+    assert found == {"system_config.min_silence": "is longer than max_silence"}
+    assert load_config(write({"conf.yaml": system.replace("1.7", "1.6") + BASE}), environ={}).config
+
+
 @pytest.mark.parametrize(
     ("origins", "good"),
     [

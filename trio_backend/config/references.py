@@ -189,6 +189,12 @@ def check_references(system: SystemConfig, table: Table, root: Path, findings: F
 
     if system.pong_timeout <= system.ping_interval:
         error("pong_timeout", "is not longer than ping_interval", "a client must have time to answer a ping")
+    if system.min_silence > system.max_silence:
+        error(
+            "min_silence",
+            "is longer than max_silence",
+            "a complete sentence ends sooner than an incomplete one",
+        )
     if system.frontend_dir and not isdir(root / Path(system.frontend_dir).expanduser()):
         error(
             "frontend_dir",

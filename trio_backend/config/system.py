@@ -78,6 +78,18 @@ class SystemConfig(ServerSettings):
     max_utterance: float = bound(
         60, Within(1, 3_600, "s"), "one utterance's sound", when_full="`error` utterance-too-long, drop it"
     )
+    min_silence: float = bound(
+        0.25,
+        Within(0.1, 10, "s"),
+        "silence that ends what a user says, where it is surely complete",
+        when_full="end the user's turn",
+    )
+    max_silence: float = bound(
+        1.6,
+        Within(0.1, 10, "s"),
+        "the same where it is surely not, such as after “and”; not shorter than min_silence",
+        when_full="end the user's turn",
+    )
     max_uploads: int = bound(
         32,
         Within(1, 10_000, "files"),

@@ -1,0 +1,144 @@
+"""Whether what somebody has said so far is complete: by its last words, in English, Chinese and Japanese."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from enum import Enum, auto
+
+from . import turn_words as known
+from .scripts import HAN, HIRAGANA, KATAKANA
+from .spelling import is_spelling
+
+# Of a long utterance only the end matters, and what is looked for is looked for in the session's loop: some
+# 50 µs, however much was said.
+LONGEST_LOOKED_AT = 300
+
+_KANA = re.compile(f"[{HIRAGANA}{KATAKANA}]")
+_HAN = re.compile(f"[{HAN}]")
+_ENGLISH = re.compile(r"[a-z0-9\s'’\-/.,:&]*", re.IGNORECASE)
+
+# Marks that recognisers write where the pitch goes on: Whisper ends a cut utterance with "..." or "-".
+_GOES_ON = re.compile(r"(\.\.+|…|[,、，;；:：–—-])\s*$")
+_ASKS = re.compile(r"[?？!！]\s*$")
+_STOPS = re.compile(r"[.。．]\s*$")
+_PUNCTUATION = " \t\r\n.。．,、，;；:：!！?？…–—-\"'“”‘’「」『』()（）~〜～"
+
+
+class Completeness(Enum):
+    """What the words of an utterance say about its end."""
+
+    FINISHED = auto()
+    """A whole sentence or question."""
+    UNKNOWN = auto()
+    """It may end here, and may go on."""
+    UNFINISHED = auto()
+    """Something has to follow: the last word asks for it, or is a hesitation."""
+    SPELLING = auto()
+    """A number or a name is being spelled."""
+
+
+def completeness(text: str) -> Completeness:
+    """What the end of ``text`` says; its language is told by its script.
+
+    Kana is Japanese, Chinese characters without kana are Chinese, and Latin letters without accents are
+    English. Of other languages only the punctuation is looked at. The words decide before a full stop does,
+    since some recognisers put one behind whatever they hear.
+    """
+    end = unicodedata.normalize("NFKC", text.strip()[-LONGEST_LOOKED_AT:]).replace("’", "'").casefold()
+    said = end.strip(_PUNCTUATION)
+    if not said:
+        return Completeness.UNKNOWN
+    if is_spelling(said):
+        return Completeness.SPELLING
+    if _ASKS.search(end):
+        return Completeness.FINISHED
+    if _GOES_ON.search(end):
+        return Completeness.UNFINISHED
+    found = _by_words(said)
+    if found is Completeness.UNKNOWN and _STOPS.search(end):
+        return Completeness.FINISHED
+    return found
+
+
+def _by_words(said: str) -> Completeness:
+    if _KANA.search(said):
+        return _japanese(said)
+    if _HAN.search(said):
+        return _chinese(said)
+    if _ENGLISH.fullmatch(said):
+        return _english(_last_clause(said).split())
+    return Completeness.UNKNOWN
+
+
+def _last_clause(said: str) -> str:
+    """What comes after the last full stop or question mark, without its commas."""
+    return re.sub(r"[,:;/&-]", " ", re.split(r"[.?!]\s", said)[-1])
+
+
+def _english(words: Sequence[str]) -> Completeness:
+    if not words:
+        return Completeness.UNKNOWN
+    last, bare = words[-1], [word.replace("'", "") for word in words]
+    before = bare[-2] if len(bare) > 1 else ""
+    asked = any(word in known.EN_QUESTION_WORDS for word in bare[:-1])
+    if (
+        last in known.EN_CONTRACTED
+        or last in known.EN_CONTRACTED_BARE
+        or last in known.EN_CONJUNCTIONS
+        or last in known.EN_DETERMINERS
+        or last in known.EN_FILLERS
+        or (last in known.EN_PREPOSITIONS and not asked)
+        or (last in known.EN_SUBJECTS and before not in known.EN_AUXILIARIES)
+        or (_ends_with(bare, known.EN_FILLER_PHRASES) and not asked)
+        # On their own, or behind another hesitation, these begin something.
+        or (last in ("so", "well", "like", "then") and not set(bare[:-1]) - known.EN_FILLERS - {"and", "but"})
+    ):
+        return Completeness.UNFINISHED
+    if (not asked and last in known.EN_SUBJECTS) or last in known.EN_PREPOSITIONS:
+        return Completeness.UNKNOWN
+    if _ends_with(bare, known.EN_LAST):
+        return Completeness.FINISHED
+    question = next((word for word in bare if word not in known.EN_FILLERS and word not in ("and", "so")), "")
+    return (
+        Completeness.FINISHED
+        if len(bare) >= 3 and question in known.EN_QUESTION_STARTS
+        else Completeness.UNKNOWN
+    )
+
+
+def _ends_with(words: Sequence[str], phrases: Iterable[Sequence[str]]) -> bool:
+    return any(list(words[-len(phrase) :]) == list(phrase) for phrase in phrases)
+
+
+def _chinese(said: str) -> Completeness:
+    clause = _after_last(said, "。！？!?，,、；;")
+    if clause in known.ZH_FILLER_ALONE:
+        return Completeness.UNFINISHED
+    return _by_ending(clause, known.ZH_UNFINISHED, known.ZH_FINISHED, ())
+
+
+def _japanese(said: str) -> Completeness:
+    return _by_ending(_after_last(said, "。！？!?"), known.JA_UNFINISHED, known.JA_FINISHED, known.JA_EITHER)
+
+
+def _after_last(said: str, marks: str) -> str:
+    return re.split(f"[{re.escape(marks)}]", said)[-1].strip().replace(" ", "")
+
+
+def _by_ending(
+    clause: str, unfinished: Iterable[str], finished: Iterable[str], either: Iterable[str]
+) -> Completeness:
+    """The class of the longest ending that is known; a longer one knows more of what stands before."""
+    classes = (
+        (Completeness.UNKNOWN, either),
+        (Completeness.FINISHED, finished),
+        (Completeness.UNFINISHED, unfinished),
+    )
+    longest, found = 0, Completeness.UNKNOWN
+    for what, endings in classes:
+        for ending in endings:
+            if len(ending) > longest and clause.endswith(ending):
+                longest, found = len(ending), what
+    return found
