@@ -39,6 +39,30 @@ def sent(message: Outgoing) -> dict[str, Any]:
     [
         (say.Control("start-mic"), {"type": "control", "text": "start-mic"}),
         (say.HeartbeatAck(), {"type": "heartbeat-ack"}),
+        (
+            say.HelloAnswer(("pieces",)),
+            {"type": "hello", "accepts": ["pieces"], "server": "trio-backend"},
+        ),
+        (say.PartialTranscription("How a"), {"type": "partial-transcription", "text": "How a"}),
+        (
+            say.Latency({"end of turn": 250, "first token": 12.5}),
+            {"type": "latency", "end of turn": 250, "first token": 12.5},
+        ),
+        (
+            say.AudioPiece(3, last=True, audio=b"UklG", volumes=(1.0,)),
+            {
+                "type": "audio", "sentence": 3, "last": True, "audio": "UklG", "volumes": [1.0],
+                "display_text": None, "actions": {}, "slice_length": 20, "forwarded": False,
+            },
+        ),
+        (
+            say.AudioStream(3, TEXT, {}),
+            {
+                "type": "audio", "sentence": 3, "stream": True, "audio": None, "volumes": [],
+                "display_text": {"text": "Hi.", "name": "Iris", "avatar": "iris.svg"},
+                "actions": {}, "slice_length": 20, "forwarded": False,
+            },
+        ),
         (say.Error('no "a"', "bad-config"), {"type": "error", "message": 'no "a"', "code": "bad-config"}),
         (say.GroupUpdate((), is_owner=False), {"type": "group-update", "members": [], "is_owner": False}),
         (
@@ -77,6 +101,35 @@ def test_any_sound_survives(wav: bytes, text: str) -> None:
     read = sent(Audio(base64.b64encode(wav), (), DisplayText(text, text, text), {}))
     assert base64.b64decode(read["audio"]) == wav
     assert read["display_text"]["text"] == text
+
+
+def test_the_stages_of_a_latency_keep_their_order() -> None:
+    """They add up from the first to the last."""
+    stages = {"z": 1.0, "a": 2.0, "m": 3.0}
+    assert list(sent(say.Latency(stages)))[1:] == list(stages)
+
+
+def test_a_hello_names_what_the_client_accepts() -> None:
+    """Names of other times are passed over, and none is agreed to twice."""
+    hello = decode('{"type": "hello", "accepts": ["bytes", "opus", "pieces", "bytes"], "resume": "x"}')
+    assert isinstance(hello, say.Hello)
+    assert hello.agreed == ("pieces", "bytes")
+
+
+@given(st.binary(max_size=200).filter(lambda data: not len(data) % 2), st.booleans())
+def test_a_binary_frame_is_a_header_of_16_bytes_and_samples(samples: bytes, last: bool) -> None:
+    """All little-endian: sentence, piece, rate, flags, nothing, and then the samples."""
+    frame = say.SoundFrame(7, 2, 24_000, last, samples)
+    data = say.encode_frame(frame)
+    assert data == bytes([7, 0, 0, 0, 2, 0, 0, 0, 0xC0, 0x5D, 0, 0, last, 0, 0, 0]) + samples
+    assert say.decode_frame(data) == frame
+
+
+@pytest.mark.parametrize("data", [b"", bytes(15), bytes(17)])
+def test_a_binary_frame_that_is_torn_is_refused(data: bytes) -> None:
+    """A relay must not fail because of what a server sends."""
+    with pytest.raises(ProtocolError):
+        say.decode_frame(data)
 
 
 def test_the_type_comes_first() -> None:

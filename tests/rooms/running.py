@@ -132,7 +132,8 @@ def _outgoing(fields: Heard) -> Outgoing:
     return msgspec.convert(fields, _OUTGOING[fields["type"]])
 
 
-_OUTGOING: dict[str, type[Outgoing]] = {cls.type: cls for cls in get_args(Outgoing)}
+# Of several classes with one type, the first is what a client without a hello gets.
+_OUTGOING: dict[str, type[Outgoing]] = {cls.type: cls for cls in reversed(get_args(Outgoing))}
 
 
 @attrs.define(eq=False)

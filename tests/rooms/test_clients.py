@@ -156,3 +156,12 @@ async def test_rooms_are_off_unless_the_config_says_otherwise(
     assert client.codes == ["proxy-disabled"]
     assert "enable_proxy" in client.heard[0]["message"]
     assert client.code == 1008
+
+
+async def test_a_hello_is_answered_by_the_room(autojump_clock: MockClock, running: RunningRooms) -> None:
+    """Each client has its own, and the session is told nothing that it would answer."""
+    ann, bob = await running.join(), await running.join()
+    await ann.send("hello", accepts=["latency", "smell"])
+    await trio.sleep(1)
+    assert ann.heard == [{"type": "hello", "server": "trio-backend", "accepts": ["latency"]}]
+    assert bob.heard == []

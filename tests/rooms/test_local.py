@@ -258,6 +258,9 @@ class DeafSession:
 
     send = interrupt = retract = ask
 
+    def accept(self, each: object) -> None:
+        """See `RoomSession.accept`."""
+
 
 async def test_a_text_that_cannot_be_sent_is_told_at_once(autojump_clock: MockClock) -> None:
     """The room knows of it before its link does: the next text is kept, and waits for the next session."""

@@ -12,7 +12,15 @@ import trio
 
 from tests.memory_wire import memory_wire_pair
 from tests.rooms.scripted import GREETING
-from trio_backend.protocol import Control, Error, Outgoing, SetModelAndConf, encode
+from trio_backend.protocol import (
+    Control,
+    Error,
+    Latency,
+    Outgoing,
+    PartialTranscription,
+    SetModelAndConf,
+    encode,
+)
 from trio_backend.protocol.codec import head_of
 from trio_backend.protocol.rate import RateLimit
 from trio_backend.quota import MemoryQuota
@@ -115,3 +123,17 @@ async def test_what_waits_in_an_outbox_is_counted(texts: int) -> None:
     with client.gone:
         await client.write()
     assert client.wire.quota.used == 0
+
+
+async def test_who_accepts_a_message_gets_it() -> None:
+    """Of what not every client knows; the others get what they always got."""
+    members, old, new = Members(), member(), member()
+    new.accepts = frozenset({"latency"})
+    for client in old, new:
+        members.add(client)
+    say(members, CHARACTER, Control("start-mic"))
+    unread(old), unread(new)
+    say(members, Latency({"whole": 3}), PartialTranscription("Hel"), Control("mic-audio-end"))
+    assert [message["type"] for message in unread(new)] == ["latency", "control"]
+    assert [message["type"] for message in unread(old)] == ["control"]
+    assert members.accepted == {frozenset(), frozenset({"latency"})}

@@ -197,12 +197,15 @@ async def test_a_client_that_is_gone_got_nothing() -> None:
 
 
 async def test_a_transcript_is_shown_when_it_is_final() -> None:
-    """The protocol has no word for one that may change."""
+    """Before that, only to clients that accept it as what it is."""
     page = Page.open()
     await page.presenter.handle(TurnStarted(FIRST, MAO))
     page.messages()
     assert await page.presenter.handle(Transcript(FIRST, "Hel", final=False))
     assert page.kinds() == []
+    page.presenter.accepted.each = frozenset({frozenset(), frozenset({"partial-transcription"})})
+    assert await page.presenter.handle(Transcript(FIRST, "Hell", final=False))
+    assert page.kinds() == ["partial-transcription"]
     await page.presenter.handle(Transcript(FIRST, "Hello."))
     assert page.kinds() == ["user-input-transcription"]
 

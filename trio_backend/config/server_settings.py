@@ -8,6 +8,7 @@ import attrs
 
 from .bounds import OneOf, Within, check_folder, check_origins, check_proxies, check_upstream, option
 
+AUDIO_PIECES = ("auto", "always", "never")
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -38,6 +39,12 @@ class ServerSettings:
     config_alts_dir: str = option("characters", "folder of the other characters' files")
     tool_prompts: Mapping[str, str] = option(
         attrs.Factory(dict), "files under prompts/ that follow the persona in the system prompt", repr=False
+    )
+    audio_pieces: str = option(
+        "auto",
+        "whether clients that send no `hello` get a sentence in several pieces: auto (at most two, cut where "
+        "the voice pauses), always, never",
+        validator=OneOf(AUDIO_PIECES),
     )
     enable_proxy: bool = option(False, "whether /proxy-ws serves rooms")
     upstream_url: str = option(

@@ -7,6 +7,8 @@ from typing import ClassVar, Literal, TypeAlias
 import attrs
 from attrs import validators
 
+from .hello import Hello
+
 
 def _is_data_url(_image: object, _field: object, value: str) -> None:
     if not value.startswith("data:image/") or ";base64," not in value[:100]:
@@ -213,7 +215,8 @@ class Heartbeat:
 
 
 Incoming: TypeAlias = (
-    TextInput
+    Hello
+    | TextInput
     | MicAudioData
     | MicAudioEnd
     | RawAudioData

@@ -7,6 +7,9 @@ from typing import ClassVar, Literal, TypeAlias
 
 import attrs
 
+from .hello import HelloAnswer
+from .sound import Audio, AudioPiece, AudioStream
+
 
 @attrs.frozen
 class SetModelAndConf:
@@ -43,38 +46,28 @@ class Control:
 
 
 @attrs.frozen
-class DisplayText:
-    """A sentence to show, with its speaker; ``avatar`` is a file name under ``/avatars``."""
-
-    text: str
-    name: str
-    avatar: str
-
-
-@attrs.frozen
-class Audio:
-    """One sentence: ``audio`` is a WAV file in base64, in ASCII, or None where there is nothing to hear.
-
-    ``volumes`` has one number in [0, 1] per slice of ``slice_length`` ms, for the lips.
-    ``actions`` may hold ``expressions``: values of the model's emotion map.
-    """
-
-    type: ClassVar = "audio"
-    audio: bytes | None
-    volumes: Sequence[float]
-    display_text: DisplayText
-    actions: Mapping[str, Sequence[int | str]]
-    slice_length: int = 20
-    forwarded: bool = False
-
-
-@attrs.frozen
 class UserInputTranscription:
     """What the user was understood to say; ``name`` is who said it, where that is another client's user."""
 
     type: ClassVar = "user-input-transcription"
     text: str
     name: str | None = None
+
+
+@attrs.frozen
+class PartialTranscription:
+    """What is being said, as far as it is understood; each takes the place of the one before."""
+
+    type: ClassVar = "partial-transcription"
+    text: str
+
+
+@attrs.frozen
+class Latency:
+    """How many ms each stage of a turn took, in order; they add up to the whole. None is called ``type``."""
+
+    type: ClassVar = "latency"
+    stages: Mapping[str, float]
 
 
 @attrs.frozen
@@ -274,11 +267,16 @@ class Error:
 
 
 Outgoing: TypeAlias = (
-    SetModelAndConf
+    HelloAnswer
+    | SetModelAndConf
     | FullText
     | Control
     | Audio
+    | AudioPiece
+    | AudioStream
     | UserInputTranscription
+    | PartialTranscription
+    | Latency
     | MicFormatAgreed
     | WakeWordState
     | QueuePosition

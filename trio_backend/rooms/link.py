@@ -11,6 +11,7 @@ from loguru import logger
 
 from ..client.failure import Backoff
 from ..errors import NoConnection, WireClosed, first_leaf
+from ..protocol import Addition
 from .session import FromSession, RoomSession, SessionSource
 
 # A connection that held for so many seconds was a good one: the next attempt need not wait long.
@@ -47,6 +48,7 @@ class Link:
 
     _source: SessionSource
     _session: RoomSession | None = attrs.field(default=None, init=False)
+    _accepted: frozenset[frozenset[Addition]] = attrs.field(default=frozenset(), init=False)
 
     @property
     def session(self) -> RoomSession:
@@ -54,6 +56,14 @@ class Link:
         if self._session is None:
             raise WireClosed
         return self._session
+
+    def accept(self, each: frozenset[frozenset[Addition]]) -> None:
+        """See `RoomSession.accept`; a session that is opened later is told, too."""
+        if each == self._accepted:
+            return
+        self._accepted = each
+        if self._session is not None:
+            self._session.accept(each)
 
     async def keep(self, end: LinkEnd) -> None:
         """Hold a session until cancelled; after each loss wait longer, unless the last one held long.
@@ -79,6 +89,7 @@ class Link:
     async def _converse(self, session: RoomSession, end: LinkEnd) -> None:
         """Pass on what the session says until it is lost, which is raised as `WireClosed`."""
         self._session = session
+        session.accept(self._accepted)
         try:
             with trio.move_on_after(GREETING_TIMEOUT) as greeting:
                 while not end.greeted:

@@ -12,7 +12,7 @@ import trio
 from ..conversation.events import InputDropped, SpeechComplete, TurnEnded, TurnEvent, TurnStarted
 from ..errors import WireClosed
 from ..identity import RequestId
-from ..protocol import Decoded, InterruptSignal, Outgoing, encode
+from ..protocol import Accepted, Addition, Decoded, InterruptSignal, Outgoing, encode
 from ..protocol.codec import MessageHead, head_of
 from ..quota import MemoryQuota
 from .session import FromSession, RequestDropped, RoomEvent, ToSession, TurnBegan, TurnOver, TurnSpoken
@@ -37,6 +37,7 @@ class LocalSession:
     _put: trio.MemorySendChannel[Decoded]
     _get: trio.MemoryReceiveChannel[ToRoom]
     _closed: _CloseCode
+    _accepted: Accepted
 
     async def ask(self, message: ToSession, request: RequestId) -> None:
         """See `RoomSession.ask`."""
@@ -56,6 +57,10 @@ class LocalSession:
         """See `RoomSession.send`."""
         assert isinstance(message, Decoded)
         await _send(self._put, message, self._closed)
+
+    def accept(self, each: frozenset[frozenset[Addition]]) -> None:
+        """See `RoomSession.accept`."""
+        self._accepted.each = each
 
     async def receive(self) -> FromSession:
         """See `RoomSession.receive`. A message is encoded here, once for all clients of the room."""
@@ -96,6 +101,7 @@ class RoomAsClient:
     """What the session sends. The room always reads, so a send never waits for a client."""
     _get: trio.MemoryReceiveChannel[Decoded]
     _closed: _CloseCode
+    accepted: Accepted
 
     async def receive(self, refuse: object) -> Decoded:
         """The next message of the room's clients. Raises `WireClosed`. Cancelling it loses no message."""
@@ -152,7 +158,8 @@ async def open_local_session(
     to_session, from_room = trio.open_memory_channel[Decoded](0)
     to_room, from_session = trio.open_memory_channel[ToRoom](0)
     closed = _CloseCode()
-    client = RoomAsClient(new_quota(), to_room, from_room, closed)
+    accepted = Accepted()
+    client = RoomAsClient(new_quota(), to_room, from_room, closed, accepted)
 
     async def run() -> None:
         try:
@@ -163,7 +170,7 @@ async def open_local_session(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run, name="session of a room")
         try:
-            yield LocalSession(to_session, from_session, closed)
+            yield LocalSession(to_session, from_session, closed, accepted)
         finally:
             nursery.cancel_scope.cancel("the room is over")
             # Senders that are blocked get `WireClosed` now, not when the session has cleaned up.

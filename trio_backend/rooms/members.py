@@ -9,7 +9,17 @@ import attrs
 import trio
 
 from ..errors import ProtocolError, QuotaExceeded, WireClosed
-from ..protocol import Control, Error, ForceNewMessage, FullText, GroupUpdate, Incoming, Outgoing, encode
+from ..protocol import (
+    Addition,
+    Control,
+    Error,
+    ForceNewMessage,
+    FullText,
+    GroupUpdate,
+    Incoming,
+    Outgoing,
+    encode,
+)
 from ..protocol.codec import MessageHead
 from ..protocol.rate import RateLimit
 from ..quota import Claim, counted
@@ -22,6 +32,8 @@ TOO_SLOW = 1013
 
 # What a session greets its client with; a room says it again to each of its own clients.
 _GREETING = ("group-update", "full-text", "set-model-and-conf", "control")
+# What is sent only to clients that accept it.
+_OPTIONAL = ("partial-transcription", "latency")
 _HELLO = encode(FullText("Connection established"))
 _ALONE = encode(GroupUpdate((), is_owner=False))
 _START_MIC = encode(Control("start-mic"))
@@ -49,6 +61,8 @@ class Member:
     _limit: RateLimit
     _claim: Claim = attrs.field(init=False)
     """What the outbox takes, of the wire's quota."""
+    accepts: frozenset[Addition] = attrs.field(default=frozenset(), init=False)
+    """The additions to the protocol that the client understands."""
     gone: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     """Around all that is done for this client."""
     _closing: tuple[int, str] | None = attrs.field(default=None, init=False)
@@ -217,9 +231,20 @@ class Members:
         if head.type == "set-model-and-conf":
             self._model_and_conf = message.encoded
         if self.greeted or head.type not in _GREETING:
-            self.post(message.encoded)
+            self._post_to_those_who_know(head, message.encoded)
         elif head == MessageHead("control", "start-mic"):
             self._session_up()
+
+    def _post_to_those_who_know(self, head: MessageHead, message: bytes) -> None:
+        optional = head.type in _OPTIONAL
+        for member in self.present:
+            if not optional or head.type in member.accepts:
+                member.post(message)
+
+    @property
+    def accepted(self) -> frozenset[frozenset[Addition]]:
+        """See `Accepted`."""
+        return frozenset(member.accepts for member in self.present)
 
     def _session_up(self) -> None:
         self._session = _Presence.THERE

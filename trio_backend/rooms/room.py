@@ -15,6 +15,8 @@ from ..protocol import (
     GroupInterrupted,
     Heartbeat,
     HeartbeatAck,
+    Hello,
+    HelloAnswer,
     Incoming,
     InterruptSignal,
     MicFormat,
@@ -94,6 +96,10 @@ class Room:
         return self._turns.current is not None
 
     # Its life.
+
+    def follow_members(self) -> None:
+        """A client has come, is gone, or accepts something else: tell the session what all accept now."""
+        self._link.accept(self.members.accepted)
 
     async def live(self, ready_rooms: trio.MemorySendChannel[Room]) -> None:
         """Keep the session, and ask for a forwarder in ``ready_rooms`` whenever there is a message."""
@@ -246,6 +252,10 @@ class Room:
                 await self._enqueue(member, message, whole)
             case InterruptSignal(text):
                 await self._interrupt(member, text, whole)
+            case Hello():
+                member.accepts = frozenset(message.agreed)
+                self.follow_members()
+                await member.reply(HelloAnswer(message.agreed))
             case Heartbeat():
                 await member.reply(HeartbeatAck())
             case MicFormat():

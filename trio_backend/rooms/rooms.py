@@ -110,6 +110,7 @@ class Rooms:
 
     async def _admit(self, member: Member, room: Room) -> None:
         room.members.add(member)
+        room.follow_members()
         try:
             with member.gone:
                 async with trio.open_nursery() as nursery:
@@ -117,6 +118,7 @@ class Rooms:
                     await room.listen(member)
         finally:
             room.members.remove(member)
+            room.follow_members()
             if not room.members.present:
                 self._forget(room)
                 room.close("the last client has left")

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 import attrs
 
 from ..identity import RequestId
-from ..protocol import Decoded, Incoming, decode_steps
+from ..protocol import Addition, Decoded, Incoming, decode_steps
 from ..protocol.codec import MessageHead
 
 ToSession: TypeAlias = Decoded | str | bytes
@@ -92,6 +92,10 @@ class RoomSession(Protocol):
 
     async def send(self, message: ToSession) -> None:
         """Send anything else that a client said."""
+        ...
+
+    def accept(self, each: frozenset[frozenset[Addition]]) -> None:
+        """The room's clients accept these additions to the protocol from now on: see `Accepted`."""
         ...
 
     async def receive(self) -> FromSession:

@@ -16,7 +16,7 @@ import trio
 from ..client.address import parse_address
 from ..errors import WireClosed
 from ..identity import RequestId
-from ..protocol import Decoded
+from ..protocol import Addition, Decoded
 from ..protocol.codec import MessageHead, read_head
 from ..wire import Wire
 from .session import FromSession, RequestDropped, RoomEvent, ToSession, TurnBegan, TurnOver, TurnSpoken
@@ -130,6 +130,10 @@ class UpstreamSession:
     async def send(self, message: ToSession) -> None:
         """See `RoomSession.send`."""
         await self._send(_frame(message))
+
+    def accept(self, each: frozenset[frozenset[Addition]]) -> None:
+        """See `RoomSession.accept`."""
+        del each  # the link says no `hello` yet
 
     async def receive(self) -> FromSession:
         """See `RoomSession.receive`."""

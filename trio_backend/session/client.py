@@ -10,7 +10,7 @@ import trio
 
 from ..config.system import SystemConfig
 from ..conversation.events import TurnEvent
-from ..protocol import Decoded, Error, Outgoing, encode
+from ..protocol import Accepted, Decoded, Error, Outgoing, encode
 from ..protocol.rate import RateLimit
 from ..quota import MemoryQuota
 from ..wire import SendsAtOnce, Wire, receive_within
@@ -36,6 +36,11 @@ class SessionClient(Protocol):
     @property
     def quota(self) -> MemoryQuota:
         """What the session may keep of what it receives."""
+        ...
+
+    @property
+    def accepted(self) -> Accepted:
+        """What the client accepts. The session changes it for a client on a wire, for a room the room."""
         ...
 
     async def receive(self, refuse: Refuse) -> str | bytes | Decoded:
@@ -70,6 +75,7 @@ class WireClient:
     _limit: RateLimit
     # The same wire, if it can.
     _at_once: SendsAtOnce | None
+    accepted: Accepted = attrs.field(factory=Accepted, init=False)
     outbox: None = attrs.field(default=None, init=False)
 
     @classmethod

@@ -37,7 +37,9 @@ async def run_session(
     inbox_send, inbox = trio.open_memory_channel[SessionEvent](0)
     outbox, to_client = trio.open_memory_channel[ToClient](0)
     direct = client.outbox
-    presenter = Presenter(client_uid, direct or outbox, services.observer, with_events=direct is not None)
+    presenter = Presenter(
+        client_uid, direct or outbox, services.observer, client.accepted, with_events=direct is not None
+    )
     async with trio.open_nursery() as watch:
         began = trio.current_time()
         try:

@@ -33,6 +33,8 @@ from ..conversation.observer import Observer
 from ..conversation.timeline import Timeline
 from ..identity import now
 from ..protocol import (
+    Accepted,
+    Addition,
     Audio,
     BackendSynthComplete,
     Control,
@@ -42,6 +44,7 @@ from ..protocol import (
     FullText,
     NewHistoryCreated,
     Outgoing,
+    PartialTranscription,
     ToolCallStatus,
     UserInputTranscription,
     WakeWordCounts,
@@ -78,10 +81,16 @@ class Presenter:
     client_uid: str
     _outbox: trio.MemorySendChannel[ToClient]
     _observer: Observer
+    accepted: Accepted = attrs.field(factory=Accepted)
     _with_events: bool = attrs.field(default=False, kw_only=True)
     played: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set when the client says that it has played everything."""
     _bracket: _Bracket | None = attrs.field(default=None, init=False)
+
+    @property
+    def accepts(self) -> frozenset[Addition]:
+        """The additions to the protocol that at least one client of the session accepts."""
+        return self.accepted.by_any
 
     @property
     def all_sent(self) -> bool:
@@ -167,8 +176,11 @@ class Presenter:
     async def _go_on(self, bracket: _Bracket, event: _OfATurn) -> bool:
         """The next event of the turn that the client sees."""
         match event:
-            case Transcript(text=text, final=final):
-                return not final or await self.tell(UserInputTranscription(text))
+            case Transcript(text=text, final=True):
+                return await self.tell(UserInputTranscription(text))
+            case Transcript(text=text):
+                accepted = "partial-transcription" in self.accepts
+                return not accepted or await self.tell(PartialTranscription(text))
             case Sentence():
                 bracket.sentence, bracket.sound = event, []
                 return True

@@ -186,6 +186,9 @@ class Session:
                     self.requests.follow(self.conversation.confirm)
                 if self._holdings.dropped:
                     self.requests.follow(self._scenes.tell_dropped)
+            case protocol.Hello():
+                self.presenter.accepted.each = frozenset({frozenset(message.agreed)})
+                await self.tell(protocol.HelloAnswer(message.agreed))
             case protocol.FrontendPlaybackComplete():
                 self.presenter.played.set()
             case protocol.Heartbeat():

@@ -1,0 +1,62 @@
+"""`Hello`: the additions to the protocol, and which of them clients accept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal, TypeAlias, get_args
+
+import attrs
+from attrs import validators
+
+Addition: TypeAlias = Literal["pieces", "bytes", "partial-transcription", "latency", "wake-word-state"]
+
+ADDITIONS: tuple[Addition, ...] = get_args(Addition)
+"""What a client may accept, by its `hello`, beyond what every client gets.
+
+``pieces``: a sentence may come as several `AudioPiece`. ``bytes``: its sound comes as an `AudioStream` and
+`SoundFrame`. The others are the types of messages that are sent only to clients that accept them, but for
+``wake-word-state``, which clients without a `hello` know too, and get.
+"""
+
+
+@attrs.frozen
+class Hello:
+    """Which additions to the protocol the client understands; the last one counts.
+
+    Names that we do not know are passed over: the client may be newer. ``resume`` is the token of the
+    client's last session; none can be resumed yet, and so a new one goes on.
+    """
+
+    type: ClassVar = "hello"
+    # There are five. Who names hundreds means something else.
+    accepts: list[str] = attrs.field(validator=validators.max_len(100))
+    resume: str | None = None
+
+    @property
+    def agreed(self) -> tuple[Addition, ...]:
+        """The additions among ``accepts``."""
+        return tuple(addition for addition in ADDITIONS if addition in self.accepts)
+
+
+@attrs.frozen
+class HelloAnswer:
+    """``accepts`` are the additions that the client named, and that we know too. Sent as an answer only."""
+
+    type: ClassVar = "hello"
+    accepts: Sequence[Addition]
+    server: str = "trio-backend"
+
+
+@attrs.define(eq=False)
+class Accepted:
+    """The additions to the protocol that a session's clients accept.
+
+    ``each`` has one set for each kind of client: one for a client on a wire, in a room all different ones.
+    """
+
+    each: frozenset[frozenset[Addition]] = frozenset({frozenset()})
+
+    @property
+    def by_any(self) -> frozenset[Addition]:
+        """What at least one client accepts."""
+        return frozenset().union(*self.each)
