@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trio_backend.conversation.timeline import Timeline
+import pytest
+
+from trio_backend.conversation.timeline import STAGES, Timeline
 from trio_backend.observe.metrics import RECENT, Metrics, Reading
 
 
@@ -34,6 +36,24 @@ async def test_a_turn_is_counted_by_its_end_and_measured() -> None:
     assert found['trio_backend_first_audio_seconds_bucket{le="0.5"}'] == 0
     assert found['trio_backend_first_audio_seconds_bucket{le="0.75"}'] == 1
     assert found['trio_backend_gone_seconds_bucket{le="0.005",part="synthesis"}'] == 1
+
+
+async def test_each_stage_of_a_turn_is_measured() -> None:
+    """One sample for each stage that it had; all stages are there before the first turn, and no others."""
+    metrics = Metrics()
+    counts = [name for name in await lines(metrics) if name.startswith("trio_backend_stage_seconds_count")]
+    assert sorted(counts) == sorted(
+        f'trio_backend_stage_seconds_count{{stage="{stage}"}}' for stage in STAGES
+    )
+    metrics.turn_over(Timeline(ended=-0.9, decided=-0.1, transcribed=0.2, first_audio=0.3, played=0.34))
+    metrics.turn_over(Timeline(first_audio=0.4))
+    found = await lines(metrics)
+    assert found['trio_backend_stage_seconds_sum{stage="end_of_turn"}'] == pytest.approx(0.8)
+    assert found['trio_backend_stage_seconds_count{stage="end_of_turn"}'] == 1
+    assert found['trio_backend_stage_seconds_count{stage="sound_sent"}'] == 2
+    assert found['trio_backend_stage_seconds_bucket{le="0.05",stage="sound_played"}'] == 1
+    assert found['trio_backend_stage_seconds_bucket{le="0.025",stage="sound_played"}'] == 0
+    assert found["trio_backend_wait_seconds_sum"] == pytest.approx(1.24 + 0.4)
 
 
 async def test_the_last_times_to_first_sound_are_kept_and_no_more() -> None:

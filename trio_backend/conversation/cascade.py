@@ -241,10 +241,13 @@ class _Reply:
         if not line.spoken or self._synthesis_failed:
             return _SILENCE
         try:
-            return await spoken(self._character.tts, line.spoken)
+            pcm = await spoken(self._character.tts, line.spoken)
         except EngineError as error:
             # Several sentences may fail at once; that is told once.
             if not self._synthesis_failed:
                 self._synthesis_failed = True
                 await self._events.send(Problem("engine-error", str(error)))
             return _SILENCE
+        if pcm.samples:
+            self._context.timeline.made_sound()
+        return pcm

@@ -10,7 +10,6 @@ import trio
 from loguru import logger
 
 from ..config.system import SystemConfig
-from ..engines.base import Message
 from ..errors import HistoryError, NoSuchHistory
 from ..history.backlog import Backlog
 from ..history.store import HistoryUid, Owner, StoredMessage
@@ -34,7 +33,7 @@ class Conversation:
     Beside it there may be a provisional one, whose reply is begun before it is certain that the user has
     finished; nothing of it is told, kept or counted before `commit`, and whatever else happens discards it.
 
-    The first seven methods never wait for the store, and are for the session's loop. The others may, and are
+    The first eight methods never wait for the store, and are for the session's loop. The others may, and are
     called by one task at a time; no turn is begun while one of them runs. Whatever changes the conversation
     ends the running turn first, so that no turn writes into a conversation that is not its own.
     """
@@ -138,6 +137,11 @@ class Conversation:
                 await self._storing.give(self.record, turn.take_unsaved(), turn.ended())
         return True
 
+    def playback_began(self) -> None:
+        """The client has begun to play a sentence of the turn that it was told of last."""
+        if self._open:
+            self._open[-1].timeline.play()
+
     async def stop_for_speech(self) -> None:
         """Somebody speaks: end the turns at once.
 
@@ -219,7 +223,7 @@ class Conversation:
 
     def _new_turn(self, scene: Scene, user_input: UserInput, *, provisional: bool = False) -> Turn:
         # A discarded turn leaves no gap in the numbers: clients and logs never see it.
-        context = TurnContext(self.memory, self._audience, self._limits, self.wake_word, self._expected)
+        context = TurnContext(self.memory, self._audience, self._limits, self.wake_word, self._open)
         asked = TurnInput(user_input, scene.character, context, provisional=provisional)
         return Turn(TurnId(self._count + 1), Cascade(scene.character), asked)
 
@@ -229,10 +233,6 @@ class Conversation:
             earlier.cut("superseded")
         self._count += 1
         self._open.append(turn)
-
-    def _expected(self) -> list[Message]:
-        """What memory will hold of the turns that have not ended, if they end now."""
-        return [Message("assistant", said) for turn in self._open if (said := turn.said())]
 
     async def _live(self, turn: Turn) -> None:
         try:

@@ -82,6 +82,7 @@ class Turn:
 
     def __attrs_post_init__(self) -> None:
         self.context = self.input.context
+        self.timeline.spoken(self.input.given.spoken)
         self.state = State.PROVISIONAL if self.input.provisional else State.LIVE
 
     async def run(self) -> None:
@@ -181,6 +182,7 @@ class Turn:
         """It is wanted: `run` may begin."""
         self.state = State.LIVE
         self.timeline.commit()
+        self.timeline.spoken(self.input.given.spoken)
         self.committed.set()
 
     def discard(self) -> None:
@@ -202,7 +204,7 @@ class Turn:
             await speculation.stop()
             self.input.forget_guess()
             self._speculation = speculation = None
-            self.timeline = Timeline(began=self.timeline.began, committed=self.timeline.committed)
+            self.timeline = self.timeline.anew()
         self.input.provisional = False
         return None if speculation is None else speculation.flow()
 

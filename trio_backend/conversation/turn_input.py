@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import attrs
 import trio
@@ -37,6 +38,14 @@ class TurnLimits:
     speculation: float = SPECULATION
 
 
+class Saying(Protocol):
+    """A turn, as far as another one has to know it."""
+
+    def said(self) -> str:
+        """What memory would keep of its reply, if it ended now; nothing of one that has ended."""
+        ...
+
+
 @attrs.frozen
 class TurnContext:
     """What all turns of a conversation share."""
@@ -45,8 +54,8 @@ class TurnContext:
     audience: Audience
     limits: TurnLimits
     wake_word: WakeWord
-    expected: Callable[[], Sequence[Message]] = tuple
-    """What the turns that have not ended would leave to memory, if they ended now."""
+    turns: Sequence[Saying] = ()
+    """Those that have not ended, or whose end is not told yet; oldest first."""
 
 
 @attrs.frozen
@@ -105,10 +114,11 @@ class TurnInput:
             self._meaning = self._take_in(self._guess.text)
 
     def confirm(self, given: UserInput) -> None:
-        """It is certain: ``given``, of which nothing but the request is new, and nothing is held."""
+        """It is certain: ``given``, of which only request and moments are new, and nothing is held."""
         if given.claim is not self.given.claim:
             given.release()
-        self.given = attrs.evolve(self.given, request=given.request)
+        spoken = given.spoken or self.given.spoken
+        self.given = attrs.evolve(self.given, request=given.request, spoken=spoken)
 
     def release(self) -> None:
         """Hold no more of what was asked; what memory has taken over stays there."""
@@ -149,7 +159,7 @@ class TurnInput:
 
     def _prompt_after(self, guess: _Guess) -> Prompt:
         """What the model has to read once the turns before have ended, and these words were taken in."""
-        messages = [*self.context.expected()]
+        messages = [Message("assistant", said) for turn in self.context.turns if (said := turn.said())]
         if not self.given.nudge:
             messages.append(self._message(guess.heard, guess.text))
         return self._prompt_of(guess.heard.request or "", self.context.memory.with_more(*messages))

@@ -9,6 +9,7 @@ import attrs
 from ..audio.pcm import Pcm
 from ..identity import RequestId
 from ..quota import Claim
+from .timeline import SpokenMoments
 
 
 def size_of_text(text: str) -> int:
@@ -22,7 +23,8 @@ class UserInput:
 
     ``name`` is who said it, where that is not the one user whom the character knows. ``sound`` is what was
     said, where it is not written: then there is no ``text`` yet. ``claim`` is what it holds of the client's
-    quota; whoever keeps the input releases it. The events of its turn have its ``request``.
+    quota; whoever keeps the input releases it. The events of its turn have its ``request``. ``spoken`` says
+    when it was said, where we found that out in a microphone's stream.
     """
 
     text: str
@@ -32,6 +34,7 @@ class UserInput:
     sound: Pcm | None = None
     claim: Claim | None = None
     request: RequestId | None = None
+    spoken: SpokenMoments | None = attrs.field(default=None, kw_only=True)
 
     @property
     def size(self) -> int:

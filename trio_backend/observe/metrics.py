@@ -11,13 +11,19 @@ import trio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from ..conversation.timeline import Timeline
+from ..conversation.timeline import STAGES, Timeline
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 PREFIX = "trio_backend"
 RECENT = 120
 
 _SOON = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
+# As fine as the engines that are to be told apart: 50 ms matter up to half a second, 0.4 s above.
+_STAGE = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 1.6, 2.5, 5.0, 10.0, 30.0)
+_STAGE_HELP = "What a stage of a turn added to the user's wait, from the last word to the first sound."
+_WAIT_HELP = (
+    "From the last word, or from the typed input, to the first sound: to its playback if that is told."
+)
 _AT_ONCE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
 
@@ -55,6 +61,8 @@ class Metrics:
     _first_audio: Histogram = attrs.field(init=False)
     _last_audio: Histogram = attrs.field(init=False)
     _gone: Histogram = attrs.field(init=False)
+    _stage: Histogram = attrs.field(init=False)
+    _wait: Histogram = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         ProcessCollector(registry=self._registry)
@@ -69,6 +77,10 @@ class Metrics:
         self._gone = self._histogram(
             "gone", "From the cut of a turn until this part of it had ended.", _AT_ONCE, "part"
         )
+        self._stage = self._histogram("stage", _STAGE_HELP, _STAGE, "stage")
+        for stage in STAGES:
+            self._stage.labels(stage)  # there from the start: what a query adds up is never missing one
+        self._wait = self._histogram("wait", _WAIT_HELP, _SOON)
 
     # What sessions report.
 
@@ -88,6 +100,10 @@ class Metrics:
                 histogram.observe(seconds)
         if timeline.first_audio is not None:
             self.first_audio.append(timeline.first_audio)
+        for stage, seconds in timeline.stages.items():
+            self._stage.labels(stage).observe(seconds)
+        if (wait := timeline.wait) is not None:
+            self._wait.observe(wait)
         for part, seconds in timeline.gone.items():
             self._gone.labels(part).observe(seconds)
 

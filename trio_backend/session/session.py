@@ -196,7 +196,8 @@ class Session:
             case protocol.MicAudioData() | protocol.RawAudioData() | Samples() | protocol.MicFormat():
                 await self._hear(message)
             case protocol.AudioPlayStart():
-                pass  # for the other members of a group, and there are none
+                # It is meant for the other members of a group, and there are none; but it has a moment.
+                self.conversation.playback_began()
             case protocol.RequestGroupInfo():
                 await self.tell(protocol.GroupUpdate((), is_owner=False))
             case protocol.AddClientToGroup() | protocol.RemoveClientFromGroup():
