@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.history.samples import FIRST, MAO, SECOND, ai, human
+from trio_backend.errors import HistoryError
 from trio_backend.history import queries
 from trio_backend.history.database import open_database
+from trio_backend.history.sqlite import open_sqlite_history
 
 
 @pytest.mark.parametrize(
@@ -27,9 +29,39 @@ def test_no_question_reads_a_whole_table(tmp_path: Path, question: str, names: l
         plan = [step for *_, step in database.execute(f"EXPLAIN QUERY PLAN {question}", names)]
 
     assert any("SEARCH" in step for step in plan)
-    assert not [step for step in plan if "SCAN" in step]
+    # Of a subquery only what its own search has found is scanned.
+    assert not [step for step in plan if "SCAN" in step and "SCAN (subquery" not in step]
     # What is sorted is read to its end first.
     assert not [step for step in plan if "B-TREE" in step]
+
+
+def test_a_list_is_one_row(tmp_path: Path) -> None:
+    """SQLite's module lets go of the interpreter's lock for each, and a busy loop gives it back late."""
+    with closing(open_database(tmp_path / "history.db", 1)) as database:
+        queries.append(database, MAO, FIRST, [human()])
+        queries.append(database, MAO, SECOND, [human()])
+
+        rows = database.execute(queries._PAGE, (MAO.conf_uid, "", 9, 9, 200)).fetchall()
+
+    assert len(rows) == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["latest_role = 'robot'", "latest_preview = x'c3'", "latest_preview = NULL", "latest_name = x''"],
+)
+async def test_a_damaged_list_is_an_error(tmp_path: Path, damage: str) -> None:
+    """As a damaged message is: it says so, and nothing else is said of it."""
+    path = tmp_path / "history.db"
+    async with open_sqlite_history(path) as history:
+        await history.append(MAO, FIRST, human())
+        await history.append(MAO, SECOND, human())
+    with closing(open_database(path, 1)) as database:
+        database.execute(f"UPDATE conversation SET {damage} WHERE uid = ?", (FIRST,))
+
+    async with open_sqlite_history(path) as history:
+        with pytest.raises(HistoryError, match=r"history.db: it is damaged; move it away"):
+            await history.conversations(MAO)
 
 
 def test_a_conversation_that_lost_its_messages_is_not_listed(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
+import msgspec
 
 from ..errors import NoSuchHistory
 from .store import (
@@ -39,13 +40,24 @@ _TO_THE_TOP = """
 """
 
 # From one place of the index on, so a list costs what it shows, however many conversations there are.
+#
+# The whole page is one row. SQLite's module lets go of the interpreter's lock for each row, and may get it back
+# only when a busy loop next sleeps: a list of two hundred rows took up to 215 ms. As JSON it is also read in
+# one call of C, 0.37 ms instead of 0.57. A subquery with a limit keeps its order.
 _PAGE = """
-    SELECT uid, latest_role, latest_timestamp, latest_preview, latest_name, latest_avatar
-    FROM conversation
-    WHERE conf_uid = ? AND user_id = ? AND (place, id) < (?, ?) AND latest_role IS NOT NULL
-    ORDER BY place DESC, id DESC
-    LIMIT ?
+    SELECT json_group_array(json_object('uid', uid, 'latest', json_object(
+        'role', latest_role, 'timestamp', latest_timestamp, 'content', latest_preview,
+        'name', latest_name, 'avatar', latest_avatar
+    )))
+    FROM (
+        SELECT uid, latest_role, latest_timestamp, latest_preview, latest_name, latest_avatar
+        FROM conversation
+        WHERE conf_uid = ? AND user_id = ? AND (place, id) < (?, ?) AND latest_role IS NOT NULL
+        ORDER BY place DESC, id DESC
+        LIMIT ?
+    )
 """
+_page = msgspec.json.Decoder(list[StoredConversation])
 
 _PLACE = "SELECT place, id FROM conversation WHERE uid = ? AND conf_uid = ? AND user_id = ?"
 
@@ -124,13 +136,23 @@ def conversations(
         if row is None:
             raise _no_such_history()
         below = row
-    rows = database.execute(_PAGE, (*_columns(owner), *below, limit)).fetchall()
-    return [
-        StoredConversation(
-            HistoryUid(_text(uid)), _message(role, timestamp, _text(preview)[:PREVIEW], name, avatar)
-        )
-        for uid, role, timestamp, preview, name, avatar in rows
-    ]
+    try:
+        (page,) = database.execute(_PAGE, (*_columns(owner), *below, limit)).fetchone()
+        return [_shortened(one) for one in _page.decode(page)]
+    except msgspec.DecodeError as error:
+        raise _DamagedRow from error
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        # The statement is right, so it is a value of which no JSON can be made.
+        raise _DamagedRow from error
+
+
+def _shortened(conversation: StoredConversation) -> StoredConversation:
+    latest = conversation.latest
+    if len(latest.content) <= PREVIEW:
+        return conversation
+    return attrs.evolve(conversation, latest=attrs.evolve(latest, content=latest.content[:PREVIEW]))
 
 
 def messages(
