@@ -11,23 +11,14 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from urllib.parse import SplitResult, urlsplit
 
 import attrs
 import trio
 
 from ..errors import HttpFailed
 from .http_answer import LONGEST_HEAD, AnswerParser, Deadlines, HttpAnswer, HttpConnection, feed
-from .http_target import (
-    HttpAddress,
-    HttpTarget,
-    authorization,
-    bracketed,
-    hostname,
-    port,
-    proxy_for,
-    trusted,
-)
+from .http_connect import find_way, open_connection
+from .http_target import HttpAddress, HttpTarget, authorization
 
 MOST_CONNECTIONS = 200
 """Connections to one server at once; further requests wait for one of them."""
@@ -92,7 +83,9 @@ class HttpClient:
         await self._slots.acquire()
         try:
             while True:
-                connection = self._take_kept() or await self._connect()
+                connection = self._take_kept() or await open_connection(
+                    self._address, self._tls, within=self._connect_timeout
+                )
                 answer = await self._ask(connection, head, body)
                 if answer is not None:
                     return answer
@@ -145,54 +138,6 @@ class HttpClient:
 
     # Connections.
 
-    async def _connect(self) -> HttpConnection:
-        try:
-            with trio.fail_after(self._connect_timeout):
-                return await self._open()
-        except trio.TooSlowError:
-            raise HttpFailed("timeout", f"no connection within {self._connect_timeout:g} s") from None
-        except (OSError, trio.BrokenResourceError) as error:
-            raise HttpFailed("connect", "no connection") from error
-
-    async def _open(self) -> HttpConnection:
-        address = self._address
-        nearest = address.proxy or address.url
-        tcp = await trio.open_tcp_stream(hostname(nearest), port(nearest))
-        stream: trio.abc.Stream = tcp
-        try:
-            if address.proxy is not None:
-                if address.proxy.scheme == "https":
-                    stream = await self._secured(stream, address.proxy)
-                if address.tls:
-                    await self._tunnel(HttpConnection(stream, tcp), address.proxy)
-            if address.tls:
-                stream = await self._secured(stream, address.url)
-        except BaseException:
-            tcp.socket.close()
-            raise
-        return HttpConnection(stream, tcp)
-
-    async def _secured(self, stream: trio.abc.Stream, url: SplitResult) -> trio.abc.Stream:
-        assert self._tls is not None
-        secured = trio.SSLStream(stream, self._tls, server_hostname=hostname(url), https_compatible=True)
-        await secured.do_handshake()
-        return secured
-
-    async def _tunnel(self, connection: HttpConnection, proxy: SplitResult) -> None:
-        """Ask the proxy for a tunnel (CONNECT): from then on it passes bytes on unchanged."""
-        host = f"{bracketed(hostname(self._address.url))}:{port(self._address.url)}"
-        request = f"CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n{authorization(proxy)}\r\n"
-        await connection.stream.send_all(request.encode("latin-1"))
-        # Read byte by byte: the bytes behind the head belong to TLS, and the parser knows no CONNECT.
-        head = bytearray()
-        while not head.endswith(b"\r\n\r\n"):
-            piece = await connection.stream.receive_some(1)
-            if not piece or len(head) > LONGEST_HEAD:
-                raise HttpFailed("proxy", "the proxy refuses the connection")
-            head += piece
-        if not head.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2")):
-            raise HttpFailed("proxy", "the proxy refuses")
-
     def _take_kept(self) -> HttpConnection | None:
         """The connection that became idle last: the server is least likely to have closed it."""
         while self._idle:
@@ -236,16 +181,10 @@ async def open_http_client(server: HttpTarget, *, connect_timeout: float) -> Asy
     Leaving the block closes all idle connections. Raises `HttpFailed` if the environment names a proxy that
     cannot be used.
     """
-    url = urlsplit(server.base_url)
-    proxy = await trio.to_thread.run_sync(proxy_for, url) if server.use_proxy else None
-    address = HttpAddress(url, proxy)
-    tls = None
-    if address.tls or (proxy is not None and proxy.scheme == "https"):
-        # Reading the certificates takes 40 ms.
-        tls = await trio.to_thread.run_sync(trusted)
+    address, tls = await find_way(server)
     headers = "".join(f"{name}: {value}\r\n" for name, value in server.headers.items())
-    if proxy is not None and not address.tls:
-        headers += authorization(proxy)
+    if address.proxy is not None and not address.tls:
+        headers += authorization(address.proxy)
     client = HttpClient(address, headers, tls, connect_timeout)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(client.close_expired, name="idle connections")
