@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_backend.audio.endpointing import Edge, Rules
-from trio_backend.audio.pcm import Pcm
 from trio_backend.conversation.microphone import Microphone, Stream
 from trio_backend.engines.asr.scripted import read, write
 from trio_backend.errors import ProtocolError
@@ -46,8 +45,8 @@ class Listener:
 
     def end(self) -> str | None:
         """What the utterance says that is complete now."""
-        sound = self.microphone.end(self.now)
-        return None if sound is None else read(sound)
+        spoken = self.microphone.end(self.now)
+        return None if spoken is None else read(spoken.sound)
 
 
 @given(st.lists(st.integers(1, 9000), max_size=12))
@@ -62,8 +61,10 @@ def test_the_stream_gives_the_same_utterance_however_it_is_cut(cuts: list[int]) 
         at += 2 * cut
     edges += torn.hear(sound[at:])
     assert edges == [Edge.STARTED, Edge.ENDED]
-    first, second = whole.microphone.end(9), torn.microphone.end(9)
-    assert isinstance(first, Pcm)
+    ends = whole.microphone.end(9), torn.microphone.end(9)
+    assert ends[0] is not None
+    assert ends[1] is not None
+    first, second = ends[0].sound, ends[1].sound
     assert first == second
     assert read(first) == "Tell me more."
     assert first.seconds > 1.2
@@ -171,6 +172,6 @@ def test_an_utterance_has_nothing_of_the_one_that_was_cut_before_it() -> None:
     listener.hear(speech("One", 0.96))
     assert listener.end() == "One"
     listener.hear(speech(" two.", 0.96) + quiet(0.6))
-    sound = listener.microphone.end(listener.now)
-    assert sound is not None
-    assert sound.seconds < 0.96 + HANG_OVER + 0.3
+    spoken = listener.microphone.end(listener.now)
+    assert spoken is not None
+    assert spoken.sound.seconds < 0.96 + HANG_OVER + 0.3

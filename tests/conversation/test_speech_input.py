@@ -30,6 +30,7 @@ class Noticing:
     heard: bytes = b""
     loaded: list[str] = attrs.field(factory=list)
     """The kinds of engines that somebody wanted."""
+    streams: bool = False
 
     def detector(self) -> Noticing:
         """Itself."""

@@ -26,9 +26,15 @@ async def test_a_turn_is_counted_by_its_end_and_measured() -> None:
     cut.gone["synthesis"] = 0.004
     metrics.turn_over(cut)
     metrics.turn_over(Timeline())
-    metrics.turn_discarded()
+    metrics.turn_discarded(Timeline(tokens=7, sound=1.5))
+    metrics.recognition_discarded()
+    metrics.turn_over(Timeline(committed=0.3, cut=1, reason="somebody spoke"))
     found = await lines(metrics)
     assert found["trio_backend_turns_discarded_total"] == 1
+    assert found["trio_backend_wasted_tokens_total"] == 7
+    assert found["trio_backend_wasted_sound_seconds_total"] == 1.5
+    assert found["trio_backend_recognitions_discarded_total"] == 1
+    assert found["trio_backend_turns_committed_total"] == 1
     assert found['trio_backend_turns_total{end="complete"}'] == 1
     assert found['trio_backend_turns_total{end="barge-in"}'] == 1
     assert found['trio_backend_turns_total{end="the session ended"}'] == 1

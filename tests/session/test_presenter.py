@@ -49,8 +49,9 @@ class Counts(NullObserver):
     codes: list[str] = attrs.field(factory=list)
     discarded: int = 0
 
-    def turn_discarded(self) -> None:
+    def turn_discarded(self, timeline: Timeline) -> None:
         """Count it."""
+        del timeline
         self.discarded += 1
 
     def error_told(self, code: str) -> None:

@@ -26,6 +26,10 @@ class Edge(Enum):
     """What a window changed."""
 
     STARTED = auto()
+    PAUSED = auto()
+    """The silence has lasted long enough that the utterance may be over."""
+    RESUMED = auto()
+    """It was not: more is being said."""
     ENDED = auto()
 
 
@@ -62,9 +66,19 @@ class Endpointer:
     """Finds the edges of speech in one microphone's sound."""
 
     rules: Rules = attrs.field(factory=Rules)
+    pause: float = math.inf
+    """Seconds of silence after which an utterance is `Edge.PAUSED`."""
+    ends_after: float | None = None
+    """Seconds of silence that end an utterance, instead of ``rules.required_misses``. It may be changed at
+    any time, and holds for the silence that is going on."""
     speaking: bool = attrs.field(default=False, init=False)
+    paused: bool = attrs.field(default=False, init=False)
+    """Whether the utterance may be over: since `Edge.PAUSED`, until more is said."""
     _hits: int = attrs.field(default=0, init=False)
+    """In silence: those in a row that may begin an utterance. In a pause: what was heard since it began."""
     _misses: int = attrs.field(default=0, init=False)
+    _quiet: int = attrs.field(default=0, init=False)
+    """Windows since the last hit."""
     _recent: deque[tuple[float, float]] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -75,20 +89,46 @@ class Endpointer:
         self._recent.append((probability, power))
         hit, smooth_hit = self.rules.hit(probability, power), self.rules.hit(*self._smoothed())
         if self.speaking:
-            self._misses = 0 if hit or smooth_hit else self._misses + 1
-            return self._end() if self._misses >= self.rules.required_misses else None
+            return self._go_on(hit=hit, smooth_hit=smooth_hit)
         self._hits = self._hits + hit if smooth_hit else 0
         if self._hits >= self.rules.required_hits:
-            self.speaking, self._misses = True, 0
+            self.speaking, self._misses, self._quiet = True, 0, 0
             return Edge.STARTED
         return None
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the last window that was a hit; of an utterance that has ended, when it ended."""
+        return self._quiet * WINDOW_SECONDS
 
     def reset(self) -> None:
         """End the utterance now, if there is one: what is said from here on is a new one."""
         self._end()
 
+    def _go_on(self, *, hit: bool, smooth_hit: bool) -> Edge | None:
+        self._misses = 0 if hit or smooth_hit else self._misses + 1
+        self._quiet = 0 if hit else self._quiet + 1
+        if self._is_over(smooth_hit=smooth_hit):
+            return self._end()
+        if not self.paused:
+            if self.silence >= self.pause:
+                self.paused, self._hits = True, 0
+                return Edge.PAUSED
+            return None
+        self._hits += hit
+        # As many as begin an utterance: a click in the pause is not another word.
+        if self._hits >= self.rules.required_hits:
+            self.paused = False
+            return Edge.RESUMED
+        return None
+
+    def _is_over(self, *, smooth_hit: bool) -> bool:
+        if self.ends_after is None:
+            return self._misses >= self.rules.required_misses
+        return not smooth_hit and self._quiet > 0 and self.silence >= self.ends_after
+
     def _end(self) -> Edge:
-        self.speaking, self._hits = False, 0
+        self.speaking, self.paused, self._hits = False, False, 0
         self._recent.clear()
         return Edge.ENDED
 

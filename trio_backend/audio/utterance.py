@@ -46,6 +46,10 @@ class Utterance:
         self._sound.write(samples)
         return True
 
+    def so_far(self) -> bytes:
+        """The samples of it, which goes on."""
+        return self._sound.getvalue()
+
     def take(self) -> Pcm:
         """The whole of it, perhaps empty; then it begins anew."""
         sound = Pcm(self._sound.getvalue(), RATE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import attrs
 
@@ -66,6 +67,11 @@ class ServerSettings:
     access_token: str = option("", "what clients must present to connect; empty: nothing", repr=False)
     tls_certificate: str = option("", "PEM file with the certificate chain; with tls_key: serve TLS")
     tls_key: str = option("", "PEM file with the certificate's key")
+    speculation: Literal["off", "cautious", "eager"] = option(
+        "cautious",
+        "whether to begin turns before the user has certainly finished; see docs/voice.md",
+        validator=OneOf(("off", "cautious", "eager")),
+    )
     history_file: str = option(
         "chat_history/history.sqlite3", "conversations; relative to the working directory"
     )

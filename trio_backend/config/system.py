@@ -90,6 +90,18 @@ class SystemConfig(ServerSettings):
         "the same where it is surely not, such as after “and”; not shorter than min_silence",
         when_full="end the user's turn",
     )
+    eager_silence: float = bound(
+        0.2,
+        Within(0.05, 10, "s"),
+        "silence after which what a user said is recognised, and a turn begun provisionally",
+        when_full="begin; see docs/voice.md",
+    )
+    speculation_waste: float = bound(
+        0.3,
+        Within(0, 1, "of the turns begun provisionally"),
+        "those that were not wanted, among the last 20 of a character",
+        when_full="begin none for a while",
+    )
     max_uploads: int = bound(
         32,
         Within(1, 10_000, "files"),

@@ -110,8 +110,8 @@ class _Reply:
     async def _answer(self, user_input: UserInput) -> None:
         """All but the sentences that are still on their way."""
         context, text = self._context, user_input.text
-        if user_input.sound is not None:
-            understood = await self._recognize(user_input.sound)
+        if user_input.is_speech:
+            understood = await self._recognize(user_input)
             if understood is None:
                 return
             text = understood
@@ -126,12 +126,13 @@ class _Reply:
         if heard.request is not None:
             await self._read_replies(context.prompt(heard.request))
 
-    async def _recognize(self, sound: Pcm) -> str | None:
-        """What is said in ``sound``; None where nothing can be made out."""
+    async def _recognize(self, user_input: UserInput) -> str | None:
+        """What was said; None where nothing can be made out."""
         timeline = self._context.timeline
         try:
             with timeline.until_gone("recognition"):
-                text = await self._character.speech_engines.transcribe(sound)
+                sound, recognition = user_input.sound or _SILENCE, user_input.recognition
+                text = user_input.text or await self._character.speech_engines.transcribe(sound, recognition)
         except EngineError as error:
             await self._events.send(Problem("engine-error", str(error)))
             return None
@@ -184,6 +185,7 @@ class _Reply:
     ) -> None:
         timeline = self._context.timeline
         async for part in parts:
+            timeline.tokens += 1
             if timeline.first_token is None:
                 timeline.token()
             if isinstance(part, ToolRequest):

@@ -17,10 +17,12 @@ from ..quota import MemoryQuota
 from .cascade import Cascade
 from .events import Audience, Outcome, TurnId
 from .memory import Memory
+from .provisional import ProvisionalSlot
 from .record import Pages, Record
 from .scene import Scene
+from .speculating import SpeculationBudget
 from .storing import Storing, remembered
-from .turn import ProvisionalSlot, State, Turn
+from .turn import State, Turn
 from .turn_input import TurnContext, TurnInput, TurnLimits
 from .user_input import UserInput
 from .wake_word import WakeWord
@@ -85,14 +87,16 @@ class Conversation:
             # The character is just leaving. `SceneFailed` or a switch follows, and ends the turn.
             turn.gone.set()
 
-    def begin_provisional(self, scene: Scene, user_input: UserInput) -> None:
+    def begin_provisional(
+        self, scene: Scene, user_input: UserInput, budget: SpeculationBudget | None = None
+    ) -> None:
         """Begin to work at the reply to what the user may have finished saying. A turn that runs goes on.
 
         An earlier provisional one is discarded; so is this, if ``turn_deadline`` passes without a commit.
         """
         self.discard()
         turn = self._new_turn(scene, user_input, provisional=True)
-        self._provisional.fill(turn)
+        self._provisional.fill(turn, budget)
         if not scene.start(partial(self._live, turn), name=f"{scene.config.conf_name}/provisional turn"):
             self._provisional.left(turn)
 
@@ -107,9 +111,8 @@ class Conversation:
             self.begin_turn(scene, user_input)
             return False
         turn.input.confirm(user_input)
-        self._provisional.turn = None
         self._append(turn)
-        turn.commit()
+        self._provisional.commit()
         return True
 
     def discard(self) -> None:
@@ -238,22 +241,11 @@ class Conversation:
         try:
             with turn.scope:
                 if turn is self._provisional.turn:
-                    await self._speculate(turn)
+                    await self._provisional.speculate(turn, self._limits.deadline, self._answer)
                 else:
                     await self._answer(turn)
         finally:
             self._provisional.left(turn)
-
-    async def _speculate(self, turn: Turn) -> None:
-        """Work at the reply until it is wanted, then take the turn to its end."""
-        await self._provisional.wait_discarded()
-        async with trio.open_nursery() as nursery:
-            turn.speculate(nursery)
-            with trio.move_on_after(self._limits.deadline):
-                await turn.committed.wait()
-            if turn.state is State.LIVE:
-                await self._answer(turn)
-            nursery.cancel_scope.cancel("the turn is over")
 
     async def _answer(self, turn: Turn) -> None:
         await self._close_before(turn)

@@ -174,6 +174,13 @@ class SpeechEnded:
     """The user has finished an utterance."""
 
 
+@attrs.frozen
+class PartialTranscript:
+    """What is being said, as far as it is understood; for showing only. No turn answers it yet."""
+
+    text: str = attrs.field(repr=False)
+
+
 TurnEvent: TypeAlias = TurnStarted | SpeechComplete | TurnEnded | InputDropped
 """What tells which turn runs, and what became of an input: for whoever asks for one turn after the other."""
 
@@ -191,6 +198,7 @@ Event: TypeAlias = (
     | ConversationReplaced
     | SpeechStarted
     | SpeechEnded
+    | PartialTranscript
 )
 
 

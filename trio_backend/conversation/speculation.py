@@ -28,7 +28,8 @@ class Speculation:
 
     seconds: float
     _held: deque[Response] = attrs.field(factory=deque, init=False, repr=False)
-    _sound: float = attrs.field(default=0.0, init=False)
+    sound: float = attrs.field(default=0.0, init=False)
+    """Seconds of sound that were held back, at any time."""
     _released: trio.Event = attrs.field(factory=trio.Event, init=False)
     _ended: trio.Event = attrs.field(factory=trio.Event, init=False)
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
@@ -84,9 +85,9 @@ class Speculation:
         self._held.append(event)
         last = False
         if isinstance(event, AudioChunk):
-            self._sound += event.pcm.seconds
+            self.sound += event.pcm.seconds
             last = event.last
-        if last or self._sound >= self.seconds or len(self._held) >= MOST_HELD:
+        if last or self.sound >= self.seconds or len(self._held) >= MOST_HELD:
             await self._released.wait()
 
 

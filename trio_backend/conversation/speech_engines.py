@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
@@ -18,6 +19,7 @@ from ..engines.base import Asr, Detector, Vad
 from ..engines.registry import embedded
 from ..engines.whole import transcribed
 from ..errors import ConfigError, EngineError
+from .recognition import Recognition
 
 E = TypeVar("E")
 
@@ -41,8 +43,29 @@ class SpeechEngines:
         """Begin to load speech recognition, unless it is loaded or loading. Returns at once."""
         self._asr.prepare()
 
-    async def transcribe(self, pcm: Pcm) -> str:
-        """What is said in ``pcm``. Cancelling stops the decoding. Raises `EngineError`."""
+    @property
+    def streams(self) -> bool:
+        """Whether recognition is loaded, and understands while one speaks: see `Asr.streams`."""
+        return self._asr.loaded is not None and self._asr.loaded.streams
+
+    def recognise(self, changed: Callable[[], None]) -> Recognition | None:
+        """Begin to recognise an utterance that is being said; None once the character is leaving.
+
+        It ends with these engines at the latest. ``changed`` is as of `Recognition`.
+        """
+        recognition = Recognition(self.streams, changed)
+        begun = self._asr.start(partial(recognition.run, self._asr.engine), name="speech engines/recognition")
+        return recognition if begun else None
+
+    async def transcribe(self, pcm: Pcm, recognition: Recognition | None = None) -> str:
+        """What is said in ``pcm``; what ``recognition`` has understood of it, unless that fails.
+
+        Cancelling stops the decoding. Raises `EngineError`.
+        """
+        if recognition is not None:
+            text = await recognition.result()
+            if text is not None:
+                return text
         async with self._asr.engine() as asr:
             return await transcribed(asr, pcm)
 
@@ -84,6 +107,8 @@ class _Standby(Generic[E]):
     _lease: LeaseEngine
     _nursery: trio.Nursery
     _boundary: Boundary
+    loaded: E | None = attrs.field(default=None, init=False)
+    """The engine, while it is held."""
     _held: bool = attrs.field(default=False, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
@@ -95,8 +120,14 @@ class _Standby(Generic[E]):
         if not self._held and not self._closed:
             self._held = True
             # Callers have leases of their own: a bug here ends no more than this lease.
-            name = f"speech engines/{self._choice.name}"
-            self._nursery.start_soon(self._boundary.run, "speech engines", self._hold, name=name)
+            self.start(self._hold, name=f"speech engines/{self._choice.name}")
+
+    def start(self, async_fn: Callable[[], Awaitable[None]], *, name: str) -> bool:
+        """Run something that needs the engine; False, and nothing is started, once it is closed."""
+        if self._closed:
+            return False
+        self._nursery.start_soon(self._boundary.run, "speech engines", async_fn, name=name)
+        return True
 
     @asynccontextmanager
     async def engine(self) -> AsyncIterator[E]:
@@ -110,10 +141,10 @@ class _Standby(Generic[E]):
 
     async def _hold(self) -> None:
         try:
-            async with self._lease(self._choice):
+            async with self._lease(self._choice) as self.loaded:
                 await trio.sleep_forever()
         except (EngineError, ConfigError) as error:
             # Callers get the error from their own lease; this is for the log.
             logger.warning("{}", error)
         finally:
-            self._held = False
+            self._held, self.loaded = False, None

@@ -1,18 +1,22 @@
-"""`SpeechInput`: what a session's microphones bring, and where speech begins and ends in it."""
+"""`SpeechInput`: what a session's microphones bring, where speech begins and ends in it, and its words."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import attrs
 import trio
 
-from ..audio.endpointing import WINDOW_BYTES, Edge
-from ..audio.pcm import Pcm
+from ..audio.endpointing import WINDOW_BYTES, Edge, Rules
 from ..engines.base import Detector
-from ..errors import EngineError
+from ..errors import EngineError, ProtocolError
+from .end_of_turn import EndOfTurn
 from .events import Event, Problem, SpeechEnded, SpeechStarted
-from .microphone import Microphone, Stream
+from .microphone import Microphone, OpenUtterance, SpokenUtterance, Stream
+from .partial_transcripts import PartialTeller
+from .recognition import Recognition
 from .speech_engines import SpeechEngines
 
 # Windows of a stream that are kept while the engine for it is being loaded: a second. More would hold up the
@@ -20,6 +24,53 @@ from .speech_engines import SpeechEngines
 EARLY = 31
 # How long the loop waits for an engine that is loaded already, seconds; it needs some microseconds to say so.
 AT_ONCE = 0.01
+# How often a turn is begun in one pause. Late words of a streaming engine make the first one wrong; a
+# transcript that is not settled after that will be wrong again.
+MOST_BEGUN = 2
+
+
+class ProvisionalTurns(Protocol):
+    """Where turns are begun before an utterance is certainly over. Nothing here waits."""
+
+    def begin(self, words: str, recognition: Recognition) -> bool:
+        """The user may have finished, with ``words``. True if a turn is begun with them, soon or at once."""
+        ...
+
+    def discard(self) -> None:
+        """The user goes on: nothing that was begun is wanted. There may be none."""
+        ...
+
+    def recognition_discarded(self) -> None:
+        """A recognition that was begun in a pause was in vain: more was said."""
+        ...
+
+
+class NoProvisionalTurns:
+    """`ProvisionalTurns` where none is ever begun."""
+
+    def begin(self, words: str, recognition: Recognition) -> bool:
+        """See `ProvisionalTurns.begin`."""
+        del words, recognition
+        return False
+
+    def discard(self) -> None: ...
+    def recognition_discarded(self) -> None: ...
+
+
+@attrs.frozen
+class SpeechTiming:
+    """Seconds of silence: after ``pause`` what was said may be all, and an utterance ends between
+    ``min_silence`` and ``max_silence``, by what was said; without these, as the detector's `Rules` say."""
+
+    pause: float = math.inf
+    min_silence: float | None = None
+    max_silence: float = math.inf
+
+    def end_of_turn(self, rules: Rules) -> EndOfTurn | None:
+        """How long a silence ends an utterance; None for ``rules.required_misses``."""
+        if self.min_silence is None:
+            return None
+        return EndOfTurn.between(self.min_silence, self.max_silence, rules)
 
 
 @attrs.define(eq=False)
@@ -27,27 +78,46 @@ class SpeechInput:
     """Fed with 16 kHz mono samples of 16 bits by the session's loop. Raises `ProtocolError` for too much.
 
     ``stop_for_speech`` is awaited when somebody begins to speak in a stream. What runs beside the loop, the
-    loading of a detector, runs in ``nursery``.
+    loading of a detector and the telling of partial transcripts, runs in ``nursery``; recognition runs in
+    that of its engines.
 
     Looking for speech takes about a millisecond for each 32 ms, in which nothing else runs, wherever it
     is done: so it is done here, with a rest after each window, and the sender waits for it.
+
+    An engine that streams has the sound while it comes. One that does not has it in each pause, from the
+    beginning of the utterance, if more was said since the last; what it understands in the last pause is what
+    the turn is about, and nothing is recognised twice.
     """
 
     _emit: Callable[[Event], Awaitable[object]]
     _stop_for_speech: Callable[[], Awaitable[None]]
     _microphone: Microphone
     _nursery: trio.Nursery
+    timing: SpeechTiming = attrs.field(factory=SpeechTiming, kw_only=True)
+    turns: ProvisionalTurns = attrs.field(factory=NoProvisionalTurns, kw_only=True)
     _engines: SpeechEngines | None = attrs.field(default=None, init=False)
     """Whose detector listens to the stream, will, or could not."""
     _detector: Detector | None = attrs.field(default=None, init=False)
+    _end_of_turn: EndOfTurn | None = attrs.field(default=None, init=False)
     _early: bytes = attrs.field(default=b"", init=False)
     """The newest of the stream, while the detector is being loaded."""
+    _begun: int = attrs.field(default=0, init=False)
+    """Turns that were begun in this pause."""
+    _teller: PartialTeller = attrs.field(
+        default=attrs.Factory(lambda self: PartialTeller(self._emit, self._nursery), takes_self=True),
+        init=False,
+    )
 
     def add(self, samples: bytes, engines: SpeechEngines | None) -> None:
         """More of an utterance that the client found. ``engines`` are the active character's."""
         self._microphone.add(samples)
-        if engines is not None:
-            engines.prepare()
+        if engines is None:
+            return
+        engines.prepare()
+        utterance = self._microphone.utterance
+        # Where we look for speech as well, the same words are recognised already.
+        if engines.streams and utterance.recognition is None and self._microphone.stream is None:
+            self._recognise(utterance, engines)
 
     async def listen(self, samples: bytes, engines: SpeechEngines | None) -> None:
         """Look for speech in the next piece of the stream. While no character is active, it is lost."""
@@ -64,27 +134,119 @@ class SpeechInput:
             return
         samples, self._early = self._early + samples, b""
         for window in stream.windows(samples):
-            edge = stream.judge(window, detector.probability(window), trio.current_time())
-            if edge is Edge.STARTED:
-                # First: a client that takes nothing must not keep the reply going.
-                await self._stop_for_speech()
-                await self._emit(SpeechStarted())
-            elif edge is Edge.ENDED:
-                await self._emit(SpeechEnded())
+            try:
+                edge = stream.judge(window, detector.probability(window), trio.current_time())
+            except ProtocolError:
+                self.turns.discard()
+                raise
+            if edge is not None:
+                await self._follow(edge, stream, engines)
             await trio.lowlevel.checkpoint()
         self._microphone.count()
 
-    def end(self) -> Pcm | None:
+    def end(self) -> SpokenUtterance | None:
         """The utterance that is now complete; None if there was none, or if it is being answered already."""
-        return self._microphone.end(trio.current_time())
+        self._teller.drop()
+        spoken = self._microphone.end(trio.current_time())
+        if spoken is None or spoken.words is None:
+            self.turns.discard()
+        return spoken
 
     def close(self) -> None:
         """Keep nothing any more: the session is over."""
         self._early = b""
+        self._teller.drop()
         self._microphone.clear()
+
+    # What happens in a stream.
+
+    async def _follow(self, edge: Edge, stream: Stream, engines: SpeechEngines) -> None:
+        match edge:
+            case Edge.STARTED:
+                self._begun = 0
+                self.turns.discard()
+                if engines.streams:
+                    self._recognise(stream.utterance, engines)
+                stream.endpointer.ends_after = self._silence(None)
+                # First: a client that takes nothing must not keep the reply going.
+                await self._stop_for_speech()
+                await self._emit(SpeechStarted())
+            case Edge.PAUSED:
+                recognition = stream.utterance.recognition
+                if recognition is None or recognition.failed:
+                    self._recognise(stream.utterance, engines)
+                self._consider(stream)
+            case Edge.RESUMED:
+                self._resume(stream)
+            case Edge.ENDED:
+                self._teller.drop()
+                await self._emit(SpeechEnded())
+
+    def _recognise(self, utterance: OpenUtterance, engines: SpeechEngines) -> None:
+        def changed() -> None:
+            self._understood(recognition)
+
+        recognition = engines.recognise(changed)
+        if recognition is not None:
+            utterance.recognise(recognition)
+
+    def _understood(self, recognition: Recognition | None) -> None:
+        """There is a new transcript, or there will be none any more."""
+        stream = self._microphone.stream
+        if recognition is None:
+            return
+        if stream is not None and recognition is stream.utterance.recognition:
+            if recognition.judgement == "final" and stream.finish(trio.current_time()) is Edge.ENDED:
+                self._teller.tell_end()
+                return
+            self._consider(stream)
+        elif recognition is not self._microphone.utterance.recognition:
+            return
+        if recognition.streams:
+            self._teller.tell(recognition.text)
+
+    def _consider(self, stream: Stream) -> None:
+        """Begin a turn, if the user may have finished; the one that was begun with other words is wrong."""
+        utterance, recognition = stream.utterance, stream.utterance.recognition
+        if recognition is None or recognition.failed:
+            return
+        stream.endpointer.ends_after = self._silence(recognition)
+        words, guess = recognition.text, utterance.guess
+        if guess is not None and (recognition.judgement == "resumed" or not recognition.says(guess)):
+            utterance.guess = None
+            self.turns.discard()
+        may_be_over = stream.endpointer.paused or recognition.judgement in ("eager", "final")
+        if not may_be_over or not recognition.known or utterance.guess is not None:
+            return
+        if self._begun < MOST_BEGUN and self.turns.begin(words, recognition):
+            self._begun += 1
+            utterance.guess = words
+
+    def _resume(self, stream: Stream) -> None:
+        """More is being said than what a whole utterance's recognition, and the turn, were begun with."""
+        utterance, recognition = stream.utterance, stream.utterance.recognition
+        self._begun, utterance.guess = 0, None
+        self.turns.discard()
+        if recognition is not None and not recognition.streams:
+            utterance.recognise_no_more()
+            self.turns.recognition_discarded()
+        stream.endpointer.ends_after = self._silence(utterance.recognition)
+
+    def _silence(self, recognition: Recognition | None) -> float | None:
+        """The seconds of silence that end the utterance, by what is understood of it."""
+        if self._end_of_turn is None:
+            return None
+        if recognition is None or not recognition.known:
+            return self._end_of_turn.silence(None)
+        return self._end_of_turn.silence(recognition.text, recognition.judgement)
+
+    # Its detector.
 
     async def _begin_stream(self, engines: SpeechEngines) -> None:
         """Another character listens, by its own rules."""
+        if self._microphone.stream is not None:
+            self._microphone.stream.forget()
+            self.turns.discard()
         self._engines, self._detector, self._microphone.stream, self._early = engines, None, None, b""
         settled = trio.Event()
         self._nursery.start_soon(self._load, engines, settled, name="session/voice activity detection")
@@ -106,4 +268,6 @@ class SpeechInput:
             return
         if engines is self._engines:
             self._detector = detector
-            self._microphone.stream = Stream.of(rules, limit=self._microphone.limit)
+            self._end_of_turn = self.timing.end_of_turn(rules)
+            limit, pause = self._microphone.limit, self.timing.pause
+            self._microphone.stream = Stream.of(rules, limit=limit, pause=pause)

@@ -57,9 +57,11 @@ class Timeline:
     last_audio: float | None = None
     end: float | None = None
     """When its end was told to the client; None for a turn that was cut."""
+    tokens: int = 0
+    """Pieces of text that came from the model, thoughts too; most models send one for each token."""
     sentences: int = 0
     sound: float = 0.0
-    """Seconds of sound that the turn sent."""
+    """Seconds of sound that the turn sent; of a discarded one, that it had held back."""
     cut: float | None = None
     reason: str = ""
     """Why it was cut."""

@@ -193,6 +193,7 @@ class Turn:
         self.timeline.mark_cut("discarded")
         self.scope.cancel("discarded")
         if self._speculation is not None:
+            self.timeline.sound = self._speculation.sound
             self._speculation.close()
         self.input.release()
         self.context.audience.turn_discarded(self.timeline)
@@ -242,36 +243,3 @@ class Turn:
         await audience.handle(SpeechComplete(self.id, self.timeline.sound))
         with trio.move_on_after(self.timeline.sound + grace):
             await played.wait()
-
-
-@attrs.define(eq=False)
-class ProvisionalSlot:
-    """Room for one provisional turn, and those whose tasks have been told to end."""
-
-    turn: Turn | None = attrs.field(default=None, init=False)
-    _discarded: list[Turn] = attrs.field(factory=list, init=False)
-
-    def fill(self, turn: Turn) -> None:
-        """Let ``turn`` be the one; one that was in here is discarded."""
-        self.discard()
-        self.turn = turn
-
-    def discard(self) -> None:
-        """End the one that is in here, if any, at once."""
-        turn, self.turn = self.turn, None
-        if turn is not None:
-            turn.discard()
-            self._discarded.append(turn)
-
-    def left(self, turn: Turn) -> None:
-        """The task of ``turn`` has ended. If that is in here still, its scene has left."""
-        turn.gone.set()
-        if turn is self.turn:
-            self.discard()
-        if turn in self._discarded:
-            self._discarded.remove(turn)
-
-    async def wait_discarded(self) -> None:
-        """Wait until the engines of discarded turns are free, which takes as long as to cancel them."""
-        for turn in tuple(self._discarded):
-            await turn.gone.wait()

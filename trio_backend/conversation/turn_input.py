@@ -115,16 +115,19 @@ class TurnInput:
 
     def confirm(self, given: UserInput) -> None:
         """It is certain: ``given``, of which only request and moments are new, and nothing is held."""
-        if given.claim is not self.given.claim:
-            given.release()
+        claim = self.given.claim
+        if claim is None:  # it was begun by the sound of a microphone, which has a claim of its own
+            claim = given.claim
+        elif given.claim is not None and given.claim is not claim:
+            given.claim.release()
         spoken = given.spoken or self.given.spoken
-        self.given = attrs.evolve(self.given, request=given.request, spoken=spoken)
+        self.given = attrs.evolve(self.given, request=given.request, spoken=spoken, claim=claim)
 
     def release(self) -> None:
         """Hold no more of what was asked; what memory has taken over stays there."""
         self.given.release()
         self._meaning = self._meaning or Heard()
-        self.given = attrs.evolve(self.given, images=(), sound=None, claim=None)
+        self.given = attrs.evolve(self.given, images=(), sound=None, recognition=None, claim=None)
 
     # What a provisional turn takes it for.
 
@@ -133,9 +136,16 @@ class TurnInput:
         mine = self.given
         if (given.nudge, given.name, given.images) != (mine.nudge, mine.name, mine.images):
             return False
+        if mine.recognition is not None:
+            return (given.recognition, given.text) == (mine.recognition, mine.text)
         if given.sound is not None or mine.sound is None:
             return (given.text, given.sound) == (mine.text, mine.sound)
         return self._guess is not None and self._guess.text == given.text
+
+    @property
+    def asked(self) -> bool:
+        """Whether a model was asked for a reply, while it was provisional."""
+        return self._guess is not None and self._guess.prompt is not None
 
     def was_guessed(self) -> bool:
         """Whether the responder was told, as far as it has asked, what it would be told now."""

@@ -55,6 +55,10 @@ class Metrics:
     _sessions: Counter = attrs.field(init=False)
     _turns: Counter = attrs.field(init=False)
     _discarded: Counter = attrs.field(init=False)
+    _committed: Counter = attrs.field(init=False)
+    _wasted_tokens: Counter = attrs.field(init=False)
+    _wasted_sound: Counter = attrs.field(init=False)
+    _wasted_recognitions: Counter = attrs.field(init=False)
     _errors: Counter = attrs.field(init=False)
     _bugs: Counter = attrs.field(init=False)
     _first_token: Histogram = attrs.field(init=False)
@@ -69,6 +73,12 @@ class Metrics:
         self._sessions = self._counter("sessions", "Clients that have connected.")
         self._turns = self._counter("turns", "Turns that ended, by how.", "end")
         self._discarded = self._counter("turns_discarded", "Turns begun provisionally that were not wanted.")
+        self._committed = self._counter("turns_committed", "Turns begun provisionally that were wanted.")
+        self._wasted_tokens = self._counter("wasted_tokens", "Pieces of replies that were not wanted.")
+        self._wasted_sound = self._counter("wasted_sound_seconds", "Sound made of replies not wanted.")
+        self._wasted_recognitions = self._counter(
+            "recognitions_discarded", "Recognitions begun in a pause after which more was said."
+        )
         self._errors = self._counter("errors", "Errors told to clients, by code.", "code")
         self._bugs = self._counter("bugs", "Bugs that ended a part of the server, by part.", "part")
         self._first_token = self._histogram("first_token", "From a turn's input to the first token.", _SOON)
@@ -91,6 +101,8 @@ class Metrics:
     def turn_over(self, timeline: Timeline) -> None:
         """See `Observer`."""
         self._turns.labels(timeline.outcome).inc()
+        if timeline.committed is not None:
+            self._committed.inc()
         for histogram, seconds in (
             (self._first_token, timeline.first_token),
             (self._first_audio, timeline.first_audio),
@@ -107,9 +119,15 @@ class Metrics:
         for part, seconds in timeline.gone.items():
             self._gone.labels(part).observe(seconds)
 
-    def turn_discarded(self) -> None:
+    def turn_discarded(self, timeline: Timeline) -> None:
         """See `Observer`."""
         self._discarded.inc()
+        self._wasted_tokens.inc(timeline.tokens)
+        self._wasted_sound.inc(timeline.sound)
+
+    def recognition_discarded(self) -> None:
+        """See `Observer`."""
+        self._wasted_recognitions.inc()
 
     def error_told(self, code: str) -> None:
         """See `Observer`."""

@@ -15,6 +15,7 @@ from ..conversation.events import (
     ConversationReplaced,
     Event,
     InputDropped,
+    PartialTranscript,
     Problem,
     Sentence,
     Speaker,
@@ -145,7 +146,7 @@ class Presenter:
     def turn_discarded(self, timeline: Timeline) -> None:
         """See `Audience.turn_discarded`. Logged at DEBUG: for the client this turn never existed."""
         logger.debug("provisional turn: {}", timeline)
-        self._observer.turn_discarded()
+        self._observer.turn_discarded(timeline)
 
     async def handle(self, event: Event) -> bool:
         """See `Audience.handle`."""
@@ -170,6 +171,8 @@ class Presenter:
                 return await self.tell(Control("interrupt"))
             case SpeechEnded():
                 return await self.tell(Control("mic-audio-end"))
+            case PartialTranscript():
+                return True
             case _:
                 assert_never(event)
 

@@ -11,8 +11,10 @@ import trio
 from ..concurrency import Slot
 from ..config.character import CharacterConfig
 from ..conversation.conversation import Conversation
+from ..conversation.end_of_turn import Judgement
 from ..conversation.events import InputDropped
 from ..conversation.scene import Scene, SceneFailed, SceneReady
+from ..conversation.speculating import worth_beginning
 from ..conversation.speech_engines import SpeechEngines
 from ..conversation.user_input import UserInput
 from ..conversation.wake_word import WakeWord
@@ -36,8 +38,8 @@ SessionEvent: TypeAlias = Received | Idle | SceneReady | SceneFailed
 
 @attrs.define(eq=False)
 class Scenes:
-    """Called by the task of the session's requests, one at a time; the loop calls `drop_waiting` and
-    `speech_engines`.
+    """Called by the task of the session's requests, one at a time; the loop calls `drop_waiting`,
+    `speech_engines` and `may_begin_early`.
 
     Characters are loaded in ``nursery``, and tell ``inbox`` what became of them.
     """
@@ -103,7 +105,10 @@ class Scenes:
                 await self._presenter.handle(InputDropped(user_input.request, refused=True))
             return
         if self._scene is not None and self._scene.present:
-            self._conversation.begin_turn(self._scene, user_input)
+            if user_input.recognition is not None:
+                self._conversation.commit(self._scene, user_input)
+            else:
+                self._conversation.begin_turn(self._scene, user_input)
             await self._stay_awake()
         else:
             self._holdings.wait(user_input)
@@ -112,6 +117,22 @@ class Scenes:
                 self._change(self._config, asked_for=False)
             await self.tell_dropped()
             await self._presenter.tell(FullText(f"{self._config.character_name} is on the way..."))
+
+    def may_begin_early(self, words: str, judgement: Judgement | None) -> bool:
+        """Whether a turn is worth beginning for a user who pauses after ``words``: see `worth_beginning`."""
+        services, scene = self._services, self._scene
+        if not worth_beginning(words, judgement, services.system.speculation):
+            return False
+        # What waits for a character is answered first, and a server that shuts down answers nothing more.
+        if scene is None or not scene.present or self._holdings.waiting or services.closing.is_set():
+            return False
+        return services.budgets.of(scene.config).allows()
+
+    def begin_early(self, given: UserInput) -> None:
+        """Begin to answer ``given``, before it is certain that this was all."""
+        if self._scene is not None and self._scene.present:
+            budget = self._services.budgets.of(self._scene.config)
+            self._conversation.begin_provisional(self._scene, given, budget)
 
     async def nudge(self, images: tuple[str, ...]) -> None:
         """Speak unasked, unless somebody is being answered: a nudge is no reason to interrupt oneself."""

@@ -11,6 +11,7 @@ from ..config.catalog import CharacterCatalog
 from ..config.system import SystemConfig
 from ..conversation.observer import NullObserver, Observer
 from ..conversation.scene import OpenCharacter
+from ..conversation.speculating import SpeculationBudgets
 from ..history.backlog import Backlog
 
 
@@ -27,3 +28,7 @@ class SessionServices:
     observer: Observer = attrs.field(factory=NullObserver)
     closing: trio.Event = attrs.field(factory=trio.Event)
     """Set when no new turn may begin."""
+    budgets: SpeculationBudgets = attrs.field(
+        default=attrs.Factory(lambda self: SpeculationBudgets(self.system.speculation_waste), takes_self=True)
+    )
+    """How many turns that are begun early may be in vain."""

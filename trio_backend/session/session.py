@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NewType, assert_never
+from typing import NewType
 
 import attrs
 import trio
 from loguru import logger
 
 from .. import protocol
-from ..audio.pcm import Pcm
-from ..audio.utterance import RATE
 from ..conversation.conversation import Conversation
 from ..conversation.events import InputDropped
+from ..conversation.microphone import SpokenUtterance
 from ..conversation.speech_input import SpeechInput
 from ..conversation.user_input import UserInput
 from ..errors import ProtocolError
@@ -28,6 +27,7 @@ from .presenter import Presenter
 from .requests import RequestLane, answer_about_files, answer_about_history
 from .scenes import Scenes, SessionEvent
 from .services import SessionServices
+from .sound import EarlyTurns, SoundMessages, input_of, timing_of
 
 ClientUid = NewType("ClientUid", str)
 
@@ -53,9 +53,7 @@ class Session:
     requests: RequestLane = attrs.field(factory=RequestLane, init=False)
     _holdings: Holdings = attrs.field(init=False)
     _scenes: Scenes = attrs.field(init=False)
-    _speech: SpeechInput = attrs.field(init=False)
-    _mic_carries: str = attrs.field(default="", init=False)
-    """The message that binary frames stand for, once that was agreed upon."""
+    _sound: SoundMessages = attrs.field(init=False)
     # What the reader has for the loop, or the loop in hand; the greeting is the first.
     _unhandled: int = attrs.field(default=1, init=False)
 
@@ -69,13 +67,18 @@ class Session:
             quota=self._quota,
         )
         self._holdings = Holdings(self._quota, self.conversation.memory, system.max_pictures)
-        microphone = self._holdings.microphone(system.max_utterance)
-        self._speech = SpeechInput(
-            self.presenter.handle, self.conversation.stop_for_speech, microphone, self._nursery
-        )
         self._scenes = Scenes(
             services, self.conversation, self.presenter, self._holdings, self._nursery, self._inbox
         )
+        speech = SpeechInput(
+            self.presenter.handle,
+            self.conversation.stop_for_speech,
+            self._holdings.microphone(system.max_utterance),
+            self._nursery,
+            timing=timing_of(system),
+            turns=EarlyTurns(self.requests, self._scenes, self.conversation, services.observer),
+        )
+        self._sound = SoundMessages(self.tell, self._scenes, speech)
 
     def __str__(self) -> str:
         return f"session {self.client_uid[:4]}"
@@ -142,7 +145,7 @@ class Session:
                 logger.info("the running turn was cut")
         finally:
             self.requests.close()
-            self._speech.close()
+            self._sound.speech.close()
             self._holdings.close()
 
     # The loop.
@@ -194,7 +197,7 @@ class Session:
             case protocol.Heartbeat():
                 await self.tell(protocol.HeartbeatAck())
             case protocol.MicAudioData() | protocol.RawAudioData() | Samples() | protocol.MicFormat():
-                await self._hear(message)
+                await self._sound.handle(message)
             case protocol.AudioPlayStart():
                 # It is meant for the other members of a group, and there are none; but it has a moment.
                 self.conversation.playback_began()
@@ -211,25 +214,32 @@ class Session:
     async def _enqueue(self, received: Received) -> None:
         message = received.message
         # What was said until now is cut off now, wherever it waits.
-        sound = self._speech.end() if isinstance(message, protocol.MicAudioEnd) else None
-        if sound is not None:
+        spoken = self._sound.speech.end() if isinstance(message, protocol.MicAudioEnd) else None
+        if spoken is not None:
             # What waits in line counts, or a client could pile up minutes of it behind a slow disk.
-            self._holdings.hold(received.claim, len(sound.samples))
+            self._holdings.hold(received.claim, len(spoken.sound.samples))
         is_input = isinstance(message, protocol.TextInput | protocol.MicAudioEnd | protocol.AiSpeakSignal)
-        work = partial(self._answer, received, sound)
-        if not self.requests.request(work, partial(self._holdings.drop, received), is_input=is_input):
+        work, drop = partial(self._answer, received, spoken), partial(self._drop, received, spoken)
+        if not self.requests.request(work, drop, is_input=is_input):
+            if spoken is not None:
+                spoken.drop()
             received.claim.release()
             error = Error("too many requests wait: send the next when they are answered", "busy")
             await self._refuse(error, received.request)
 
-    async def _answer(self, received: Received, sound: Pcm | None) -> None:
+    def _drop(self, received: Received, spoken: SpokenUtterance | None) -> None:
+        if spoken is not None:
+            spoken.drop()
+        self._holdings.drop(received)
+
+    async def _answer(self, received: Received, spoken: SpokenUtterance | None) -> None:
         self._holdings.take(received.claim)
         try:
-            await self._answer_message(received, sound)
+            await self._answer_message(received, spoken)
         finally:
             self._holdings.put_down()
 
-    async def _answer_message(self, received: Received, sound: Pcm | None) -> None:
+    async def _answer_message(self, received: Received, spoken: SpokenUtterance | None) -> None:
         match message := received.message:
             case protocol.TextInput(text, images, name):
                 # A name is one line, or what a viewer calls himself could pass for what others say.
@@ -238,8 +248,8 @@ class Session:
                 await self._scenes.answer(given)
             case protocol.AiSpeakSignal(images=images):
                 await self._scenes.nudge(_data(images))
-            case protocol.MicAudioEnd(images) if sound is not None:
-                await self._scenes.answer(UserInput("", _data(images), sound=sound))
+            case protocol.MicAudioEnd(images) if spoken is not None:
+                await self._scenes.answer(input_of(spoken, _data(images)))
             case protocol.MicAudioEnd():
                 await self._scenes.answer_silence()
             case protocol.SwitchConfig(file):
@@ -259,39 +269,6 @@ class Session:
         await self.tell(error)
         if request is not None:
             await self.presenter.handle(InputDropped(request, refused=True))
-
-    # Sound.
-
-    async def _hear(
-        self, message: protocol.MicAudioData | protocol.RawAudioData | Samples | protocol.MicFormat
-    ) -> None:
-        match message:
-            case protocol.MicAudioData(audio):
-                self._speech.add(_samples(audio), self._scenes.speech_engines)
-            case protocol.RawAudioData(audio):
-                await self._speech.listen(_samples(audio), self._scenes.speech_engines)
-            case protocol.MicFormat(format_, carries):
-                self._mic_carries = carries
-                await self.tell(protocol.MicFormatAgreed(format_, carries))
-            case Samples(data):
-                await self._hear_bytes(data)
-            case _:
-                assert_never(message)
-
-    async def _hear_bytes(self, data: bytes) -> None:
-        if not self._mic_carries:
-            raise ProtocolError("bad-message", "binary frames are accepted only after a mic-format")
-        if len(data) % 2:
-            raise ProtocolError("bad-message", "a binary frame must hold whole samples of 16 bits")
-        if self._mic_carries == "mic-audio-data":
-            self._speech.add(data, self._scenes.speech_engines)
-        else:
-            await self._speech.listen(data, self._scenes.speech_engines)
-
-
-def _samples(audio: list[float]) -> bytes:
-    """Takes 30 µs for a thousand samples."""
-    return Pcm.from_floats(audio, RATE).samples
 
 
 def _data(images: list[protocol.Image] | None) -> tuple[str, ...]:
