@@ -125,7 +125,9 @@ class TurnInput:
 
     def release(self) -> None:
         """Hold no more of what was asked; what memory has taken over stays there."""
-        self.given.release()
+        # The words of what was begun provisionally may be wanted all the same, by the next turn.
+        given = attrs.evolve(self.given, recognition=None) if self.provisional else self.given
+        given.release()
         self._meaning = self._meaning or Heard()
         self.given = attrs.evolve(self.given, images=(), sound=None, recognition=None, claim=None)
 

@@ -171,8 +171,8 @@ class Presenter:
                 return await self.tell(Control("interrupt"))
             case SpeechEnded():
                 return await self.tell(Control("mic-audio-end"))
-            case PartialTranscript():
-                return True
+            case PartialTranscript(text):
+                return await self._tell_partial(text)
             case _:
                 assert_never(event)
 
@@ -182,8 +182,7 @@ class Presenter:
             case Transcript(text=text, final=True):
                 return await self.tell(UserInputTranscription(text))
             case Transcript(text=text):
-                accepted = "partial-transcription" in self.accepts
-                return not accepted or await self.tell(PartialTranscription(text))
+                return await self._tell_partial(text)
             case Sentence():
                 bracket.sentence, bracket.sound = event, []
                 return True
@@ -201,6 +200,10 @@ class Presenter:
                 return await self._end(bracket, event)
             case _:
                 assert_never(event)
+
+    async def _tell_partial(self, text: str) -> bool:
+        accepted = "partial-transcription" in self.accepts
+        return not accepted or await self.tell(PartialTranscription(text))
 
     async def _show(self, bracket: _Bracket) -> bool:
         """A sentence with all of its sound."""
