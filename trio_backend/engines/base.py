@@ -180,7 +180,7 @@ class Detector(Protocol):
     def probability(self, window: bytes) -> float:
         """How likely somebody speaks in ``window``, the next 32 ms: 512 samples of 16 bits at 16 kHz.
 
-        Takes up to 2 ms.
+        Called in the session's loop, so it takes some 0.1 ms, and never more than 2.
         """
         ...
 
@@ -194,7 +194,7 @@ class Vad(Protocol):
         ...
 
     def detector(self) -> Detector:
-        """One for a new stream. Takes a few milliseconds."""
+        """One for a new stream. Called in the session's loop, and takes a few milliseconds at most."""
         ...
 
 
