@@ -10,6 +10,7 @@ TrioBackendError
 │   ├── NoVoice        this machine has nothing that speaks; says how to install it
 │   └── NotBegun       a child process ended before it began with a request
 ├── HttpFailed         a request over HTTP brought no whole answer; says at which stage it failed
+├── UpgradeRefused     a server answered the request for a WebSocket with something else; has its answer
 ├── AnswerTooLong      a model server sends more than it may
 ├── PatternError       a pattern of the companion's rules is wrong
 ├── HistoryError       conversations cannot be stored or read; says which file, and what to do
@@ -28,7 +29,7 @@ TrioBackendError
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 HttpStage: TypeAlias = Literal["connect", "proxy", "timeout", "silent", "broken", "malformed"]
@@ -103,6 +104,19 @@ class HttpFailed(TrioBackendError):
     def __init__(self, stage: HttpStage, message: str) -> None:
         super().__init__(message)
         self.stage = stage
+
+
+class UpgradeRefused(TrioBackendError):
+    """A server answered the request for a WebSocket with an HTTP ``status``, ``headers`` and ``body``.
+
+    The names of headers are in small letters. The text of the error repeats nothing of them.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(f"the server answered with status {status} instead of a WebSocket")
+        self.status = status
+        self.headers = headers
+        self.body = body
 
 
 class AnswerTooLong(TrioBackendError):

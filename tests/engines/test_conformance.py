@@ -26,6 +26,7 @@ from trio_backend.engines.whole import spoken, transcribed
 from trio_backend.errors import EngineError
 
 from .model_server import Answering, body, hanging, open_model_server, refusing, streaming
+from .speech_services import SERVICES
 from .speech_sounds import silence
 
 PROMPT = Prompt("You are Mao.", [Message("user", "Hello there, my dear old friend.")], character="Mao")
@@ -139,7 +140,15 @@ async def open_transcription_server() -> AsyncIterator[Asr]:
             yield asr
 
 
-@pytest.fixture(params=["scripted_asr", "scripted_asr, partial", "pocketsphinx_asr", "openai_compatible_asr"])
+@pytest.fixture(
+    params=[
+        "scripted_asr",
+        "scripted_asr, partial",
+        "pocketsphinx_asr",
+        "openai_compatible_asr",
+        *SERVICES,
+    ]
+)
 def open_asr(request: pytest.FixtureRequest) -> object:
     """Each speech recognition in turn."""
     return {
@@ -147,6 +156,7 @@ def open_asr(request: pytest.FixtureRequest) -> object:
         "scripted_asr, partial": opens("asr", "scripted_asr", partial=True),
         "pocketsphinx_asr": opens("asr", "pocketsphinx_asr", phrases=["hello there"]),
         "openai_compatible_asr": open_transcription_server,
+        **{name: service.open for name, service in SERVICES.items()},
     }[request.param]
 
 

@@ -20,6 +20,9 @@ _ZERO_CROSSINGS = 24
 # The pass band ends here, as a part of the lower Nyquist frequency, so that the slope ends near it.
 _ROLL_OFF = 0.93
 
+FILTER_REACH = _ZERO_CROSSINGS / _ROLL_OFF
+"""Samples to each side, of the lower of the two rates, that an output of `resample` depends on."""
+
 
 def resample(
     samples: npt.NDArray[np.float32], rate: int, new_rate: int, *, zero_crossings: int = _ZERO_CROSSINGS

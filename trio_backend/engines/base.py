@@ -58,6 +58,9 @@ class ToolRequest:
 ReplyPart: TypeAlias = Text | Thought | ToolRequest
 
 
+EndOfTurn: TypeAlias = Literal["eager", "resumed", "final"]
+
+
 @attrs.frozen
 class AsrTranscript:
     """What was said, as far as it is understood; a ``final`` one is the last, and may be empty.
@@ -71,7 +74,7 @@ class AsrTranscript:
 
     text: str
     final: bool
-    end_of_turn: Literal["eager", "resumed", "final"] | None = None
+    end_of_turn: EndOfTurn | None = None
 
 
 @attrs.frozen

@@ -69,6 +69,16 @@ class Endpoint:
         )
 
 
+def checked_socket_url(url: str, *, setting: str = "base_url") -> str:
+    """As `checked_url`, where ws:// and wss:// may be written for http:// and https://, which is returned."""
+    scheme, mark, rest = url.strip().partition("://")
+    scheme = {"ws": "http", "wss": "https"}.get(scheme.lower(), scheme)
+    try:
+        return checked_url(f"{scheme}{mark}{rest}")
+    except SettingsError:
+        raise SettingsError(setting, "must be a URL such as ws://localhost:8000/v1") from None
+
+
 def checked_url(url: str) -> str:
     """``url`` without a slash at its end. Raises `SettingsError` if it is none."""
     try:

@@ -1,0 +1,244 @@
+"""The WebSocket client for services: messages, pings, closing, and servers that break the rules."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from websockets.frames import Frame, Opcode
+
+from tests.engines.websocket_server import (
+    Speaking,
+    Spoken,
+    accepted,
+    breaking_off,
+    hanging,
+    open_websocket_service,
+    refusing,
+    silent,
+)
+from tests.promptness import PROMPTLY
+from trio_backend.engines import websocket
+from trio_backend.engines.http_target import HttpTarget
+from trio_backend.engines.websocket import EngineSocket, find_websocket_server
+from trio_backend.errors import HttpFailed, UpgradeRefused, WireClosed
+
+
+@asynccontextmanager
+async def connected(behaviour: Speaking) -> AsyncIterator[tuple[EngineSocket, Spoken]]:
+    """A WebSocket to a service that behaves like that, and what the service sees."""
+    async with open_websocket_service(behaviour) as service:
+        target = HttpTarget(service.url.replace("ws", "http"), {"X-Key": "k"}, use_proxy=False)
+        server = await find_websocket_server(target, connect_timeout=0.5)
+        async with server.open("talk?x=1") as socket:
+            yield socket, service.connections[0]
+
+
+async def attempt(behaviour: Speaking) -> None:
+    """Only connect."""
+    async with open_websocket_service(behaviour) as service:
+        target = HttpTarget(service.url.replace("ws", "http"), {}, use_proxy=False)
+        server = await find_websocket_server(target, connect_timeout=0.3)
+        failure: Exception | None = None
+        try:
+            async with server.open(""):
+                pass
+        except (HttpFailed, UpgradeRefused) as error:
+            failure = error
+    # Outside of the server's nursery, which would put it into a group.
+    if failure is not None:
+        raise failure
+
+
+def piece(opcode: Opcode, data: bytes, *, fin: bool) -> bytes:
+    """A frame as a server sends it."""
+    return Frame(opcode, data, fin).serialize(mask=False)
+
+
+async def test_messages_go_both_ways() -> None:
+    """Texts and bytes, in order; the request has the path, its query and the headers."""
+
+    @accepted
+    async def echo(spoken: Spoken) -> None:
+        while True:
+            await spoken.say(str(await spoken.hear()))
+
+    async with connected(echo) as (socket, spoken):
+        for message in ("Grüße 🎈", b"\0\xff"):
+            await socket.send(message)
+            assert await socket.receive() == str(message)
+        assert (spoken.path, spoken.headers["x-key"]) == ("/talk?x=1", "k")
+    with trio.fail_after(PROMPTLY):
+        await spoken.left.wait()
+
+
+async def test_leaving_says_goodbye() -> None:
+    """With a close frame, so that no service takes it for a fault."""
+    async with connected(silent) as (_, spoken):
+        pass
+    with trio.fail_after(PROMPTLY):
+        await spoken.left.wait()
+    assert spoken.close_code == 1000
+
+
+async def test_a_message_in_pieces_is_one() -> None:
+    """Whatever comes between the pieces, and however the bytes are cut."""
+
+    @accepted
+    async def pieces(spoken: Spoken) -> None:
+        data = piece(Opcode.TEXT, "hé".encode()[:2], fin=False) + piece(Opcode.PING, b"?", fin=True)
+        data += piece(Opcode.CONT, "hé".encode()[2:], fin=True) + piece(Opcode.BINARY, b"x", fin=True)
+        for at in range(len(data)):
+            await spoken.stream.send_all(data[at : at + 1])
+
+    async with connected(pieces) as (socket, _):
+        assert await socket.receive() == "hé"
+        assert await socket.receive() == b"x"
+
+
+async def test_the_servers_close_is_told() -> None:
+    """With its code and reason, after all that came before it."""
+
+    @accepted
+    async def close(spoken: Spoken) -> None:
+        await spoken.say("last")
+        await spoken.close(4001, "no more")
+
+    async with connected(close) as (socket, _):
+        assert await socket.receive() == "last"
+        for _again in range(2):
+            with pytest.raises(WireClosed) as closed:
+                await socket.receive()
+            assert (closed.value.code, closed.value.reason) == (4001, "no more")
+        with pytest.raises(WireClosed):
+            await socket.send("too late")
+
+
+async def test_a_silent_server_is_asked_for_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that answers pings may be silent; one that does not is gone."""
+    monkeypatch.setattr(websocket, "SILENCE", 0.1)
+
+    @accepted
+    async def patient(spoken: Spoken) -> None:
+        with trio.move_on_after(0.5):
+            await spoken.until_gone()
+        await spoken.say("at last")
+
+    @accepted
+    async def dead(spoken: Spoken) -> None:
+        await trio.sleep_forever()
+
+    with trio.fail_after(5):
+        async with connected(patient) as (socket, _):
+            assert await socket.receive() == "at last"
+        async with connected(dead) as (socket, _):
+            with pytest.raises(HttpFailed) as failed:
+                await socket.receive()
+            assert failed.value.stage == "silent"
+
+
+async def test_a_server_that_takes_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by a send of which half was taken; and two tasks may send."""
+    monkeypatch.setattr(websocket, "SEND_TIMEOUT", 0.3)
+
+    @accepted
+    async def deaf(spoken: Spoken) -> None:
+        await trio.sleep_forever()
+
+    failed: list[str] = []
+
+    async def send(socket: EngineSocket) -> None:
+        try:
+            while True:
+                await socket.send(bytes(2**20))
+        except HttpFailed as error:
+            failed.append(error.stage)
+
+    async with connected(deaf) as (socket, _):
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                for _task in range(2):
+                    nursery.start_soon(send, socket)
+    assert "timeout" in failed
+    assert set(failed) <= {"timeout", "broken"}
+
+
+async def test_frames_of_two_tasks_are_not_torn() -> None:
+    """Large messages of two tasks, and pongs of a third."""
+
+    @accepted
+    async def asking(spoken: Spoken) -> None:
+        while len(spoken.heard) < 20:
+            spoken.protocol.send_ping(b"?")
+            await spoken.flush()
+            await spoken.hear()
+        await spoken.say("enough")
+
+    async def send(socket: EngineSocket, letter: str) -> None:
+        for _ in range(10):
+            await socket.send(letter * 100_000)
+
+    async with connected(asking) as (socket, spoken):
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                for letter in "ab":
+                    nursery.start_soon(send, socket, letter)
+                assert await socket.receive() == "enough"
+    assert sorted(message[:1] for message in spoken.heard) == ["a"] * 10 + ["b"] * 10
+    assert {len(message) for message in spoken.heard} == {100_000}
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "stage"), [(hanging, "timeout"), (breaking_off, "broken")], ids=["hanging", "breaking off"]
+)
+async def test_no_websocket_is_told_in_time(behaviour: Speaking, stage: str) -> None:
+    """A server that dies in the handshake keeps nobody waiting."""
+    with trio.fail_after(2), pytest.raises(HttpFailed) as failed:
+        await attempt(behaviour)
+    assert failed.value.stage == stage
+
+
+async def test_a_refusal_has_its_body() -> None:
+    """In which a service says why."""
+    with pytest.raises(UpgradeRefused) as refused:
+        await attempt(refusing(429, {"code": "x"}, "Retry-After: 7"))
+    assert refused.value.status == 429
+    assert refused.value.headers["retry-after"] == "7"
+    assert b'"x"' in refused.value.body
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"SSH-2.0-OpenSSH_9\r\n",
+        b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 50_000,
+    ],
+    ids=["ssh", "wrong accept", "no end"],
+)
+async def test_what_is_no_websocket_is_told(data: bytes) -> None:
+    """A wrong port, or a server that breaks the rules."""
+
+    async def answer(spoken: Spoken) -> None:
+        await spoken.stream.send_all(data)
+
+    with trio.fail_after(2), pytest.raises(HttpFailed) as failed:
+        await attempt(answer)
+    assert failed.value.stage == "malformed"
+
+
+async def test_a_message_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's memory is filled by a service."""
+    monkeypatch.setattr(websocket, "LONGEST_MESSAGE", 1000)
+
+    @accepted
+    async def long(spoken: Spoken) -> None:
+        for _ in range(100):
+            await spoken.stream.send_all(piece(Opcode.TEXT, bytes(100), fin=False))
+
+    async with connected(long) as (socket, _):
+        with pytest.raises(HttpFailed) as failed:
+            await socket.receive()
+    assert failed.value.stage == "malformed"
