@@ -34,8 +34,9 @@ class SpeechService:
     name: str
     behaviour: Speaking
     settings: Callable[[str], Mapping[str, object]]
-    heard: Callable[[Spoken], bytes]
+    heard: Callable[[Spoken], bytes] = lambda spoken: spoken.sound
     """The sound that a connection brought."""
+    variant: str = ""
 
     def opens(self, service: WebSocketService, **more: object) -> AbstractAsyncContextManager[Asr]:
         """The engine, for ``service``."""
@@ -81,14 +82,73 @@ def _appended(spoken: Spoken) -> bytes:
     return sound
 
 
+def result(text: str, *, is_final: bool) -> dict[str, object]:
+    """A result of Deepgram's v1, with what its reference has in it."""
+    alternative = {"transcript": text, "confidence": 0.99, "words": []}
+    return {
+        "type": "Results",
+        "channel_index": [0, 1],
+        "duration": 0.5,
+        "start": 0.0,
+        "is_final": is_final,
+        "speech_final": is_final,
+        "channel": {"alternatives": [alternative]},
+        "metadata": {"request_id": "r", "model_info": {"name": "nova-3"}},
+    }
+
+
+@accepted
+async def deepgram_nova(spoken: Spoken) -> None:
+    """As ``/v1/listen``: interim results, settled ones, and after CloseStream the summary and the close."""
+    assert spoken.path.startswith("/v1/listen?model=")
+    await spoken.say({"type": "SpeechStarted", "channel": [0, 1], "timestamp": 0.1})
+    while isinstance(await spoken.hear(), bytes):
+        await spoken.say(result("Hello", is_final=False))
+    assert spoken.heard[-1] == '{"type":"CloseStream"}'
+    await spoken.say(result("Hello there,", is_final=True))
+    await spoken.say(result("friend.", is_final=True))
+    await spoken.say({"type": "Metadata", "transaction_key": "deprecated", "duration": 1.0, "channels": 1})
+    await spoken.close(1000)
+
+
+def turn_info(event: str, text: str, *, index: int = 0) -> dict[str, object]:
+    """A message of Flux, with what its reference has in it."""
+    window = {"audio_window_start": 0.0, "audio_window_end": 0.5}
+    sure = {"words": [], "end_of_turn_confidence": 0.5}
+    told = {"type": "TurnInfo", "request_id": "r", "sequence_id": 1, "event": event, "turn_index": index}
+    return {**told, **window, "transcript": text, **sure}
+
+
+@accepted
+async def deepgram_flux(spoken: Spoken) -> None:
+    """As ``/v2/listen``: one turn, whose end is first probable, then certain."""
+    assert spoken.path.startswith("/v2/listen?model=flux")
+    await spoken.say({"type": "Connected", "request_id": "r", "sequence_id": 0})
+    while isinstance(await spoken.hear(), bytes):
+        await spoken.say(turn_info("Update", "Hello"))
+    assert spoken.heard[-1] == '{"type":"CloseStream"}'
+    for event in ("EagerEndOfTurn", "EndOfTurn"):
+        await spoken.say(turn_info(event, "".join(WORDS)))
+    await spoken.close(1000)
+
+
+DEEPGRAM: dict[str, object] = {"api_key": "sk-secret"}
+
 SERVICES = {
-    service.name: service
+    ", ".join(filter(None, (service.name, service.variant))): service
     for service in [
         SpeechService(
             "openai_realtime_asr",
             openai_realtime,
             lambda url: {"base_url": f"{url}/v1", "api_key": "sk-secret", "model": "m"},
             _appended,
+        ),
+        SpeechService("deepgram_asr", deepgram_nova, lambda url: DEEPGRAM | {"base_url": url}),
+        SpeechService(
+            "deepgram_asr",
+            deepgram_flux,
+            lambda url: DEEPGRAM | {"base_url": url, "model": "flux-general-en"},
+            variant="flux",
         ),
     ]
 }

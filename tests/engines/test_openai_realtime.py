@@ -42,7 +42,11 @@ def event(kind: str, item: str = "a", **more: object) -> dict[str, object]:
     return {"type": f"{TRANSCRIPTION}.{kind}", "item_id": item, "content_index": 0, **more}
 
 
-COMMITTED: Mapping[str, object] = {"type": "input_audio_buffer.committed", "item_id": "a", "previous_item_id": None}
+COMMITTED: Mapping[str, object] = {
+    "type": "input_audio_buffer.committed",
+    "item_id": "a",
+    "previous_item_id": None,
+}
 
 
 async def test_the_session_is_asked_for_as_it_is_documented() -> None:

@@ -19,7 +19,8 @@ from ...errors import EngineError
 from ..base import AsrTranscript, EndOfTurn
 from ..openai.answers import Answer, decode_json, refusal, whole_characters
 from ..openai.configs import Endpoint, Provider, check_key, checked_socket_url, find_key
-from ..recognition import RecognitionService, ServiceAsr, joined_text, websocket_service
+from ..recognition import RecognitionService, closed_early, joined_text, websocket_service
+from ..service_asr import ServiceAsr
 from ..settings import Environment, between, one_of, read_settings
 
 NAMES = ("openai_realtime_asr",)
@@ -186,8 +187,7 @@ class RealtimeRecognition:
         return [AsrTranscript(self._text(), final=True)] if self._is_complete() else ()
 
     def closed(self, code: int) -> AsrTranscript:
-        name = self._endpoint.provider.name
-        raise EngineError(f"{name}: the server closed the connection amid an utterance ({code}); try again")
+        raise closed_early(self._endpoint.provider.name, code)
 
     def _judge(self, error: _RealtimeError) -> None:
         """Raise `EngineError` for ``error``, unless it only says that nothing was left to commit."""
