@@ -31,7 +31,7 @@ from trio_backend.conversation.observer import NullObserver
 from trio_backend.conversation.timeline import Timeline
 from trio_backend.engines.base import ToolRequest
 from trio_backend.identity import RequestId
-from trio_backend.protocol import Audio, BackendSynthComplete, Control, Outgoing, ToolCallStatus
+from trio_backend.protocol import Audio, BackendSynthComplete, Control, Latency, Outgoing, ToolCallStatus
 from trio_backend.session import presenter as presenter_module
 from trio_backend.session.client import ToClient
 from trio_backend.session.presenter import ENCODE_INLINE, Presenter
@@ -335,3 +335,23 @@ async def test_what_no_message_tells_waits_for_no_client() -> None:
         assert not await page.presenter.handle(ended(FIRST))
         assert not await page.presenter.handle(InputDropped(RequestId(7), refused=False))
     assert not never.cancelled_caught
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+async def test_where_the_time_went_is_told_to_who_accepts_it(*, accepted: bool) -> None:
+    """Once, in ms, before the end of the turn; of a turn that had no moments nothing."""
+    page = Page.open()
+    if accepted:
+        page.presenter.accepted.each = frozenset({frozenset(), frozenset({"latency"})})
+    timed = Timeline(ended=-0.5, transcribed=0.1, first_token=0.4, first_audio=0.40006)
+    await page.presenter.handle(TurnStarted(FIRST, MAO))
+    assert page.kinds() == BEGUN
+    await page.presenter.handle(TurnEnded(FIRST, Outcome.COMPLETED, "Hello.", timed))
+    told = page.messages()
+    assert [message.type for message in told] == ["latency"] * accepted + ["force-new-message", "control"]
+    if accepted:
+        stages = {"transcript": 600.0, "first_token": 300.0, "sound_sent": 0.1}
+        assert told[0] == Latency(stages)
+    await page.presenter.handle(TurnStarted(SECOND, MAO))
+    await page.presenter.handle(ended(SECOND))
+    assert page.kinds() == [*BEGUN, *OVER]

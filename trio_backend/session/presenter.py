@@ -43,6 +43,7 @@ from ..protocol import (
     Error,
     ForceNewMessage,
     FullText,
+    Latency,
     NewHistoryCreated,
     Outgoing,
     PartialTranscription,
@@ -62,12 +63,16 @@ _OfATurn: TypeAlias = Sentence | AudioChunk | Transcript | ToolCall | SpeechComp
 
 @attrs.define
 class _Bracket:
-    """The turn that the client sees: begun, and not over. ``parted`` once `force-new-message` was sent."""
+    """The turn that the client sees: begun, and not over.
+
+    ``timed`` once its latency was sent, ``parted`` once `force-new-message` was.
+    """
 
     turn: TurnId
     speaker: Speaker
     sentence: Sentence | None = None
     sound: list[Pcm] = attrs.field(factory=list)
+    timed: bool = False
     parted: bool = False
 
 
@@ -222,6 +227,10 @@ class Presenter:
 
     async def _end(self, bracket: _Bracket, event: TurnEnded) -> bool:
         # Of a turn that was interrupted nothing comes here: `silence` has ended its bracket.
+        if not bracket.timed and event.timeline.stages and "latency" in self.accepts:
+            stages = event.timeline.stages.items()
+            await self.tell(Latency({stage: round(1000 * took, 1) for stage, took in stages}))
+        bracket.timed = True
         if not bracket.parted:
             await self.tell(ForceNewMessage())
             bracket.parted = True
