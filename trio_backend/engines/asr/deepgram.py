@@ -206,7 +206,7 @@ class _DeepgramRecognition:
 
 @attrs.define(eq=False)
 class NovaRecognition(_DeepgramRecognition):
-    """A `Recognition` by ``/v1/listen``: pieces that are settled, and behind them one that may change."""
+    """A `RecognitionFormat` by ``/v1/listen``: settled pieces, and behind them one that may change."""
 
     _settled: list[str] = attrs.field(factory=list, init=False, repr=False)
     _interim: str = attrs.field(default="", init=False, repr=False)
@@ -237,7 +237,7 @@ class NovaRecognition(_DeepgramRecognition):
 
 @attrs.define(eq=False)
 class FluxRecognition(_DeepgramRecognition):
-    """A `Recognition` by ``/v2/listen``: turns, each with its transcript so far, and judgements of their end.
+    """A `RecognitionFormat` by ``/v2/listen``: turns, each with its transcript, and judgements of their end.
 
     What our own detection takes for one utterance may be several turns of the service.
     """

@@ -137,7 +137,7 @@ _decoder = msgspec.json.Decoder(_RealtimeEvent)
 
 @attrs.define(eq=False)
 class RealtimeRecognition:
-    """A `Recognition`: one utterance, which is one item of the session or, by its turn detection, several."""
+    """A `RecognitionFormat`: one utterance: one item of the session or, by its turn detection, several."""
 
     _endpoint: Endpoint
     _session: bytes = attrs.field(repr=False)
