@@ -28,7 +28,7 @@ class Wire(Protocol):
         ...
 
     async def send(self, message: bytes) -> None:
-        """Send one text message, already encoded as UTF-8.
+        """Send one text message, already encoded as UTF-8, or a `Binary` one.
 
         Raises `WireClosed` if the peer is gone or takes no data for too long. A cancelled send
         that had begun closes the wire, since half a frame may have left.

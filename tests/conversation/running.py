@@ -10,7 +10,7 @@ import trio
 
 from trio_backend.backend import BackendOptions, open_backend
 from trio_backend.conversation.conversation import Conversation
-from trio_backend.conversation.events import Event, SpeechComplete, TurnEnded
+from trio_backend.conversation.events import AudioChunk, Event, Sentence, SpeechComplete, TurnEnded
 from trio_backend.conversation.scene import Scene, SceneFailed, SceneReady
 from trio_backend.conversation.timeline import Timeline
 from trio_backend.conversation.user_input import UserInput
@@ -30,6 +30,7 @@ class Listener:
     silences: int = 0
     over: list[Timeline] = attrs.field(factory=list)
     discarded: list[Timeline] = attrs.field(factory=list)
+    _sent: float = 0.0
     _played: trio.Event = attrs.field(factory=trio.Event)
     _changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
@@ -39,10 +40,24 @@ class Listener:
         if self.stuck_at is not None and isinstance(event, self.stuck_at):
             await trio.sleep_forever()
         self.events.append(event)
+        if isinstance(event, Sentence):
+            self._sent = 0.0
+        elif isinstance(event, AudioChunk):
+            self._sent += event.pcm.seconds
         if isinstance(event, SpeechComplete):
             self._played.set()
         self._changed.unpark_all()
         return self.there
+
+    @property
+    def sentence_sent(self) -> float:
+        """It sends each chunk as it comes."""
+        return self._sent
+
+    @property
+    def gaps(self) -> float:
+        """None."""
+        return 0.0
 
     def silence(self) -> None:
         """Count it."""

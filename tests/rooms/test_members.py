@@ -136,4 +136,4 @@ async def test_who_accepts_a_message_gets_it() -> None:
     say(members, Latency({"whole": 3}), PartialTranscription("Hel"), Control("mic-audio-end"))
     assert [message["type"] for message in unread(new)] == ["latency", "control"]
     assert [message["type"] for message in unread(old)] == ["control"]
-    assert members.accepted == {frozenset(), frozenset({"latency"})}
+    assert members.accepted == {None, frozenset({"latency"})}

@@ -31,10 +31,21 @@ from trio_backend.conversation.observer import NullObserver
 from trio_backend.conversation.timeline import Timeline
 from trio_backend.engines.base import ToolRequest
 from trio_backend.identity import RequestId
-from trio_backend.protocol import Audio, BackendSynthComplete, Control, Latency, Outgoing, ToolCallStatus
+from trio_backend.protocol import (
+    Audio,
+    BackendSynthComplete,
+    Control,
+    Latency,
+    Outgoing,
+    SoundForSome,
+    SoundFrame,
+    ToolCallStatus,
+)
 from trio_backend.session import presenter as presenter_module
+from trio_backend.session import sentence_sound
 from trio_backend.session.client import ToClient
-from trio_backend.session.presenter import ENCODE_INLINE, Presenter
+from trio_backend.session.presenter import Presenter
+from trio_backend.session.sentence_sound import ENCODE_INLINE
 
 FIRST, SECOND = TurnId(1), TurnId(2)
 MAO = Speaker("Mao", "mao.svg", {"joy": 3})
@@ -82,7 +93,7 @@ class Page:
                 message = self.sent.receive_nowait()
             except (trio.WouldBlock, trio.EndOfChannel):
                 return found
-            assert not isinstance(message, tuple)
+            assert not isinstance(message, tuple | SoundFrame | SoundForSome)
             found.append(message)
 
     def kinds(self) -> list[str]:
@@ -256,13 +267,13 @@ async def test_long_sound_is_encoded_beside_the_loop(monkeypatch: pytest.MonkeyP
     threads: list[threading.Thread] = []
     release = threading.Event()
 
-    def encode(pcm: Pcm) -> tuple[bytes, tuple[float, ...]]:
+    def encode(pcm: Pcm, loudest: float) -> tuple[bytes, tuple[float, ...], float]:
         threads.append(threading.current_thread())
         if len(pcm.samples) > ENCODE_INLINE:
             release.wait(5)
-        return b"", ()
+        return b"", (), loudest
 
-    monkeypatch.setattr(presenter_module, "encode_sound", encode)
+    monkeypatch.setattr(sentence_sound, "encode_piece", encode)
     page = Page.open()
     await page.presenter.handle(TurnStarted(FIRST, MAO))
     await page.presenter.handle(sentence(FIRST))
@@ -316,7 +327,7 @@ async def test_a_client_that_follows_turns_has_each_event_with_its_message() -> 
     for event in started, sentence(FIRST), chunk(FIRST, size=0), spoken, over, late, dropped:
         await presenter.handle(event)
     found = [sent.receive_nowait() for _ in range(sent.statistics().current_buffer_used)]
-    assert [one if isinstance(one, tuple) else one.type for one in found] == [
+    assert [one if isinstance(one, tuple) else getattr(one, "type", "") for one in found] == [
         (started, Control("conversation-chain-start")),
         "full-text",
         "audio",

@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from ..errors import WireClosed
+from ..protocol import Binary
 from ..quota import MemoryQuota
 from ..wire import Wire
 
@@ -39,12 +40,12 @@ class MemoryWire:
 
     async def send(self, message: bytes) -> None:
         """See `Wire.send`. Cancelling it has sent nothing, and closes nothing."""
-        await self._put(message.decode())
+        await self._put(_frame(message))
 
     async def send_at_once(self, message: bytes) -> bool:
         """See `SendsAtOnce`: nothing need wait if the other end is receiving."""
         try:
-            self._send.send_nowait(message.decode())
+            self._send.send_nowait(_frame(message))
         except (trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
             return False
         return True
@@ -71,6 +72,10 @@ class MemoryWire:
             self._closed.code = code
         self._send.close()
         self._receive.close()
+
+
+def _frame(message: bytes) -> str | bytes:
+    return message if isinstance(message, Binary) else message.decode()
 
 
 def memory_wire_pair() -> tuple[MemoryWire, MemoryWire]:

@@ -9,20 +9,16 @@ import attrs
 import trio
 from trio.abc import ReceiveChannel
 
-from ..audio.pcm import Pcm
-from ..audio.utterance import RATE
 from ..engines.base import Message, Prompt, ReplyPart, Text, Thought, ToolRequest
-from ..engines.whole import spoken
+from ..engines.whole import NO_SOUND
 from ..errors import EngineError
 from ..text.lines import SLICE, Line, LineReader, slices
 from .character import Character
 from .events import AudioChunk, Problem, Sentence, Transcript
 from .responder import Response, ResponseContext
+from .synthesis import MadeSentence, Synthesis
 from .tool_calls import ToolCaller
 from .user_input import UserInput
-
-# What a sentence without sound has: no samples, at a rate that nobody looks at.
-_SILENCE = Pcm(b"", RATE)
 
 
 @attrs.frozen
@@ -36,7 +32,7 @@ class Cascade:
         self, user_input: UserInput, context: ResponseContext
     ) -> AsyncIterator[ReceiveChannel[Response]]:
         """See `Responder.respond`."""
-        send, receive = trio.open_memory_channel[Response | _Spoken](0)
+        send, receive = trio.open_memory_channel[Response | MadeSentence](0)
         with context.timeline.until_gone("the turn"):
             async with trio.open_nursery() as nursery:
                 reply = _Reply(self.character, context, send, nursery)
@@ -45,19 +41,11 @@ class Cascade:
                 nursery.cancel_scope.cancel("the reply is no longer wanted")
 
 
-@attrs.frozen
-class _Spoken:
-    """A sentence whose sound is whole: both are handed over at once, which costs half as much."""
-
-    sentence: Sentence
-    sound: AudioChunk
-
-
 @attrs.define(eq=False)
 class _Responses(ReceiveChannel[Response]):
-    """What comes from the reply's tasks, without a buffer: of what was `_Spoken`, the sound is next."""
+    """What comes from the reply's tasks, without a buffer: of a `MadeSentence`, the sound is next."""
 
-    _events: trio.MemoryReceiveChannel[Response | _Spoken]
+    _events: trio.MemoryReceiveChannel[Response | MadeSentence]
     _sound: AudioChunk | None = attrs.field(default=None, init=False)
 
     async def receive(self) -> Response:
@@ -67,7 +55,7 @@ class _Responses(ReceiveChannel[Response]):
             sound, self._sound = self._sound, None
             return sound
         event = await self._events.receive()
-        if isinstance(event, _Spoken):
+        if isinstance(event, MadeSentence):
             self._sound = event.sound
             return event.sentence
         return event
@@ -86,17 +74,18 @@ class _Reply:
 
     _character: Character
     _context: ResponseContext
-    _events: trio.MemorySendChannel[Response | _Spoken]
+    _events: trio.MemorySendChannel[Response | MadeSentence]
     _nursery: trio.Nursery
-    _synthesis_failed: bool = attrs.field(default=False, init=False)
     _sentences: int = attrs.field(default=0, init=False)
     _last: trio.Event | None = attrs.field(default=None, init=False)
     """Set when the last sentence so far was sent."""
     _ahead: trio.Semaphore = attrs.field(init=False)
     """Sentences that may still be begun before one of those in synthesis was sent."""
+    _synthesis: Synthesis = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._ahead = trio.Semaphore(self._context.ahead)
+        self._synthesis = Synthesis(self._character.tts, self._context.timeline, self._events)
 
     async def run(self, user_input: UserInput) -> None:
         """From the input to the last sound; then the channel is closed."""
@@ -131,7 +120,7 @@ class _Reply:
         timeline = self._context.timeline
         try:
             with timeline.until_gone("recognition"):
-                sound, recognition = user_input.sound or _SILENCE, user_input.recognition
+                sound, recognition = user_input.sound or NO_SOUND, user_input.recognition
                 text = user_input.text or await self._character.speech_engines.transcribe(sound, recognition)
         except EngineError as error:
             await self._events.send(Problem("engine-error", str(error)))
@@ -227,29 +216,10 @@ class _Reply:
     async def _speak(self, line: Line, index: int, before: trio.Event | None, sent: trio.Event) -> None:
         """``line`` with its sound, after the one ``before``."""
         context = self._context
+        sentence = Sentence(
+            context.turn, index, line.source, line.display, line.spoken, line.emotions, line.thought
+        )
         with context.timeline.until_gone("synthesis"):
-            pcm = await self._synthesize(line)
-            if before is not None and not before.is_set():
-                await before.wait()
-            sentence = Sentence(
-                context.turn, index, line.source, line.display, line.spoken, line.emotions, line.thought
-            )
-            await self._events.send(_Spoken(sentence, AudioChunk(context.turn, index, pcm)))
+            await self._synthesis.speak(sentence, before)
         sent.set()
         self._ahead.release()
-
-    async def _synthesize(self, line: Line) -> Pcm:
-        """The sound of ``line``. An engine that fails leaves it, and the rest of the turn, to be read."""
-        if not line.spoken or self._synthesis_failed:
-            return _SILENCE
-        try:
-            pcm = await spoken(self._character.tts, line.spoken)
-        except EngineError as error:
-            # Several sentences may fail at once; that is told once.
-            if not self._synthesis_failed:
-                self._synthesis_failed = True
-                await self._events.send(Problem("engine-error", str(error)))
-            return _SILENCE
-        if pcm.samples:
-            self._context.timeline.made_sound()
-        return pcm

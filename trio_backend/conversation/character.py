@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 import attrs
-import trio
 from loguru import logger
 from trio.abc import ReceiveChannel
 
@@ -19,6 +17,7 @@ from ..engines.base import Llm, NoTools, ToolServer, Tts
 from ..engines.leases import Leases
 from ..engines.registry import EngineConfig, configure
 from ..engines.settings import Environment
+from ..engines.whole import NO_SOUND, WholeSound
 from ..errors import ConfigError, NoVoice, SettingsError, UnknownEngine
 from .speech_engines import SpeechEngines, open_speech_engines
 
@@ -64,38 +63,18 @@ class _TtsWithOneWarning:
     told: bool = attrs.field(default=False, init=False)
 
     def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
-        """See `Tts.speak`."""
-        return _SpeechWithOneWarning(self, self._tts.speak(text))
+        """See `Tts.speak`. An engine that streams has a voice, or could not have been opened."""
+        sound = self._tts.speak(text)
+        return WholeSound(partial(self._whole, sound)) if isinstance(sound, WholeSound) else sound
 
-
-@attrs.define(eq=False)
-class _SpeechWithOneWarning(ReceiveChannel[Pcm]):
-    """The chunks of a sentence; none where there is no voice, and that was told before."""
-
-    _voice: _TtsWithOneWarning
-    _speech: AbstractAsyncContextManager[ReceiveChannel[Pcm]]
-    _chunks: ReceiveChannel[Pcm] = attrs.field(init=False)
-
-    async def __aenter__(self) -> _SpeechWithOneWarning:
-        self._chunks = await self._speech.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._speech.__aexit__(exc_type, exc, trace)
-
-    async def receive(self) -> Pcm:
+    async def _whole(self, sound: WholeSound) -> Pcm:
         try:
-            return await self._chunks.receive()
+            return await sound.whole()
         except NoVoice:
-            if self._voice.told:
-                raise trio.EndOfChannel from None
-            self._voice.told = True
+            if self.told:
+                return NO_SOUND
+            self.told = True
             raise
-
-    async def aclose(self) -> None:
-        await self._chunks.aclose()
 
 
 @asynccontextmanager

@@ -213,6 +213,16 @@ class Audience(Protocol):
         """
         ...
 
+    @property
+    def sentence_sent(self) -> float:
+        """Seconds of sound of the sentence at hand that were sent so far, of what `handle` was given."""
+        ...
+
+    @property
+    def gaps(self) -> float:
+        """Seconds of silence that the client may put between what it was sent of the turn at hand."""
+        ...
+
     def silence(self) -> None:
         """Send the client nothing more of the turns that have begun."""
         ...

@@ -13,8 +13,9 @@ from .events import AudioChunk
 from .responder import Response
 
 # A cascade has two or three events before its first sentence, and a recogniser that streams has some ten a
-# second for as long as somebody speaks. What has more has gone wrong, and waits.
-MOST_HELD = 64
+# second for as long as somebody speaks. Synthesis that streams gives 20 chunks a second, so that four seconds
+# are 80. What has more has gone wrong, and waits.
+MOST_HELD = 160
 
 
 @attrs.define(eq=False)

@@ -25,6 +25,7 @@ from .events import (
 )
 from .record import stored
 from .responder import Responder, Response, ResponseContext
+from .said import Said
 from .speculation import Speculation
 from .timeline import Timeline
 from .turn_input import TurnContext, TurnInput
@@ -76,9 +77,7 @@ class Turn:
     """The reply, until `take_unsaved` hands it to the store."""
     context: TurnContext = attrs.field(init=False)
     _speculation: Speculation | None = attrs.field(default=None, init=False)
-    _said: list[Sentence] = attrs.field(factory=list, init=False)
-    _pending: Sentence | None = attrs.field(default=None, init=False)
-    """A sentence whose sound has not been handed out to its last piece."""
+    _said: Said = attrs.field(factory=Said, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.context = self.input.context
@@ -102,7 +101,7 @@ class Turn:
                     delivered = await audience.handle(event)
                     match event:
                         case Sentence():
-                            self._pending = event
+                            self._said.begin(event)
                         case AudioChunk():
                             self._take_out(event, delivered=delivered)
         if self._speculation is not None:
@@ -125,7 +124,7 @@ class Turn:
         if self.state is State.ENDED:
             return
         self.input.take_in_known()
-        shown = joined(sentence.text for sentence in self._said)
+        shown = joined(sentence.text for sentence in self._said.sentences())
         remembered = self.said()
         self.state, self.outcome = State.ENDED, outcome
         if heard is not None:
@@ -165,7 +164,7 @@ class Turn:
         """What memory would keep of the reply, if it ended now; nothing of one that has ended."""
         if self.state is State.ENDED:
             return ""
-        return joined(sentence.source for sentence in self._said if not sentence.thought)
+        return joined(sentence.source for sentence in self._said.sentences() if not sentence.thought)
 
     # While it is provisional.
 
@@ -229,17 +228,15 @@ class Turn:
     # Its sound.
 
     def _take_out(self, chunk: AudioChunk, *, delivered: bool) -> None:
-        if chunk.pcm.samples:
-            self.timeline.audio(chunk.pcm.seconds)
-        if chunk.last and self._pending is not None:
-            if delivered:
-                self._said.append(self._pending)
-            self._pending = None
+        sent = self._said.take(chunk, self.context.audience.sentence_sent, delivered=delivered)
+        if sent:
+            self.timeline.audio(sent)
 
     async def _wait_played(self) -> None:
         audience, grace = self.context.audience, self.context.limits.playback_grace
         self.state = State.PLAYING
+        longest = self.timeline.sound + audience.gaps
         played = audience.expect_playback()  # before we ask, or the answer may slip by
-        await audience.handle(SpeechComplete(self.id, self.timeline.sound))
-        with trio.move_on_after(self.timeline.sound + grace):
+        await audience.handle(SpeechComplete(self.id, longest))
+        with trio.move_on_after(longest + grace):
             await played.wait()

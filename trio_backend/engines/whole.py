@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Generic, TypeVar
 
 import attrs
@@ -25,6 +26,9 @@ from ..text.thoughts import Part, ThoughtReader
 from .base import Asr, AsrTranscript, ReplyPart, Text, Thought, ToolRequest, Tts
 
 T = TypeVar("T")
+
+NO_SOUND = Pcm(b"", RATE)
+"""What a text has of which there is nothing to hear: no samples, at a rate that nobody looks at."""
 
 
 class WholeTts(ABC):
@@ -41,12 +45,40 @@ class WholeTts(ABC):
 
     def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
         """See `Tts.speak`. The work is done in the first ``receive``, by the task that receives."""
-        return channel_of(self._chunk(text))
+        return WholeSound(partial(self.synthesize, text))
 
-    async def _chunk(self, text: str) -> AsyncGenerator[Pcm, None]:
-        pcm = await self.synthesize(text)
-        if pcm.samples:
-            yield pcm
+
+@attrs.define(eq=False)
+class WholeSound(ReceiveChannel[Pcm]):
+    """The sound of a text from an engine that makes it at once: one chunk, or none.
+
+    A caller that knows it asks for the `whole`, and is spared a search for the end. ``make`` is called once.
+    """
+
+    _make: Callable[[], Awaitable[Pcm]]
+    _asked: bool = attrs.field(default=False, init=False)
+
+    async def whole(self) -> Pcm:
+        """All of it, perhaps empty: to be asked for instead of `receive`, and once."""
+        self._asked = True
+        pcm = await self._make()
+        # An engine may have made it without a checkpoint.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return pcm
+
+    async def receive(self) -> Pcm:
+        """See `ReceiveChannel.receive`."""
+        pcm = NO_SOUND if self._asked else await self.whole()
+        await trio.lowlevel.checkpoint()
+        if not pcm.samples:
+            raise trio.EndOfChannel
+        return pcm
+
+    async def aclose(self) -> None:
+        """See `ReceiveChannel.aclose`."""
+        if not self._asked:
+            self._asked = True
+            await trio.lowlevel.checkpoint()
 
 
 class WholeAsr(ABC):
@@ -98,6 +130,8 @@ def tagged(source: ReceiveChannel[str | Thought | ToolRequest]) -> ReceiveChanne
 async def spoken(tts: Tts, text: str) -> Pcm:
     """The whole sound of ``text``; empty where there is nothing to say. Raises and cancels as `Tts.speak`."""
     async with tts.speak(text) as chunks:
+        if isinstance(chunks, WholeSound):
+            return await chunks.whole()
         return joined([chunk async for chunk in chunks])
 
 

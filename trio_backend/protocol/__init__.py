@@ -7,6 +7,7 @@ from .codec import decode_steps as decode_steps
 from .codec import encode as encode
 from .hello import ADDITIONS as ADDITIONS
 from .hello import Accepted as Accepted
+from .hello import Accepts as Accepts
 from .hello import Addition as Addition
 from .hello import Hello as Hello
 from .hello import HelloAnswer as HelloAnswer
@@ -66,7 +67,10 @@ from .outgoing import WakeWordState as WakeWordState
 from .sound import Audio as Audio
 from .sound import AudioPiece as AudioPiece
 from .sound import AudioStream as AudioStream
+from .sound import Binary as Binary
 from .sound import DisplayText as DisplayText
+from .sound import SoundForSome as SoundForSome
 from .sound import SoundFrame as SoundFrame
+from .sound import SoundMessage as SoundMessage
 from .sound import decode_frame as decode_frame
 from .sound import encode_frame as encode_frame

@@ -16,7 +16,7 @@ from ..errors import ProtocolError
 from ..identity import RequestId
 from .incoming import Incoming
 from .outgoing import Control, HistoryList, Latency, Outgoing
-from .sound import Audio, AudioPiece
+from .sound import Audio, AudioPiece, SoundFrame, encode_frame
 
 LARGE = 128 * 1024
 """Characters of a message that is decoded in steps. Below, the costliest takes 5 ms; a chunk of 4096 samples
@@ -188,8 +188,10 @@ def _weigh(name: str, data: bytes, most: int) -> Iterator[None]:
         raise ProtocolError("too-much-data", f"{name}: this message has {limit}: send less at once")
 
 
-def encode(message: Outgoing) -> bytes:
-    """``message`` as one JSON object in UTF-8."""
+def encode(message: Outgoing | SoundFrame) -> bytes:
+    """``message`` as one JSON object in UTF-8, or as a `Binary` frame."""
+    if isinstance(message, SoundFrame):
+        return encode_frame(message)
     if isinstance(message, Audio | AudioPiece) and message.audio is not None:
         # Base64 needs no escaping, so no encoder need look at each of its letters, nor copy it twice: 34 µs
         # instead of 227 for ten seconds of sound at 24 kHz.
@@ -240,6 +242,8 @@ def read_head(frame: str) -> MessageHead:
         return MessageHead()
 
 
-def head_of(message: Outgoing) -> MessageHead:
-    """The head that ``message`` has when it is encoded."""
+def head_of(message: Outgoing | SoundFrame) -> MessageHead:
+    """The head that ``message`` has when it is encoded; of a binary frame an empty one."""
+    if isinstance(message, SoundFrame):
+        return MessageHead()
     return MessageHead(message.type, message.text if isinstance(message, Control) else "")

@@ -19,6 +19,10 @@ ADDITIONS: tuple[Addition, ...] = get_args(Addition)
 """
 
 
+Accepts: TypeAlias = frozenset[Addition] | None
+"""The additions that a client accepts; None as long as it has said no `hello`."""
+
+
 @attrs.frozen
 class Hello:
     """Which additions to the protocol the client understands; the last one counts.
@@ -51,12 +55,12 @@ class HelloAnswer:
 class Accepted:
     """The additions to the protocol that a session's clients accept.
 
-    ``each`` has one set for each kind of client: one for a client on a wire, in a room all different ones.
+    ``each`` has what each kind of client accepts: of a client on a wire one, of a room all different ones.
     """
 
-    each: frozenset[frozenset[Addition]] = frozenset({frozenset()})
+    each: frozenset[Accepts] = frozenset({None})
 
     @property
     def by_any(self) -> frozenset[Addition]:
         """What at least one client accepts."""
-        return frozenset().union(*self.each)
+        return frozenset(addition for accepts in self.each for addition in accepts or ())

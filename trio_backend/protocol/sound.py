@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 import attrs
 
 from ..errors import ProtocolError
+from .hello import Accepts
 
 
 @attrs.frozen
@@ -90,18 +91,37 @@ class SoundFrame:
     samples: bytes = attrs.field(repr=lambda samples: f"<{len(samples)} bytes>")
 
 
+SoundMessage: TypeAlias = Audio | AudioPiece | AudioStream | SoundFrame
+
+
+@attrs.frozen
+class SoundForSome:
+    """A message of a sentence for those clients of a room that accept exactly one of ``to``.
+
+    What does not begin the sentence is for those among them that got its beginning in this form.
+    """
+
+    message: SoundMessage
+    to: frozenset[Accepts]
+    begins: bool
+
+
+class Binary(bytes):
+    """What goes over the wire as a binary frame; all other bytes that are sent are text."""
+
+
 _SOUND_HEAD = struct.Struct("<IIIHH")
 _LAST = 1
 
 
-def encode_frame(frame: SoundFrame) -> bytes:
+def encode_frame(frame: SoundFrame) -> Binary:
     """``frame`` as the content of a binary message.
 
     A header of 16 bytes, little-endian: sentence, piece, sample rate (32 bits each), flags (bit 0: last) and
     16 bits that are zero. Then the samples.
     """
     head = _SOUND_HEAD.pack(frame.sentence, frame.piece, frame.rate, _LAST if frame.last else 0, 0)
-    return head + frame.samples
+    return Binary(head + frame.samples)
 
 
 def decode_frame(data: bytes) -> SoundFrame:

@@ -11,7 +11,7 @@ from loguru import logger
 
 from ..client.failure import Backoff
 from ..errors import NoConnection, WireClosed, first_leaf
-from ..protocol import Addition
+from ..protocol import Accepts
 from .session import FromSession, RoomSession, SessionSource
 
 # A connection that held for so many seconds was a good one: the next attempt need not wait long.
@@ -48,7 +48,7 @@ class Link:
 
     _source: SessionSource
     _session: RoomSession | None = attrs.field(default=None, init=False)
-    _accepted: frozenset[frozenset[Addition]] = attrs.field(default=frozenset(), init=False)
+    _accepted: frozenset[Accepts] = attrs.field(default=frozenset(), init=False)
 
     @property
     def session(self) -> RoomSession:
@@ -57,7 +57,7 @@ class Link:
             raise WireClosed
         return self._session
 
-    def accept(self, each: frozenset[frozenset[Addition]]) -> None:
+    def accept(self, each: frozenset[Accepts]) -> None:
         """See `RoomSession.accept`; a session that is opened later is told, too."""
         if each == self._accepted:
             return

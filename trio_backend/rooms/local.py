@@ -12,15 +12,24 @@ import trio
 from ..conversation.events import InputDropped, SpeechComplete, TurnEnded, TurnEvent, TurnStarted
 from ..errors import WireClosed
 from ..identity import RequestId
-from ..protocol import Accepted, Addition, Decoded, InterruptSignal, Outgoing, encode
+from ..protocol import (
+    Accepted,
+    Accepts,
+    Decoded,
+    InterruptSignal,
+    Outgoing,
+    SoundForSome,
+    SoundFrame,
+    encode,
+)
 from ..protocol.codec import MessageHead, head_of
 from ..quota import MemoryQuota
 from .session import FromSession, RequestDropped, RoomEvent, ToSession, TurnBegan, TurnOver, TurnSpoken
 
 T = TypeVar("T")
 
-ToRoom: TypeAlias = Outgoing | tuple[TurnEvent, Outgoing | None]
-"""A message for the clients, or an event with the message that expresses it, if there is one."""
+ToRoom: TypeAlias = Outgoing | SoundFrame | SoundForSome | tuple[TurnEvent, Outgoing | None]
+"""A message for all clients or for some, or an event with the message that expresses it, if there is one."""
 
 
 @attrs.define
@@ -58,21 +67,22 @@ class LocalSession:
         assert isinstance(message, Decoded)
         await _send(self._put, message, self._closed)
 
-    def accept(self, each: frozenset[frozenset[Addition]]) -> None:
+    def accept(self, each: frozenset[Accepts]) -> None:
         """See `RoomSession.accept`."""
         self._accepted.each = each
 
     async def receive(self) -> FromSession:
         """See `RoomSession.receive`. A message is encoded here, once for all clients of the room."""
         told = await _receive(self._get, self._closed)
+        if isinstance(told, SoundForSome):
+            return FromSession(head_of(told.message), encode(told.message), to=told.to, begins=told.begins)
         if isinstance(told, tuple):
             event, message = told
             meaning = _room_event(event)
-        else:
-            message, meaning = told, None
-        if message is None:
-            return FromSession(MessageHead(), b"", meaning)
-        return FromSession(head_of(message), encode(message), meaning)
+            if message is None:
+                return FromSession(MessageHead(), b"", meaning)
+            return FromSession(head_of(message), encode(message), meaning)
+        return FromSession(head_of(told), encode(told))
 
 
 def _room_event(event: TurnEvent) -> RoomEvent:
@@ -108,7 +118,7 @@ class RoomAsClient:
         del refuse  # nothing is refused
         return await _receive(self._get, self._closed)
 
-    async def send(self, message: Outgoing) -> None:
+    async def send(self, message: Outgoing | SoundFrame) -> None:
         """Send ``message`` once the room reads. Raises `WireClosed`. Cancelling it has sent nothing."""
         await _send(self.outbox, message, self._closed)
 

@@ -10,7 +10,7 @@ import trio
 
 from ..errors import ProtocolError, QuotaExceeded, WireClosed
 from ..protocol import (
-    Addition,
+    Accepts,
     Control,
     Error,
     ForceNewMessage,
@@ -61,8 +61,10 @@ class Member:
     _limit: RateLimit
     _claim: Claim = attrs.field(init=False)
     """What the outbox takes, of the wire's quota."""
-    accepts: frozenset[Addition] = attrs.field(default=frozenset(), init=False)
+    accepts: Accepts = attrs.field(default=None, init=False)
     """The additions to the protocol that the client understands."""
+    hears: frozenset[Accepts] | None = attrs.field(default=None, init=False)
+    """Who gets the sentence at hand as this client does; None if it came while the sentence was sent."""
     gone: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     """Around all that is done for this client."""
     _closing: tuple[int, str] | None = attrs.field(default=None, init=False)
@@ -231,18 +233,27 @@ class Members:
         if head.type == "set-model-and-conf":
             self._model_and_conf = message.encoded
         if self.greeted or head.type not in _GREETING:
-            self._post_to_those_who_know(head, message.encoded)
+            self._post_to_those_who_know(message)
         elif head == MessageHead("control", "start-mic"):
             self._session_up()
 
-    def _post_to_those_who_know(self, head: MessageHead, message: bytes) -> None:
-        optional = head.type in _OPTIONAL
+    def _post_to_those_who_know(self, message: FromSession) -> None:
+        addition = message.head.type if message.head.type in _OPTIONAL else None
         for member in self.present:
-            if not optional or head.type in member.accepts:
-                member.post(message)
+            if message.to is not None:
+                if message.begins and member.accepts in message.to:
+                    member.hears = message.to
+                elif message.begins and member.hears == message.to:
+                    # It accepts something else by now: its form of this sentence begins elsewhere.
+                    member.hears = None
+                known = member.hears == message.to
+            else:
+                known = addition is None or addition in (member.accepts or ())
+            if known:
+                member.post(message.encoded)
 
     @property
-    def accepted(self) -> frozenset[frozenset[Addition]]:
+    def accepted(self) -> frozenset[Accepts]:
         """See `Accepted`."""
         return frozenset(member.accepts for member in self.present)
 

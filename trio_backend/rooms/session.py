@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 import attrs
 
 from ..identity import RequestId
-from ..protocol import Addition, Decoded, Incoming, decode_steps
+from ..protocol import Accepts, Decoded, Incoming, decode_steps
 from ..protocol.codec import MessageHead
 
 ToSession: TypeAlias = Decoded | str | bytes
@@ -65,6 +65,9 @@ class FromSession:
     head: MessageHead
     encoded: bytes = attrs.field(repr=lambda encoded: f"<{len(encoded)} bytes>")
     event: RoomEvent | None = None
+    to: frozenset[Accepts] | None = attrs.field(default=None, kw_only=True)
+    """Sound for those clients only that accept one of these: see `SoundForSome`."""
+    begins: bool = attrs.field(default=False, kw_only=True)
 
 
 class RoomSession(Protocol):
@@ -94,7 +97,7 @@ class RoomSession(Protocol):
         """Send anything else that a client said."""
         ...
 
-    def accept(self, each: frozenset[frozenset[Addition]]) -> None:
+    def accept(self, each: frozenset[Accepts]) -> None:
         """The room's clients accept these additions to the protocol from now on: see `Accepted`."""
         ...
 

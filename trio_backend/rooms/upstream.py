@@ -16,7 +16,7 @@ import trio
 from ..client.address import parse_address
 from ..errors import WireClosed
 from ..identity import RequestId
-from ..protocol import Addition, Decoded
+from ..protocol import Accepts, Decoded
 from ..protocol.codec import MessageHead, read_head
 from ..wire import Wire
 from .session import FromSession, RequestDropped, RoomEvent, ToSession, TurnBegan, TurnOver, TurnSpoken
@@ -131,7 +131,7 @@ class UpstreamSession:
         """See `RoomSession.send`."""
         await self._send(_frame(message))
 
-    def accept(self, each: frozenset[frozenset[Addition]]) -> None:
+    def accept(self, each: frozenset[Accepts]) -> None:
         """See `RoomSession.accept`."""
         del each  # the link says no `hello` yet
 

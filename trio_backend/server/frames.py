@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+from ..protocol import Binary
+
 try:
     # In C: 64 kB take 5 µs. In Python it takes ten times as long.
     from websockets.speedups import apply_mask as apply_mask
@@ -29,6 +31,11 @@ def head(opcode: int, size: int) -> bytes:
     if size <= MEDIUM:
         return struct.pack("!BBH", FIN | opcode, 126, size)
     return struct.pack("!BBQ", FIN | opcode, 127, size)
+
+
+def head_of(message: bytes) -> bytes:
+    """The head of a server's frame that is the whole of ``message``: text, unless it is `Binary`."""
+    return head(BINARY if isinstance(message, Binary) else TEXT, len(message))
 
 
 def control(opcode: int, payload: bytes = b"") -> bytes:

@@ -157,7 +157,7 @@ class WebSocketWire:
             if self._end is not None:
                 raise WireClosed(*self._end)
             if len(message) < SMALL:
-                await self._put(frames.head(frames.TEXT, len(message)) + message)
+                await self._put(frames.head_of(message) + message)
             else:
                 await self._send_large(message)
             await self._put_control()
@@ -168,7 +168,7 @@ class WebSocketWire:
         """See `SendsAtOnce`."""
         if self._end is not None or self._control or self._send_lock.locked() or len(message) > SMALL:
             return False
-        data = frames.head(frames.TEXT, len(message)) + message
+        data = frames.head_of(message) + message
         sent = self._put_at_once(data)
         if 0 < sent < len(data):
             # Nothing can follow a torn frame but its rest.
@@ -190,7 +190,7 @@ class WebSocketWire:
             await self._put_control()
             raise WireClosed(*self._end) from error
         with claim:
-            head = frames.head(frames.TEXT, len(message))
+            head = frames.head_of(message)
             for part in (head + message,) if len(message) < COPIED else (head, message):
                 await self._put(part)
 

@@ -10,7 +10,7 @@ import trio
 
 from ..config.system import SystemConfig
 from ..conversation.events import TurnEvent
-from ..protocol import Accepted, Decoded, Error, Outgoing, encode
+from ..protocol import Accepted, Decoded, Error, Outgoing, SoundForSome, SoundFrame, encode
 from ..protocol.rate import RateLimit
 from ..quota import MemoryQuota
 from ..wire import SendsAtOnce, Wire, receive_within
@@ -18,8 +18,9 @@ from ..wire import SendsAtOnce, Wire, receive_within
 Refuse: TypeAlias = Callable[[Error], Awaitable[None]]
 SendAtOnce: TypeAlias = Callable[[Outgoing], Awaitable[bool]]
 """See `SessionClient.send_at_once`."""
-ToClient: TypeAlias = Outgoing | tuple[TurnEvent, Outgoing | None]
-"""A message; for a client that follows turns an event, too, with the message that tells it, if one does."""
+ToClient: TypeAlias = Outgoing | SoundFrame | SoundForSome | tuple[TurnEvent, Outgoing | None]
+"""A message; for a room sound for some of its clients, too, and an event with the message that tells it, if
+one does."""
 
 
 class SessionClient(Protocol):
@@ -51,7 +52,7 @@ class SessionClient(Protocol):
         """
         ...
 
-    async def send(self, message: Outgoing) -> None:
+    async def send(self, message: Outgoing | SoundFrame) -> None:
         """Send ``message``. Raises `WireClosed` if the client is gone, or takes nothing for too long.
 
         A cancel may have sent it, or have closed the connection.
@@ -95,7 +96,7 @@ class WireClient:
         """See `SessionClient.receive`."""
         return await receive_within(self._limit, self._wire, refuse)
 
-    async def send(self, message: Outgoing) -> None:
+    async def send(self, message: Outgoing | SoundFrame) -> None:
         """See `SessionClient.send`."""
         await self._wire.send(encode(message))
 

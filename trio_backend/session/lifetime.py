@@ -8,6 +8,7 @@ from loguru import logger
 
 from ..concurrency import names_of_tasks
 from ..errors import WireClosed
+from ..protocol import SoundForSome
 from ..user import NOBODY, User
 from .client import SessionClient, ToClient
 from .presenter import Presenter
@@ -38,7 +39,12 @@ async def run_session(
     outbox, to_client = trio.open_memory_channel[ToClient](0)
     direct = client.outbox
     presenter = Presenter(
-        client_uid, direct or outbox, services.observer, client.accepted, with_events=direct is not None
+        client_uid,
+        direct or outbox,
+        services.observer,
+        client.accepted,
+        with_events=direct is not None,
+        audio_pieces=services.system.audio_pieces,
     )
     async with trio.open_nursery() as watch:
         began = trio.current_time()
@@ -82,7 +88,7 @@ async def _write(client: SessionClient, messages: trio.MemoryReceiveChannel[ToCl
     with messages:
         try:
             async for message in messages:
-                assert not isinstance(message, tuple)
+                assert not isinstance(message, tuple | SoundForSome)
                 await client.send(message)
                 del message
         except WireClosed:

@@ -8,8 +8,6 @@ import attrs
 import trio
 from loguru import logger
 
-from ..audio.encoding import encode_sound
-from ..audio.pcm import Pcm
 from ..conversation.events import (
     AudioChunk,
     ConversationReplaced,
@@ -36,10 +34,8 @@ from ..identity import now
 from ..protocol import (
     Accepted,
     Addition,
-    Audio,
     BackendSynthComplete,
     Control,
-    DisplayText,
     Error,
     ForceNewMessage,
     FullText,
@@ -47,16 +43,14 @@ from ..protocol import (
     NewHistoryCreated,
     Outgoing,
     PartialTranscription,
+    SoundForSome,
     ToolCallStatus,
     UserInputTranscription,
     WakeWordCounts,
     WakeWordState,
 )
 from .client import ToClient
-
-# Sound up to this size is encoded in the event loop: a thread would cost more than the work.
-ENCODE_INLINE = 64 * 1024  # bytes of samples
-
+from .sentence_sound import Listeners, ShownSentence, listeners_of
 
 _OfATurn: TypeAlias = Sentence | AudioChunk | Transcript | ToolCall | SpeechComplete | TurnEnded
 
@@ -70,8 +64,9 @@ class _Bracket:
 
     turn: TurnId
     speaker: Speaker
-    sentence: Sentence | None = None
-    sound: list[Pcm] = attrs.field(factory=list)
+    sentence: ShownSentence | None = None
+    listeners: list[Listeners] = attrs.field(factory=list)
+    """Who gets the sentence, by the form in which they do."""
     timed: bool = False
     parted: bool = False
 
@@ -89,6 +84,10 @@ class Presenter:
     _observer: Observer
     accepted: Accepted = attrs.field(factory=Accepted)
     _with_events: bool = attrs.field(default=False, kw_only=True)
+    _audio_pieces: str = attrs.field(default="auto", kw_only=True)
+    """See `ServerSettings.audio_pieces`."""
+    _sentences: int = attrs.field(default=0, init=False)
+    """How many the client was shown."""
     played: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set when the client says that it has played everything."""
     _bracket: _Bracket | None = attrs.field(default=None, init=False)
@@ -138,6 +137,18 @@ class Presenter:
         """See `Audience.expect_playback`."""
         self.played = trio.Event()
         return self.played
+
+    @property
+    def sentence_sent(self) -> float:
+        """See `Audience.sentence_sent`. Of several clients it is the one that was sent most."""
+        listeners = self._bracket.listeners if self._bracket is not None else ()
+        return max((one.sent for one in listeners), default=0.0)
+
+    @property
+    def gaps(self) -> float:
+        """See `Audience.gaps`."""
+        listeners = self._bracket.listeners if self._bracket is not None else ()
+        return max((one.gaps for one in listeners), default=0.0)
 
     def silence(self) -> None:
         """See `Audience.silence`."""
@@ -189,12 +200,10 @@ class Presenter:
             case Transcript(text=text):
                 return await self._tell_partial(text)
             case Sentence():
-                bracket.sentence, bracket.sound = event, []
+                self._begin(bracket, event)
                 return True
-            case AudioChunk(pcm=pcm, last=last):
-                if pcm.samples:
-                    bracket.sound.append(pcm)
-                return not last or await self._show(bracket)
+            case AudioChunk():
+                return await self._sound(bracket, event)
             case ToolCall(call=call, state=state, content=content):
                 timestamp = now().isoformat(timespec="microseconds")
                 name = bracket.speaker.name
@@ -210,20 +219,30 @@ class Presenter:
         accepted = "partial-transcription" in self.accepts
         return not accepted or await self.tell(PartialTranscription(text))
 
-    async def _show(self, bracket: _Bracket) -> bool:
-        """A sentence with all of its sound."""
-        sentence, speaker = bracket.sentence, bracket.speaker
+    def _begin(self, bracket: _Bracket, sentence: Sentence) -> None:
+        # Whoever says hello, or joins a room, in the middle of a sentence gets the next one accordingly.
+        self._sentences += 1
+        bracket.sentence = ShownSentence.of(sentence, bracket.speaker, self._sentences)
+        bracket.listeners = listeners_of(self.accepted.each, self._audio_pieces, bracket.listeners)
+        for listeners in bracket.listeners:
+            listeners.begin()
+
+    async def _sound(self, bracket: _Bracket, chunk: AudioChunk) -> bool:
+        """Send what ``chunk`` completes, to each kind of client in its form."""
+        sentence, delivered = bracket.sentence, True
         assert sentence is not None
-        wav, volumes = await _encode(bracket.sound)
-        expressions = [speaker.emotions[emotion] for emotion in sentence.emotions]
-        return await self.tell(
-            Audio(
-                wav,
-                volumes,
-                DisplayText(sentence.text, speaker.name, speaker.avatar),
-                {"expressions": expressions} if expressions else {},
-            )
-        )
+        for listeners in bracket.listeners:
+            for piece in listeners.cut(sentence, chunk):
+                begins = piece.first
+                for message in await listeners.messages(sentence, piece):
+                    told: ToClient = message
+                    if self._with_events and not (piece.whole and len(bracket.listeners) == 1):
+                        told = SoundForSome(message, listeners.to, begins)
+                    delivered = await self._send(told) and delivered
+                    begins = False
+                if delivered:
+                    listeners.sent += piece.pcm.seconds
+        return delivered
 
     async def _end(self, bracket: _Bracket, event: TurnEnded) -> bool:
         # Of a turn that was interrupted nothing comes here: `silence` has ended its bracket.
@@ -242,13 +261,3 @@ class Presenter:
         current: Literal["active", "listening"] = "active" if used.awake else "listening"
         counts = WakeWordCounts(used.wake_count, used.end_count, used.ignored_count)
         return WakeWordState(used.action, current, used.phrase, used.language, self.client_uid, counts)
-
-
-async def _encode(sound: list[Pcm]) -> tuple[bytes | None, tuple[float, ...]]:
-    """WAV in base64 and volumes; long sound in a thread, since the loop has no 10 ms to spare."""
-    if not sound:
-        return None, ()
-    pcm = sound[0] if len(sound) == 1 else Pcm(b"".join(one.samples for one in sound), sound[0].rate)
-    if len(pcm.samples) <= ENCODE_INLINE:
-        return encode_sound(pcm)
-    return await trio.to_thread.run_sync(encode_sound, pcm, abandon_on_cancel=True)

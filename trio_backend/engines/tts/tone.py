@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 import attrs
 import trio
@@ -16,7 +17,7 @@ from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError
 from ..settings import Environment, between, read_settings
-from ..whole import channel_of
+from ..whole import WholeSound, channel_of
 
 NAMES = ("tone_tts",)
 
@@ -28,7 +29,7 @@ class ToneConfig:
     """Delays are in seconds. A ``serial`` one does one sentence at a time, like one on a busy machine.
 
     A sentence that contains ``fail_on`` fails. With a ``chunk`` of so many seconds, the sound comes in chunks
-    of that length, ``delay`` before each.
+    of that length, ``delay`` before each. ``pause`` is how many seconds it is silent at each comma.
     """
 
     seconds_per_character: float = attrs.field(default=0.06, validator=between(0, 10))
@@ -37,6 +38,7 @@ class ToneConfig:
     serial: bool = False
     fail_on: str = ""
     chunk: float = attrs.field(default=0.0, validator=between(0, 3600))
+    pause: float = attrs.field(default=0.0, validator=between(0, 60))
 
 
 def configure(name: str, settings: Mapping[str, object], environment: Environment) -> ToneConfig:
@@ -60,23 +62,38 @@ class Tone:
     _sentences: trio.CapacityLimiter = attrs.field(repr=False)
 
     def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
-        """A note of ``seconds_per_character`` times the length of ``text``."""
+        """A note of ``seconds_per_character`` times the length of ``text``, with its pauses."""
+        if not self.config.chunk:
+            return WholeSound(partial(self._whole, text))
         return channel_of(self._chunks(text))
 
+    async def _whole(self, text: str) -> Pcm:
+        await self._work()
+        return self._sound(text)
+
     async def _chunks(self, text: str) -> AsyncGenerator[Pcm, None]:
-        left = len(text.strip()) * self.config.seconds_per_character
-        length = self.config.chunk or math.inf
-        while True:
-            async with self._sentences:
-                await trio.sleep(self.config.delay)
-            if self.config.fail_on and self.config.fail_on in text:
-                raise EngineError("tone_tts was told to fail on this sentence")
-            chunk = hum(min(left, length))
-            if chunk.samples:
-                yield chunk
-            left -= length
-            if left <= 0:
-                break
+        await self._work()
+        sound = self._sound(text).samples
+        size = 2 * round(self.config.chunk * RATE)
+        for at in range(0, len(sound), size):
+            if at:
+                await self._work()
+            yield Pcm(sound[at : at + size], RATE)
+
+    async def _work(self) -> None:
+        async with self._sentences:
+            await trio.sleep(self.config.delay)
+
+    def _sound(self, text: str) -> Pcm:
+        config = self.config
+        if config.fail_on and config.fail_on in text:
+            raise EngineError("tone_tts was told to fail on this sentence")
+        text = text.strip()
+        if not config.pause:
+            return hum(len(text) * config.seconds_per_character)
+        silence = bytes(2 * round(config.pause * RATE))
+        notes = [hum(len(part) * config.seconds_per_character).samples for part in text.split(",")]
+        return Pcm(silence.join(notes), RATE)
 
 
 def hum(seconds: float) -> Pcm:

@@ -1,0 +1,154 @@
+"""`Synthesis`: sentences and their sound, handed out in the order of the text while they are being made."""
+
+from __future__ import annotations
+
+import attrs
+import trio
+from trio.abc import ReceiveChannel
+
+from ..audio.pcm import Pcm
+from ..engines.base import Tts
+from ..engines.whole import NO_SOUND, WholeSound, joined
+from ..errors import EngineError
+from .events import AudioChunk, Problem, Sentence
+from .responder import Response
+from .timeline import Timeline
+
+BUFFERED = 20.0
+"""Seconds of a sentence that are made before the sentences before it were handed out; then its engine waits.
+Hardly any sentence is longer. Of a voice of 24 kHz it is 1 MB, ``synthesis_ahead`` times."""
+
+
+@attrs.frozen
+class MadeSentence:
+    """A sentence whose sound is whole: both are handed over at once, which costs half as much."""
+
+    sentence: Sentence
+    sound: AudioChunk
+
+
+@attrs.define(eq=False)
+class Synthesis:
+    """Has the sentences of one reply spoken, several at once. An engine that fails leaves them to be read."""
+
+    _tts: Tts
+    _timeline: Timeline
+    _events: trio.MemorySendChannel[Response | MadeSentence]
+    _failed: bool = attrs.field(default=False, init=False)
+
+    async def speak(self, sentence: Sentence, before: trio.Event | None) -> None:
+        """Hand out ``sentence`` and its sound, after ``before`` is set.
+
+        From an engine that streams the chunks are handed out as they come; of one that makes the whole sound
+        at once, all together. The last chunk says so, and may be empty.
+        """
+        if not sentence.spoken or self._failed:
+            await self._hand_over(sentence, NO_SOUND, before)
+            return
+        async with self._tts.speak(sentence.spoken) as sound:
+            if isinstance(sound, WholeSound):
+                await self._hand_over(sentence, await self._whole(sound), before)
+            elif before is None or before.is_set():
+                await self._stream(sentence, sound)
+            else:
+                await self._stream_after(sentence, sound, before)
+
+    async def _hand_over(self, sentence: Sentence, pcm: Pcm, before: trio.Event | None) -> None:
+        if before is not None and not before.is_set():
+            await before.wait()
+        await self._events.send(MadeSentence(sentence, AudioChunk(sentence.turn, sentence.index, pcm)))
+
+    async def _whole(self, sound: WholeSound) -> Pcm:
+        try:
+            pcm = await sound.whole()
+        except EngineError as error:
+            await self._fail(error)
+            return NO_SOUND
+        if pcm.samples:
+            self._timeline.made_sound()
+        return pcm
+
+    async def _stream(self, sentence: Sentence, sound: ReceiveChannel[Pcm]) -> None:
+        """While a chunk is not taken, the engine is not read."""
+        turn, index, rate = sentence.turn, sentence.index, 0
+        await self._events.send(sentence)
+        try:
+            async for pcm in sound:
+                self._timeline.made_sound()
+                rate = same_rate(pcm, rate)
+                await self._events.send(AudioChunk(turn, index, pcm, last=False))
+        except EngineError as error:
+            await self._fail(error)
+        await self._events.send(AudioChunk(turn, index, NO_SOUND))
+
+    async def _stream_after(self, sentence: Sentence, sound: ReceiveChannel[Pcm], before: trio.Event) -> None:
+        """As `_stream`, but what comes before its time waits in a buffer."""
+        turn, index, buffer = sentence.turn, sentence.index, SoundBuffer()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._fill, buffer, sound, name="turn/sentence ahead")
+            await before.wait()
+            pcm, last = await buffer.take()
+            if last:
+                await self._events.send(MadeSentence(sentence, AudioChunk(turn, index, pcm)))
+                return
+            await self._events.send(sentence)
+            await self._events.send(AudioChunk(turn, index, pcm, last=False))
+            while not last:
+                pcm, last = await buffer.take()
+                await self._events.send(AudioChunk(turn, index, pcm, last))
+
+    async def _fill(self, buffer: SoundBuffer, sound: ReceiveChannel[Pcm]) -> None:
+        try:
+            await buffer.fill(sound)
+        except EngineError as error:
+            await self._fail(error)
+
+    async def _fail(self, error: EngineError) -> None:
+        # Several sentences may fail at once; that is told once.
+        if not self._failed:
+            self._failed = True
+            await self._events.send(Problem("engine-error", str(error)))
+
+
+def same_rate(pcm: Pcm, rate: int) -> int:
+    """The rate of ``pcm``, which has to be ``rate``; 0 for the first chunk. Raises `EngineError`."""
+    if rate and pcm.rate != rate:
+        raise EngineError("the sample rate of the sound changed in the middle of it")
+    return pcm.rate
+
+
+@attrs.define(eq=False)
+class SoundBuffer:
+    """One task fills it from a stream, another takes out all that is there."""
+
+    _chunks: list[Pcm] = attrs.field(factory=list, init=False)
+    _rate: int = attrs.field(default=0, init=False)
+    _seconds: float = attrs.field(default=0.0, init=False)
+    _ended: bool = attrs.field(default=False, init=False)
+    _changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+
+    async def fill(self, stream: ReceiveChannel[Pcm]) -> None:
+        """Read ``stream`` to its end. Raises `EngineError` as it does, and where its rate changes.
+
+        However it ends, what has come can be taken.
+        """
+        try:
+            async for pcm in stream:
+                self._rate = same_rate(pcm, self._rate)
+                self._chunks.append(pcm)
+                self._seconds += pcm.seconds
+                self._changed.unpark_all()
+                while self._seconds >= BUFFERED:
+                    await self._changed.park()
+        finally:
+            self._ended = True
+            self._changed.unpark_all()
+
+    async def take(self) -> tuple[Pcm, bool]:
+        """All that is there, once there is something, and whether that was the last."""
+        while not self._chunks and not self._ended:
+            await self._changed.park()
+        pcm = joined(self._chunks) if self._chunks else NO_SOUND
+        self._chunks, self._seconds = [], 0.0
+        self._changed.unpark_all()
+        return pcm, self._ended
