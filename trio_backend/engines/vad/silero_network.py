@@ -120,6 +120,8 @@ class SileroStream:
     _network: SileroNetwork
     _spectrum: Floats = attrs.field(init=False)
     _first: Floats = attrs.field(init=False)
+    _spectrum_taps: Floats = attrs.field(init=False)
+    _first_taps: Floats = attrs.field(init=False)
     _memory: Floats = attrs.field(init=False)
     _cell: Floats = attrs.field(init=False)
 
@@ -127,6 +129,8 @@ class SileroStream:
         # What convolutions read, with a row of zeros before and behind.
         self._spectrum = np.zeros((_FRAMES + 2, _BINS), np.float32)
         self._first = np.zeros((_FRAMES + 2, 128), np.float32)
+        # Views, which are made once: to make them takes as long as a product.
+        self._spectrum_taps, self._first_taps = _taps(self._spectrum, 1), _taps(self._first, 2)
         self.reset()
 
     def reset(self) -> None:
@@ -160,19 +164,23 @@ class SileroStream:
         real, imaginary = frames @ self._network.cosines, frames @ self._network.sines
         np.sqrt(real * real + imaginary * imaginary, out=self._spectrum[1:-1])
         first, second, third, fourth = self._network.convolutions
-        self._first[1:-1] = _rectified(_taps(self._spectrum, 1), first)
+        self._first[1:-1] = _rectified(self._spectrum_taps, first)
         # Two steps remain of four, and one of two, around which are zeros again: so the first of its three
         # taps, and all but the middle one of the last convolution, would multiply nothing.
-        narrow = _rectified(_taps(self._first, 2), second)
+        narrow = _rectified(self._first_taps, second)
         single = _rectified(narrow.reshape(-1), third)
         return _rectified(single, fourth)
 
 
 def _taps(padded: Floats, step: int) -> Floats:
-    """Every ``step``-th row of ``padded`` but the last two, each with the two that follow, as one row."""
-    count = (len(padded) - 3) // step + 1
-    width = padded.shape[1]
-    return np.stack([padded[at : at + 3].reshape(3 * width) for at in range(0, count * step, step)])
+    """A view of ``padded``: each ``step``-th row that has two more behind it, and these two, as one row."""
+    rows, width = padded.shape
+    return np.lib.stride_tricks.as_strided(
+        padded,
+        shape=((rows - 3) // step + 1, 3 * width),
+        strides=(step * padded.strides[0], padded.strides[1]),
+        writeable=False,
+    )
 
 
 def _rectified(values: Floats, layer: tuple[Floats, Floats]) -> Floats:
