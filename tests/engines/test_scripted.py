@@ -86,27 +86,41 @@ def test_any_conversation_has_replies_with_known_faces(texts: list[str], manner:
     assert first.nudge().strip()
 
 
-async def test_a_reply_comes_word_by_word_as_if_typed(autojump_clock: trio.testing.MockClock) -> None:
-    """One token every `token_delay`, each a word; together they are the machine's reply."""
+async def timed(companion: scripted.ScriptedLlm, prompt: Prompt) -> list[tuple[float, str]]:
+    """The parts of its reply, and after how many seconds each came."""
+    began = trio.current_time()
+    async with companion.reply(prompt) as parts:
+        return [(trio.current_time() - began, part.text) async for part in parts if isinstance(part, Text)]
+
+
+async def test_a_reply_comes_as_if_typed(autojump_clock: trio.testing.MockClock) -> None:
+    """The first word by itself, then clauses, each when its last word would have been typed."""
     async with scripted.open(ScriptedLlmConfig(RULES, token_delay=0.5)) as companion:
-        began = trio.current_time()
-        async with companion.reply(HELLO) as parts:
-            words = [part.text async for part in parts if isinstance(part, Text)]
+        parts = await timed(companion, HELLO)
 
-    assert "".join(words) == reply(HELLO)
-    assert trio.current_time() - began == pytest.approx(0.5 * len(words))
-    assert all(len(word.split()) == 1 for word in words)
+    assert "".join(text for _, text in parts) == reply(HELLO)
+    typed = 0
+    for number, (at, text) in enumerate(parts):
+        typed += len(text.split())
+        assert at == pytest.approx(0.5 * typed)
+        # Behind each mark something may be spoken: none waits for the words behind it.
+        assert not re.search(r"[.,:;!?…—]\s+\w", text)
+        assert re.search(r"[.,:;!?…—\])]\s*$", text) or number in (0, len(parts) - 1)
+    assert len(parts[0][1].split()) == 1
+    assert len(parts) < typed
 
 
-async def test_chinese_comes_two_characters_at_a_time(autojump_clock: trio.testing.MockClock) -> None:
+async def test_chinese_is_typed_two_characters_at_a_time(autojump_clock: trio.testing.MockClock) -> None:
     """There are no spaces to cut at."""
-    async with scripted.open(ScriptedLlmConfig(RULES)) as companion:
+    async with scripted.open(ScriptedLlmConfig(RULES, token_delay=0.5)) as companion:
         prompt = Prompt("", [Message("user", "你好")], "米娅")
-        async with companion.reply(prompt) as parts:
-            pieces = [part.text async for part in parts if isinstance(part, Text)]
+        parts = await timed(companion, prompt)
 
-    assert "".join(pieces) == reply(prompt)
-    assert max(len(piece) for piece in pieces) <= 2
+    text = "".join(text for _, text in parts)
+    assert text == reply(prompt)
+    assert len(parts[0][1]) <= 2
+    assert 0.25 * len(text) <= parts[-1][0] <= 0.5 * len(text)
+    assert all(len(re.findall("[。，、！？]", text)) <= 1 for _, text in parts)
 
 
 async def test_the_rules_come_from_the_configuration_s_folder_or_with_the_package(tmp_path: Path) -> None:
