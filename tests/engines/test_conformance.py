@@ -28,6 +28,7 @@ from trio_backend.errors import EngineError
 from .model_server import Answering, body, hanging, open_model_server, refusing, streaming
 from .speech_services import SERVICES
 from .speech_sounds import silence
+from .wyoming_stand_in import open_wyoming_asr
 
 PROMPT = Prompt("You are Mao.", [Message("user", "Hello there, my dear old friend.")], character="Mao")
 
@@ -146,6 +147,7 @@ async def open_transcription_server() -> AsyncIterator[Asr]:
         "scripted_asr, partial",
         "pocketsphinx_asr",
         "openai_compatible_asr",
+        "wyoming_asr",
         *SERVICES,
     ]
 )
@@ -156,6 +158,7 @@ def open_asr(request: pytest.FixtureRequest) -> object:
         "scripted_asr, partial": opens("asr", "scripted_asr", partial=True),
         "pocketsphinx_asr": opens("asr", "pocketsphinx_asr", phrases=["hello there"]),
         "openai_compatible_asr": open_transcription_server,
+        "wyoming_asr": open_wyoming_asr,
         **{name: service.open for name, service in SERVICES.items()},
     }[request.param]
 

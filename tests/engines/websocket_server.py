@@ -231,11 +231,11 @@ TROUBLE: Mapping[str, tuple[Speaking, str]] = {
     "handshake hangs": (hanging, "no connection to .* in time"),
     "handshake breaks off": (breaking_off, "broke off"),
     "silence": (silent, "no transcript within"),
-    "garbage": (garbage, "no transcript|not a transcript"),
+    "garbage": (garbage, "no transcript"),
     "wrong shape": (wrong_shape, "no transcript"),
     "half a frame": (half_a_frame, "broke off"),
-    "broken frame": (broken_frame, "not HTTP|not what it should be"),
-    "no text": (no_text, "not HTTP|not what it should be"),
+    "broken frame": (broken_frame, "no transcript"),
+    "no text": (no_text, "no transcript"),
     "going away": (going_away, "closed the connection|1012"),
 }
 """What any service can do, and what is said of it. None of it may repeat ``sk-secret``."""

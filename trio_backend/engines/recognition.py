@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
@@ -41,8 +41,8 @@ class RecognitionFormat(Protocol):
         """What says that the sound is over."""
         ...
 
-    def receive(self, message: str | bytes) -> Sequence[AsrTranscript]:
-        """What ``message`` of the service means. A final transcript is the last that is asked for.
+    def receive(self, message: Any) -> Sequence[AsrTranscript]:
+        """What ``message``, as the link gives it, means. A final transcript is the last that is asked for.
 
         Raises `EngineError`, whose text repeats nothing of the message; `ValueError` where it is none of
         this service's.
@@ -61,8 +61,11 @@ class ServiceLink(Protocol):
         """Raises `HttpFailed` or `WireClosed`. Has a deadline."""
         ...
 
-    async def receive(self) -> str | bytes:
-        """The next message. Raises `HttpFailed` or `WireClosed`."""
+    async def receive(self) -> Any:
+        """The next message: text or bytes of a WebSocket, an event of Wyoming.
+
+        Raises `HttpFailed` or `WireClosed`.
+        """
         ...
 
 

@@ -126,7 +126,6 @@ class _Transcripts(ReceiveChannel[AsrTranscript]):
         await trio.lowlevel.checkpoint()
 
     async def _next(self, link: ServiceLink) -> Sequence[AsrTranscript]:
-        name = self._service.name
         try:
             return self._recognition.receive(await link.receive())
         except WireClosed as closed:
@@ -134,10 +133,12 @@ class _Transcripts(ReceiveChannel[AsrTranscript]):
                 return [self._recognition.closed(closed.code)]
             return ()
         except HttpFailed as error:
-            raise EngineError(unreachable(self._service.endpoint, error).text) from error
+            if error.stage != "malformed":
+                raise EngineError(unreachable(self._service.endpoint, error).text) from error
         except ValueError:
             # Not chained: the error would carry what somebody said.
-            raise EngineError(f"{name}: the service sent something that is no transcript") from None
+            pass
+        raise EngineError(f"{self._service.name}: the service sent something that is no transcript")
 
     # Two tasks of its own.
 

@@ -1,0 +1,101 @@
+"""A stand-in for Wyoming servers, which can misbehave; what it says is in bytes, as they are on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+
+from tests.engines.speech_sounds import opened
+from trio_backend.engines.base import Asr
+from trio_backend.engines.wyoming import WyomingEvent, WyomingReader
+
+TRANSCRIPT = b'{"type": "transcript", "version": "1.10.2", "data_length": 26}\n{"text": " Hello there. "}'
+
+
+@attrs.define(eq=False)
+class WyomingClient:
+    """One client, as the stand-in sees it."""
+
+    stream: trio.SocketStream
+    heard: list[WyomingEvent] = attrs.field(factory=list)
+    left: trio.Event = attrs.field(factory=trio.Event)
+    _reader: WyomingReader = attrs.field(factory=WyomingReader)
+
+    async def hear(self) -> WyomingEvent | None:
+        """The client's next event; None when it has left."""
+        while (event := self._reader.next_event()) is None:
+            data = await self.stream.receive_some()
+            if not data:
+                return None
+            self._reader.feed(data)
+        self.heard.append(event)
+        return event
+
+    async def hear_all(self) -> None:
+        """Everything up to the end of the sound."""
+        while (event := await self.hear()) is not None and event.type != "audio-stop":
+            pass
+
+
+WyomingBehaviour = Callable[[WyomingClient], Awaitable[None]]
+
+
+def answering(data: bytes, *, closes: bool = False) -> WyomingBehaviour:
+    """Answer with these bytes at the end of the sound."""
+
+    async def answer(client: WyomingClient) -> None:
+        await client.hear_all()
+        await client.stream.send_all(data)
+        if closes:
+            await client.stream.aclose()
+
+    return answer
+
+
+@attrs.define(eq=False)
+class WyomingStandIn:
+    """Each client is treated as ``behaviour`` says."""
+
+    port: int
+    behaviour: WyomingBehaviour
+    clients: list[WyomingClient] = attrs.field(factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"tcp://127.0.0.1:{self.port}"
+
+    async def serve(self, stream: trio.SocketStream) -> None:
+        client = WyomingClient(stream)
+        self.clients.append(client)
+        try:
+            await self.behaviour(client)
+            while await client.hear():
+                pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        finally:
+            client.left.set()
+
+
+@asynccontextmanager
+async def open_wyoming_stand_in(behaviour: WyomingBehaviour) -> AsyncIterator[WyomingStandIn]:
+    """A stand-in on a free port of this machine, until the block is left."""
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        server = WyomingStandIn(listener.socket.getsockname()[1], behaviour)
+        nursery.start_soon(trio.serve_listeners, server.serve, [listener])
+        yield server
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_wyoming_asr() -> AsyncIterator[Asr]:
+    """The adapter, and a server that always understands the same."""
+    async with (
+        open_wyoming_stand_in(answering(TRANSCRIPT)) as server,
+        opened("wyoming_asr", {"base_url": server.url})() as asr,
+    ):
+        yield asr
