@@ -238,7 +238,8 @@ class _Reader:
             if not await self._more():
                 return None
         raw = bytes(self._bytes[len(head) + 4 : end])
-        content = json.loads(raw or b"{}") if "multipart" not in headers.get("content-type", "") else {}
+        kind = headers.get("content-type", "")
+        content = {} if kind.startswith(("multipart", "audio")) else json.loads(raw or b"{}")
         del self._bytes[:end]
         return Asked(first.split()[1], headers, content, connection, raw=raw)
 

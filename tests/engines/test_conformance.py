@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import struct
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
@@ -141,6 +142,18 @@ async def open_transcription_server() -> AsyncIterator[Asr]:
             yield asr
 
 
+@asynccontextmanager
+async def open_azure_asr() -> AsyncIterator[Asr]:
+    """The adapter for Azure's Speech service, and a server that always understands the same."""
+    async with open_model_server() as server:
+        server.behaviour = body(
+            b'{"RecognitionStatus": "Success", "DisplayText": "Hello."}', "application/json"
+        )
+        settings = {"base_url": server.url.removesuffix("/v1"), "api_key": "k"}
+        async with open_engine(config("asr", "azure_asr", settings)) as asr:
+            yield asr
+
+
 @pytest.fixture(
     params=[
         "scripted_asr",
@@ -148,6 +161,8 @@ async def open_transcription_server() -> AsyncIterator[Asr]:
         "pocketsphinx_asr",
         "openai_compatible_asr",
         "wyoming_asr",
+        "command_asr",
+        "azure_asr",
         *SERVICES,
     ]
 )
@@ -159,6 +174,8 @@ def open_asr(request: pytest.FixtureRequest) -> object:
         "pocketsphinx_asr": opens("asr", "pocketsphinx_asr", phrases=["hello there"]),
         "openai_compatible_asr": open_transcription_server,
         "wyoming_asr": open_wyoming_asr,
+        "azure_asr": open_azure_asr,
+        "command_asr": opens("asr", "command_asr", command=[sys.executable, "-c", "print('Hello')"]),
         **{name: service.open for name, service in SERVICES.items()},
     }[request.param]
 

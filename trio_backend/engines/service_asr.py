@@ -1,8 +1,8 @@
 """`ServiceAsr`: an `Asr` behind a service that recognises while one speaks; a connection for each utterance.
 
-An adapter writes the service's format as a `RecognitionFormat` and says how to connect; the tasks, deadlines
-and errors are here. The receiver's own task reads the connection, and another one sends, so that a service
-which is slow to connect or to read holds up nobody who speaks.
+An adapter writes the service's `UtteranceFormat` and says how to connect; the tasks, deadlines and errors are
+here. The receiver's own task reads the connection, and another one sends, so that a service which is slow to
+connect or to read holds up nobody who speaks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..errors import EngineError, HttpFailed, UpgradeRefused, WireClosed, first_
 from .base import AsrTranscript
 from .openai.answers import Answer, ApiRefusal, refusal
 from .openai.connection import LONGEST_RETRY_AFTER, PAUSES, unreachable
-from .recognition import PIECE, RecognitionFormat, RecognitionService, ServiceLink
+from .service_format import PIECE, RecognitionService, ServiceLink, UtteranceFormat
 
 
 class ServiceAsr(ABC):
@@ -42,7 +42,7 @@ class ServiceAsr(ABC):
         """Which service."""
 
     @abstractmethod
-    def recognition(self) -> RecognitionFormat:
+    def recognition(self) -> UtteranceFormat:
         """For a new utterance."""
 
     def listen(
@@ -54,7 +54,7 @@ class ServiceAsr(ABC):
 
 @asynccontextmanager
 async def _listen(
-    service: RecognitionService, recognition: RecognitionFormat, sound: ReceiveChannel[Pcm]
+    service: RecognitionService, recognition: UtteranceFormat, sound: ReceiveChannel[Pcm]
 ) -> AsyncIterator[ReceiveChannel[AsrTranscript]]:
     try:
         async with trio.open_nursery() as nursery:
@@ -75,7 +75,7 @@ async def _listen(
 @attrs.define(eq=False)
 class _Transcripts(ReceiveChannel[AsrTranscript]):
     _service: RecognitionService
-    _recognition: RecognitionFormat
+    _recognition: UtteranceFormat
     # Sound that is not sent yet, at the service's rate. The caller bounds it: it is part of what was said.
     _unsent: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
     _sound_ended: bool = attrs.field(default=False, init=False)

@@ -19,8 +19,8 @@ from ...errors import EngineError
 from ..base import AsrTranscript, EndOfTurn
 from ..openai.answers import Answer, decode_json, refusal, whole_characters
 from ..openai.configs import Endpoint, Provider, check_key, checked_socket_url, find_key
-from ..recognition import RecognitionService, closed_early, joined_text, websocket_service
 from ..service_asr import ServiceAsr
+from ..service_format import RecognitionService, closed_early, joined_text, websocket_service
 from ..settings import Environment, between, read_settings
 
 NAMES = ("deepgram_asr",)
@@ -206,7 +206,7 @@ class _DeepgramRecognition:
 
 @attrs.define(eq=False)
 class NovaRecognition(_DeepgramRecognition):
-    """A `RecognitionFormat` by ``/v1/listen``: settled pieces, and behind them one that may change."""
+    """The `UtteranceFormat` of ``/v1/listen``: settled pieces, and behind them one that may change."""
 
     _settled: list[str] = attrs.field(factory=list, init=False, repr=False)
     _interim: str = attrs.field(default="", init=False, repr=False)
@@ -237,7 +237,7 @@ class NovaRecognition(_DeepgramRecognition):
 
 @attrs.define(eq=False)
 class FluxRecognition(_DeepgramRecognition):
-    """A `RecognitionFormat` by ``/v2/listen``: turns, each with its transcript, and judgements of their end.
+    """The `UtteranceFormat` of ``/v2/listen``: turns, their transcripts so far, judgements of their end.
 
     What our own detection takes for one utterance may be several turns of the service.
     """

@@ -19,8 +19,8 @@ from ...errors import EngineError
 from ..base import AsrTranscript, EndOfTurn
 from ..openai.answers import Answer, decode_json, refusal, whole_characters
 from ..openai.configs import Endpoint, Provider, check_key, checked_socket_url, find_key
-from ..recognition import RecognitionService, closed_early, joined_text, websocket_service
 from ..service_asr import ServiceAsr
+from ..service_format import RecognitionService, closed_early, joined_text, websocket_service
 from ..settings import Environment, between, one_of, read_settings
 
 NAMES = ("openai_realtime_asr",)
@@ -137,7 +137,7 @@ _decoder = msgspec.json.Decoder(_RealtimeEvent)
 
 @attrs.define(eq=False)
 class RealtimeRecognition:
-    """A `RecognitionFormat`: one utterance: one item of the session or, by its turn detection, several."""
+    """A `UtteranceFormat`: an utterance is one item of the session or, by its turn detection, several."""
 
     _endpoint: Endpoint
     _session: bytes = attrs.field(repr=False)

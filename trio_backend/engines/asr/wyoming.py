@@ -18,8 +18,8 @@ from ...errors import EngineError, SettingsError
 from ..base import AsrTranscript
 from ..openai.answers import whole_characters
 from ..openai.configs import Endpoint, Provider, checked_url
-from ..recognition import RecognitionService, closed_early
 from ..service_asr import ServiceAsr
+from ..service_format import RecognitionService, closed_early
 from ..settings import Environment, between, read_settings
 from ..wyoming import WyomingEvent, encoded, find_wyoming_server
 
@@ -108,7 +108,7 @@ class WyomingAsr(ServiceAsr):
 
 @attrs.define(eq=False)
 class WyomingRecognition:
-    """A `Recognition`: one utterance in Wyoming's events."""
+    """A `UtteranceFormat`: one utterance in Wyoming's events."""
 
     _model: str
     _language: str

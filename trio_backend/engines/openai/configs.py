@@ -14,7 +14,9 @@ import attrs
 from ...errors import SettingsError
 
 # What configuration templates have in place of a key.
-_PLACEHOLDER = re.compile(r"your\b.*\bkey|not[-_ ]?needed|none|null|<.*>|sk-\.*|x+", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"azure[-_]api[-_]key|your\b.*\bkey|not[-_ ]?needed|none|null|<.*>|sk-\.*|x+", re.IGNORECASE
+)
 
 
 @attrs.frozen

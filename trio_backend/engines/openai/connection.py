@@ -35,9 +35,15 @@ _HEADERS = {"Accept-Encoding": "identity"}
 
 
 @asynccontextmanager
-async def open_model_server(endpoint: Endpoint, *, connect: float) -> AsyncIterator[ModelServer]:
-    """Connections to ``endpoint``, made when they are needed and within ``connect`` seconds each."""
-    headers = {**_HEADERS, **({"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {})}
+async def open_model_server(
+    endpoint: Endpoint, *, connect: float, key_header: str = "Authorization"
+) -> AsyncIterator[ModelServer]:
+    """Connections to ``endpoint``, made when they are needed and within ``connect`` seconds each.
+
+    The key goes into ``key_header``; as a bearer's, where that is ``Authorization``.
+    """
+    key = f"Bearer {endpoint.api_key}" if key_header == "Authorization" else endpoint.api_key
+    headers = {**_HEADERS, **({key_header: key} if endpoint.api_key else {})}
     # No proxy is asked about this machine. This client follows no redirect, which might lead anywhere, with
     # the key and what people say, and keeps no cookies, which would grow with each answer.
     address = HttpTarget(endpoint.base_url, headers, use_proxy=not endpoint.is_local)
@@ -50,9 +56,17 @@ async def open_model_server(endpoint: Endpoint, *, connect: float) -> AsyncItera
 
 @attrs.frozen
 class SoundForm:
-    """A form of ``fields`` and of ``wav``, a WAV file, as the field ``file``."""
+    """A form of ``fields`` and of ``wav``, a WAV file, as the field ``name``."""
 
     fields: Mapping[str, str]
+    wav: bytes = attrs.field(repr=False)
+    name: str = "file"
+
+
+@attrs.frozen
+class SoundFile:
+    """``wav``, a WAV file, as it stands."""
+
     wav: bytes = attrs.field(repr=False)
 
 
@@ -63,12 +77,12 @@ class ModelServer:
     endpoint: Endpoint
     _client: HttpClient = attrs.field(repr=False)
 
-    async def ask(self, path: str, body: bytes | SoundForm, *, accept: str) -> HttpAnswer:
-        """POST ``body``, JSON or a form, and return the answer, of status 200 and not yet read.
+    async def ask(self, path: str, body: bytes | SoundForm | SoundFile, *, accept: str) -> HttpAnswer:
+        """POST ``body``, JSON or sound, and return the answer, of status 200 and not yet read.
 
         The caller closes it. What may pass by itself is asked again, twice at most. Raises `EngineError`.
         """
-        content, kind = (body, "application/json") if isinstance(body, bytes) else _encoded(body)
+        content, kind = _encoded(body)
         headers = {"Accept": accept, "Content-Type": kind}
         for pause in (*PAUSES, None):
             answer = await self._send(path, content, headers)
@@ -105,13 +119,17 @@ class ModelServer:
         return answer
 
 
-def _encoded(form: SoundForm) -> tuple[bytes, str]:
-    """The bytes of a form, and what kind they are, with the mark between its fields."""
+def _encoded(body: bytes | SoundForm | SoundFile) -> tuple[bytes, str]:
+    """The bytes of a request, and what kind they are; of a form, with the mark between its fields."""
+    if isinstance(body, bytes):
+        return body, "application/json"
+    if isinstance(body, SoundFile):
+        return body.wav, "audio/wav"
     # Imported here: it takes 0.1 s, and only this recogniser needs it.
     import httpx2
 
-    files = {"file": ("speech.wav", form.wav, "audio/wav")}
-    request = httpx2.Request("POST", "http://localhost", data=dict(form.fields), files=files)
+    files = {body.name: ("speech.wav", body.wav, "audio/wav")}
+    request = httpx2.Request("POST", "http://localhost", data=dict(body.fields), files=files)
     return request.read(), request.headers["content-type"]
 
 

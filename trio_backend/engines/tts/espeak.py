@@ -19,9 +19,10 @@ from loguru import logger
 from ...audio.pcm import Pcm
 from ...errors import EngineError, NoVoice, SettingsError
 from ...text.scripts import HAN, HIRAGANA, KATAKANA
+from ..program import ProcessResult, run_program
 from ..settings import Environment, between, read_settings
 from ..whole import WholeTts
-from .espeak_installed import RATE, EspeakLibrary, EspeakProgram, ProcessResult, find_espeak, run
+from .espeak_installed import RATE, EspeakLibrary, EspeakProgram, find_espeak
 
 NAMES = ("espeak_tts",)
 
@@ -158,7 +159,8 @@ class Espeak(WholeTts):
             async with self._processors:
                 # 44 bytes are the header of a WAV file.
                 most = 44 + 2 * int(self.config.max_sound * RATE)
-                return self._output(await run(command, text.encode("utf-8", "ignore"), most), voice)
+                ended = await run_program("espeak-ng", command, text.encode("utf-8", "ignore"), most)
+                return self._output(ended, voice)
         # Queueing is included, and says the same: sentences that do not end hold the processors then.
         raise EngineError(f"espeak-ng took more than {SENTENCE_TIMEOUT:g} s for a sentence and was stopped")
 

@@ -1,4 +1,4 @@
-"""espeak-ng as it is installed: the program, or the library of the wheel; and how a process of it is run."""
+"""espeak-ng as it is installed: the program, or the library of the wheel."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from subprocess import PIPE
 from typing import Protocol
 
 import attrs
@@ -18,13 +16,11 @@ import trio
 
 from ...audio.pcm import Pcm
 from ...errors import EngineError, NoVoice
+from ..program import ProcessResult, run_program
 from .espeak_worker import NO_SUCH_VOICE
 
 RATE = 22_050
 """Samples a second of everything that espeak-ng speaks."""
-
-LONGEST_COMPLAINT = 4_096
-"""Bytes of a child's standard error; it writes a line."""
 
 LONGEST_LIST = 2**18
 """Bytes of a list of voices or variants; it takes 12 000."""
@@ -39,15 +35,6 @@ class Prosody(Protocol):
     def pitch(self) -> int: ...
     @property
     def volume(self) -> int: ...
-
-
-@attrs.frozen
-class ProcessResult:
-    """A process that has ended: its exit code, and what it wrote."""
-
-    returncode: int
-    output: bytes = attrs.field(repr=False)
-    complaint: bytes = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -92,7 +79,7 @@ class EspeakProgram:
     async def _files(self, language: str) -> Sequence[str]:
         """The files of the voices for ``language``, the best one first; of all voices, if that is empty."""
         option = f"--voices={language}" if language else "--voices"
-        listed = await run([self.path, option], b"", LONGEST_LIST)
+        listed = await run_program("espeak-ng", [self.path, option], b"", LONGEST_LIST)
         if listed is None:
             raise EngineError("espeak-ng's list of voices is too long")
         rows = [row.split() for row in listed.output.decode("utf-8", "replace").splitlines()[1:]]
@@ -161,51 +148,3 @@ _REMEDY = _PROGRAM + (
     "the extra `voice` (in a clone: `python3 -m pip --python .venv/bin/python install -e '.[voice]'`; "
     "else `pip install 'trio-backend[voice]'`)"
 )
-
-
-async def run(command: Sequence[str], text: bytes, most: int) -> ProcessResult | None:
-    """Run ``command`` with ``text`` as its input; None if it wrote more than ``most`` bytes, and was killed.
-
-    Raises `EngineError` if it cannot be started. A cancel kills it, and waits until it is gone.
-    """
-    start = partial(
-        trio.run_process,
-        command,
-        stdin=text,
-        stdout=PIPE,
-        stderr=PIPE,
-        check=False,
-        deliver_cancel=_kill,
-        # A Ctrl-C in the terminal is for the backend, which lets its turns end.
-        start_new_session=True,
-    )
-    problem: OSError | None = None
-    output, complaint = bytearray(), bytearray()
-    async with trio.open_nursery() as nursery:
-        try:
-            process: trio.Process = await nursery.start(start)
-        except OSError as error:
-            problem = error  # out of the nursery it comes bare
-        else:
-            nursery.start_soon(_keep_first, process.stderr, complaint)
-            assert process.stdout is not None
-            async for piece in process.stdout:
-                output += piece
-                if len(output) > most:
-                    nursery.cancel_scope.cancel("it writes without end")
-    if problem is not None:
-        raise EngineError(f"espeak-ng cannot be started: {problem.strerror}") from problem
-    assert process.returncode is not None
-    return ProcessResult(process.returncode, bytes(output), bytes(complaint)) if len(output) <= most else None
-
-
-async def _keep_first(stream: trio.abc.ReceiveStream | None, into: bytearray) -> None:
-    """Read to the end, so that the process can go on writing; keep the first `LONGEST_COMPLAINT` bytes."""
-    assert stream is not None
-    async for piece in stream:
-        into += piece[: LONGEST_COMPLAINT - len(into)]
-
-
-async def _kill(process: trio.Process) -> None:
-    # It holds nothing that would want tidying, and the user has begun to speak.
-    process.kill()

@@ -26,7 +26,7 @@ PIECE = 32_000
 """Bytes of sound in one message at most: a second. More waits only after a slow connect."""
 
 
-class RecognitionFormat(Protocol):
+class UtteranceFormat(Protocol):
     """One utterance in the format of a service: what to send, and what its messages mean. Does no I/O."""
 
     def begin(self) -> Sequence[str | bytes]:

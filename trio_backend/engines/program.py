@@ -1,0 +1,81 @@
+"""A program that does one piece of an engine's work and ends: bytes in, bytes out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from subprocess import PIPE
+
+import attrs
+import trio
+
+from ..errors import EngineError
+
+LONGEST_COMPLAINT = 4_096
+"""Bytes of standard error that are kept; programs write a line."""
+
+
+@attrs.frozen
+class ProcessResult:
+    """A process that has ended: its exit code, and what it wrote."""
+
+    returncode: int
+    output: bytes = attrs.field(repr=False)
+    complaint: bytes = attrs.field(repr=False)
+
+
+async def run_program(name: str, command: Sequence[str], data: bytes, most: int) -> ProcessResult | None:
+    """Run ``command`` with ``data`` as its input; None if it wrote more than ``most`` bytes, and was killed.
+
+    Raises `EngineError`, which calls the program ``name``, if it cannot be started. A cancel kills it, with
+    what it has started itself, and waits until it is gone.
+    """
+    start = partial(
+        trio.run_process,
+        command,
+        stdin=data,
+        stdout=PIPE,
+        stderr=PIPE,
+        check=False,
+        deliver_cancel=_kill,
+        # A Ctrl-C in the terminal is for the backend, which lets its turns end.
+        start_new_session=True,
+    )
+    problem: OSError | None = None
+    output, complaint = bytearray(), bytearray()
+    async with trio.open_nursery() as nursery:
+        try:
+            process: trio.Process = await nursery.start(start)
+        except OSError as error:
+            problem = error  # out of the nursery it comes bare
+        else:
+            nursery.start_soon(_keep_first, process.stderr, complaint)
+            assert process.stdout is not None
+            async for piece in process.stdout:
+                output += piece
+                if len(output) > most:
+                    nursery.cancel_scope.cancel("it writes without end")
+    if problem is not None:
+        raise EngineError(f"{name} cannot be started: {problem.strerror}") from problem
+    assert process.returncode is not None
+    return ProcessResult(process.returncode, bytes(output), bytes(complaint)) if len(output) <= most else None
+
+
+async def _keep_first(stream: trio.abc.ReceiveStream | None, into: bytearray) -> None:
+    """Read to the end, so that the process can go on writing; keep the first `LONGEST_COMPLAINT` bytes."""
+    assert stream is not None
+    async for piece in stream:
+        into += piece[: LONGEST_COMPLAINT - len(into)]
+
+
+async def _kill(process: trio.Process) -> None:
+    # It holds nothing that would want tidying, and the user has begun to speak. A script that is killed alone
+    # would leave what it waits for, with our pipes in its hands.
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
