@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from trio_backend.audio.endpointing import (
     WINDOW_BYTES,
+    WINDOW_SECONDS,
     Edge,
     Endpointer,
     Rules,
@@ -160,3 +162,56 @@ def test_the_pre_roll_is_taken_once() -> None:
     cut = list(windows.feed(bytes(range(256)) * 4 * 5))
     assert windows.take_recent() == b"".join(cut[-3:])
     assert windows.take_recent() == b""
+
+
+def paced(
+    endpointer: Endpointer, windows: Sequence[bool], *, ends_after: float | None = None
+) -> list[tuple[int, Edge]]:
+    """The edges in a row of windows, of an endpointer that may end an utterance after another silence."""
+    endpointer.ends_after = ends_after
+    found = (endpointer.feed(1.0 if speech else 0.0, LOUD if speech else QUIET) for speech in windows)
+    return [(at, edge) for at, edge in enumerate(found) if edge is not None]
+
+
+SPEECH, SILENCE = [True] * 20, [False] * 20
+
+
+def test_a_pause_is_told_once_and_what_follows_it() -> None:
+    """As soon as it lasts; then either more is said, or it was the end."""
+    rules = Rules()
+    told = paced(Endpointer(rules, 0.2), SPEECH + SILENCE + SPEECH + 2 * SILENCE)
+    kinds = [edge for _, edge in told]
+    assert kinds == [Edge.STARTED, Edge.PAUSED, Edge.RESUMED, Edge.PAUSED, Edge.ENDED]
+    (_, _), (paused, _), (resumed, _), (again, _), (ended, _) = told
+    assert paused == 20 + 6  # the seventh silent window, with 0.224 s
+    assert resumed == 40 + rules.required_hits - 1
+    assert again == 60 + 6
+    # The mean over the last five windows still is that of speech for three.
+    assert ended == 60 + 3 + rules.required_misses - 1
+
+
+def test_a_click_in_a_pause_is_no_word() -> None:
+    """It is quiet again after it, which is told: what was begun may still be right."""
+    told = paced(Endpointer(Rules(), 0.2), SPEECH + SILENCE[:10] + [True, True] + SILENCE)
+    assert [edge for _, edge in told] == [Edge.STARTED, Edge.PAUSED, Edge.PAUSED]
+    assert told[-1][0] == 32 + 6
+    clicks = [*SILENCE[:10], True, True] * 10
+    told = paced(Endpointer(Rules(), 0.2), SPEECH + clicks)
+    assert Edge.RESUMED not in [edge for _, edge in told]
+
+
+@given(st.integers(0, 40), st.floats(0.1, 2.0))
+def test_the_silence_that_ends_it_can_be_set(after: int, seconds: float) -> None:
+    """At any time, for the silence that goes on; counted from the last window that was speech."""
+    endpointer = Endpointer(Rules(required_misses=300))
+    assert [edge for _, edge in paced(endpointer, SPEECH + [False] * after)] == [Edge.STARTED]
+    told = paced(endpointer, [False] * 100, ends_after=seconds)
+    needed = max(math.ceil(seconds / WINDOW_SECONDS - 1e-9), 4)
+    assert told == [(max(0, needed - after - 1), Edge.ENDED)]
+    assert endpointer.silence == pytest.approx(max(needed, after + 1) * WINDOW_SECONDS)
+
+
+def test_without_a_pause_nothing_is_told_of_it() -> None:
+    """As it always was."""
+    told = paced(Endpointer(Rules()), SPEECH + SILENCE + SPEECH + 2 * SILENCE)
+    assert [edge for _, edge in told] == [Edge.STARTED, Edge.ENDED]

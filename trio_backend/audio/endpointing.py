@@ -27,7 +27,7 @@ class Edge(Enum):
 
     STARTED = auto()
     PAUSED = auto()
-    """The silence has lasted long enough that the utterance may be over."""
+    """The silence has lasted long enough that the utterance may be over; again, if only a click broke it."""
     RESUMED = auto()
     """It was not: more is being said."""
     ENDED = auto()
@@ -110,16 +110,15 @@ class Endpointer:
         self._quiet = 0 if hit else self._quiet + 1
         if self._is_over(smooth_hit=smooth_hit):
             return self._end()
-        if not self.paused:
-            if self.silence >= self.pause:
-                self.paused, self._hits = True, 0
-                return Edge.PAUSED
-            return None
-        self._hits += hit
-        # As many as begin an utterance: a click in the pause is not another word.
-        if self._hits >= self.rules.required_hits:
-            self.paused = False
-            return Edge.RESUMED
+        if self.paused:
+            self._hits += hit
+            # As many as begin an utterance: a click in the pause is not another word.
+            if self._hits >= self.rules.required_hits:
+                self.paused = False
+                return Edge.RESUMED
+        if self.silence >= self.pause > self.silence - WINDOW_SECONDS:
+            self.paused, self._hits = True, 0
+            return Edge.PAUSED
         return None
 
     def _is_over(self, *, smooth_hit: bool) -> bool:

@@ -12,7 +12,7 @@ import trio
 from ..audio.endpointing import WINDOW_BYTES, Edge, Rules
 from ..engines.base import Detector
 from ..errors import EngineError, ProtocolError
-from .end_of_turn import EndOfTurn
+from .end_of_turn import EndOfTurn, Judgement
 from .events import Event, Problem, SpeechEnded, SpeechStarted
 from .microphone import Microphone, OpenUtterance, SpokenUtterance, Stream
 from .partial_transcripts import PartialTeller
@@ -27,6 +27,9 @@ AT_ONCE = 0.01
 # How often a turn is begun in one pause. Late words of a streaming engine make the first one wrong; a
 # transcript that is not settled after that will be wrong again.
 MOST_BEGUN = 2
+
+# Seconds after which a stream of which nothing came is over: pages send several pieces a second.
+STREAM_GONE = 2.0
 
 
 class ProvisionalTurns(Protocol):
@@ -101,8 +104,12 @@ class SpeechInput:
     _end_of_turn: EndOfTurn | None = attrs.field(default=None, init=False)
     _early: bytes = attrs.field(default=b"", init=False)
     """The newest of the stream, while the detector is being loaded."""
+    _listened: float = attrs.field(default=-math.inf, init=False)
+    """When something of a stream came last."""
     _begun: int = attrs.field(default=0, init=False)
     """Turns that were begun in this pause."""
+    _offered: tuple[str, Judgement | None] | None = attrs.field(default=None, init=False, repr=False)
+    """What a turn was last to be begun with in this pause: an engine may say the same with each window."""
     _teller: PartialTeller = attrs.field(
         default=attrs.Factory(lambda self: PartialTeller(self._emit, self._nursery), takes_self=True),
         init=False,
@@ -116,7 +123,8 @@ class SpeechInput:
         engines.prepare()
         utterance = self._microphone.utterance
         # Where we look for speech as well, the same words are recognised already.
-        if engines.streams and utterance.recognition is None and self._microphone.stream is None:
+        alone = trio.current_time() - self._listened > STREAM_GONE
+        if engines.streams and utterance.recognition is None and alone:
             self._recognise(utterance, engines)
 
     async def listen(self, samples: bytes, engines: SpeechEngines | None) -> None:
@@ -124,6 +132,7 @@ class SpeechInput:
         if engines is None:
             await trio.lowlevel.checkpoint()
             return
+        self._listened = trio.current_time()
         if engines is not self._engines:
             await self._begin_stream(engines)
         engines.prepare()
@@ -163,7 +172,7 @@ class SpeechInput:
     async def _follow(self, edge: Edge, stream: Stream, engines: SpeechEngines) -> None:
         match edge:
             case Edge.STARTED:
-                self._begun = 0
+                self._begun, self._offered = 0, None
                 self.turns.discard()
                 if engines.streams:
                     self._recognise(stream.utterance, engines)
@@ -215,17 +224,23 @@ class SpeechInput:
         if guess is not None and (recognition.judgement == "resumed" or not recognition.says(guess)):
             utterance.guess = None
             self.turns.discard()
-        may_be_over = stream.endpointer.paused or recognition.judgement in ("eager", "final")
+        # Not while the next word may have begun: it is too short yet for the pause to be over.
+        quiet = stream.endpointer.paused and stream.endpointer.silence >= self.timing.pause
+        may_be_over = quiet or recognition.judgement in ("eager", "final")
         if not may_be_over or not recognition.known or utterance.guess is not None:
             return
-        if self._begun < MOST_BEGUN and self.turns.begin(words, recognition):
+        offer = (words, recognition.judgement)
+        if self._begun >= MOST_BEGUN or offer == self._offered:
+            return
+        self._offered = offer
+        if self.turns.begin(words, recognition):
             self._begun += 1
             utterance.guess = words
 
     def _resume(self, stream: Stream) -> None:
         """More is being said than what a whole utterance's recognition, and the turn, were begun with."""
         utterance, recognition = stream.utterance, stream.utterance.recognition
-        self._begun, utterance.guess = 0, None
+        self._begun, self._offered, utterance.guess = 0, None, None
         self.turns.discard()
         if recognition is not None and not recognition.streams:
             utterance.recognise_no_more()
