@@ -67,7 +67,7 @@ def test_the_licence_of_everything_that_is_installed_is_told() -> None:
     licences = (ROOT / "docs" / "licences.md").read_text("utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    for name in ("voice", "sherpa", "whisper"):
+    for name in ("voice", "sherpa", "whisper", "turn"):
         for requirement in extras[name]:
             assert f"| extra `{name}` |" in licences
             assert f"`{re.split('[<>=]', requirement)[0]}`" in licences

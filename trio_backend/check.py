@@ -28,7 +28,8 @@ def check(path: Path, environ: Mapping[str, str]) -> list[Finding]:
 
 def engine_findings(character: CharacterConfig, environ: Mapping[str, str]) -> Iterator[Finding]:
     """What is wrong with the engines that ``character`` chooses."""
-    for choice in filter(None, (character.llm, character.tts, character.asr, character.vad)):
+    engines = (character.llm, character.tts, character.asr, character.vad, character.turn)
+    for choice in filter(None, engines):
         environment = Environment(choice.folder, environ)
         try:
             configure(choice.kind, choice.name, choice.settings, environment=environment)

@@ -64,9 +64,13 @@ class AsrSection:
 
 @attrs.frozen
 class VadSection:
-    """``vad_config``: as `TtsSection`, for voice activity detection; null: the embedded one."""
+    """``vad_config``: as `TtsSection`, for voice activity detection; null: the embedded one.
+
+    ``turn_model`` is the file of a model by which the end of a turn is heard; null: there is none.
+    """
 
     vad_model: str | None = None
+    turn_model: str | None = None
 
 
 @attrs.frozen
@@ -134,6 +138,7 @@ def build_character(file: str, table: Table, references: References, values: Val
         tts=pick.engine("tts", section.tts_config.tts_model, "tts_config"),
         asr=pick.engine("asr", asr, "asr_config") if asr else None,
         vad=pick.engine("vad", vad, "vad_config") if vad else None,
+        turn=pick.turn_model(section.vad_config.turn_model),
         live2d_model_name=section.live2d_model_name,
         character_name=section.character_name or section.conf_name,
         avatar=section.avatar,
@@ -155,6 +160,7 @@ CHOSEN_AT = {
     "tts": "tts_config.tts_model",
     "asr": "asr_config.asr_model",
     "vad": "vad_config.vad_model",
+    "turn": "vad_config.turn_model",
 }
 
 
@@ -186,6 +192,15 @@ class _EngineChooser:
             self.values.findings.error(block.location, "must be a section with keys of its own")
         assert isinstance(settings, dict)
         return EngineChoice(kind, name, settings, self.folder, key, locations)
+
+    def turn_model(self, file: str | None) -> EngineChoice | None:
+        """What hears the end of a turn, by the one thing that can be said about it."""
+        if not file:
+            return None
+        chosen = self.table.find(CHOSEN_AT["turn"]) or self.table
+        key = f"{self.table.location.key}.{CHOSEN_AT['turn']}"
+        locations = {"": chosen.location}
+        return EngineChoice("turn", "smart_turn", {"model": file}, self.folder, key, locations)
 
 
 def _wake_word(section: CharacterSection) -> WakeWordConfig:

@@ -1,4 +1,4 @@
-"""What the conversation asks of its engines: five Protocols, and the values that they exchange.
+"""What the conversation asks of its engines: six Protocols, and the values that they exchange.
 
 Three kinds are streams: a call gives an asynchronous context manager, whose value is a channel. The same
 rules hold for all three.
@@ -198,6 +198,18 @@ class Vad(Protocol):
 
     def detector(self) -> Detector:
         """One for a new stream. Called in the session's loop, and takes a few milliseconds at most."""
+        ...
+
+
+class TurnDetector(Protocol):
+    """Hears whether somebody has finished, by what was said and how, for any number of microphones."""
+
+    async def probability(self, pcm: Pcm) -> float:
+        """How likely the turn is over, from 0 to 1; ``pcm`` is what was said, and the pause behind.
+
+        Takes 10 to 100 ms, and waits for its turn where others ask, too. Raises `EngineError`. A cancel
+        returns at once.
+        """
         ...
 
 

@@ -20,7 +20,7 @@ import attrs
 from ..config.character import EngineChoice, EngineKind
 from ..config.diagnostics import did_you_mean
 from ..errors import UnknownEngine
-from .base import Asr, Llm, Tts, Vad
+from .base import Asr, Llm, Tts, TurnDetector, Vad
 from .settings import Environment, read_settings
 
 DEFAULTS: Mapping[EngineKind, str] = {
@@ -28,6 +28,8 @@ DEFAULTS: Mapping[EngineKind, str] = {
     "tts": "espeak_tts",
     "asr": "pocketsphinx_asr",
     "vad": "silero_vad",
+    # There is none that is embedded: a character has one only if it names a file.
+    "turn": "smart_turn",
 }
 """The embedded engine of each kind: needs no key, no model and no network."""
 
@@ -36,6 +38,7 @@ _NOUNS: Mapping[EngineKind, str] = {
     "tts": "speech synthesis",
     "asr": "speech recognition",
     "vad": "voice activity detection",
+    "turn": "turn detection",
 }
 
 
@@ -116,7 +119,7 @@ def register_engine(kind: EngineKind, adapter: Adapter) -> None:
         _registered[kind].append(adapter)
 
 
-def adapter_of(name: str, engine: Llm | Tts | Asr | Vad) -> Adapter:
+def adapter_of(name: str, engine: Llm | Tts | Asr | Vad | TurnDetector) -> Adapter:
     """An adapter, for `register_engine`, of an engine that is there already: ``name``, without settings.
 
     All characters that choose it share ``engine``. Whoever made it closes it.

@@ -1,0 +1,1 @@
+"""Models that hear whether somebody has finished: `TurnDetector`s."""
