@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -47,7 +47,9 @@ async def open_character(
     async with (
         leases.lease(llm_config) as llm,
         leases.lease(tts_config) as tts,
-        open_speech_engines(config, lease) as speech_engines,
+        # At once, unlike other engines for speech: who names a file wants to know that it is not there.
+        nullcontext() if config.turn is None else lease(config.turn) as turn,
+        open_speech_engines(config, lease, turn=turn) as speech_engines,
     ):
         yield Character(config, llm, _TtsWithOneWarning(tts), speech_engines)
 

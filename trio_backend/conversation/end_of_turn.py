@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, TypeAlias
 
 import attrs
@@ -70,3 +71,19 @@ class EndOfTurn:
         silence: float = self.neutral * (end / self.neutral) ** abs(certainty)
         # Rounding may leave the range by a bit.
         return min(max(silence, self.shortest), self.longest)
+
+
+@attrs.frozen
+class SpeechTiming:
+    """Seconds of silence: after ``pause`` what was said may be all, and an utterance ends between
+    ``min_silence`` and ``max_silence``, by what was said; without these, as the detector's `Rules` say."""
+
+    pause: float = math.inf
+    min_silence: float | None = None
+    max_silence: float = math.inf
+
+    def end_of_turn(self, rules: Rules) -> EndOfTurn | None:
+        """How long a silence ends an utterance; None for ``rules.required_misses``."""
+        if self.min_silence is None:
+            return None
+        return EndOfTurn.between(self.min_silence, self.max_silence, rules)

@@ -74,6 +74,10 @@ class OpenUtterance:
         """Bytes of sound that are kept for it."""
         return self._sound.size + (self.recognition.size if self.recognition is not None else 0)
 
+    def so_far(self) -> bytes:
+        """What was said of it until now."""
+        return self._sound.so_far()
+
     def append(self, samples: bytes) -> None:
         """More of it. Raises `ProtocolError` when it has become too long, which drops it."""
         if not self._sound.append(samples):

@@ -15,7 +15,7 @@ from ..audio.endpointing import Rules
 from ..audio.pcm import Pcm
 from ..boundary import UNCOUNTED, Boundary
 from ..config.character import CharacterConfig, EngineChoice
-from ..engines.base import Asr, Detector, Vad
+from ..engines.base import Asr, Detector, TurnDetector, Vad
 from ..engines.registry import embedded
 from ..engines.whole import transcribed
 from ..errors import ConfigError, EngineError
@@ -38,6 +38,7 @@ class SpeechEngines:
 
     _asr: _Standby[Asr]
     _vad: _Standby[Vad]
+    _turn: TurnDetector | None = None
 
     def prepare(self) -> None:
         """Begin to load speech recognition, unless it is loaded or loading. Returns at once."""
@@ -69,6 +70,20 @@ class SpeechEngines:
         async with self._asr.engine() as asr:
             return await transcribed(asr, pcm)
 
+    @property
+    def hear_ends(self) -> bool:
+        """Whether there is a model that hears the end of a turn."""
+        return self._turn is not None
+
+    def judge_end(self, pcm: Pcm, tell: Callable[[float], None]) -> None:
+        """Ask that model whether ``pcm``, an utterance and the pause behind it, is a whole turn.
+
+        Returns at once. ``tell`` gets the probability some 50 ms later, in another task; never, if the model
+        fails.
+        """
+        if self._turn is not None:
+            self._asr.start(partial(_judge_end, self._turn, pcm, tell), name="speech engines/turn model")
+
     async def detector(self) -> tuple[Detector, Rules]:
         """What tells speech in a new stream, and by which rules. Raises `EngineError`."""
         async with self._vad.engine() as vad:
@@ -77,11 +92,16 @@ class SpeechEngines:
 
 @asynccontextmanager
 async def open_speech_engines(
-    config: CharacterConfig, lease: LeaseEngine, boundary: Boundary = UNCOUNTED
+    config: CharacterConfig,
+    lease: LeaseEngine,
+    boundary: Boundary = UNCOUNTED,
+    *,
+    turn: TurnDetector | None = None,
 ) -> AsyncIterator[SpeechEngines]:
     """The speech engines of a character; the embedded ones, where it has chosen none.
 
-    Leaving the block gives back what was leased.
+    ``turn`` is its model for the ends of turns, which the caller leases. Leaving the block gives back what
+    was leased.
     """
     asr = config.asr or embedded("asr")
     vad = config.vad or embedded("vad")
@@ -91,12 +111,22 @@ async def open_speech_engines(
             _Standby[Vad](vad, lease, nursery, boundary),
         )
         try:
-            yield SpeechEngines(*standbys)
+            yield SpeechEngines(*standbys, turn)
         finally:
             # The session's loop is another task, and may ask for an engine until this one has ended.
             for standby in standbys:
                 standby.close()
             nursery.cancel_scope.cancel("the speech engines are no longer needed")
+
+
+async def _judge_end(turn: TurnDetector, pcm: Pcm, tell: Callable[[float], None]) -> None:
+    try:
+        probability = await turn.probability(pcm)
+    except EngineError as error:
+        # The silence that ends the turn is then found without it.
+        logger.warning("{}", error)
+    else:
+        tell(probability)
 
 
 @attrs.define(eq=False)

@@ -14,10 +14,11 @@ from ..audio.pcm import Pcm
 from ..audio.utterance import RATE
 from ..config.system import SystemConfig
 from ..conversation.conversation import Conversation
+from ..conversation.end_of_turn import SpeechTiming
 from ..conversation.microphone import SpokenUtterance
 from ..conversation.observer import Observer
 from ..conversation.recognition import Recognition
-from ..conversation.speech_input import SpeechInput, SpeechTiming
+from ..conversation.speech_input import SpeechInput
 from ..conversation.timeline import SpokenMoments
 from ..conversation.user_input import UserInput
 from ..errors import ProtocolError
