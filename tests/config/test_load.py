@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trio_backend.config.character import NUDGE
+from trio_backend.config.character import NUDGE, EngineChoice
 from trio_backend.config.load import load_config, survey
 from trio_backend.errors import ConfigError
 
@@ -248,6 +248,16 @@ def test_what_the_server_needs_on_disk_is_checked(write: Write) -> None:
     root = path.parent
     assert config.tls == (root / "c.pem", root / "k.pem")
     assert config.frontend == root / "page"
+
+
+def test_a_turn_model_is_a_file(write: Write) -> None:
+    """There is none unless one is named; its path is told with the place where it stands."""
+    assert load_config(write({"conf.yaml": BASE}), environ={}).config.character.turn is None
+    named = BASE + "  vad_config: {turn_model: models/turn.onnx}\n"
+    path = write({"conf.yaml": named})
+    turn = load_config(path, environ={}).config.character.turn
+    assert turn == EngineChoice("turn", "smart_turn", {"model": "models/turn.onnx"}, path.parent)
+    assert turn.locate() == "conf.yaml:5: character_config.vad_config.turn_model"
 
 
 def test_the_shortest_silence_is_not_the_longer_one(write: Write) -> None:

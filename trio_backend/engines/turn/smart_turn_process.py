@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from ...errors import EngineError
 from ..child_process import Work, work
-
-INSTALL = "pip install 'trio-backend[turn]'"
 
 
 def load(settings: dict[str, Any]) -> Work:
@@ -16,7 +15,10 @@ def load(settings: dict[str, Any]) -> Work:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as errors
     except ImportError:
-        raise EngineError(f"turn_model: the library is not installed: {INSTALL}") from None
+        raise EngineError(
+            "turn_model: the library onnxruntime is not installed (the extra `turn`): "
+            f"python3 -m pip --python {sys.executable} install onnxruntime"
+        ) from None
     from .log_mel import BANDS, FRAMES, log_mel
 
     options = onnxruntime.SessionOptions()
