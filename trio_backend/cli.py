@@ -230,7 +230,7 @@ def prove(
     Parameters
     ----------
     scenarios
-        start, reload, leave, switch, interrupt, crowd, queue, long, idle or soak; all of them by default.
+        start, idle, reload, leave, switch, interrupt, crowd, queue, long, voice or soak; all by default.
     """
     from .prove.runner import ProveOptions
     from .prove.runner import prove as run

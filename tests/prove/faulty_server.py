@@ -186,6 +186,10 @@ class ResettableMemoryWire:
         """See `Wire.receive`."""
         return await self._wire.receive()
 
+    async def send_binary(self, message: bytes) -> None:
+        """See `ResettableWire.send_binary`."""
+        await self._wire.send_binary(message)
+
     async def send(self, message: bytes) -> None:
         """See `Wire.send`."""
         await self._wire.send(message)

@@ -55,10 +55,17 @@ class ClientWire:
 
     async def send(self, message: bytes) -> None:
         """See `Wire.send`."""
+        await self._send(message.decode())
+
+    async def send_binary(self, message: bytes) -> None:
+        """As `send`, in a binary frame: sound, once server and client have agreed on it."""
+        await self._send(message)
+
+    async def _send(self, message: str | bytes) -> None:
         whole = False
         try:
             with trio.fail_after(SEND_TIMEOUT):
-                await self._websocket.send_message(message.decode())
+                await self._websocket.send_message(message)
             whole = True
         except ConnectionClosed as closed:
             raise _wire_closed(closed) from closed

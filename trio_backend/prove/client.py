@@ -48,6 +48,10 @@ class ResettableWire(Wire, Protocol):
         """Drop the connection with a TCP reset, as if a cable were cut."""
         ...
 
+    async def send_binary(self, message: bytes) -> None:
+        """As `send`, in a binary frame: sound."""
+        ...
+
 
 class ConnectWire(Protocol):
     """Connects to a server; `client.connection.open_wire` is one."""
@@ -65,6 +69,11 @@ class TimedClient:
 
     _connection: ServerConnection
     _wire: ResettableWire
+
+    @property
+    def wire(self) -> ResettableWire:
+        """The wire itself, for whoever receives from it instead."""
+        return self._wire
 
     async def send(self, message: Incoming) -> None:
         """Send one message."""

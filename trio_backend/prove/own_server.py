@@ -73,9 +73,15 @@ class OwnServer:
 
 
 @asynccontextmanager
-async def open_engine_server(cores: Sequence[int] = ()) -> AsyncIterator[EngineServerAddress]:
-    """The engine server, ended with the block; see `engine_server`. Raises `NoConnection`."""
-    engines = ServerProgram((sys.executable, "-m", "trio_backend.prove.engine_server"))
+async def open_engine_server(
+    cores: Sequence[int] = (), *, voice: bool = False
+) -> AsyncIterator[EngineServerAddress]:
+    """The engine server, ended with the block: see `engine_server`, or `voice_engine_server` for ``voice``.
+
+    Raises `NoConnection`.
+    """
+    module = "voice_engine_server" if voice else "engine_server"
+    engines = ServerProgram((sys.executable, "-m", f"trio_backend.prove.{module}"))
     async with _open_process(engines, Path.cwd(), cores) as server:
         yield EngineServerAddress(server.address.port, server.pid)
 

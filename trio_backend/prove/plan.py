@@ -7,12 +7,13 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-EnginePlace: TypeAlias = Literal["http", "inside"]
-"""Where the engines of our own server are: in a process of their own behind HTTP, or in the server."""
+EnginePlace: TypeAlias = Literal["http", "inside", "voice"]
+"""Where the engines of our own server are: in a process of their own behind HTTP, or in the server; or, for
+the scenario of that name, those that hear and speak, behind HTTP too."""
 
 # Idle connections come early: memory that a server took for a crowd would serve them too.
 SCENARIOS = (
-    "start", "idle", "reload", "leave", "switch", "interrupt", "crowd", "queue", "long", "soak",
+    "start", "idle", "reload", "leave", "switch", "interrupt", "crowd", "queue", "long", "voice", "soak",
 )  # fmt: skip
 
 WITH_HTTP_ENGINES = ("idle", "interrupt", "crowd", "long")
@@ -52,6 +53,25 @@ class Plan:
     """How many are sent to an idle room, one after the other."""
     room_flood: int = 1_000
     """How many are sent to a room at once."""
+    voice_turns: int = 2
+    """Of one who talks alone, with each recogniser."""
+    voice_forms: bool = False
+    """Whether each recogniser is tried with both kinds of page, ours and the official one."""
+    voice_talkers: int = 10
+    """How many talk at once."""
+    voice_crowd_turns: int = 3
+    """Of each of them."""
+    voice_interrupters: int = 6
+    """How many others interrupt, murmur and cough meanwhile."""
+    voice_interjections: int = 2
+    """Of each of them."""
+    voice_microphones: int = 100
+    voice_mic_seconds: float = 5.0
+    """How long these are open."""
+    voice_discards: int = 60
+    """How many turns are begun and not wanted."""
+    voice_discarders: int = 12
+    """How many users that is divided among."""
     soak_minutes: float = 0.4
     starts: int = 3
     engines: EnginePlace = "http"
@@ -87,6 +107,15 @@ def full(scale: float | None = None) -> Plan:
         idle_settling=20.0,
         idle_seconds=60.0,
         room_flood=10_000,
+        voice_turns=10,
+        voice_forms=True,
+        voice_talkers=50,
+        voice_crowd_turns=8,
+        voice_interrupters=20,
+        voice_interjections=6,
+        voice_mic_seconds=20.0,
+        voice_discards=1_000,
+        voice_discarders=50,
         soak_minutes=20.0,
         starts=10,
     )

@@ -138,7 +138,9 @@ class _Servers:
         run = self._run
         if run.address is not None:
             return LoadJob(scenario, run.address, run.plan, pid=run.pid)
-        place = run.plan.engines if scenario in WITH_HTTP_ENGINES else "inside"
+        place: EnginePlace = run.plan.engines if scenario in WITH_HTTP_ENGINES else "inside"
+        if scenario == "voice":
+            place = "voice"
         if place not in self._own:
             self._own[place] = await self._start(place)
         # How fast a program starts is measured as a user starts it: on any core.
@@ -147,11 +149,14 @@ class _Servers:
 
     async def _start(self, place: EnginePlace) -> LoadJob:
         run, enter = self._run, self._stack.enter_async_context
-        if self._engines is None:
-            self._engines = await enter(open_engine_server(run.cores.load))
-        plan = attrs.evolve(run.plan, engines=place, engine_port=self._engines.port)
+        served = self._engines if place != "voice" else None
+        if served is None:
+            served = await enter(open_engine_server(run.cores.load, voice=place == "voice"))
+        if place != "voice":
+            self._engines = served
+        plan = attrs.evolve(run.plan, engines=place, engine_port=served.port)
         server = await enter(open_own_server(plan, program=run.program, cores=run.cores.server))
-        engines = attrs.evolve(self._engines, client_pid=server.pid)
+        engines = attrs.evolve(served, client_pid=server.pid)
         return LoadJob("", server.address, plan, own=True, pid=server.pid, engines=engines)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import attrs
 
+from ..engines.registry import known
 from .plan import Plan
 
 # Ten sentences of ten words, which the echo model says again.
@@ -40,6 +41,8 @@ class StandInCharacter:
     voice: Mapping[str, float | bool | str]
     llm: str = "echo_llm"
     tts: str = "tone_tts"
+    hearing: Mapping[str, object] = attrs.field(factory=dict)
+    """Its ``asr_config`` and ``vad_config``, as they are in a file; without, the embedded engines."""
 
 
 def stand_ins(plan: Plan) -> Mapping[str, StandInCharacter]:
@@ -49,6 +52,8 @@ def stand_ins(plan: Plan) -> Mapping[str, StandInCharacter]:
     sound = {"seconds_per_character": 0.02, "serial": False, "delay": 0.0}
     brief = {**sound, "seconds_per_character": 0.005}
     real = StandInCharacter(_model(ENDLESS, plan), {}, "openai_compatible_llm", "espeak_tts")
+    if plan.engines == "voice":
+        return _with_speech(plan)
     if plan.engines == "http":
         return {
             "conf.yaml": _behind_http(STEADY, plan),
@@ -79,6 +84,26 @@ def _behind_http(model: str, plan: Plan) -> StandInCharacter:
     return StandInCharacter(_model(model, plan), voice, "openai_compatible_llm", "openai_tts")
 
 
+def _with_speech(plan: Plan) -> Mapping[str, StandInCharacter]:
+    """Those who listen, one with a recogniser for whole utterances, one with one that streams."""
+    whole = {"base_url": _engine_url(plan), "api_key": "none", "model": "stand-in"}
+    # The rate of microphones, so that nothing has to be resampled; and its own judgement of the turn's end.
+    stream = {**whole, "sample_rate": 16_000, "turn_detection": "semantic_vad"}
+    recognisers = {"conf.yaml": ("openai_compatible_asr", whole), STREAMING: (STREAMING_ASR, stream)}
+    voice = {"base_url": _engine_url(plan), "api_key": "none", "model": "stand-in", "file_extension": "pcm"}
+    return {
+        file: StandInCharacter(
+            _model("stand-in", plan),
+            voice,
+            "openai_compatible_llm",
+            "openai_tts",
+            {"asr_config": {"asr_model": name, name: settings}, "vad_config": {"vad_model": "silero_vad"}},
+        )
+        for file, (name, settings) in recognisers.items()
+        if name in known("asr")
+    }
+
+
 def _model(model: str, plan: Plan) -> Mapping[str, str]:
     return {"base_url": _engine_url(plan), "llm_api_key": "none", "model": model}
 
@@ -87,6 +112,8 @@ def _engine_url(plan: Plan) -> str:
     return f"http://127.0.0.1:{plan.engine_port}/v1"
 
 
+STREAMING, STREAMING_ASR = "streaming.yaml", "openai_realtime_asr"
+"""The character whose recogniser streams."""
 LOUD = "loud.yaml"
 """Each of its sentences is 2.4 MB of sound."""
 REAL = "real.yaml"
@@ -138,6 +165,7 @@ def _character(file: str, stand_in: StandInCharacter) -> Mapping[str, object]:
                 "llm_configs": {stand_in.llm: stand_in.model},
             },
             "tts_config": {"tts_model": stand_in.tts, stand_in.tts: stand_in.voice},
+            **stand_in.hearing,
         }
     }
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from ..context import ScenarioContext
 from ..outcome import ScenarioOutcome
-from . import crowd, idle, interrupt, long, queue, soak, start, switch, visits
+from . import crowd, idle, interrupt, long, queue, soak, start, switch, visits, voice
 
 Scenario: TypeAlias = Callable[[ScenarioContext], Awaitable[ScenarioOutcome]]
 
@@ -21,5 +21,6 @@ SCENARIOS: Mapping[str, Scenario] = {
     "queue": queue.run,
     "long": long.run,
     "idle": idle.run,
+    "voice": voice.run,
     "soak": soak.run,
 }
