@@ -57,9 +57,9 @@ class Plan:
     """Of one who talks alone, with each recogniser."""
     voice_forms: bool = False
     """Whether each recogniser is tried with both kinds of page, ours and the official one."""
-    voice_talkers: int = 10
+    voice_talkers: int = 14
     """How many talk at once."""
-    voice_crowd_turns: int = 3
+    voice_crowd_turns: int = 4
     """Of each of them."""
     voice_interrupters: int = 6
     """How many others interrupt, murmur and cough meanwhile."""

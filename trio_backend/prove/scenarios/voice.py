@@ -186,7 +186,9 @@ async def _many(scenario: VoiceScenario) -> tuple[list[Exchange], list[Interject
         await trio.sleep(delay)
         async with scenario.client(listening, form) as client:
             for turn in range(plan.voice_crowd_turns):
-                utterance = talk[(number * plan.voice_crowd_turns + turn) % len(talk)]
+                # Each recogniser is given the same to understand, so that they can be compared.
+                place = number // len(listenings) * plan.voice_crowd_turns + turn
+                utterance = talk[place % len(talk)]
                 scenario.context.progress(f"{plan.voice_talkers} talk: {len(exchanges)} turns")
                 exchanges.append(await scenario.converse(client, utterance, listening))
 
