@@ -98,8 +98,15 @@ class Tone:
 
 def hum(seconds: float) -> Pcm:
     """A note of at least that length, at a third of full volume, in whole periods."""
+    return Pcm(_PERIOD * math.ceil(seconds * NOTE - 1e-9), RATE)
+
+
+def _period() -> bytes:
     period = RATE // NOTE
     wave = array.array("h", (round(11_000 * math.sin(2 * math.pi * i / period)) for i in range(period)))
     if sys.byteorder == "big":
         wave.byteswap()
-    return Pcm(wave.tobytes() * math.ceil(seconds * NOTE - 1e-9), RATE)
+    return wave.tobytes()
+
+
+_PERIOD = _period()

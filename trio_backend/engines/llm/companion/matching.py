@@ -69,7 +69,7 @@ class Matcher:
         if any(self.known(kind) for kind in rule.unless) or not self._by_chance(match):
             return None
         target = attrs.evolve(self.language.rule(rule.goto), rank=rule.rank) if rule.goto else rule
-        return attrs.evolve(match, rule=target, values=self._values(match) | facts)
+        return Match(target, self._values(match) | facts, match.weight, match.clause)
 
     def _by_chance(self, match: Match) -> bool:
         chance = match.rule.chance
