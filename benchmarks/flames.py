@@ -53,14 +53,16 @@ PARTS = (
     ("session, its requests and messages", r"trio_backend/(session|wire|quota)"),
     ("turns", r"trio_backend/(conversation|concurrency|engines)"),
     ("the rest of the server", r"trio_backend/(?!cli|serving|__main__|backend)"),
-    ("Trio: scheduler, sockets, threads", r"trio/"),
+    ("threads: handing work over", r"trio/_(threads|core/_(thread_cache|entry_queue|wakeup_socketpair))"),
+    ("sockets through Trio, and waiting for them", r"trio/(_socket|_highlevel|_core/_io_)"),
+    ("Trio's tasks, scopes and channels", r"trio/|outcome/"),
 )
 _PARTS = [(name, re.compile(pattern)) for name, pattern in PARTS]
 COLOURS = dict(
     zip(
         (name for name, _ in PARTS),
         ("#f4a261", "#a8dadc", "#e9c46a", "#cdb4db", "#f28482", "#90be6d", "#bde0fe", "#d4a373", "#84a59d",
-         "#f6bd60", "#ccd5ae", "#e5e5e5"),
+         "#f6bd60", "#ccd5ae", "#9a8c98", "#c9ada7", "#e5e5e5"),
         strict=True,
     )
 )  # fmt: skip
@@ -68,10 +70,6 @@ _FOLDERS = re.compile(r"^/.*/(?=trio_backend/|trio/|[^/]+\)$)|^.*site-packages/|
 WIDTH, ROW = 1200, 15
 # Of all samples; what is thinner could not be seen, and would make the file large.
 THIN = 0.002
-# A thread that waits for work, and a loop that waits for its sockets, do nothing.
-_IDLE = re.compile(
-    r";(_work \(trio/_core/_thread_cache|get_events \(trio/_core/_io_epoll)[^;]*$|_next_batch [^;]*$"
-)
 
 
 @attrs.frozen
@@ -82,11 +80,11 @@ class Samples:
 
     @classmethod
     def read(cls, raw: str) -> Samples:
-        """Of what py-spy writes as ``raw``, without what does nothing."""
+        """Of what py-spy writes as ``raw``, which leaves out threads that wait."""
         stacks: Counter[tuple[str, ...]] = Counter()
         for line in raw.splitlines():
             stack, _, count = line.rpartition(" ")
-            if stack and not _IDLE.search(stack):
+            if stack:
                 stacks[tuple(map(_named, _inner(stack.split(";"))))] += int(count)
         return cls(stacks)
 
@@ -236,11 +234,12 @@ def main() -> None:
     parser.add_argument("--program", default="", help="another program to measure, as of prove")
     parser.add_argument("--py-spy", default="py-spy")
     parser.add_argument("--title", default="")
-    parser.add_argument("--raw", type=Path, help="file to keep the samples in")
+    parser.add_argument("--raw", type=Path, help="file to keep the samples in; one that is there is drawn")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         raw = asked.raw or Path(folder) / "raw"
-        trio.run(measure, asked, raw)
+        if not raw.exists():
+            trio.run(measure, asked, raw)
         samples = Samples.read(raw.read_text())
     for name, share in samples.shares():
         print(f"| {name} | {100 * share:.0f} % |")
