@@ -375,3 +375,43 @@ async def test_an_error_of_many_megabytes_is_not_read_whole(server: ModelServer)
     """Its beginning is enough, and its connection is closed."""
     server.behaviour = refusing(400, "x" * 20_000_000)
     assert "refused the request (400)" in await told(server)
+
+
+class FedInOneStep(trio.abc.Instrument):
+    """The most that is fed to a reader in one step of a task."""
+
+    def __init__(self) -> None:
+        self.most = self.now = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        del task
+        self.now = 0
+
+    def take(self, count: int) -> None:
+        """So much more in this step."""
+        self.now += count
+        self.most = max(self.most, self.now)
+
+
+@pytest.mark.parametrize(
+    ("quiet", "reader", "most"),
+    [(b"\n" * 60_000, "EventReader", 8 * 1024), (b"data: {}\n\n" * 6_000, "DeltaReader", 64)],
+)
+async def test_what_says_nothing_is_read_in_small_steps(
+    server: ModelServer, monkeypatch: pytest.MonkeyPatch, quiet: bytes, reader: str, most: int
+) -> None:
+    """A read brings up to 64 kB, of empty lines or of events without a word: others have their turn."""
+    server.behaviour = body(quiet + b"data: [DONE]\n\n", "text/event-stream")
+    fed = FedInOneStep()
+    feed = getattr(chat, reader).feed
+
+    def counted(self: object, data: bytes | str) -> object:
+        fed.take(len(data) if isinstance(data, bytes) else 1)
+        return feed(self, data)
+
+    monkeypatch.setattr(getattr(chat, reader), "feed", counted)
+    async with open_chat(server.url) as llm:
+        trio.lowlevel.add_instrument(fed)
+        assert await read(llm) == []
+        trio.lowlevel.remove_instrument(fed)
+    assert 0 < fed.most <= most

@@ -26,6 +26,10 @@ _object = msgspec.json.Decoder(dict[str, Any])
 LINGER = 0.05
 """Seconds for the last bytes of a finished answer, whose connection can then be used again."""
 
+# Bytes and events without a part of the reply that are read in one step, a millisecond at the worst: a read
+# brings up to 64 kB, which as empty lines or empty events were 8 ms. Of a token there are some 200 bytes.
+SLICE, QUIET_EVENTS = 8 * 1024, 64
+
 
 @asynccontextmanager
 async def open_chat(config: ChatConfig) -> AsyncIterator[OpenAiLlm]:
@@ -58,6 +62,7 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
     _deltas: DeltaReader = attrs.field(factory=DeltaReader, init=False)
     _answer: HttpAnswer | None = attrs.field(default=None, init=False)
     _reader: EventReader = attrs.field(factory=EventReader, init=False)
+    _received: bytes = attrs.field(default=b"", init=False, repr=False)
     _events: deque[str] = attrs.field(factory=deque, init=False, repr=False)
     _begun: bool = attrs.field(default=False, init=False)
     _parts: deque[Part] = attrs.field(factory=deque, init=False, repr=False)
@@ -92,13 +97,7 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
         if self._answer is None:
             self._answer = await self._ask()
         try:
-            while not self._parts and not self._deltas.finished:
-                if self._events:
-                    self._parts.extend(self._deltas.feed(self._events.popleft()))
-                elif received := await self._answer.receive(by=by):
-                    self._events.extend(self._reader.feed(received))
-                else:
-                    raise EngineError(f"{self._name}: the answer broke off before its end; try again")
+            await self._read(self._answer, by)
         except AnswerTooLong:
             raise EngineError(
                 f"{self._name}: the model server sent a part of its answer that is too long"
@@ -111,6 +110,25 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
         if not self._parts:
             raise trio.EndOfChannel
         return self._parts.popleft()
+
+    async def _read(self, answer: HttpAnswer, by: float) -> None:
+        """Until there is a part, or the reply is over."""
+        quiet = 0
+        while not self._parts and not self._deltas.finished:
+            if quiet >= QUIET_EVENTS:
+                quiet = 0
+                await trio.lowlevel.checkpoint()
+            if self._events:
+                quiet += 1
+                self._parts.extend(self._deltas.feed(self._events.popleft()))
+            elif self._received:
+                piece, self._received = self._received[:SLICE], self._received[SLICE:]
+                quiet = QUIET_EVENTS if self._received else quiet
+                self._events.extend(self._reader.feed(piece))
+            elif received := await answer.receive(by=by):
+                self._received = received
+            else:
+                raise EngineError(f"{self._name}: the answer broke off before its end; try again")
 
     async def _ask(self) -> HttpAnswer:
         body = await self._body()
