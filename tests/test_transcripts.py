@@ -4,14 +4,18 @@ Each line is one event. ``client`` is what the client says, ``server`` what it m
 fields given; ``"*"`` is any value but null), ``silence`` how many seconds nothing may come, ``clock`` the
 time since the connection, in seconds. ``remember`` keeps a field of what was heard, by its dotted path,
 as ``$name``. ``microphone`` is a message of sound, ``bytes`` a binary frame of it, in which the recogniser
-hears what it ``says``: so many ``seconds`` of a voice, and ``quiet`` ones.
+hears what it ``says``: so many ``seconds`` of a voice, and ``quiet`` ones. ``server_sound`` is a binary frame
+of the server: its header, and how many ``seconds`` of sound it has. ``seconds`` beside a ``server`` message is
+how long its WAV file lasts. ``voice``, in the first line, are settings of `tone_tts`.
 """
 
 from __future__ import annotations
 
 import json
+import math
+from base64 import b64decode
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -22,8 +26,11 @@ from tests.client import Client
 from tests.conftest import GREETING
 from tests.memory_wire import MemoryWire, memory_wire_pair
 from trio_backend.audio.pcm import Pcm
-from trio_backend.backend import Backend
+from trio_backend.backend import BackendOptions, open_backend
+from trio_backend.config.catalog import MemoryCatalog
+from trio_backend.config.character import EngineChoice
 from trio_backend.engines.asr.scripted import write
+from trio_backend.protocol import decode_frame
 
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.jsonl"))
 
@@ -60,11 +67,21 @@ class Play:
                 assert fits(heard, self.filled(expected)), f"expected {expected}\nheard    {heard}"
                 for name, field in line.get("remember", {}).items():
                     self.known[name] = dug(heard, field)
+                if "seconds" in line:
+                    wav = Pcm.from_wav(b64decode(heard["audio"]))
+                    assert wav.seconds == pytest.approx(line["seconds"], abs=0.02)
+                    assert len(heard["volumes"]) == math.ceil(round(wav.seconds / 0.02, 3))
+            case {"server_sound": expected}:
+                with trio.fail_after(3600):
+                    frame = decode_frame(cast("bytes", await self.wire.receive()))
+                told = attrs.asdict(frame) | {"seconds": len(frame.samples) / 2 / frame.rate}
+                del told["samples"]
+                assert told == expected | {"seconds": pytest.approx(expected["seconds"], abs=0.02)}
             case {"silence": seconds}:
                 await client.silence(seconds)
             case {"clock": seconds}:
                 assert trio.current_time() - self.began == pytest.approx(seconds)
-            case {"note": _}:
+            case {"note": _} | {"voice": _}:
                 pass
             case _:
                 raise AssertionError(f"a transcript has no such line: {line}")
@@ -102,19 +119,32 @@ def _fits_whole(heard: Any, expected: Any) -> bool:
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 async def test_transcript(
-    autojump_clock: trio.testing.MockClock, backend: Backend, nursery: trio.Nursery, path: Path
+    autojump_clock: trio.testing.MockClock, options: BackendOptions, path: Path
 ) -> None:
     """The dialogue goes as it is written down, and the client's leaving ends everything."""
-    ours, theirs = memory_wire_pair()
-    nursery.start_soon(backend.serve_client, theirs)
-    play = Play(ours, trio.current_time())
-    for number, text in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        try:
-            await play.line(json.loads(text))
-        except Exception as error:
-            error.add_note(f"at {path.name}:{number}")
-            raise
-    await ours.close()
-    await trio.testing.wait_all_tasks_blocked()
-    assert not nursery.child_tasks
-    assert not backend.leases.statistics().engines
+    lines = path.read_text("utf-8").splitlines()
+    options = with_voice(options, json.loads(lines[0]).get("voice"))
+    async with open_backend(options) as backend, trio.open_nursery() as nursery:
+        ours, theirs = memory_wire_pair()
+        nursery.start_soon(backend.serve_client, theirs)
+        play = Play(ours, trio.current_time())
+        for number, text in enumerate(lines, start=1):
+            try:
+                await play.line(json.loads(text))
+            except Exception as error:
+                error.add_note(f"at {path.name}:{number}")
+                raise
+        await ours.close()
+        await trio.testing.wait_all_tasks_blocked()
+        assert not nursery.child_tasks
+        assert not backend.leases.statistics().engines
+
+
+def with_voice(options: BackendOptions, settings: dict[str, object] | None) -> BackendOptions:
+    """The base character has a voice of these ``settings``, if there are any."""
+    if settings is None:
+        return options
+    catalog = options.catalog
+    assert isinstance(catalog, MemoryCatalog)
+    base = attrs.evolve(catalog.base, tts=EngineChoice("tts", "tone_tts", settings))
+    return attrs.evolve(options, catalog=MemoryCatalog(base, {}))

@@ -148,8 +148,8 @@ def test_a_piece_ends_where_it_is_quietest() -> None:
 
 
 def test_silence_is_cut_too() -> None:
-    """Anywhere."""
-    assert quietest(bytes(2 * RATE), 100, 200, RATE) == 100
+    """As late as may be: each piece is a message."""
+    assert quietest(bytes(2 * RATE), 100, 1300, RATE) == 1300 - RATE // 200
     assert quietest(bytes(2 * RATE), 100, 100, RATE) == 100
 
 

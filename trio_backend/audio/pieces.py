@@ -244,7 +244,7 @@ class PauseCutter:
 
 
 def quietest(samples: bytes, low: int, high: int, rate: int) -> int:
-    """Where between samples ``low`` and ``high`` the sound is quietest: the first of the best places.
+    """Where between samples ``low`` and ``high`` the sound is quietest: the last of the best places.
 
     ``samples`` are 16-bit little-endian, and reach at least to ``high``. Takes 50 µs for a second of sound.
     """
@@ -256,4 +256,4 @@ def quietest(samples: bytes, low: int, high: int, rate: int) -> int:
     ends = np.minimum(places + half - begin, len(part))
     begins = np.maximum(places - half - begin, 0)
     means = (energy[ends] - energy[begins]) / (ends - begins)
-    return int(places[np.argmin(means)])
+    return int(places[::-1][np.argmin(means[::-1])])

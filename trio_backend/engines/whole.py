@@ -62,8 +62,8 @@ class WholeSound(ReceiveChannel[Pcm]):
         """All of it, perhaps empty: to be asked for instead of `receive`, and once."""
         self._asked = True
         pcm = await self._make()
-        # An engine may have made it without a checkpoint.
-        await trio.lowlevel.checkpoint_if_cancelled()
+        # An engine may have made it without one: whoever begins sentences must let others have their turn.
+        await trio.lowlevel.checkpoint()
         return pcm
 
     async def receive(self) -> Pcm:
