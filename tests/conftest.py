@@ -80,6 +80,16 @@ def options(system: SystemConfig) -> BackendOptions:
     return BackendOptions(system, catalog, MemoryHistory(), Environment(Path(), {}), backgrounds)
 
 
+def with_voice(options: BackendOptions, settings: dict[str, object] | None) -> BackendOptions:
+    """The base character has a voice of these ``settings``, if there are any."""
+    if settings is None:
+        return options
+    catalog = options.catalog
+    assert isinstance(catalog, MemoryCatalog)
+    base = attrs.evolve(catalog.base, tts=EngineChoice("tts", "tone_tts", settings))
+    return attrs.evolve(options, catalog=MemoryCatalog(base, {}))
+
+
 @pytest.fixture
 async def backend(options: BackendOptions) -> AsyncIterator[Backend]:
     """A running backend."""

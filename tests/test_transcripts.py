@@ -4,9 +4,9 @@ Each line is one event. ``client`` is what the client says, ``server`` what it m
 fields given; ``"*"`` is any value but null), ``silence`` how many seconds nothing may come, ``clock`` the
 time since the connection, in seconds. ``remember`` keeps a field of what was heard, by its dotted path,
 as ``$name``. ``microphone`` is a message of sound, ``bytes`` a binary frame of it, in which the recogniser
-hears what it ``says``: so many ``seconds`` of a voice, and ``quiet`` ones. ``server_sound`` is a binary frame
-of the server: its header, and how many ``seconds`` of sound it has. ``seconds`` beside a ``server`` message is
-how long its WAV file lasts. ``voice``, in the first line, are settings of `tone_tts`.
+hears what it ``says``: so many ``seconds`` of a voice, and ``quiet`` ones. ``server_sound`` is a binary
+frame of the server: its header, and how many ``seconds`` of sound it has. ``seconds`` beside a ``server``
+message is how long its WAV file lasts. ``voice``, in the first line, are settings of `tone_tts`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,10 @@ import trio
 import trio.testing
 
 from tests.client import Client
-from tests.conftest import GREETING
+from tests.conftest import GREETING, with_voice
 from tests.memory_wire import MemoryWire, memory_wire_pair
 from trio_backend.audio.pcm import Pcm
 from trio_backend.backend import BackendOptions, open_backend
-from trio_backend.config.catalog import MemoryCatalog
-from trio_backend.config.character import EngineChoice
 from trio_backend.engines.asr.scripted import write
 from trio_backend.protocol import decode_frame
 
@@ -138,13 +136,3 @@ async def test_transcript(
         await trio.testing.wait_all_tasks_blocked()
         assert not nursery.child_tasks
         assert not backend.leases.statistics().engines
-
-
-def with_voice(options: BackendOptions, settings: dict[str, object] | None) -> BackendOptions:
-    """The base character has a voice of these ``settings``, if there are any."""
-    if settings is None:
-        return options
-    catalog = options.catalog
-    assert isinstance(catalog, MemoryCatalog)
-    base = attrs.evolve(catalog.base, tts=EngineChoice("tts", "tone_tts", settings))
-    return attrs.evolve(options, catalog=MemoryCatalog(base, {}))

@@ -63,6 +63,8 @@ class ScriptedSessions:
     opened: int = 0
     most_at_once: int = 0
     """Turns that were being answered, and not only played."""
+    hellos: list[tuple[int, list[str]]] = attrs.field(factory=list)
+    """Which session was told that its client accepts what."""
     attempts: list[float] = attrs.field(factory=list)
     """When somebody asked for a session."""
     broken: bool = False
@@ -179,6 +181,9 @@ class _Session:
                     if self.sessions.crossing:
                         await self.say({"type": "force-new-message"})
                     await self.say(END if self.sessions.crossing else {}, self.turn)
+            case {"type": "hello", "accepts": accepts}:
+                self.sessions.hellos.append((self.number, accepts))
+                await self.say({"type": "hello", "server": "scripted", "accepts": accepts})
             case {"type": "frontend-playback-complete"}:
                 self.played.set()
             case {"type": "text-input", "text": text}:

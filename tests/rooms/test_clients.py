@@ -165,3 +165,25 @@ async def test_a_hello_is_answered_by_the_room(autojump_clock: MockClock, runnin
     await trio.sleep(1)
     assert ann.heard == [{"type": "hello", "server": "trio-backend", "accepts": ["latency"]}]
     assert bob.heard == []
+
+
+async def test_a_session_elsewhere_is_told_what_all_clients_accept(
+    autojump_clock: MockClock, running: RunningRooms
+) -> None:
+    """Of sound one form that each of them knows, of messages all that anybody knows; a new session, too."""
+    ann = await running.join()
+    await ann.send("hello", accepts=["bytes", "pieces", "latency"])
+    await trio.sleep(1)
+    bob = await running.join()
+    await trio.sleep(1)
+    await bob.send("hello", accepts=["pieces", "partial-transcription"])
+    await trio.sleep(1)
+    assert running.sessions.hellos == [
+        (1, ["bytes", "latency"]),
+        (1, ["latency"]),
+        (1, ["pieces", "partial-transcription", "latency"]),
+    ]
+    assert [message["type"] for message in (*ann.heard, *bob.heard)] == ["hello", "hello"]
+    await ann.say("x die")
+    await trio.sleep(10)
+    assert running.sessions.hellos[3:] == [(2, ["pieces", "partial-transcription", "latency"])]

@@ -238,7 +238,7 @@ class Members:
             self._session_up()
 
     def _post_to_those_who_know(self, message: FromSession) -> None:
-        addition = message.head.type if message.head.type in _OPTIONAL else None
+        addition = message.head.type if message.head.type in _OPTIONAL else message.needs
         for member in self.present:
             if message.to is not None:
                 if message.begins and member.accepts in message.to:

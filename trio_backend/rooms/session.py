@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 import attrs
 
 from ..identity import RequestId
-from ..protocol import Accepts, Decoded, Incoming, decode_steps
+from ..protocol import Accepts, Addition, Decoded, Incoming, decode_steps
 from ..protocol.codec import MessageHead
 
 ToSession: TypeAlias = Decoded | str | bytes
@@ -68,6 +68,8 @@ class FromSession:
     to: frozenset[Accepts] | None = attrs.field(default=None, kw_only=True)
     """Sound for those clients only that accept one of these: see `SoundForSome`."""
     begins: bool = attrs.field(default=False, kw_only=True)
+    needs: Addition | None = attrs.field(default=None, kw_only=True)
+    """What a client must accept to understand it."""
 
 
 class RoomSession(Protocol):

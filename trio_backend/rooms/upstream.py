@@ -11,12 +11,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import attrs
+import msgspec
 import trio
 
 from ..client.address import parse_address
-from ..errors import WireClosed
+from ..errors import ProtocolError, WireClosed
 from ..identity import RequestId
-from ..protocol import Accepts, Decoded
+from ..protocol import ADDITIONS, Accepts, Addition, Binary, Decoded, decode_frame
 from ..protocol.codec import MessageHead, read_head
 from ..wire import Wire
 from .session import FromSession, RequestDropped, RoomEvent, ToSession, TurnBegan, TurnOver, TurnSpoken
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 # Bytes of a message with a second of sound: 16-bit mono at 8 kHz, the least that TTS engines give, in base64.
 # So what was sent cannot last longer than this says.
 SOUND_PER_SECOND = 16_000 * 4 / 3
+# How our own encoder begins an `AudioPiece` or `AudioStream`, and characters that may follow their sound.
+_NUMBERED = '{"type":"audio","sentence":'
+_TAIL = 200
+UNKNOWN = '"unknown-type"'
 HEARTBEAT = b'{"type":"heartbeat"}'
 INTERRUPT = b'{"type":"interrupt-signal","text":""}'
 
@@ -37,8 +42,8 @@ class TrackedTurn:
 
     request: RequestId | None = None
     number: int = 0
-    sound: int = 0
-    """Bytes of its messages with sound, as they came."""
+    sound: float = 0.0
+    """Seconds that its sound lasts at most."""
 
 
 @attrs.define(eq=False)
@@ -79,6 +84,11 @@ class TurnTracker:
             return self._follow(head, size)
         return None
 
+    def follow_sound(self, seconds: float) -> None:
+        """The session has sent a binary frame of so many seconds."""
+        if self.turn is not None and not self._barriers:
+            self.turn.sound += seconds
+
     def _follow(self, head: MessageHead, size: int) -> RoomEvent | None:
         turn = self.turn
         begun = turn is not None and turn.number > 0
@@ -97,9 +107,9 @@ class TurnTracker:
                 self.turn = None
                 return RequestDropped(turn.request, refused=True)
             case MessageHead("audio") if turn is not None:
-                turn.sound += size
+                turn.sound += size / SOUND_PER_SECOND
             case MessageHead("backend-synth-complete") if turn is not None and begun:
-                return TurnSpoken(turn.number, turn.sound / SOUND_PER_SECOND)
+                return TurnSpoken(turn.number, turn.sound)
         return None
 
 
@@ -110,6 +120,11 @@ class UpstreamSession:
     _wire: Wire
     _put: trio.MemorySendChannel[tuple[bytes, ...]]
     _tracker: TurnTracker = attrs.field(factory=TurnTracker, init=False)
+    _wanted: tuple[Addition, ...] = attrs.field(default=(), init=False)
+    """What the other server is to know that its client, this room, accepts."""
+    _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _said_hello: bool = attrs.field(default=False, init=False)
+    _knows_hello: bool = attrs.field(default=True, init=False)
 
     async def ask(self, message: ToSession, request: RequestId) -> None:
         """See `RoomSession.ask`."""
@@ -132,21 +147,51 @@ class UpstreamSession:
         await self._send(_frame(message))
 
     def accept(self, each: frozenset[Accepts]) -> None:
-        """See `RoomSession.accept`."""
-        del each  # the link says no `hello` yet
+        """See `RoomSession.accept`. Sound comes in one form for all, which each accepts."""
+        self._wanted = accepted_by_link(each)
+        self._changed.set()
 
     async def receive(self) -> FromSession:
         """See `RoomSession.receive`."""
         while True:
             frame = await self._wire.receive()
-            # No server of this protocol sends binary frames.
-            if not isinstance(frame, str):
+            if isinstance(frame, bytes):
+                if (sound := self._sound(frame)) is not None:
+                    return sound
                 continue
             head, encoded = read_head(frame), frame.encode()
             event = self._tracker.follow(head, len(encoded))
-            # The room answers its clients' heartbeats; these acks are of our own.
-            if head.type != "heartbeat-ack":
-                return FromSession(head, encoded, event)
+            # The room answers what its clients say of these; what comes here answers our own.
+            if head.type not in ("heartbeat-ack", "hello") and not self._refuses_hello(head, frame):
+                return FromSession(head, encoded, event, needs=needed(head, frame))
+
+    def _sound(self, frame: bytes) -> FromSession | None:
+        """A binary frame; None for one that is not of this protocol, and is dropped."""
+        try:
+            sound = decode_frame(frame)
+        except ProtocolError:
+            return None
+        if sound.rate:
+            self._tracker.follow_sound(len(sound.samples) / 2 / sound.rate)
+        return FromSession(MessageHead(), Binary(frame), needs="bytes")
+
+    def _refuses_hello(self, head: MessageHead, frame: str) -> bool:
+        """Whether it is how an older server answers a hello, which concerns no client."""
+        if head.type == "error" and self._said_hello and UNKNOWN in frame and "'hello'" in frame:
+            self._knows_hello = False
+            return True
+        return False
+
+    async def say_hello(self) -> None:
+        """For ever: tell the other server what clients accept, whenever that has changed."""
+        said: tuple[Addition, ...] = ()
+        while True:
+            self._changed = trio.Event()
+            if self._wanted != said and self._knows_hello:
+                said, self._said_hello = self._wanted, True
+                await self._send(b'{"type":"hello","accepts":%s}' % msgspec.json.encode(said))
+            else:
+                await self._changed.wait()
 
     async def write(self, batches: trio.MemoryReceiveChannel[tuple[bytes, ...]]) -> None:
         """Send what is in ``batches``, until cancelled. Raises `WireClosed`."""
@@ -176,6 +221,26 @@ class UpstreamSession:
             raise WireClosed from error
 
 
+def accepted_by_link(each: frozenset[Accepts]) -> tuple[Addition, ...]:
+    """What a room accepts whose clients accept ``each``."""
+    every = [accepts or frozenset() for accepts in each]
+    by_any = frozenset[Addition]().union(*every)
+    forms: tuple[Addition, ...] = ("bytes", "pieces")
+    form = next((form for form in forms if every and all(form in accepts for accepts in every)), None)
+    wanted = by_any.difference(forms) | ({form} if form else set())
+    return tuple(addition for addition in ADDITIONS if addition in wanted)
+
+
+def needed(head: MessageHead, frame: str) -> Addition | None:
+    """What a client must accept to understand ``frame``: while clients come and go, forms of sound cross."""
+    if head.type != "audio" or not frame.startswith(_NUMBERED):
+        return None
+    if '"stream":true' in frame[-_TAIL:]:
+        return "bytes"
+    whole = '"last":true' in frame[: len(_NUMBERED) + 30] and '"display_text":null' not in frame[-_TAIL:]
+    return None if whole else "pieces"
+
+
 def _frame(message: ToSession) -> bytes:
     assert not isinstance(message, Decoded)
     return message if isinstance(message, bytes) else message.encode()
@@ -192,6 +257,7 @@ async def open_session_on(wire: Wire) -> AsyncIterator[UpstreamSession]:
     session = UpstreamSession(wire, put)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(session.write, batches, name="upstream/writer")
+        nursery.start_soon(session.say_hello, name="upstream/hello")
         yield session
         nursery.cancel_scope.cancel("the connection is over")
 
