@@ -8,7 +8,7 @@ from pathlib import Path
 from .config.character import CharacterConfig, EngineChoice
 from .config.diagnostics import Finding, Findings, Severity
 from .config.load import survey
-from .engines.registry import configure
+from .engines.registry import configure, without_effect
 from .engines.settings import Environment
 from .errors import SettingsError, UnknownEngine
 
@@ -38,6 +38,9 @@ def engine_findings(character: CharacterConfig, environ: Mapping[str, str]) -> I
         except SettingsError as error:
             for wrong in (error, *error.others):
                 yield _finding("error", choice, wrong.key, wrong.message)
+        else:
+            for key, reason in without_effect(choice.kind, choice.name, choice.settings):
+                yield _finding("warning", choice, key, f"has no effect: {reason}")
 
 
 def _finding(severity: Severity, choice: EngineChoice, key: str, message: str) -> Finding:

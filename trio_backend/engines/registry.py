@@ -4,11 +4,12 @@ An adapter is a module in the folder of its kind, or any object that `register_e
 ``NAMES``, the names that it goes by; ``configure(name, settings, environment)``, which checks the settings
 of a configuration file and returns them as a frozen value; and ``open(settings)``, which takes that value and
 returns an asynchronous context manager that yields the engine. Heavy libraries are imported inside ``open``.
+It may have ``WITHOUT_EFFECT``: settings of existing files that do nothing here, with the reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import cache
 from importlib import import_module
@@ -143,6 +144,18 @@ def configure(
     if adapter is None:
         raise _unknown(kind, name)
     return EngineConfig(kind, name, adapter.configure(name, settings, environment), adapter)
+
+
+def without_effect(kind: EngineKind, name: str, settings: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Those of ``settings`` that the engine ``name`` takes, as existing files have them, but that do nothing.
+
+    Each with the reason, for a person. They are those in ``WITHOUT_EFFECT`` of the adapter, if it has that.
+    """
+    adapter = _module_called(kind, name) or _adapters(kind).get(name)
+    reasons: Mapping[str, str] = getattr(adapter, "WITHOUT_EFFECT", {})
+    for key, value in settings.items():
+        if value is not None and key in reasons:
+            yield key, reasons[key]
 
 
 def embedded(kind: EngineKind) -> EngineChoice:

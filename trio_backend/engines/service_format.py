@@ -5,22 +5,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import attrs
 
 from ..errors import EngineError, HttpFailed
-from ..text.scripts import WIDE
 from .base import AsrTranscript
 from .http_target import HttpTarget
 from .openai.configs import Endpoint
 from .openai.connection import unreachable
 from .websocket import find_websocket_server
-
-_WIDE = re.compile(f"[{WIDE}]")
 
 PIECE = 32_000
 """Bytes of sound in one message at most: a second. More waits only after a slow connect."""
@@ -67,15 +63,6 @@ class ServiceLink(Protocol):
         Raises `HttpFailed` or `WireClosed`.
         """
         ...
-
-
-def joined_text(parts: Iterable[str]) -> str:
-    """Parts of a transcript as one text: a blank between them, but none beside Chinese or Japanese."""
-    whole = ""
-    for part in (part.strip() for part in parts):
-        apart = whole and part and not _WIDE.match(whole[-1]) and not _WIDE.match(part)
-        whole += f" {part}" if apart else part
-    return whole
 
 
 def closed_early(name: str, code: int) -> EngineError:

@@ -1,12 +1,13 @@
 """Helpers for adapters: they make the streams that base.py requires out of whole values.
 
 `WholeTts` and `WholeAsr` are base classes for engines that know only whole values, `channel_of` makes a
-stream of a generator, and `tagged` is for language models that write their thoughts between tags. `spoken`
-and `transcribed` are for callers that have no use for pieces.
+stream of a generator, `joined_text` one text of several, and `tagged` is for language models that write their
+thoughts between tags. `spoken` and `transcribed` are for callers that have no use for pieces.
 """
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
@@ -22,6 +23,7 @@ from ..audio.pcm import Pcm
 from ..audio.utterance import RATE
 from ..errors import EngineError
 from ..text.lines import SLICE, slices
+from ..text.scripts import WIDE
 from ..text.thoughts import Part, ThoughtReader
 from .base import Asr, AsrTranscript, ReplyPart, Text, Thought, ToolRequest, Tts
 
@@ -29,6 +31,7 @@ T = TypeVar("T")
 
 NO_SOUND = Pcm(b"", RATE)
 """What a text has of which there is nothing to hear: no samples, at a rate that nobody looks at."""
+_WIDE = re.compile(f"[{WIDE}]")
 
 
 class WholeTts(ABC):
@@ -157,6 +160,15 @@ def joined(chunks: list[Pcm]) -> Pcm:
     if any(chunk.rate != rate for chunk in chunks):
         raise EngineError("the sample rate of the sound changed in the middle of it")
     return Pcm(b"".join(chunk.samples for chunk in chunks), rate)
+
+
+def joined_text(parts: Iterable[str]) -> str:
+    """Parts of a transcript as one text: a blank between them, but none beside Chinese or Japanese."""
+    whole = ""
+    for part in (part.strip() for part in parts):
+        apart = whole and part and not _WIDE.match(whole[-1]) and not _WIDE.match(part)
+        whole += f" {part}" if apart else part
+    return whole
 
 
 @attrs.define(eq=False)

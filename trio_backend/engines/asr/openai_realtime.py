@@ -20,8 +20,9 @@ from ..base import AsrTranscript, EndOfTurn
 from ..openai.answers import Answer, decode_json, refusal, whole_characters
 from ..openai.configs import Endpoint, Provider, check_key, checked_socket_url, find_key
 from ..service_asr import ServiceAsr
-from ..service_format import RecognitionService, closed_early, joined_text, websocket_service
+from ..service_format import RecognitionService, closed_early, websocket_service
 from ..settings import Environment, between, one_of, read_settings
+from ..whole import joined_text
 
 NAMES = ("openai_realtime_asr",)
 

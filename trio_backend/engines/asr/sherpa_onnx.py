@@ -18,6 +18,8 @@ from ..worker import Worker, WorkerJob, open_worker
 
 NAMES = ("sherpa_onnx_asr",)
 
+WITHOUT_EFFECT = {"debug": "sherpa-onnx writes to a terminal that nobody sees"}
+
 WHERE = "https://github.com/k2-fsa/sherpa-onnx/releases/tag/asr-models"
 
 
@@ -104,7 +106,7 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     Paths start at the folder of the configuration.
     """
     del name
-    given = read_settings(_SherpaSettings, settings, ignored=("debug",))
+    given = read_settings(_SherpaSettings, settings, ignored=WITHOUT_EFFECT)
     kind = MODEL_TYPES[given.model_type]
     needed = {**kind.files, "tokens": "tokens"}
     files = {word: getattr(given, setting) for word, setting in needed.items()}
