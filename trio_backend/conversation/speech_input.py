@@ -179,7 +179,8 @@ class SpeechInput:
                 if math.isinf(self.timing.pause):
                     return
                 recognition = stream.utterance.recognition
-                if recognition is None or recognition.failed:
+                missing = recognition is None or recognition.failed
+                if missing and not stream.utterance.too_long:
                     self._recognise(stream.utterance, engines)
                 self._consider(stream)
             case Edge.RESUMED:
