@@ -1,0 +1,164 @@
+"""A thousand turns that were begun early and not wanted, with engines behind real HTTP: nothing is left."""
+
+from __future__ import annotations
+
+import gc
+import json
+import random
+from collections.abc import AsyncIterator
+
+import attrs
+import psutil
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from tests.client import Client
+from tests.engines.model_server import Answering, ModelServer, open_model_server
+from tests.memory_wire import memory_wire_pair
+from tests.session.test_speaking import Counts
+from trio_backend.audio.endpointing import WINDOW_BYTES
+from trio_backend.audio.pcm import Pcm
+from trio_backend.backend import Backend, BackendOptions, open_backend
+from trio_backend.config.catalog import MemoryCatalog
+from trio_backend.config.character import EngineChoice
+from trio_backend.config.system import SystemConfig
+from trio_backend.quota import MemoryQuota
+
+ROUNDS = 1_000
+SPEAKERS = 8
+# Sound is recognised from the beginning of the utterance, so that this many pauses make it long.
+PAUSES = 10
+
+
+async def engines(answering: Answering) -> None:
+    """All three of them, each of which takes a few milliseconds, and the model for ever."""
+    path = answering.asked.path
+    await trio.sleep(0.002)
+    if path.endswith("/transcriptions"):
+        text = json.dumps({"text": "How are you?"}).encode()
+        await answering.whole(200, text, "Content-Type: application/json")
+    elif path.endswith("/speech"):
+        await answering.whole(200, Pcm(bytes(3_200), 16_000).to_wav(), "Content-Type: audio/wav")
+    else:
+        await answering.begin_events()
+        for _ in range(1_000):
+            await answering.token("I am well. ")
+            await trio.sleep(0.001)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ModelServer]:
+    """Where the engines are."""
+    async with open_model_server() as server:
+        server.behaviour = engines
+        yield server
+
+
+@pytest.fixture
+def observer() -> Counts:
+    """What is counted."""
+    return Counts()
+
+
+@pytest.fixture
+async def backend(options: BackendOptions, observer: Counts, server: ModelServer) -> AsyncIterator[Backend]:
+    """A backend that begins a turn in each pause, whatever becomes of them."""
+    base = attrs.evolve(
+        options.catalog.base,
+        llm=EngineChoice("llm", "openai_compatible_llm", {"base_url": server.url, "model": "m"}),
+        tts=EngineChoice("tts", "openai_tts", {"base_url": server.url, "file_extension": "wav"}),
+        asr=EngineChoice("asr", "openai_compatible_asr", {"base_url": server.url}),
+    )
+    system = SystemConfig(
+        preload=False,
+        speculation="eager",
+        speculation_waste=1.0,
+        messages_per_second=100_000,
+        bytes_per_second=2**30,
+    )
+    options = attrs.evolve(
+        options, system=system, catalog=MemoryCatalog(base), observer=observer, quota=MemoryQuota()
+    )
+    async with open_backend(options) as backend:
+        yield backend
+
+
+def left() -> tuple[int, int, int]:
+    """Tasks, open files and children of this process."""
+    gc.collect()
+    process = psutil.Process()
+    return trio.lowlevel.current_statistics().tasks_living, process.num_fds(), len(process.children())
+
+
+@attrs.define(eq=False)
+class Speaker:
+    """Somebody who pauses again and again, and says more each time."""
+
+    client: Client
+    chance: random.Random
+
+    async def listen(self) -> None:
+        """Take what is sent."""
+        while True:
+            await self.client.wire.receive()
+
+    async def send(self, windows: int, *, speech: bool) -> None:
+        """So many windows at once."""
+        sound = Pcm((b"\x00\x20" if speech else b"\0\0") * (windows * WINDOW_BYTES // 2), 16_000)
+        await self.client.say("raw-audio-data", audio=sound.floats().tolist())
+
+    async def pause(self, times: int) -> None:
+        """Pause so often, for different times; sometimes end the utterance and barge in."""
+        for number in range(times):
+            await self.send(6, speech=True)
+            await self.send(8, speech=False)
+            await trio.sleep(self.chance.choice([0.001, 0.004, 0.008, 0.015, 0.03]))
+            if number % PAUSES == 0:
+                await self.send(6, speech=True)
+                await self.client.say("mic-audio-end")
+                await trio.sleep(self.chance.choice([0, 0.02]))
+                await self.client.say("interrupt-signal", text="")
+        await self.client.say("mic-audio-end")
+        await self.client.say("interrupt-signal", text="")
+
+
+async def test_nothing_is_left_of_a_thousand(
+    nursery: trio.Nursery, backend: Backend, observer: Counts
+) -> None:
+    """Whatever they were doing: tasks, connections, children, what memory and quota hold."""
+    speakers = []
+    for number in range(SPEAKERS):
+        ours, theirs = memory_wire_pair()
+        nursery.start_soon(backend.serve_client, theirs)
+        speakers.append(Speaker(Client(ours), random.Random(number)))
+        nursery.start_soon(speakers[-1].listen)
+        await speakers[-1].send(2, speech=False)
+    await trio.sleep(0.5)
+
+    async def pause(times: int) -> None:
+        async with trio.open_nursery() as pausing:
+            for speaker in speakers:
+                pausing.start_soon(speaker.pause, times)
+        with trio.fail_after(10):
+            while any(session.turn_running for session in backend.services.sessions):
+                await trio.sleep(0.01)
+        await trio.sleep(0.2)
+        await wait_all_tasks_blocked(0.05)
+
+    await pause(10)
+    before = left()
+    rounds = 0
+    while len(observer.discarded) < ROUNDS:
+        await pause(50)
+        rounds += 50 * SPEAKERS
+        assert rounds < 3 * ROUNDS
+    after = left()
+    assert after[0] <= before[0]
+    # The client of HTTP keeps a few connections for the next request.
+    assert after[1] <= before[1] + 8
+    assert after[2] == before[2]
+    assert any(timeline.tokens for timeline in observer.discarded)
+    assert not all(timeline.tokens for timeline in observer.discarded)
+    assert observer.recognitions
+    nursery.cancel_scope.cancel("seen")
