@@ -132,6 +132,24 @@ async def deepgram_flux(spoken: Spoken) -> None:
     await spoken.close(1000)
 
 
+@accepted
+async def funasr(spoken: Spoken) -> None:
+    """As FunASR's Python server in two passes: pieces of the first, the sentence of the second, the end."""
+    first = await spoken.hear_json()
+    assert first["is_speaking"]
+    named = {"wav_name": first["wav_name"]}
+    words = list(WORDS)
+    while isinstance(await spoken.hear(), bytes):
+        if words:
+            piece = {"mode": "2pass-online", "text": words.pop(0), "is_final": False}
+            await spoken.say({**named, **piece})
+    assert spoken.heard[-1] == '{"is_speaking":false,"is_end":true}'
+    await spoken.say({**named, "mode": "2pass-online", "text": "".join(words), "is_final": True})
+    whole = {"mode": "2pass-offline", "text": "<|en|>" + "".join(WORDS), "is_final": True}
+    await spoken.say({**named, **whole, "timestamp": "[[100,200]]"})
+    await spoken.say({**named, "mode": first["mode"], "is_final": True, "is_end": True})
+
+
 DEEPGRAM: dict[str, object] = {"api_key": "sk-secret"}
 
 SERVICES = {
@@ -150,5 +168,6 @@ SERVICES = {
             lambda url: DEEPGRAM | {"base_url": url, "model": "flux-general-en"},
             variant="flux",
         ),
+        SpeechService("fun_asr", funasr, lambda url: {"base_url": url, "acknowledged": True}),
     ]
 }

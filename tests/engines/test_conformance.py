@@ -8,6 +8,7 @@ import struct
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -26,6 +27,7 @@ from trio_backend.engines.tts.tone import hum
 from trio_backend.engines.whole import spoken, transcribed
 from trio_backend.errors import EngineError
 
+from . import tiny_whisper
 from .model_server import Answering, body, hanging, open_model_server, refusing, streaming
 from .speech_services import SERVICES
 from .speech_sounds import silence
@@ -142,6 +144,20 @@ async def open_transcription_server() -> AsyncIterator[Asr]:
             yield asr
 
 
+def open_tiny_sherpa(folder: Path) -> OpenAsr:
+    """sherpa-onnx with a streaming model in ``folder``."""
+    pytest.importorskip("onnx")
+    if find_spec("sherpa_onnx") is None:
+        pytest.skip("the extra sherpa is not installed")
+    from .tiny_sherpa import write_model
+
+    write_model(folder)
+    files = {name: f"{folder / name}.onnx" for name in ("encoder", "decoder", "joiner")}
+    settings = {"model_type": "online_transducer", "tokens": f"{folder / 'tokens.txt'}", **files}
+    chosen = config("asr", "sherpa_onnx_asr", settings)
+    return lambda: open_engine(chosen)
+
+
 @asynccontextmanager
 async def open_azure_asr() -> AsyncIterator[Asr]:
     """The adapter for Azure's Speech service, and a server that always understands the same."""
@@ -163,11 +179,19 @@ async def open_azure_asr() -> AsyncIterator[Asr]:
         "wyoming_asr",
         "command_asr",
         "azure_asr",
+        "whisper_cpp",
+        "sherpa_onnx_asr, online",
         *SERVICES,
     ]
 )
-def open_asr(request: pytest.FixtureRequest) -> object:
-    """Each speech recognition in turn."""
+def open_asr(request: pytest.FixtureRequest, tmp_path: Path) -> object:
+    """Each speech recognition in turn; libraries for real, on the smallest models that they load."""
+    if request.param == "whisper_cpp":
+        pytest.importorskip("pywhispercpp.constants", reason="the extra whisper-cpp is not installed")
+        tiny_whisper.write_model(tmp_path / "m.bin")
+        return opens("asr", "whisper_cpp", model_name=f"{tmp_path / 'm.bin'}", language="en")
+    if request.param == "sherpa_onnx_asr, online":
+        return open_tiny_sherpa(tmp_path)
     return {
         "scripted_asr": opens("asr", "scripted_asr", delay=0.01),
         "scripted_asr, partial": opens("asr", "scripted_asr", partial=True),

@@ -1,4 +1,4 @@
-"""`sherpa_onnx_asr`: the offline models of sherpa-onnx, which the user has downloaded."""
+"""`sherpa_onnx_asr`: the models of sherpa-onnx, streaming ones and others, which the user has downloaded."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import trio
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError, SettingsError
+from ..base import Asr
 from ..settings import Environment, between, one_of, read_settings
 from ..whole import WholeAsr
 from ..worker import Worker, WorkerJob, open_worker
+from .sherpa_onnx_stream import open_sherpa_onnx_stream
 
 NAMES = ("sherpa_onnx_asr",)
 
@@ -29,14 +31,17 @@ class ModelType:
 
     files: Mapping[str, str]
     options: Mapping[str, str] = attrs.field(factory=dict)
+    streams: bool = False
 
 
 _SOUND = {name: name for name in ("sample_rate", "feature_dim", "decoding_method")}
 
+_TRANSDUCER = _SOUND | {name: name for name in ("hotwords_score", "modeling_unit", "blank_penalty")}
+
 MODEL_TYPES: Mapping[str, ModelType] = {
     "transducer": ModelType(
         {"encoder": "encoder", "decoder": "decoder", "joiner": "joiner"},
-        _SOUND | {name: name for name in ("hotwords_score", "modeling_unit", "blank_penalty")},
+        _TRANSDUCER,
     ),
     "paraformer": ModelType({"paraformer": "paraformer"}, _SOUND),
     "nemo_ctc": ModelType({"model": "nemo_ctc"}, _SOUND),
@@ -48,6 +53,14 @@ MODEL_TYPES: Mapping[str, ModelType] = {
     ),
     "sense_voice": ModelType({"model": "sense_voice"}, {"use_itn": "use_itn", "language": "language"}),
     "fire_red_asr": ModelType({"encoder": "fire_red_asr_encoder", "decoder": "fire_red_asr_decoder"}),
+    # Recognise while one speaks: “streaming” stands in their names where they can be downloaded.
+    "online_transducer": ModelType(
+        {"encoder": "encoder", "decoder": "decoder", "joiner": "joiner"}, _TRANSDUCER, streams=True
+    ),
+    "online_paraformer": ModelType({"encoder": "encoder", "decoder": "decoder"}, _SOUND, streams=True),
+    "online_zipformer2_ctc": ModelType({"model": "zipformer2_ctc"}, _SOUND, streams=True),
+    "online_nemo_ctc": ModelType({"model": "nemo_ctc"}, _SOUND, streams=True),
+    "online_wenet_ctc": ModelType({"model": "wenet_ctc"}, _SOUND, streams=True),
 }
 
 # Those of a transducer that may be left out.
@@ -76,6 +89,7 @@ class _SherpaSettings:
     paraformer: str = ""
     nemo_ctc: str = ""
     wenet_ctc: str = ""
+    zipformer2_ctc: str = ""
     tdnn_model: str = ""
     whisper_encoder: str = ""
     whisper_decoder: str = ""
@@ -115,7 +129,7 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
             raise SettingsError(
                 setting, f"is missing: {given.model_type} needs that file; get one at {WHERE}"
             )
-    if given.model_type == "transducer":
+    if given.model_type.endswith("transducer"):
         files |= {word: getattr(given, word) for word in _EXTRA_FILES if getattr(given, word)}
     return SherpaConfig(
         model_type=given.model_type,
@@ -128,14 +142,15 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
 
 
 @asynccontextmanager
-async def open(config: SherpaConfig) -> AsyncIterator[SherpaOnnx]:
+async def open(config: SherpaConfig) -> AsyncIterator[Asr]:
     """Load the model in its own process. Raises `EngineError` that names a file which is not there."""
     await trio.to_thread.run_sync(_check_files, config)
+    streams = MODEL_TYPES[config.model_type].streams
     job = WorkerJob(
-        f"{__package__}.sherpa_onnx_process",
+        f"{__package__}.sherpa_onnx_{'stream_' if streams else ''}process",
         "sherpa_onnx_asr",
         {
-            "constructor": f"from_{config.model_type}",
+            "constructor": f"from_{config.model_type.removeprefix('online_')}",
             "files": {word: str(path) for word, path in config.files},
             "options": dict(config.options),
             "num_threads": config.num_threads,
@@ -143,6 +158,10 @@ async def open(config: SherpaConfig) -> AsyncIterator[SherpaOnnx]:
         },
         config.patience,
     )
+    if streams:
+        async with open_sherpa_onnx_stream(job) as asr:
+            yield asr
+        return
     async with open_worker(job) as worker:
         yield SherpaOnnx(worker)
 
