@@ -35,6 +35,8 @@ class Spoken:
     left: trio.Event = attrs.field(factory=trio.Event)
     left_at: float = 0.0
     close_code: int | None = None
+    said_at: float = 0.0
+    """When the last message was sent."""
 
     @property
     def sound(self) -> bytes:
@@ -65,6 +67,7 @@ class Spoken:
         """A text, or what is sent as JSON."""
         text = message if isinstance(message, str) else json.dumps(message)
         self.protocol.send_text(text.encode())
+        self.said_at = trio.current_time()
         await self.flush()
 
     async def hear(self) -> str | bytes:

@@ -22,6 +22,8 @@ class WyomingClient:
     stream: trio.SocketStream
     heard: list[WyomingEvent] = attrs.field(factory=list)
     left: trio.Event = attrs.field(factory=trio.Event)
+    left_at: float = 0.0
+    said_at: float = 0.0
     _reader: WyomingReader = attrs.field(factory=WyomingReader)
 
     async def hear(self) -> WyomingEvent | None:
@@ -48,6 +50,7 @@ def answering(data: bytes, *, closes: bool = False) -> WyomingBehaviour:
 
     async def answer(client: WyomingClient) -> None:
         await client.hear_all()
+        client.said_at = trio.current_time()
         await client.stream.send_all(data)
         if closes:
             await client.stream.aclose()
@@ -77,6 +80,7 @@ class WyomingStandIn:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
+            client.left_at = trio.current_time()
             client.left.set()
 
 

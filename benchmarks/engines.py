@@ -1,0 +1,184 @@
+"""What our adapters add: from a service's first byte to our first piece, and from a cancel to the close.
+
+``python benchmarks/engines.py [name of an adapter …]``. The services are the stand-ins of the tests, on
+sockets of this machine and in this process, so that both ends have one clock; their own work is in the
+figures. A `Case` says how an engine is opened, how its first piece is had, and what its service has seen:
+recognisers are here, and voices are added to `CASES` in the same way.
+
+The bounds are 5 ms at the median, and 50 ms for each connection.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
+
+import attrs
+import trio
+
+from tests.engines.model_server import Answering, ModelServer, open_model_server
+from tests.engines.speech_services import SERVICES, SpeechService
+from tests.engines.speech_sounds import noise, opened
+from tests.engines.websocket_server import Speaking, Spoken, open_websocket_service
+from tests.engines.wyoming_stand_in import TRANSCRIPT, answering, open_wyoming_stand_in
+from trio_backend.audio.pcm import Pcm
+from trio_backend.engines.base import Asr
+
+RUNS = 200
+SOUND = noise(0.5)
+
+
+class Seen(Protocol):
+    """What a service has seen of one connection, in seconds of Trio's clock."""
+
+    @property
+    def said_at(self) -> float:
+        """When it sent the byte that our first piece is made of."""
+        ...
+
+    @property
+    def left_at(self) -> float:
+        """When it saw the connection closed."""
+        ...
+
+
+@attrs.frozen
+class Session:
+    """An open engine: ``first`` waits for its first piece, ``seen`` is the service's newest connection."""
+
+    first: Callable[[], Awaitable[object]]
+    seen: Callable[[], Seen]
+
+
+@attrs.frozen
+class Case:
+    """An adapter: with a service that answers, and with one that keeps it waiting (``silent``)."""
+
+    name: str
+    open: Callable[[bool], AbstractAsyncContextManager[Session]]
+
+
+def first_transcript(asr: Asr) -> Callable[[], Awaitable[object]]:
+    """Sound at once, and then the end of it; a recogniser that streams is faster than that."""
+
+    async def wait() -> object:
+        send, sound = trio.open_memory_channel[Pcm](1)
+        async with send, sound, asr.listen(sound) as transcripts:
+            send.send_nowait(SOUND)
+            send.close()
+            return await transcripts.receive()
+
+    return wait
+
+
+def over_websocket(name: str, service: SpeechService) -> Case:
+    """A recogniser behind a WebSocket."""
+
+    @asynccontextmanager
+    async def session(silent: bool) -> AsyncIterator[Session]:
+        async def waiting(spoken: Spoken) -> None:
+            await spoken.accept()
+
+        behaviour: Speaking = waiting if silent else service.behaviour
+        async with open_websocket_service(behaviour) as server, service.opens(server) as asr:
+            yield Session(first_transcript(asr), lambda: server.connections[-1])
+
+    return Case(name, session)
+
+
+@asynccontextmanager
+async def wyoming(silent: bool) -> AsyncIterator[Session]:
+    """A Wyoming server."""
+    async with (
+        open_wyoming_stand_in(answering(b"" if silent else TRANSCRIPT)) as server,
+        opened("wyoming_asr", {"base_url": server.url})() as asr,
+    ):
+        yield Session(first_transcript(asr), lambda: server.clients[-1])
+
+
+@attrs.define
+class HttpSeen:
+    """Of the last request, and the last answer."""
+
+    server: ModelServer
+    said_at: float = 0.0
+
+    @property
+    def left_at(self) -> float:
+        return self.server.asked[-1].left_at
+
+
+def over_http(name: str, settings: dict[str, object], transcript: bytes) -> Case:
+    """A recogniser that is asked once for an utterance."""
+
+    @asynccontextmanager
+    async def session(silent: bool) -> AsyncIterator[Session]:
+        async def answer(answering: Answering) -> None:
+            if silent:
+                await trio.sleep_forever()
+            seen.said_at = trio.current_time()
+            await answering.whole(200, transcript, "Content-Type: application/json")
+
+        async with open_model_server() as server:
+            seen = HttpSeen(server)
+            server.behaviour = answer
+            url = server.url.removesuffix("/v1") if name == "azure_asr" else server.url
+            async with opened(name, {**settings, "base_url": url})() as asr:
+                yield Session(first_transcript(asr), lambda: seen)
+
+    return Case(name, session)
+
+
+CASES: Sequence[Case] = [
+    *(over_websocket(name, service) for name, service in SERVICES.items()),
+    Case("wyoming_asr", wyoming),
+    over_http("openai_compatible_asr", {}, b'{"text": "Hello."}'),
+    over_http("azure_asr", {"api_key": "k"}, b'{"RecognitionStatus": "Success", "DisplayText": "Hello."}'),
+]
+
+
+async def added(case: Case) -> list[float]:
+    """Milliseconds from the service's byte to our first piece."""
+    took = []
+    async with case.open(False) as session:
+        for _ in range(RUNS):
+            await session.first()
+            took.append((trio.current_time() - session.seen().said_at) * 1000)
+    return took
+
+
+async def left(case: Case) -> list[float]:
+    """Milliseconds from a cancel to the connection's end, as the service sees it."""
+    took = []
+    async with case.open(True) as session:
+        for _ in range(RUNS // 4):
+            with trio.move_on_after(0.05) as scope:
+                await session.first()
+            seen: Any = session.seen()
+            with trio.fail_after(5):
+                # Set by the service's own task, a moment later.
+                while not seen.left_at > scope.deadline:  # noqa: ASYNC110
+                    await trio.sleep(0.001)
+            took.append((seen.left_at - scope.deadline) * 1000)
+    return took
+
+
+def shown(took: list[float]) -> str:
+    """Median and worst but one in a hundred."""
+    return f"{statistics.median(took):6.2f} {statistics.quantiles(took, n=100)[98]:6.2f}"
+
+
+async def main(names: Sequence[str]) -> None:
+    """Print a line for each adapter."""
+    print(f"{'ms':28} first byte → piece   cancel → closed")
+    print(f"{'':28}    p50    p99          p50    p99")
+    for case in CASES:
+        if not names or case.name in names:
+            print(f"{case.name:28} {shown(await added(case))}      {shown(await left(case))}")
+
+
+if __name__ == "__main__":
+    trio.run(main, sys.argv[1:])
