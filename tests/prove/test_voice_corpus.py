@@ -134,10 +134,13 @@ def test_two_utterances_in_one_sound_are_two(corpus: Corpus, recogniser: Recogni
 
 
 @needs_espeak
-def test_what_is_not_of_the_corpus_is_not_understood(recogniser: Recogniser) -> None:
-    """Silence, noise, and a tone."""
+def test_what_is_not_of_the_corpus_is_not_understood(corpus: Corpus, recogniser: Recogniser) -> None:
+    """Silence, noise, a tone, and speech that runs backwards."""
     noise = np.random.default_rng(3).standard_normal(RATE) * 0.1
     tone = 0.2 * np.sin(np.arange(RATE) / 7)
     for sound in (np.zeros(RATE), noise, tone):
         assert recogniser.understand(Pcm.from_floats(sound, RATE)) == ""
     assert recogniser.understand(Pcm(b"", RATE)) == ""
+    for utterance in corpus.of("finished"):
+        backwards = np.flip(Pcm(utterance.samples, RATE).floats())
+        assert recogniser.understand(Pcm.from_floats(backwards, RATE)) == ""

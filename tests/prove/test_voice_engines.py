@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
@@ -21,6 +22,8 @@ from trio_backend.engines.settings import Environment
 from trio_backend.engines.whole import transcribed
 from trio_backend.prove.engines import EngineServerAddress
 from trio_backend.prove.own_server import open_engine_server
+from trio_backend.prove.plan import small
+from trio_backend.prove.runner import ProgressListener, ProofRun, run_scenarios
 from trio_backend.prove.stand_ins import STREAMING_ASR
 from trio_backend.prove.voice_corpus import Corpus, make_corpus, room
 from trio_backend.prove.voice_engine_log import EngineLog
@@ -136,3 +139,27 @@ async def test_a_recogniser_streams(corpus: Corpus, rate: int) -> None:
     assert all(later.startswith(earlier) for earlier, later in pairwise(partial))
     assert [transcript.text for transcript in heard if transcript.final] == [said.text]
     assert [transcript.end_of_turn for transcript in heard if transcript.end_of_turn] == ["final"]
+
+
+async def test_the_scenario_measures_our_server() -> None:
+    """In a tiny size, in real time: every utterance is answered and understood, and nothing is left."""
+    tiny = attrs.evolve(
+        small(), voice_turns=1, voice_talkers=2, voice_crowd_turns=1, voice_interrupters=1,
+        voice_interjections=1, voice_microphones=2, voice_mic_seconds=2.0, voice_discards=0,
+    )  # fmt: skip
+    with trio.fail_after(120):
+        (found,) = await run_scenarios(
+            ProofRun(("voice",), tiny), ProgressListener(lambda *_: None, lambda _: None)
+        )
+    assert not found.problem
+    assert not found.skipped
+    told = {check.what: check.value for check in found.checks}
+    for what, value in told.items():
+        if what.startswith(("utterances without a reply", "utterances understood wrongly")):
+            assert value == 0, what
+        if what.endswith("more than before"):
+            assert value == 0, what
+    assert told["wait, whole recognition, 1 talking (p50)"] >= 1000 * TIMES.reply
+    assert told["silent after a meant interruption, 2 talking (p50)"] > 0
+    assert "heartbeat of another, 2 microphones (p99)" in told
+    assert found.client_share > 0

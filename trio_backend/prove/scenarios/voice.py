@@ -54,6 +54,8 @@ class VoiceScenario:
     """By how many seconds the microphones' messages came too late."""
     received: list[float] = attrs.field(factory=list)
     """The seconds of each sound that clients were sent."""
+    problems: list[str] = attrs.field(factory=list)
+    """What the server told of errors."""
 
     @asynccontextmanager
     async def client(
@@ -71,6 +73,7 @@ class VoiceScenario:
                 if lateness:
                     self.lateness.extend(client.microphone.lateness)
                 self.received.extend(sound.seconds for sound in client.sounds)
+                self.problems.extend(client.problems)
 
     async def converse(
         self, client: VoiceClient, utterance: CorpusUtterance, listening: Listening
@@ -136,6 +139,8 @@ async def run(context: ScenarioContext) -> ScenarioOutcome:
         )
         checks += await _microphones(scenario)
         checks += await _discards(scenario)
+    if not any(one.heard is not None for one in [*alone, *many]) and scenario.problems:
+        return ScenarioOutcome("voice", problem=f"the server says: {scenario.problems[0]}")
     checks.append(Check("sound was sent late by (p99)", 1000 * quantile(scenario.lateness, 0.99), "ms"))
     checks += await context.left_over(before)
     if not scenario.streaming:
@@ -250,6 +255,8 @@ async def _discards(scenario: VoiceScenario) -> list[Check]:
     plan = scenario.context.plan
     (choppy,) = scenario.corpus.of("choppy")
     wanted = plan.voice_discards
+    if not wanted:
+        return []
     before = await scenario.discarded()
 
     async def talker(number: int) -> None:
