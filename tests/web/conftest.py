@@ -16,8 +16,11 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.web.page_server import PageServer, build_page_server
 from tests.web.page_user import PageUser
+from tests.web.recorder import record
+from tests.web.stand_in import StandIn
 
 Open: TypeAlias = Callable[..., PageUser]
+Connect: TypeAlias = Callable[..., StandIn]
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 # The sandbox needs rights that containers lack; the rest keeps the browser from calling home.
@@ -86,3 +89,29 @@ def open_page(browser: Browser, page_server: PageServer) -> Iterator[Open]:
     for user in users:
         user.page.context.close()
     assert [error for user in users for error in user.wrong] == []
+
+
+@pytest.fixture
+def connect(browser: Browser, page_server: PageServer) -> Iterator[Connect]:
+    """Opens a page whose turns the test speaks; what it plays is recorded at ``rate``."""
+    opened: list[tuple[StandIn, list[str]]] = []
+
+    def open_one(rate: int = 48_000, *, knows_hello: bool | None = True, **options: Any) -> StandIn:
+        page = browser.new_context(bypass_csp=True, **options).new_page()
+        wrong: list[str] = []
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        record(page, rate)
+        server = StandIn(page, knows_hello=knows_hello)
+        opened.append((server, wrong))
+        page.route_web_socket("**/client-ws", lambda route: server.connect(route))
+        page.goto(page_server.url)
+        page.wait_for_selector("#app[data-link=open][data-busy=no]")
+        page.evaluate("tap.ready")
+        server.wait_for("create-new-history")
+        page.wait_for_timeout(100)
+        return server
+
+    yield open_one
+    for server, _ in opened:
+        server.page.context.close()
+    assert [error for _, wrong in opened for error in wrong] == []

@@ -27,6 +27,7 @@ class PageUser:
     """What the browser complained about."""
     bytes_sent: int = 0
     """How much of it was no JSON but sound."""
+    bytes_received: int = 0
 
     def __attrs_post_init__(self) -> None:
         self.page.on("websocket", lambda socket: self._listen(socket))
@@ -74,7 +75,13 @@ class PageUser:
 
     def _listen(self, socket: WebSocket) -> None:
         socket.on("framesent", lambda frame: self._note(frame))
-        socket.on("framereceived", lambda frame: self.received.append((time.monotonic(), json.loads(frame))))
+        socket.on("framereceived", lambda frame: self._take(frame))
+
+    def _take(self, frame: str | bytes) -> None:
+        if isinstance(frame, bytes):
+            self.bytes_received += len(frame)
+        else:
+            self.received.append((time.monotonic(), json.loads(frame)))
 
     def _note(self, frame: str | bytes) -> None:
         if isinstance(frame, bytes):

@@ -4,11 +4,14 @@
 const FIRST_WAIT = 400, LONGEST_WAIT = 20_000;
 /** A beat goes out this often; two of them unanswered mean that nobody is there. In ms. */
 const BEAT = 15_000;
+/** What this page understands beyond what every client does. */
+const ACCEPTS = ["bytes", "partial-transcription", "latency", "wake-word-state"];
 
 /**
  * @typedef {"connecting"|"open"|"lost"} Link
  *
- * Emits "link" (detail {link, seconds}) and "message" (detail: the message, an object with a string `type`).
+ * Emits "link" (detail {link, seconds}), "message" (detail: the message, an object with a string `type`) and "bytes"
+ * (detail: the ArrayBuffer of a binary frame).
  */
 export class Connection extends EventTarget {
   /** @param {() => string} address asked before every try */
@@ -34,10 +37,13 @@ export class Connection extends EventTarget {
     this.#drop();
     this.#tell(this.tries ? "lost" : "connecting", 0);
     const socket = new WebSocket(this.address());
+    socket.binaryType = "arraybuffer";
     this.socket = socket;
     socket.onopen = () => {
       this.heard = performance.now();
       this.refused = false;
+      // First of all, so that the first turn comes in the form that suits us. A server that does not know it says so, and goes on.
+      socket.send(JSON.stringify({ type: "hello", accepts: ACCEPTS }));
       this.#tell("open", 0);
     };
     socket.onmessage = (event) => this.#take(event.data);
@@ -69,7 +75,7 @@ export class Connection extends EventTarget {
 
   #take(data) {
     this.heard = performance.now();
-    if (typeof data !== "string") return;
+    if (typeof data !== "string") return this.dispatchEvent(new CustomEvent("bytes", { detail: data }));
     let message;
     try {
       message = JSON.parse(data);

@@ -6,6 +6,8 @@ import { pathOf } from "./settings.js";
 
 /** More than this many entries are not kept on the page: a kiosk talks for weeks. */
 const MOST = 400;
+/** How long what was said without certainty stays if nothing follows, in ms: longer than a slow recogniser takes. */
+const PATIENCE = 6000;
 
 /** @typedef {{text: string, name?: string|null, avatar?: string|null}} Speech */
 
@@ -50,6 +52,9 @@ export class Conversation {
     this.bubble = null;
     /** Tools by their id. @type {Map<string, HTMLElement>} */
     this.tools = new Map();
+    /** What is being said while it is not understood for certain. @type {HTMLElement|null} */
+    this.unsure = null;
+    this.fading = 0;
     this.atEnd = true;
     scroll.addEventListener("scroll", () => this.#noteWhere(), { passive: true });
     latest.addEventListener("click", () => this.toEnd());
@@ -60,7 +65,7 @@ export class Conversation {
   clear() {
     this.log.replaceChildren();
     this.tools.clear();
-    this.bubble = null;
+    this.bubble = this.unsure = null;
     this.toEnd();
   }
 
@@ -75,7 +80,7 @@ export class Conversation {
     this.toEnd();
   }
 
-  /** What the person said. @param {string} text @param {string[]} [pictures] data URLs */
+  /** What the person said. @param {string} text @param {string[]} [pictures] data URLs @returns {HTMLElement} */
   human(text, pictures = []) {
     this.bubble = null;
     const entry = make("div", "entry human");
@@ -95,6 +100,37 @@ export class Conversation {
     this.#add(entry);
     // Who speaks wants to see the answer.
     this.toEnd();
+    return entry;
+  }
+
+  /** What the person was understood to have said: it takes the place of what was not certain. */
+  heard(text) {
+    const { unsure } = this;
+    this.partial("");
+    // It stands where those words stood: it does not rise once more.
+    this.human(text).classList.toggle("settled", Boolean(unsure));
+  }
+
+  /** What the person is saying, as far as it is understood; "" takes it away again. @param {string} text */
+  partial(text) {
+    clearTimeout(this.fading);
+    if (!text) {
+      this.unsure?.remove();
+      this.unsure = null;
+      return;
+    }
+    // Of a cough or an "uh-huh" nothing follows: nobody says that it is over.
+    this.fading = setTimeout(() => this.partial(""), PATIENCE);
+    if (!this.unsure?.isConnected) {
+      this.unsure = make("div", "entry human unsure");
+      // Read aloud word by word it would talk over the person; what is certain is read.
+      this.unsure.setAttribute("aria-hidden", "true");
+      this.unsure.append(make("p", "words"));
+      this.log.append(this.unsure);
+    }
+    const words = this.unsure.firstElementChild;
+    if (words) words.textContent = text;
+    this.#follow();
   }
 
   /** Add one sentence of the character to its bubble. @returns {HTMLElement} the sentence */
@@ -114,16 +150,37 @@ export class Conversation {
     sentence.classList.remove("now");
   }
 
-  /** Somebody cut in: the current sentence ends where it was cut, and the bubble says so. */
+  /**
+   * Somebody cut in: the current sentence ends where it was cut, and the bubble says so. Returns the place, for
+   * `resume`; null if nothing is left of the bubble.
+   * @returns {{bubble: HTMLElement, mark: HTMLElement, sentence: HTMLElement|null, text: string}|null}
+   */
   cut(sentence, heard) {
+    const { bubble } = this, text = sentence?.textContent ?? "";
     if (sentence) {
       sentence.textContent = heard;
       sentence.classList.remove("now");
     }
-    const words = this.bubble?.querySelector(".words");
-    if (words?.textContent) words.append(" ", make("span", "cut", say("interrupted")));
-    else this.bubble?.remove();
     this.bubble = null;
+    const words = bubble?.querySelector(".words");
+    if (!bubble || !words?.textContent?.trim()) {
+      bubble?.remove();
+      return null;
+    }
+    const mark = make("span", "cut", say("interrupted"));
+    words.append(" ", mark);
+    return { bubble, mark, sentence, text };
+  }
+
+  /** The reply goes on where it was cut, in the same bubble. Returns the sentence that is whole again; null if none was cut. */
+  resume({ bubble, mark, sentence, text }) {
+    mark.remove();
+    this.bubble = bubble;
+    if (!sentence) return null;
+    sentence.textContent = text;
+    sentence.classList.add("now");
+    this.#follow();
+    return sentence;
   }
 
   /** The next sentence starts a new bubble. */
@@ -169,7 +226,8 @@ export class Conversation {
   }
 
   #add(entry) {
-    this.log.append(entry);
+    // What is still being said stays last.
+    this.log.insertBefore(entry, this.unsure?.parentNode === this.log ? this.unsure : null);
     while (this.log.childElementCount > MOST) this.log.firstElementChild?.remove();
     if (this.tools.size > MOST) this.tools.clear();
     this.#follow();

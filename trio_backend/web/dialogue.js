@@ -1,6 +1,8 @@
 /** Whose turn it is: reads what the server says of a turn, plays it, and lets the person cut in. */
 
+import { showLatency } from "./latency.js";
 import { isThought } from "./playback.js";
+import { readFrame } from "./sentence-sound.js";
 
 /** @typedef {"idle"|"thinking"|"speaking"} Turn */
 /** @typedef {{source: "camera"|"screen"|"clipboard"|"upload", data: string, mime_type: string}} Picture */
@@ -20,6 +22,12 @@ export class Dialogue extends EventTarget {
     this.awaited = false;
     /** The sentences that are on the page and not yet spoken to their end. @type {Map<object, HTMLElement>} */
     this.shown = new Map();
+    /** Sentences whose sound comes in pieces, by their number. @type {Map<number, object>} */
+    this.streams = new Map();
+    /** The reply's first bubble. @type {HTMLElement|null} */
+    this.reply = null;
+    /** Where the server stopped the reply because somebody spoke. @type {{line: {text: string}|null, place: object|null}|null} */
+    this.stopped = null;
     /** @type {Turn} */ this.turn = "idle";
     playback.addEventListener("start", (event) => this.#start(event.detail));
     playback.addEventListener("end", (event) => this.#end(event.detail));
@@ -30,6 +38,7 @@ export class Dialogue extends EventTarget {
   say(text, images) {
     if (this.connection.link !== "open") return false;
     this.bargeIn();
+    this.stopped = null;
     this.conversation.human(text, images.map((image) => image.data));
     return this.connection.send({ type: "text-input", text, ...(images.length ? { images } : {}) });
   }
@@ -44,24 +53,48 @@ export class Dialogue extends EventTarget {
   abandon() {
     this.playback.stop();
     this.shown.clear();
+    this.streams.clear();
     this.running = this.awaited = this.ignoring = false;
+    this.reply = this.stopped = null;
     this.#settle();
+  }
+
+  /** The line broke: what is here is played to its end, and nothing more is waited for. */
+  lose() {
+    this.running = this.awaited = this.ignoring = false;
+    this.#close();
+    this.conversation.partial("");
+  }
+
+  /** A piece of a sentence's sound. @param {ArrayBuffer} data */
+  hear(data) {
+    const frame = this.ignoring ? null : readFrame(data);
+    const line = frame && this.streams.get(frame.sentence);
+    if (!line) return;
+    if (frame.last) this.streams.delete(frame.sentence);
+    this.playback.feed(line, frame);
   }
 
   /** One message of a turn. @param {any} message */
   take(message) {
     if (message.type === "control") return this.#control(message.text);
+    // The person may be speaking on after having cut in.
+    if (message.type === "partial-transcription") return this.conversation.partial(String(message.text ?? ""));
     if (this.ignoring) return;
     switch (message.type) {
       case "audio": return this.#audio(message);
       case "backend-synth-complete":
         this.awaited = true;
+        this.#close();
         return this.#settle();
+      case "latency": return this.reply && showLatency(this.reply, message);
       case "force-new-message": return this.#afterPlaying(() => this.conversation.next());
       case "tool_call_status": return this.conversation.tool({
         tool_id: String(message.tool_id), tool_name: String(message.tool_name), status: String(message.status), content: String(message.content ?? ""),
       });
-      case "user-input-transcription": return this.conversation.human(String(message.text));
+      case "user-input-transcription":
+        this.stopped = null;
+        return this.conversation.heard(String(message.text));
       case "interrupt-signal":
         // Another member of the group cut in: everybody's character falls silent.
         if (this.running || this.playback.busy) this.#silence();
@@ -72,34 +105,56 @@ export class Dialogue extends EventTarget {
     if (text === "conversation-chain-start") {
       this.running = true;
       this.ignoring = this.awaited = false;
+      this.reply = null;
       this.playback.forget();
       this.#settle();
     } else if (text === "conversation-chain-end" && !this.ignoring) {
       this.running = false;
+      this.#close();
       this.#settle();
       this.dispatchEvent(new Event("ended"));
-    } else if (text === "interrupt") {
-      this.bargeIn();
+    } else if (text === "interrupt" && (this.running || this.playback.busy)) {
+      // If it was only a cough, the server goes on with the reply, from the sentence that was cut.
+      this.connection.send({ type: "interrupt-signal", text: this.#silence(true) });
     }
   }
 
   #audio(message) {
     const speech = message.display_text ?? { text: "" };
     const line = {
-      text: String(speech.text ?? ""), audio: typeof message.audio === "string" ? message.audio : null,
+      text: String(speech.text ?? ""), audio: typeof message.audio === "string" ? message.audio : null, stream: message.stream === true,
       volumes: Array.isArray(message.volumes) ? message.volumes : [], slice: message.slice_length || 20,
       extra: { speech, forwarded: message.forwarded === true, expressions: message.actions?.expressions ?? [] },
     };
+    if (line.stream) this.streams.set(Number(message.sentence), line);
     this.playback.add(line);
+  }
+
+  /** No more sound comes of this turn, also of a sentence that is not whole. */
+  #close() {
+    this.streams.clear();
+    this.playback.close();
   }
 
   #start(line) {
     const { speech, forwarded, expressions } = line.extra;
-    if (line.text) this.shown.set(line, this.conversation.sentence(speech, isThought(line)));
+    if (line.text) this.shown.set(line, this.#show(line, speech));
     this.stage.feel(expressions);
     // In a group, this shows the sentence to the others; alone it changes nothing.
     if (!forwarded) this.connection.send({ type: "audio-play-start", display_text: speech, forwarded: true });
     this.#settle();
+  }
+
+  /** Put a sentence on the page, or back where it was cut. */
+  #show(line, speech) {
+    const { stopped } = this;
+    this.stopped = null;
+    // Nothing came of what was being said, or it would be on the page by now.
+    if (!this.reply) this.conversation.partial("");
+    const again = stopped?.place && (!stopped.line || stopped.line.text === line.text) ? this.conversation.resume(stopped.place) : null;
+    const sentence = again ?? this.conversation.sentence(speech, isThought(line));
+    this.reply ??= sentence.closest(".entry");
+    return sentence;
   }
 
   #end(line) {
@@ -108,11 +163,13 @@ export class Dialogue extends EventTarget {
     this.shown.delete(line);
   }
 
-  /** Fall silent, and mark the place. Returns what had been heard. */
-  #silence() {
+  /** Fall silent, and mark the place; `perhaps` keeps it in mind for a server that may go on from there. Returns what had been heard. */
+  #silence(perhaps = false) {
     const { text, cut } = this.playback.stop();
-    this.conversation.cut((cut && this.shown.get(cut.line)) ?? null, cut?.text ?? "");
+    const place = this.conversation.cut((cut && this.shown.get(cut.line)) ?? null, cut?.text ?? "");
+    this.stopped = perhaps ? { line: cut?.line ?? null, place } : null;
     this.shown.clear();
+    this.streams.clear();
     this.running = this.awaited = false;
     // The server ends a barge-in in silence; what is on its way is of no use any more.
     this.ignoring = true;

@@ -57,6 +57,10 @@ connection.addEventListener("message", (event) => {
     case "config-files": characters.take(message.configs); break;
     case "history-list": conversations.take(message); break;
     case "background-files": sheet.take(message.files); break;
+    case "wake-word-state":
+      asleep = message.current_state === "listening";
+      showState();
+      break;
     case "mic-format": speechInput.agree(message); break;
     case "error": fail(String(message.code ?? ""), String(message.message ?? "")); break;
     case "control":
@@ -68,8 +72,10 @@ connection.addEventListener("message", (event) => {
   dialogue.take(message);
 });
 
+connection.addEventListener("bytes", (event) => dialogue.hear(event.detail));
+
 function fail(code, message) {
-  // Our offer of bytes, to a server that knows nothing of it: then it is JSON.
+  // Our `hello` or our offer of bytes, to a server that knows nothing of them: then it is JSON.
   if (code === "unknown-type" || navigation.excuse(code) || conversations.excuse(code)) return;
   if (code !== "bad-config" || !characters.refuse(message)) tell(message);
 }
@@ -95,13 +101,16 @@ function tell(words) {
 let seconds = 0;
 /** What the server says of itself, until the next turn. */
 let news = "";
+/** The character hears nothing but its wake word. */
+let asleep = false;
 connection.addEventListener("link", (event) => {
   const { link, seconds: wait } = event.detail;
   seconds = wait;
   news = "";
   if (link === "open") navigation.arrive();
   if (link === "lost") {
-    dialogue.running = dialogue.awaited = dialogue.ignoring = false;
+    asleep = false;
+    dialogue.lose();
     speechInput.forget();
   }
   showState();
@@ -127,6 +136,7 @@ function stateInWords() {
   if (navigation.loading) return say("arriving");
   if (dialogue.turn !== "idle") return say(dialogue.turn);
   if (news) return news;
+  if (asleep) return say("asleep");
   return say(speechInput.listening ? "hearing" : "ready");
 }
 

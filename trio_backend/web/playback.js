@@ -1,22 +1,35 @@
-/** The voice: plays sentences one after another without a gap, and knows what has been heard. */
+/** Plays the sentences of a reply one after another without a gap, and knows what has been heard. */
+
+import { JitterBuffer } from "./jitter-buffer.js";
+import { SentenceSound } from "./sentence-sound.js";
 
 /**
- * A sentence to play. `audio` is a WAV file in base64, or null where there is nothing to hear;
- * `volumes` has one loudness 0..1 per `slice` ms.
+ * A sentence to play. `audio` is a WAV file in base64, or null where there is nothing to hear, or where the sound
+ * comes in pieces (`stream`): then `feed` gives it. `volumes` has one loudness 0..1 per `slice` ms of a WAV file.
  * @typedef {object} Line
  * @property {string} text
  * @property {string|null} audio
+ * @property {boolean} [stream]
  * @property {number[]} volumes
  * @property {number} slice
- * @property {boolean} [silent] it came without sound; set by `add`
+ * @property {boolean} [silent] it comes without sound; set by `add`
  * @property {unknown} [extra] whatever the caller wants back at the start
  */
 
-/** @typedef {{line: Line, buffer: AudioBuffer|null, ready: boolean, seconds: number, from: number, clock: Clock, node: AudioBufferSourceNode|null, state: "waiting"|"set"|"playing"|"done"}} Piece */
-/** @typedef {() => number} Clock seconds */
+/**
+ * A sentence and its sound; `live` if the sound card plays it, else it goes on in silence and its own time.
+ * `set` is on the clock, and its start is still to come.
+ * @typedef {{line: Line, sound: SentenceSound, live: boolean, state: "waiting"|"set"|"playing"|"done"}} Queued
+ */
 
-/** How far ahead a sentence is given to the sound card, in s: enough to survive a busy page. */
-const LEAD = .03;
+/** How far ahead sound is given to the sound card, in s: it is set in the same task, and the card takes 10 ms in one go. */
+const LEAD = .02;
+/** The same for sound that follows on sound that plays, beyond what the card takes in one go. Later, it would start late and run into the next. */
+const HURRY = .004;
+/** How long it takes to fall silent, in s: cut from one sample to the next, a voice clicks. */
+const FADE = .006;
+/** No sound card is further behind its clock than this, in s, whatever the browser says. */
+const MOST_LATENCY = .5;
 
 const wall = () => performance.now() / 1000;
 
@@ -26,14 +39,21 @@ export class Playback extends EventTarget {
     super();
     /** @type {AudioContext|null} */ this.sound = null;
     /** @type {GainNode|null} */ this.gain = null;
-    /** @type {Piece[]} */ this.pieces = [];
+    /** What is being said goes through this, so that it can fade. @type {GainNode|null} */ this.out = null;
+    /** @type {Queued[]} */ this.queue = [];
+    this.jitter = new JitterBuffer();
+    /** The loudest that a voice which came in pieces has been of late. */
+    this.loudest = 0;
     this.loudness = 1;
     this.timer = 0;
+    /** When to look again, in s from now. */
+    this.due = Infinity;
+    this.arrange = () => this.#arrange();
   }
 
   /** True while something is being played or waits to be. */
   get busy() {
-    return this.pieces.some((piece) => piece.state !== "done");
+    return this.queue.some((one) => one.state !== "done");
   }
 
   /** How loud it plays, 0..1. The mouth moves all the same. */
@@ -54,32 +74,55 @@ export class Playback extends EventTarget {
     this.#open();
   }
 
-  /** Play this after all that came before it. */
+  /** Play this after all that came before it. @param {Line} line */
   add(line) {
-    line.silent = line.audio === null;
-    /** @type {Piece} */
-    const piece = { line, buffer: null, ready: line.audio === null, seconds: 0, from: 0, clock: wall, node: null, state: "waiting" };
-    this.pieces.push(piece);
-    if (line.audio !== null) this.#decode(piece, line.audio);
+    line.silent = line.audio === null && !line.stream;
+    // One shout must not keep the mouth small for ever.
+    if (line.stream) this.loudest *= .9;
+    const one = { line, sound: new SentenceSound(this.#open().sampleRate), live: false, state: /** @type {Queued["state"]} */ ("waiting") };
+    this.queue.push(one);
+    if (line.audio !== null) this.#decode(one, line.audio);
+    else if (line.silent) one.sound.complete = true;
+    this.#arrange();
+  }
+
+  /** A piece of a line's sound has come. @param {Line} line @param {import("./sentence-sound.js").Frame} frame */
+  feed(line, frame) {
+    const one = this.queue.find((queued) => queued.line === line);
+    if (!one || one.sound.complete) return;
+    const { sound } = one;
+    sound.feed(frame, wall(), this.loudest);
+    this.loudest = sound.loudest;
+    if (frame.samples.length) this.jitter.note(sound.arrivals);
+    if (sound.complete) this.jitter.learn(line.text, sound.length / sound.rate);
+    this.#arrange();
+  }
+
+  /** Nothing more will come of any sentence: a turn may end in the middle of one. */
+  close() {
+    for (const { line, sound } of this.queue) if (line.stream) sound.complete = true;
     this.#arrange();
   }
 
   /** Be silent at once and forget the rest. Returns what had been played of this turn; see `heard`. */
   stop() {
-    const heard = this.heard();
-    for (const piece of this.pieces) {
-      piece.state = "done";
-      if (piece.node) piece.node.onended = null;
-      piece.node?.stop();
+    // Silence first: to find the words takes a browser up to 20 ms when it does so for the first time.
+    const now = this.sound?.currentTime ?? 0;
+    if (this.out) {
+      this.out.gain.setValueAtTime(1, now);
+      this.out.gain.linearRampToValueAtTime(0, now + FADE);
+      this.out = null;
     }
-    this.pieces = [];
+    for (const { sound } of this.queue) sound.stop(now + FADE);
+    const heard = this.heard();
+    this.queue = [];
     clearTimeout(this.timer);
     return heard;
   }
 
   /** Forget what was heard: a new turn begins. What still plays goes on. */
   forget() {
-    this.pieces = this.pieces.filter((piece) => piece.state !== "done");
+    this.queue = this.queue.filter((one) => one.state !== "done");
   }
 
   /**
@@ -89,11 +132,11 @@ export class Playback extends EventTarget {
    */
   heard() {
     let text = "", cut = null;
-    for (const piece of this.pieces) {
-      if (piece.state === "waiting" || piece.state === "set" || isThought(piece.line)) continue;
-      const share = piece.state === "done" || !piece.seconds ? 1 : (piece.clock() - piece.from) / piece.seconds;
-      const part = partOf(piece.line.text, share);
-      if (share < 1) cut = { line: piece.line, text: part };
+    for (const one of this.queue) {
+      if (one.state === "waiting" || one.state === "set" || isThought(one.line)) continue;
+      const share = one.state === "done" ? 1 : this.#share(one);
+      const part = partOf(one.line.text, share);
+      if (share < 1) cut = { line: one.line, text: part };
       text = join(text, part);
     }
     return { text, cut };
@@ -101,12 +144,14 @@ export class Playback extends EventTarget {
 
   /** How loud the voice is at this moment, 0..1, whatever the volume is set to. */
   level() {
-    const piece = this.pieces.find((one) => one.state === "playing" && one.seconds > 0);
-    if (!piece) return 0;
-    const at = (piece.clock() - piece.from) * 1000 / piece.line.slice;
-    const { volumes } = piece.line;
-    const before = volumes[Math.floor(at)] ?? 0, after = volumes[Math.floor(at) + 1] ?? 0;
-    return before + (after - before) * (at - Math.floor(at));
+    const one = this.queue.find(({ state, sound }) => state === "playing" && sound.length > 0);
+    return one ? one.sound.level(this.#heardNow(one)) : 0;
+  }
+
+  /** How much of a sentence has been played, 0..1. While its sound still comes, its text says how long it will be. */
+  #share({ line, sound, live }) {
+    const whole = sound.complete ? sound.length : Math.max(this.jitter.expected(line.text) * sound.rate, sound.length * 1.02);
+    return whole ? sound.played(this.#now(live)) / whole : Number(sound.complete);
   }
 
   #open() {
@@ -115,82 +160,144 @@ export class Playback extends EventTarget {
       this.gain = this.sound.createGain();
       this.gain.gain.value = this.loudness;
       this.gain.connect(this.sound.destination);
-      this.sound.onstatechange = () => this.#arrange();
+      this.sound.onstatechange = this.arrange;
     }
     return this.sound;
   }
 
-  async #decode(piece, base64) {
-    const sound = this.#open();
+  async #decode({ line, sound }, base64) {
     try {
       const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-      piece.buffer = await sound.decodeAudioData(bytes.buffer);
-      piece.seconds = piece.buffer.duration;
+      sound.whole(await this.#open().decodeAudioData(bytes.buffer), line.volumes, line.slice);
     } catch (error) {
       // Sound that cannot be read is no reason to lose the sentence.
       console.warn("a sentence's sound could not be read", error);
+      sound.complete = true;
     }
-    piece.line.audio = null;
-    piece.ready = true;
+    line.audio = null;
     this.#arrange();
+  }
+
+  /** The clock, in samples: the sound card's, or that on the wall. What is set on it at a sample plays at that sample. */
+  #now(live) {
+    const { currentTime, sampleRate } = this.#open();
+    return Math.round((live ? currentTime : wall()) * sampleRate);
+  }
+
+  /** What leaves the speaker now was due on the clock a moment ago: a wireless one may be 0.2 s behind. */
+  #heardNow({ live }) {
+    const { outputLatency, sampleRate } = this.#open();
+    return this.#now(live) - (live ? Math.min(outputLatency || 0, MOST_LATENCY) * sampleRate : 0);
   }
 
   /** Begin and end what is due, give the next sentence to the sound card, and come back when something is due again. */
   #arrange() {
     clearTimeout(this.timer);
+    this.due = Infinity;
     const was = this.busy;
-    for (const piece of this.pieces) {
-      if (piece.state === "done") continue;
-      if (!this.#advance(piece)) break;
+    for (const [at, one] of this.queue.entries()) {
+      if (one.state !== "done" && !this.#advance(one, this.queue[at - 1])) break;
     }
+    if (this.due < Infinity) this.timer = setTimeout(this.arrange, Math.max(4, this.due * 1000));
     if (was && !this.busy) this.dispatchEvent(new Event("idle"));
   }
 
-  /** Move one piece on; true if the one after it may be looked at. */
-  #advance(piece) {
-    if (piece.state === "waiting") {
-      if (!piece.ready) return false;
-      this.#set(piece);
+  /** Move one sentence on; true if the one after it may be looked at. */
+  #advance(one, before) {
+    const { sound } = one;
+    if (one.state === "waiting") {
+      if (!this.#ready(one, 0)) return false;
+      this.#begin(one, before);
+    } else {
+      this.#goOn(one);
     }
-    if (piece.state === "set" && piece.clock() >= piece.from) {
-      piece.state = "playing";
-      this.dispatchEvent(new CustomEvent("start", { detail: piece.line }));
+    const now = this.#heardNow(one);
+    if (one.state === "set" && now >= sound.runs[0].from) {
+      one.state = "playing";
+      this.dispatchEvent(new CustomEvent("start", { detail: one.line }));
     }
-    if (piece.state === "playing" && piece.clock() >= piece.from + piece.seconds) {
-      piece.state = "done";
-      piece.buffer = null;
-      this.dispatchEvent(new CustomEvent("end", { detail: piece.line }));
+    if (one.state === "playing" && sound.settled && now >= sound.end) {
+      one.state = "done";
+      this.dispatchEvent(new CustomEvent("end", { detail: one.line }));
       return true;
     }
-    const due = piece.state === "set" ? piece.from : piece.from + piece.seconds;
-    this.#wake(due - piece.clock());
+    // While more is to come, its coming is what wakes us.
+    if (one.state === "set" || sound.settled) this.#wake(((one.state === "set" ? sound.runs[0].from : sound.end) - now) / sound.rate);
     // Only one sentence is set ahead of the one that plays.
-    return piece.state === "playing";
+    return one.state === "playing" && sound.settled;
   }
 
-  /** Decide when a piece begins: as the one before it ends. */
-  #set(piece) {
+  /** Whether enough of a sentence is here to play it, or to go on after `played` samples; if not, comes back when it is. */
+  #ready({ line, sound }, played) {
+    if (sound.complete) return true;
+    if (!sound.pieces.length) return false;
+    const wait = this.jitter.wait(sound.arrivals, played / sound.rate, line.text, wall());
+    if (wait > LEAD) this.#wake(wait - LEAD);
+    return wait <= LEAD;
+  }
+
+  /** Set a sentence on the clock: as the one before it ends. */
+  #begin(one, before) {
+    const { sound } = one;
     const running = this.sound?.state === "running";
     // A browser that wants a click first plays nothing: the words go on in their own time meanwhile.
-    if (piece.buffer && !running) this.dispatchEvent(new Event("blocked"));
-    const sound = running ? this.sound : null;
-    piece.clock = sound && piece.buffer ? () => sound.currentTime : wall;
-    const before = this.pieces[this.pieces.indexOf(piece) - 1];
-    const left = before && before.state !== "done" ? before.from + before.seconds - before.clock() : 0;
-    piece.from = piece.clock() + Math.max(left, piece.seconds ? LEAD : 0);
-    piece.state = "set";
-    if (!sound || !piece.buffer || !this.gain) return;
-    // On the sound card's own clock the start is exact to the sample.
-    piece.node = new AudioBufferSourceNode(sound, { buffer: piece.buffer });
-    piece.node.connect(this.gain);
-    // Timers of hidden pages are late; the sound's own end is not.
-    piece.node.onended = () => this.#arrange();
-    piece.node.start(piece.from);
+    if (sound.length && !running) this.dispatchEvent(new Event("blocked"));
+    one.live = running && sound.length > 0;
+    const now = this.#now(one.live);
+    const left = before && before.state !== "done" ? before.sound.end - this.#now(before.live) : 0;
+    if (left > this.#hurry) sound.begin(before.live === one.live ? before.sound.end : now + left);
+    else sound.begin(now + Math.max(left, sound.length ? this.#lead : 0));
+    sound.set(this.#way(one), this.arrange);
+    one.state = "set";
+    if (one.live) this.#ring(sound.runs[0].from);
+  }
+
+  /** More of a sentence that plays: behind what plays, or, where it comes too late for that, after a wait. */
+  #goOn(one) {
+    const { sound } = one;
+    if (!sound.pieces.length) return;
+    const now = this.#now(one.live);
+    if (sound.end - now < this.#hurry) {
+      if (!this.#ready(one, sound.played(now))) return;
+      sound.begin(now + this.#lead);
+    }
+    sound.set(this.#way(one), this.arrange);
+  }
+
+  /** How far ahead sound is set that follows on silence, in samples: the card takes some time's worth in one go. */
+  get #lead() {
+    const { baseLatency, sampleRate } = this.#open();
+    return Math.round(Math.max(LEAD, 2 * (baseLatency || 0)) * sampleRate);
+  }
+
+  /** The same for sound that follows on sound. */
+  get #hurry() {
+    const { baseLatency, sampleRate } = this.#open();
+    return ((baseLatency || 0) + HURRY) * sampleRate;
+  }
+
+  /** Where a sentence's sound goes; null where nothing is heard. */
+  #way({ live }) {
+    if (!live || !this.sound || !this.gain) return null;
+    if (!this.out) {
+      this.out = this.sound.createGain();
+      this.out.connect(this.gain);
+    }
+    return this.out;
+  }
+
+  /** Look again when a sample of the sound card's clock is due: its own events come even where timers are late. */
+  #ring(at) {
+    if (!this.sound || !this.out) return;
+    const bell = new ConstantSourceNode(this.sound, { offset: 0 });
+    bell.connect(this.out);
+    bell.onended = this.arrange;
+    bell.start();
+    bell.stop(at / this.sound.sampleRate);
   }
 
   #wake(seconds) {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.#arrange(), Math.max(4, seconds * 1000));
+    this.due = Math.min(this.due, seconds);
   }
 }
 
