@@ -15,13 +15,13 @@ from tests.conftest import character
 from trio_backend.audio.endpointing import WINDOW_BYTES, Rules
 from trio_backend.audio.pcm import Pcm
 from trio_backend.config.character import EngineChoice
-from trio_backend.conversation.end_of_turn import Judgement
+from trio_backend.conversation.end_of_turn import Judgement, SpeechTiming
 from trio_backend.conversation.events import Event, PartialTranscript
 from trio_backend.conversation.microphone import Microphone
 from trio_backend.conversation.partial_transcripts import LONGEST_PARTIAL, PARTIAL_INTERVAL
 from trio_backend.conversation.recognition import Recognition
 from trio_backend.conversation.speech_engines import SpeechEngines, open_speech_engines
-from trio_backend.conversation.speech_input import MOST_BEGUN, SpeechInput, SpeechTiming
+from trio_backend.conversation.speech_input import MOST_BEGUN, SpeechInput
 from trio_backend.engines.base import AsrTranscript
 from trio_backend.errors import ProtocolError
 
