@@ -81,6 +81,15 @@ class SpeechCaller:
             await done.wait()
         await self.client.interrupt()
 
+    async def speak(self, words: int, silence: int) -> None:
+        """Into the microphone: so many windows of speech, and of silence; after a long one it is over."""
+        self.client.spoke = True
+        sound = [0.1] * 512 * words + [0.0] * 512 * silence
+        await self.client.say("raw-audio-data", audio=sound)
+        await self.client.world.wait(0.0, 0.01, 0.3)
+        if silence > 20:
+            await self.client.say("mic-audio-end")
+
     async def _in_lane(self, work: Callable[[Session, Scene], None]) -> None:
         """Do ``work`` where the session handles what its user says, if a character is there."""
         session = self._session()

@@ -39,6 +39,8 @@ SETTLE = 400.0
 """Seconds of the virtual clock after which everything that was begun must have ended."""
 SYSTEM = SystemConfig(
     preload=False,
+    speculation="eager",
+    speculation_waste=1.0,
     enable_proxy=True,
     turn_deadline=20,
     playback_grace=2,
@@ -72,6 +74,7 @@ def character(name: str, *, load: float = 0.0) -> CharacterConfig:
         llm=EngineChoice("llm", "simulated_llm", {"who": name, "load": load}),
         tts=EngineChoice("tts", "simulated_tts"),
         asr=EngineChoice("asr", "simulated_asr"),
+        vad=EngineChoice("vad", "loudness_vad", {"required_misses": 10}),
         model_info={"name": name},
         emotions={"joy": 3},
         system_prompt=f"You are {name}.",
@@ -299,7 +302,7 @@ async def at_random(simulated: SimulatedBackend, actions: int = 60) -> None:
 async def _speak(caller: SpeechCaller) -> None:
     """Somebody may have finished a sentence, or has."""
     random = caller.client.world.random
-    match random.choice(["begin", "begin", "commit", "commit", "other", "discard"]):
+    match random.choice(["begin", "begin", "commit", "commit", "other", "discard", "speak", "speak"]):
         case "begin":
             await caller.begin(spoken=random.random() < 0.3)
         case "commit":
@@ -308,3 +311,5 @@ async def _speak(caller: SpeechCaller) -> None:
             await caller.commit(other=True)
         case "discard":
             caller.discard()
+        case "speak":
+            await caller.speak(random.randint(3, 10), random.choice([0, 8, 8, 30]))

@@ -95,12 +95,25 @@ async def committed_beside_a_turn(client: SimulatedClient, caller: SpeechCaller)
     await client.until(lambda note: note.is_control("conversation-chain-end"), since=since)
 
 
+async def paused(client: SimulatedClient, caller: SpeechCaller) -> None:
+    """Somebody speaks, with a pause: what was begun in it is not wanted, and what is begun after it is."""
+    del caller
+    client.spoke = True
+    since = len(client.notes)
+    for words, silence in ((8, 8), (8, 8), (0, 20)):
+        await client.say("raw-audio-data", audio=[0.1] * 512 * words + [0.0] * 512 * silence)
+        await trio.sleep(0.3)
+    await client.until(lambda note: note.is_control("mic-audio-end"), since=since)
+    await client.say("mic-audio-end")
+    await client.until(lambda note: note.is_control("conversation-chain-end"), since=since)
+
+
 SCENARIOS: Mapping[str, Callable[[SimulatedClient], Awaitable[None]]] = {
     scenario.__name__: scenario
     for scenario in (one_turn, two_turns, new_conversation, another_character, spoken)
 }
 PROVISIONAL: Mapping[str, Callable[[SimulatedClient, SpeechCaller], Awaitable[None]]] = {
-    scenario.__name__: scenario for scenario in (committed, discarded, committed_beside_a_turn)
+    scenario.__name__: scenario for scenario in (committed, discarded, committed_beside_a_turn, paused)
 }
 """Scenarios in which turns are begun before they are certain; they need a session of their own."""
 DISTURBANCES = ("leave", "interrupt", "ask", "nudge", "switch", "forget", "cancel")
