@@ -6,7 +6,8 @@ time since the connection, in seconds. ``remember`` keeps a field of what was he
 as ``$name``. ``microphone`` is a message of sound, ``bytes`` a binary frame of it, in which the recogniser
 hears what it ``says``: so many ``seconds`` of a voice, and ``quiet`` ones. ``server_sound`` is a binary
 frame of the server: its header, and how many ``seconds`` of sound it has. ``seconds`` beside a ``server``
-message is how long its WAV file lasts. ``voice``, in the first line, are settings of `tone_tts`.
+message is how long its WAV file lasts. ``voice``, in the first line, are settings of `tone_tts`, and
+``tool`` says that the character has a clock, which takes a second; its model asks for it once in each turn.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from __future__ import annotations
 import json
 import math
 from base64 import b64decode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,9 +27,12 @@ import trio.testing
 
 from tests.client import Client
 from tests.conftest import GREETING, with_voice
+from tests.conversation.test_tools import ASK, AskingFirst, Clock
 from tests.memory_wire import MemoryWire, memory_wire_pair
 from trio_backend.audio.pcm import Pcm
-from trio_backend.backend import BackendOptions, open_backend
+from trio_backend.backend import Backend, BackendOptions, open_backend
+from trio_backend.config.character import CharacterConfig
+from trio_backend.conversation.character import Character
 from trio_backend.engines.asr.scripted import write
 from trio_backend.protocol import decode_frame
 
@@ -79,7 +85,7 @@ class Play:
                 await client.silence(seconds)
             case {"clock": seconds}:
                 assert trio.current_time() - self.began == pytest.approx(seconds)
-            case {"note": _} | {"voice": _}:
+            case {"note": _} | {"voice": _} | {"tool": _}:
                 pass
             case _:
                 raise AssertionError(f"a transcript has no such line: {line}")
@@ -115,14 +121,30 @@ def _fits_whole(heard: Any, expected: Any) -> bool:
     return fits(heard, expected, whole=True)
 
 
+def give_tools(backend: Backend) -> None:
+    """Let each character have a clock, and a model that asks for it before it answers."""
+    open_character = backend.services.open_character
+
+    @asynccontextmanager
+    async def open_with_clock(config: CharacterConfig) -> AsyncIterator[Character]:
+        async with open_character(config) as character:
+            model = AskingFirst(ASK, "It is noon.")
+            yield attrs.evolve(character, llm=model, tools=Clock())
+
+    backend.services = attrs.evolve(backend.services, open_character=open_with_clock)
+
+
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 async def test_transcript(
     autojump_clock: trio.testing.MockClock, options: BackendOptions, path: Path
 ) -> None:
     """The dialogue goes as it is written down, and the client's leaving ends everything."""
     lines = path.read_text("utf-8").splitlines()
-    options = with_voice(options, json.loads(lines[0]).get("voice"))
+    first = json.loads(lines[0])
+    options = with_voice(options, first.get("voice"))
     async with open_backend(options) as backend, trio.open_nursery() as nursery:
+        if "tool" in first:
+            give_tools(backend)
         ours, theirs = memory_wire_pair()
         nursery.start_soon(backend.serve_client, theirs)
         play = Play(ours, trio.current_time())
