@@ -14,6 +14,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from tests.client import Client
+from tests.conftest import GREETING
 from tests.engines.model_server import Answering, ModelServer, open_model_server
 from tests.memory_wire import memory_wire_pair
 from tests.session.test_speaking import Counts
@@ -24,6 +25,7 @@ from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
 from trio_backend.quota import MemoryQuota
+from trio_backend.session.session import Session
 
 ROUNDS = 1_000
 SPEAKERS = 8
@@ -96,6 +98,7 @@ class Speaker:
     """Somebody who pauses again and again, and says more each time."""
 
     client: Client
+    session: Session
     chance: random.Random
 
     async def listen(self) -> None:
@@ -113,7 +116,10 @@ class Speaker:
         for number in range(times):
             await self.send(6, speech=True)
             await self.send(8, speech=False)
-            await trio.sleep(self.chance.choice([0.005, 0.02, 0.05, 0.1]))
+            with trio.move_on_after(2):
+                while self.session.conversation._provisional.turn is None:
+                    await trio.sleep(0.002)
+            await trio.sleep(self.chance.choice([0, 0.002, 0.005, 0.02]))
             if number % PAUSES == 0:
                 await self.send(6, speech=True)
                 await self.client.say("mic-audio-end")
@@ -126,12 +132,16 @@ class Speaker:
 async def test_nothing_is_left_of_a_thousand(
     nursery: trio.Nursery, backend: Backend, observer: Counts
 ) -> None:
-    """Whatever they were doing: tasks, connections, children, what memory and quota hold."""
-    speakers = []
+    """Whatever they were doing: no task, no connection, no child."""
+    speakers: list[Speaker] = []
     for number in range(SPEAKERS):
         ours, theirs = memory_wire_pair()
         nursery.start_soon(backend.serve_client, theirs)
-        speakers.append(Speaker(Client(ours), random.Random(number)))
+        client = Client(ours)
+        for _ in GREETING:
+            await client.hear()
+        (session,) = backend.services.sessions - {speaker.session for speaker in speakers}
+        speakers.append(Speaker(client, session, random.Random(number)))
         nursery.start_soon(speakers[-1].listen)
         await speakers[-1].send(2, speech=False)
     await trio.sleep(0.5)
