@@ -319,3 +319,19 @@ def test_a_section_must_be_a_section(write: Write, section: str) -> None:
 
     assert "conf.yaml:1" in lines(write({"conf.yaml": text}))[0]
     assert "must be a section with keys of its own" in lines(write({"conf.yaml": text}))[0]
+
+
+def test_speculation_is_one_of_three_words(write: Write) -> None:
+    """``off`` without quotes is a word here, whatever YAML makes of it; a wrong one is named."""
+    for word in ("off", "cautious", "eager", "'off'"):
+        path = write({"conf.yaml": f"system_config: {{speculation: {word}}}\n{BASE}"})
+        assert load_config(path, environ={}).config.system.speculation == word.strip("'")
+    wrong = "system_config: {speculation: fast, speculation_waste: 2, eager_silence: 0}\n"
+    found = {
+        finding.key: finding.message for finding in survey(write({"conf.yaml": wrong + BASE}), {}).findings
+    }
+    assert found == {
+        "system_config.speculation": "got 'fast'",
+        "system_config.speculation_waste": "got '2'",
+        "system_config.eager_silence": "got '0'",
+    }

@@ -110,6 +110,8 @@ class Inspection:
         yield Reading("sessions_open", "Clients that are connected.", len(sessions))
         running = sum(session.turn_running for session in sessions)
         yield Reading("turns_running", "Turns that are running.", running)
+        resting = self.backend.services.budgets.resting
+        yield Reading("speculation_resting", "Characters with whom no turn is begun early now.", resting)
         rooms = self.backend.rooms.statistics()
         yield Reading("rooms_open", "Rooms that have clients.", rooms.rooms)
         yield Reading("room_messages_waiting", "Messages that wait in all rooms.", rooms.waiting)

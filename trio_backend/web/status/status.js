@@ -146,12 +146,23 @@ function spark(sounds) {
   if (line) find("spark").setAttribute("aria-label", `The last ${sounds.length} turns, from ${time(Math.min(...sounds))} to ${time(Math.max(...sounds))}`);
 }
 
+/** Counters of turns that were begun before the user had certainly finished, and what they have cost. */
+const SPECULATION = [
+  ["turns_committed_total", "turns begun early: wanted"],
+  ["turns_discarded_total", "turns begun early: not wanted"],
+  ["wasted_tokens_total", "tokens not wanted"],
+  ["wasted_sound_seconds_total", "seconds of sound not wanted"],
+  ["recognitions_discarded_total", "recognitions not wanted"],
+  ["speculation_resting", "characters that begin none now"],
+];
+
 /** What the metrics say; they are open to more people than the tasks are. */
 function count(text, alone) {
   const samples = samplesOf(text);
   const of = (name, label) => samples.filter((one) => one.name === name && one.value).map((one) => ({ label: one.labels[label], value: one.value }));
   list("counts", [
     ...of("turns_total", "end").map(({ label, value }) => ({ title: `turns: ${label}`, end: String(value) })),
+    ...SPECULATION.map(([name, title]) => ({ title, value: samples.find((one) => one.name === name)?.value })).filter(({ value }) => value).map(({ title, value }) => ({ title, end: String(Math.round(value * 10) / 10) })),
     ...of("errors_total", "code").map(({ label, value }) => ({ title: `error: ${label}`, end: String(value), bad: true })),
   ]);
   if (!alone) return;
