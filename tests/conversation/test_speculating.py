@@ -14,7 +14,6 @@ from trio_backend.conversation.speculating import (
     MOST_BUDGETS,
     RECENT,
     REST,
-    Speculating,
     SpeculationBudget,
     SpeculationBudgets,
     worth_beginning,
@@ -37,7 +36,7 @@ def test_what_is_worth_a_turn(
     words: str, judgement: Judgement | None, *, off: bool, cautious: bool, eager: bool
 ) -> None:
     """Nothing, what looks finished, or everything; an engine's word counts, and silence is no input."""
-    modes: list[tuple[Speculating, bool]] = [("off", off), ("cautious", cautious), ("eager", eager)]
+    modes = [("off", off), ("cautious", cautious), ("eager", eager)]
     assert [worth_beginning(words, judgement, how) for how, _ in modes] == [worth for _, worth in modes]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import attrs
 
@@ -67,7 +66,7 @@ class ServerSettings:
     access_token: str = option("", "what clients must present to connect; empty: nothing", repr=False)
     tls_certificate: str = option("", "PEM file with the certificate chain; with tls_key: serve TLS")
     tls_key: str = option("", "PEM file with the certificate's key")
-    speculation: Literal["off", "cautious", "eager"] = option(
+    speculation: str = option(
         "cautious",
         "whether to begin turns before the user has certainly finished; see docs/voice.md",
         validator=OneOf(("off", "cautious", "eager")),

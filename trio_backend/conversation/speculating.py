@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from functools import partial
-from typing import Literal, TypeAlias
 
 import attrs
 
 from ..config.character import CharacterConfig
 from ..text.completeness import Completeness, completeness
 from .end_of_turn import Judgement
-
-Speculating: TypeAlias = Literal["off", "cautious", "eager"]
-"""Never; where the words or the engine say that the user has probably finished; in every pause."""
 
 # Turns over which waste is measured: a speaker changes in minutes, and a share of fewer would be luck.
 RECENT = 20
@@ -25,11 +21,15 @@ REST, LONGEST_REST = 8, 64
 MOST_BUDGETS = 1_000
 
 
-def worth_beginning(words: str, judgement: Judgement | None, how: Speculating) -> bool:
-    """Whether the user, who pauses after ``words``, may have finished. ``judgement`` is the engine's last."""
-    if how == "off" or not words.strip() or judgement == "resumed":
+def worth_beginning(words: str, judgement: Judgement | None, speculation: str) -> bool:
+    """Whether the user, who pauses after ``words``, may have finished. ``judgement`` is the engine's last.
+
+    ``speculation`` is that of the settings: "off", never; "cautious", where the words or the engine say so;
+    "eager", in every pause.
+    """
+    if speculation == "off" or not words.strip() or judgement == "resumed":
         return False
-    if how == "eager" or judgement is not None:
+    if speculation == "eager" or judgement is not None:
         return True
     return completeness(words) is Completeness.FINISHED
 
