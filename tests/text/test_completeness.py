@@ -9,6 +9,13 @@ from hypothesis import strategies as st
 from trio_backend.text.completeness import LONGEST_LOOKED_AT, Completeness, completeness
 
 FINISHED = """
+how many people are there
+what's the time now
+which one do you like
+when is the next train
+who's coming to dinner
+こんにちは
+なんで
 What time is it?
 what time is it
 what time is it now
@@ -48,7 +55,7 @@ C'est très bien.
 你好吗
 你叫什么名字呢
 我们走吧
-我吃过饭了
+算了
 今天天气怎么样？
 我想要一杯咖啡。
 谢谢
@@ -81,6 +88,20 @@ C'est très bien.
 """
 
 UNKNOWN = """
+when i was young
+where i come from
+how the sea was made
+what the cat saw
+it is five i think
+that's all i need
+kind of
+i don't want to
+there is nothing to worry about
+that's the cause
+我吃了
+我在
+もっと
+いや
 yes
 no
 hello
@@ -133,6 +154,15 @@ c'est très
 """
 
 UNFINISHED = """
+so i think
+yes please i would like
+hi my name is
+okay can you
+when i was a
+what is the
+i want to talk about
+da steht es ist schön weil,
+私は学生だし
 i would like to order and
 I'd like to order, and…
 I'd like to order, and

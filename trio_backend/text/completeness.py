@@ -83,29 +83,48 @@ def _english(words: Sequence[str]) -> Completeness:
     last, bare = words[-1], [word.replace("'", "") for word in words]
     before = bare[-2] if len(bare) > 1 else ""
     asked = any(word in known.EN_QUESTION_WORDS for word in bare[:-1])
+    stranded = any(word in known.EN_STRANDING for word in bare[:-1]) or (
+        # As an answer: "kind of"; "I don't want to".
+        bare in (["kind", "of"], ["sort", "of"])
+        or (last == "to" and any(word in known.EN_NEGATIONS for word in bare))
+    )
     if (
         last in known.EN_CONTRACTED
         or last in known.EN_CONTRACTED_BARE
         or last in known.EN_CONJUNCTIONS
         or last in known.EN_DETERMINERS
         or last in known.EN_FILLERS
-        or (last in known.EN_PREPOSITIONS and not asked)
+        or (last in known.EN_PREPOSITIONS and not stranded)
         or (last in known.EN_SUBJECTS and before not in known.EN_AUXILIARIES)
-        or (_ends_with(bare, known.EN_FILLER_PHRASES) and not asked)
+        or (_ends_with(bare, known.EN_FILLER_PHRASES) and not asked and not stranded)
+        or _is_beginning(bare)
         # On their own, or behind another hesitation, these begin something.
         or (last in ("so", "well", "like", "then") and not set(bare[:-1]) - known.EN_FILLERS - {"and", "but"})
     ):
         return Completeness.UNFINISHED
     if (not asked and last in known.EN_SUBJECTS) or last in known.EN_PREPOSITIONS:
         return Completeness.UNKNOWN
-    if _ends_with(bare, known.EN_LAST):
-        return Completeness.FINISHED
-    question = next((word for word in bare if word not in known.EN_FILLERS and word not in ("and", "so")), "")
-    return (
-        Completeness.FINISHED
-        if len(bare) >= 3 and question in known.EN_QUESTION_STARTS
-        else Completeness.UNKNOWN
-    )
+    finished = _ends_with(bare, known.EN_LAST) or _is_question(bare)
+    return Completeness.FINISHED if finished else Completeness.UNKNOWN
+
+
+def _is_beginning(words: Sequence[str]) -> bool:
+    at = 0
+    while at < len(words) and (words[at] in known.EN_OPENERS or words[at] in known.EN_FILLERS):
+        at += 1
+    return tuple(words[at:]) in known.EN_BEGINNINGS
+
+
+def _is_question(words: Sequence[str]) -> bool:
+    """Whether a verb of questions comes before any subject, at the beginning or behind a question word."""
+    told = [word for word in words if word not in known.EN_FILLERS and word not in ("and", "so")]
+    if len(words) < 3 or not told:
+        return False
+    if told[0] not in known.EN_QUESTION_WORDS:
+        return told[0] in known.EN_VERBS_OF_QUESTIONS
+    kinds = (known.EN_VERBS_OF_QUESTIONS, known.EN_SUBJECTS_BEFORE_VERBS)
+    first = next((word for word in told if any(word in kind for kind in kinds)), "")
+    return first in known.EN_VERBS_OF_QUESTIONS
 
 
 def _ends_with(words: Sequence[str], phrases: Iterable[Sequence[str]]) -> bool:

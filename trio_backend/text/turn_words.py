@@ -18,9 +18,7 @@ def _set(text: str) -> frozenset[str]:
 # --- English; apostrophes are left out, as in `phrases.Word.form` ---
 
 # Conjunctions. Not "so" (I think so), "though" (nice, though), "then" (okay then), "since" (ever since).
-EN_CONJUNCTIONS = _set(
-    "and or but because cause if unless until till whereas whether nor although than plus and/or"
-)
+EN_CONJUNCTIONS = _set("and or but because if unless until till whereas whether nor although than plus")
 
 # Prepositions that need what follows them. Not those that are also particles of verbs: on, in, off, up,
 # down, out, over, away, back, through, around, along. In a question, and after "what I was looking", they
@@ -87,12 +85,18 @@ EN_FILLER_PHRASES = tuple(
         "i think that",
         "i said that",
         "the one that",
-        # Verbs that want an object or a clause, after their subject.
+    )
+)
+
+# The whole of a clause so far, perhaps behind "and", "so" or "please": a subject, and a verb that wants an
+# object or a clause. Behind other words they may be last: "it is five, I think", "all I need".
+EN_BEGINNINGS = frozenset(
+    tuple(text.split())
+    for text in (
         "i want",
         "i need",
         "i think",
         "i would like",
-        "i'd like",
         "id like",
         "we want",
         "we need",
@@ -115,15 +119,24 @@ EN_FILLER_PHRASES = tuple(
         "are there",
     )
 )
+# What may stand before such a beginning.
+EN_OPENERS = _set("and but or so because well okay ok yes no yeah hi hello hey please if then also oh")
 
-# With one of these before it, a preposition may be stranded.
+# With one of these before it, a preposition may be stranded: "nothing to worry about", too.
 EN_QUESTION_WORDS = _set("what who whom whose which where when why how whats whos wheres hows")
+EN_STRANDING = EN_QUESTION_WORDS | _set(
+    "nothing something anything everything someone somebody anyone lot much"
+)
+EN_NEGATIONS = _set("not dont didnt doesnt wont wouldnt never cant couldnt shouldnt")
 
-# A sentence that begins so is a question, whether or not it has a mark. Three words at least: "is it" may
-# go on.
-EN_QUESTION_STARTS = EN_QUESTION_WORDS | _set(
+# A sentence in which one of these comes first, or comes first behind a question word, is a question, whether
+# or not it has a mark: "when is it", but not "when I was young". Three words at least: "is it" may go on.
+EN_VERBS_OF_QUESTIONS = _set(
     "is are am was were do does did can could will would should shall may have has isnt arent dont doesnt "
-    "didnt cant couldnt wont wouldnt shouldnt"
+    "didnt cant couldnt wont wouldnt shouldnt whats whos wheres hows"
+)
+EN_SUBJECTS_BEFORE_VERBS = EN_SUBJECTS | _set(
+    "you it the a an my your his her our their this that these those there im ive id youre its"
 )
 
 # What is said last. Not "now", "today": "today I…".
@@ -162,8 +175,8 @@ ZH_UNFINISHED = (
     | _set("把 被 从 向 往 比 替 让 叫")
     # Subject and a verb that wants an object. 我想要 too; not 你要, which may be a question.
     | _set(
-        "我想 我要 我想要 我觉得 我认为 我希望 我需要 我是 他是 她是 这是 那是 就是 我叫 我在 他说 她说 "
-        "我说 请问 麻烦你 能不能 可不可以 有没有 是不是 要不要 帮我 给我 告诉我"
+        "我想 我要 我想要 我觉得 我认为 我希望 我需要 我是 他是 她是 这是 那是 就是 我叫 他说 她说 我说 "
+        "请问 麻烦你 能不能 可不可以 有没有 是不是 要不要 帮我 给我 告诉我"
     )
     # Fillers. 那个 and 这个 are also objects (我要那个), so only after 就是 or a pause.
     | _set("嗯 呃 额 唔 就是那个 就是这个 就是说 怎么说呢 我看看 让我想想 我想想 等一下 等等")
@@ -171,11 +184,10 @@ ZH_UNFINISHED = (
 )
 ZH_FILLER_ALONE = _set("那个 这个 那 这 那么 就 其实")
 
-# Particles at the end of a sentence; 吗, 呢, 吧 ask. 了 also stands inside, but then it has an object
-# behind it.
+# Particles at the end of a sentence; 吗, 呢, 吧 ask. Not every 了: 我买了 wants an object.
 ZH_FINISHED = _set(
-    "吗 呢 吧 呀 嘛 啦 喽 了 谢谢 谢谢你 再见 拜拜 没有了 就这样 是什么 为什么 怎么办 在哪里 在哪儿 "
-    "多少钱 几点"
+    "吗 呢 吧 呀 嘛 啦 喽 好了 算了 完了 行了 够了 谢谢 谢谢你 再见 拜拜 没有了 就这样 是什么 为什么 "
+    "怎么办 在哪里 在哪儿 多少钱 几点"
 )
 
 # --- Japanese ---
@@ -185,8 +197,8 @@ JA_UNFINISHED = (
     _set("が を に へ と は も や から まで より など とか って という")
     # Conjunctive particles and forms: a clause follows. から after a verb is in `JA_EITHER`.
     | _set(
-        "て で ので のに けど けれど けれども たら れば なら ながら たり し ても でも んだけど ですが "
-        "ますが のですが んですけど ですけど ますけど"
+        "て で ので のに けど けれど けれども たら れば なら ながら たり だし ですし ますし いし ても "
+        "でも んだけど ですが ますが のですが んですけど ですけど ますけど"
     )
     # Conjunctions.
     | _set(
@@ -203,10 +215,13 @@ JA_UNFINISHED = (
 # Polite and plain endings, final particles, and requests in the te-form.
 JA_FINISHED = _set(
     "です ます ました でした ません ませんか でしょう でしょうか ましょう ましょうか ください 下さい "
-    "ですか ますか ましたか ですね ますね ですよ ますよ だよ だね かな かしら なさい ちょうだい "
-    "お願い おねがい お願いします ありがとう さようなら おやすみ だろう よね なの のか たい たいな "
-    "ないよ 待って 教えて 助けて やめて 止めて 聞いて 見て 来て 歌って 話して"
+    "ですか ますか ましたか ですね ますね ですよ ますよ だよ だね かな かしら なさい ちょうだい お願い "
+    "おねがい お願いします ありがとう さようなら おやすみ だろう よね なの のか たい たいな ないよ 待って "
+    "教えて 助けて やめて 止めて 聞いて 見て 来て 歌って 話して こんにちは こんばんは なに なんで"
 )
 
 # May be last, and may go on: a verb with から, a polite request that trails off, short answers.
-JA_EITHER = _set("ですから ますから だから たから ないから いたいのですが たいんですけど それは いいは では")
+JA_EITHER = _set(
+    "ですから ますから だから たから ないから いたいのですが たいんですけど それは では ちょっと もっと "
+    "きっと ずっと いや どうも"
+)
