@@ -61,10 +61,17 @@ async def test_a_command_may_be_written_as_in_a_shell(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("after", [0.0, 0.05, 0.3])
-async def test_a_cancel_kills_the_program_and_what_it_has_started(after: float) -> None:
-    """No process is left, however deep."""
+async def test_a_cancel_kills_the_program_and_what_it_has_started(after: float, tmp_path: Path) -> None:
+    """No process is left, however deep: neither of ours, nor an orphan."""
     before = psutil.Process().children(recursive=True)
-    code = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+    pids = tmp_path / "pids"
+    asleep = "import time; time.sleep(60)"
+    code = (
+        "import subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {asleep!r}])\n"
+        f"print(child.pid, file=open({str(pids)!r}, 'w'), flush=True)\n"
+        "child.wait()\n"
+    )
     async with opened("command_asr", {"command": python(code)})() as asr:
         with trio.move_on_after(after) as scope:
             await transcribed(asr, noise(0.1))
@@ -72,6 +79,9 @@ async def test_a_cancel_kills_the_program_and_what_it_has_started(after: float) 
         with trio.fail_after(PROMPTLY):
             while psutil.Process().children(recursive=True) != before:
                 await trio.sleep(0.01)
+            for pid in pids.read_text().split() if pids.exists() else ():
+                while psutil.pid_exists(int(pid)) and psutil.Process(int(pid)).status() != "zombie":
+                    await trio.sleep(0.01)
 
 
 async def test_so_many_run_at_once() -> None:

@@ -51,6 +51,12 @@ class OnlineRecognizer:
     def get_result(self, stream): return f"{stream.seconds:.1f} s" if stream.seconds else ""
 """
 
+COUNT = """
+    seconds, alive = 0.0, 0
+    def __init__(self): Stream.alive += 1
+    def __del__(self): Stream.alive -= 1
+"""
+
 
 @pytest.fixture
 def real(tmp_path: Path) -> Path:
@@ -151,6 +157,21 @@ async def test_a_cancel_is_prompt_and_harms_no_other_utterance(stand_in: Path, a
             with trio.fail_after(10):
                 assert [one.text async for one in transcripts][-1] == "1.0 s"
         assert psutil.pid_exists(child)
+
+
+async def test_no_utterance_that_was_given_up_stays_in_the_process(stand_in: Path) -> None:
+    """However it was given up; the next one finds only itself there."""
+    counting = STAND_IN.replace("    seconds = 0.0\n", COUNT).replace("{stream.seconds", "{Stream.alive")
+    (stand_in / "sherpa_onnx.py").write_text(counting)
+    async with opened("sherpa_onnx_asr", SETTINGS, stand_in)() as asr:
+        for after in (0.0, 0.01, 0.03, 0.1):
+            with trio.move_on_after(after):
+                await transcribed(asr, noise(59))
+            send, sound = trio.open_memory_channel[Pcm](1)
+            async with send, sound, asr.listen(sound) as transcripts:
+                await send.send(noise(0.1))
+                await transcripts.receive()
+        assert await transcribed(asr, noise(0.3)) == "1.0 s"
 
 
 async def test_a_process_that_dies_fails_those_who_speak_and_nobody_after(stand_in: Path) -> None:

@@ -98,6 +98,20 @@ async def test_a_message_in_pieces_is_one() -> None:
         assert await socket.receive() == b"x"
 
 
+async def test_a_ping_is_answered_while_a_message_is_waited_for() -> None:
+    """Services close a connection that does not answer."""
+
+    @accepted
+    async def asking(spoken: Spoken) -> None:
+        for _ in range(3):
+            await spoken.ping()
+        await spoken.say("you are there")
+
+    async with connected(asking) as (socket, _):
+        with trio.fail_after(5):
+            assert await socket.receive() == "you are there"
+
+
 async def test_the_servers_close_is_told() -> None:
     """With its code and reason, after all that came before it."""
 
@@ -235,10 +249,11 @@ async def test_a_message_without_end_is_refused(monkeypatch: pytest.MonkeyPatch)
 
     @accepted
     async def long(spoken: Spoken) -> None:
+        await spoken.stream.send_all(piece(Opcode.TEXT, bytes(100), fin=False))
         for _ in range(100):
-            await spoken.stream.send_all(piece(Opcode.TEXT, bytes(100), fin=False))
+            await spoken.stream.send_all(piece(Opcode.CONT, bytes(100), fin=False))
 
     async with connected(long) as (socket, _):
-        with pytest.raises(HttpFailed) as failed:
+        with trio.fail_after(5), pytest.raises(HttpFailed) as failed:
             await socket.receive()
     assert failed.value.stage == "malformed"

@@ -77,6 +77,8 @@ class Spoken:
                 if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY):
                     data = bytes(event.data)
                     self.heard.append(data.decode() if event.opcode is Opcode.TEXT else data)
+                elif isinstance(event, Frame) and event.opcode is Opcode.PONG:
+                    self.pongs += 1
             if len(self.heard) > self._taken:
                 self._taken += 1
                 return self.heard[self._taken - 1]
@@ -93,6 +95,17 @@ class Spoken:
         value = json.loads(message)
         assert isinstance(value, dict)
         return value
+
+    async def ping(self) -> None:
+        """Ask for a sign of life, and wait for it."""
+        before = self.pongs
+        self.protocol.send_ping(b"?")
+        await self.flush()
+        while self.pongs == before:
+            with trio.move_on_after(0.01):
+                await self.hear()
+
+    pongs: int = 0
 
     async def close(self, code: int, reason: str = "") -> None:
         self.protocol.send_close(code, reason)

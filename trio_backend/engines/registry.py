@@ -140,7 +140,7 @@ def configure(
 
     Raises `UnknownEngine`, or `SettingsError` where a setting is wrong.
     """
-    adapter = _module_called(kind, name) or _adapters(kind).get(name)
+    adapter = _adapter(kind, name)
     if adapter is None:
         raise _unknown(kind, name)
     return EngineConfig(kind, name, adapter.configure(name, settings, environment), adapter)
@@ -151,7 +151,7 @@ def without_effect(kind: EngineKind, name: str, settings: Mapping[str, object]) 
 
     Each with the reason, for a person. They are those in ``WITHOUT_EFFECT`` of the adapter, if it has that.
     """
-    adapter = _module_called(kind, name) or _adapters(kind).get(name)
+    adapter = _adapter(kind, name)
     reasons: Mapping[str, str] = getattr(adapter, "WITHOUT_EFFECT", {})
     for key, value in settings.items():
         if value is not None and key in reasons:
@@ -171,6 +171,10 @@ def open_engine(config: EngineConfig) -> AbstractAsyncContextManager[Any]:
 def label(config: EngineConfig) -> str:
     """What to call the engine in a log: its kind, and the name that configurations use."""
     return f"{config.kind}/{config.name}"
+
+
+def _adapter(kind: EngineKind, name: str) -> Adapter | None:
+    return _module_called(kind, name) or _adapters(kind).get(name)
 
 
 def _adapters(kind: EngineKind) -> Mapping[str, Adapter]:

@@ -23,7 +23,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from ..errors import HttpFailed, UpgradeRefused, WireClosed
-from .http_answer import LONGEST_HEAD, HttpConnection
+from .http_answer import HttpConnection
 from .http_connect import find_way, open_connection
 from .http_target import HttpAddress, HttpTarget
 
@@ -133,11 +133,9 @@ class EngineSocket:
             request.headers[name] = value
         self._protocol.send_request(request)
         await self._flush()
-        came = 0
+        # The library bounds the head (128 lines of 8 kB) and the body (1 MiB) of the answer.
         while not self._events and self._protocol.handshake_exc is None:
-            came += await self._read()
-            if came > LONGEST_HEAD and not self._events:
-                raise HttpFailed("malformed", "the answer to the request for a WebSocket has no end")
+            await self._read()
         refused = self._protocol.handshake_exc
         if isinstance(refused, InvalidStatus):
             answer = refused.response
@@ -225,8 +223,8 @@ class EngineSocket:
         except UnicodeDecodeError:
             raise HttpFailed("malformed", "the server sends a text that is none") from None
 
-    async def _read(self) -> int:
-        """Read once, and let the protocol see it; how many bytes came. Raises `HttpFailed`."""
+    async def _read(self) -> None:
+        """Read once, and let the protocol see it. Raises `HttpFailed`."""
         try:
             data = await self._connection.stream.receive_some(_READ)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
@@ -236,7 +234,6 @@ class EngineSocket:
         else:
             self._protocol.receive_eof()
         self._events.extend(self._protocol.events_received())
-        return len(data)
 
     async def _flush(self) -> None:
         """Send what the protocol has for the server, in order. Raises `HttpFailed`."""
