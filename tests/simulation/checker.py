@@ -1,7 +1,8 @@
 """The one judge of a simulated story, however it came about.
 
-What holds: exactly one end per start; nothing of a turn after its barge-in; silence within 50 ms of it,
-whatever the store does; memory = history = heard; nothing of a turn that was not committed;
+What holds: exactly one end per start; nothing of a turn after its barge-in; the pieces of a sentence in
+order, exactly one of them the last; silence within 50 ms of a barge-in, whatever the store does;
+memory = history = heard; nothing of a turn that was not committed;
 nothing asked of the model twice; every refused message
 told; a session that has ended leaves within a second, whatever the store does; at the end no engine, lease,
 task, room or thread is left.
@@ -11,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -37,13 +39,52 @@ class SeenTurn:
 
     began: float
     sentences: list[str] = attrs.field(factory=list)
+    pieces: Pieces = attrs.field(factory=lambda: Pieces())
     cut: str | None = None
     ended: bool = False
 
     def kept(self) -> set[tuple[str, ...]]:
-        """What memory and history may hold of it, as the parts of replies; nothing is `()`."""
-        whole = parts(joined(self.sentences))
-        return {whole} if self.cut is None else {whole, parts(self.cut)}
+        """What memory and history may hold of it, as the parts of replies; nothing is `()`.
+
+        Of a sentence whose last piece did not come, its beginning, up to any word.
+        """
+        choices = {parts(joined(self.sentences))}
+        if self.pieces.awaited is not None and self.sentences:
+            *before, last = self.sentences
+            words = last.split()
+            choices |= {parts(joined([*before, " ".join(words[:count])])) for count in range(len(words) + 1)}
+        return choices if self.cut is None else choices | {parts(self.cut)}
+
+
+@attrs.define
+class Pieces:
+    """The pieces of a turn's sentences, as they come."""
+
+    awaited: int | None = None
+    """The sentence whose last piece has not come."""
+    stream: int | None = None
+    """The piece that is to be the next binary frame; None where JSON is."""
+
+    def audio(self, message: Mapping[str, Any]) -> str:
+        """The next `audio` message; what is wrong with it."""
+        number, first = message.get("sentence"), message["display_text"] is not None
+        if first and self.awaited is not None:
+            return f"sentence {number} began before sentence {self.awaited} had its last piece"
+        if not first and (number is None or self.awaited != number or self.stream is not None):
+            return f"a piece of sentence {number}, but sentence {self.awaited} is at hand"
+        self.stream = 0 if message.get("stream") else None
+        # What has no number is whole: a tone has no pauses to be cut at.
+        self.awaited = None if message.get("last") else number
+        return ""
+
+    def frame(self, message: Mapping[str, Any]) -> str:
+        """The next binary frame; what is wrong with it."""
+        expected, self.stream = (self.awaited, self.stream), message["piece"] + 1
+        if (message["sentence"], message["piece"]) != expected:
+            return f"a binary frame {message}, but {expected} was to come"
+        if message["last"]:
+            self.awaited = self.stream = None
+        return ""
 
 
 def parts(text: str) -> tuple[str, ...]:
@@ -137,11 +178,10 @@ class ClientStory:
             if self._open is not None:
                 self._open.cut = self._open.cut or ""
                 self._stopped, self._open = self._open, None
-        elif note.type == "audio":
-            if self._open is not None:
-                self._open.sentences.append(message["display_text"]["text"])
-            elif not in_room:
-                self._problem(note.at, f"a sentence outside of a turn: {message['display_text']['text']}")
+        elif note.type in ("audio", "sound"):
+            self._heard_sound(note)
+        elif note.type == "backend-synth-complete" and self._open is not None and self._open.pieces.awaited:
+            self._problem(note.at, f"all sound was sent, but the last piece of {self._open.pieces.awaited}")
         elif note.type in _OF_A_TURN or (note.type == "full-text" and message["text"] == "Thinking..."):
             if self._open is None and not in_room:
                 self._problem(note.at, f"{note.type} outside of a turn")
@@ -151,6 +191,19 @@ class ClientStory:
             self.turns = []
             said = [one["content"] for one in message["messages"] if one["role"] == "ai"]
             self.loaded = [found for content in said if (found := parts(content))]
+
+    def _heard_sound(self, note: Note) -> None:
+        message, turn = note.message, self._open
+        if turn is None:
+            if not self.client.room:
+                self._problem(note.at, f"a sentence outside of a turn: {message.get('display_text')}")
+            return
+        wrong = turn.pieces.frame(message) if note.type == "sound" else turn.pieces.audio(message)
+        # Who comes into a room in the middle of a turn, or interrupts in it, may have missed what was before.
+        if wrong and not self.client.room:
+            self._problem(note.at, wrong)
+        if note.type == "audio" and message["display_text"] is not None:
+            turn.sentences.append(message["display_text"]["text"])
 
     def _pass_barrier(self, at: float) -> None:
         for barrier in list(self._barriers):
@@ -318,7 +371,11 @@ def check_rooms(clients: Sequence[SimulatedClient], world: World) -> list[str]:
 def check_provisional(caller: SpeechCaller, world: World, remembered: Sequence[str]) -> list[str]:
     """Of a turn that was begun provisionally, and not committed, nobody knows anything."""
     kept = [message.content for one in world.store._conversations.values() for message in one.messages]
-    shown = [note.message["display_text"]["text"] for note in caller.client.notes if note.type == "audio"]
+    shown = [
+        note.message["display_text"]["text"]
+        for note in caller.client.notes
+        if note.type == "audio" and note.message["display_text"] is not None
+    ]
     problems = []
     for text in caller.texts:
         if text in caller.wanted:

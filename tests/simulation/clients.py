@@ -11,6 +11,7 @@ import trio
 
 from tests.memory_wire import MemoryWire, memory_wire_pair
 from trio_backend.errors import WireClosed
+from trio_backend.protocol import decode_frame
 from trio_backend.text.lines import joined
 from trio_backend.wire import Wire
 
@@ -48,6 +49,15 @@ class Note:
     def is_control(self, text: str) -> bool:
         """Whether it is the ``control`` of that text."""
         return self.type == "control" and self.message["text"] == text
+
+
+def understood(frame: str | bytes) -> dict[str, Any]:
+    """A frame of the server as a message; a binary one as one of type ``sound``, without its samples."""
+    if isinstance(frame, str):
+        message: dict[str, Any] = json.loads(frame)
+        return message
+    sound = decode_frame(frame)
+    return {"type": "sound", "sentence": sound.sentence, "piece": sound.piece, "last": sound.last}
 
 
 @attrs.define(eq=False)
@@ -117,7 +127,7 @@ class SimulatedClient:
         async with trio.open_nursery() as nursery:
             try:
                 while True:
-                    message = json.loads(await self.wire.receive())
+                    message = understood(await self.wire.receive())
                     self.notes.append(Note(trio.current_time(), "heard", message))
                     self._wake()
                     if message["type"] == "backend-synth-complete" and self.answers_playback:
@@ -185,7 +195,7 @@ class SimulatedClient:
         for note in self.notes:
             if note.is_control("conversation-chain-start") and note.how == "heard":
                 shown = []
-            elif note.type == "audio":
+            elif note.type == "audio" and note.message["display_text"] is not None:
                 shown.append(note.message["display_text"]["text"])
         return shown
 
@@ -220,6 +230,10 @@ class SimulatedClient:
             case "open":
                 uid = chance.choice(self.uids) if self.uids else "2026-01-01_00-00-00_none"
                 await self.say("fetch-and-set-history", history_uid=uid)
+            case "hello":
+                await self.say(
+                    "hello", accepts=chance.choice([[], ["pieces"], ["bytes"], ["bytes", "pieces"]])
+                )
             case "junk":
                 await self.say_junk()
             case "ask-and-more":
@@ -248,6 +262,7 @@ _ACTIONS = [
     ("fetch-configs", 1),
     ("fetch-backgrounds", 1),
     ("heartbeat", 1),
+    ("hello", 3),
     ("frontend-playback-complete", 1),
     ("request-init-config", 1),
 ]
