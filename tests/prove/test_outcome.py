@@ -163,3 +163,13 @@ def test_a_curve_lies_within_its_frame() -> None:
         assert len(places) == len(points)
         assert places == sorted(places, key=lambda place: place[0])
         assert all(60 <= x <= 544 and 34 <= y <= 216 for x, y in places)
+
+
+def test_curves_that_belong_together_share_a_chart() -> None:
+    """With axes that have room for all; each other one is named at its end."""
+    other = Series("the <other>", "x", "y", [(2.0, 9.0), (40.0, 3.0)])
+    svg = draw(Series("one", "x", "y", [(1.0, 2.0), (2.0, 3.0)], [other, Series("none", "x", "y", [])]))
+    assert svg.count("<polyline") == 3
+    assert "the &lt;other&gt;" in svg
+    assert ">50<" in svg
+    assert ">10<" in svg

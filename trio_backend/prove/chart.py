@@ -70,21 +70,30 @@ def polyline(places: Iterable[tuple[float, float]], style: str = "") -> str:
 
 
 def draw(series: Series) -> str:
-    """``series`` as one ``<svg>`` element, with axes, both from 0. It uses the page's colours."""
-    xs, ys = [x for x, _ in series.points], [y for _, y in series.points]
-    across = Axis(0, _round_up(max(xs)), LEFT, WIDTH - RIGHT)
-    up = Axis(0, _round_up(max(ys)), HEIGHT - BOTTOM, TOP)
-    places = [(across.place(x), up.place(y)) for x, y in series.points]
+    """``series`` as one ``<svg>`` element, with axes, both from 0. It uses the page's colours.
+
+    Where there are several curves, the name of each of the others stands at its last point.
+    """
+    curves = [series, *series.also]
+    points = [point for curve in curves for point in curve.points]
+    across = Axis(0, _round_up(max(x for x, _ in points)), LEFT, WIDTH - RIGHT)
+    up = Axis(0, _round_up(max(y for _, y in points)), HEIGHT - BOTTOM, TOP)
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(series.name)}">',
         label(LEFT, 18, f"{series.name}, {series.y}", style='class="title"'),
         *_grid(up, across),
         label(WIDTH - RIGHT, HEIGHT - 8, series.x, "end"),
-        polyline(places),
-        *(_dots(series, places) if len(places) <= DOTS else []),
-        "</svg>",
     ]
-    return "\n".join(parts)
+    for place, curve in enumerate(curves):
+        places = [(across.place(x), up.place(y)) for x, y in curve.points]
+        # The first one is as it always was; the others are told apart by their dashes and their names.
+        dashes = f'stroke-dasharray="{2 + 3 * place} 4"' if place else ""
+        parts += [polyline(places, dashes), *(_dots(curve, places) if len(places) <= DOTS else [])]
+        if place and places:
+            x, y = places[-1]
+            right = x > WIDTH / 2
+            parts.append(label(x - 8 if right else x + 8, y - 6, curve.name, "end" if right else "start"))
+    return "\n".join([*parts, "</svg>"])
 
 
 def _grid(up: Axis, across: Axis) -> Sequence[str]:

@@ -23,7 +23,7 @@ from ..errors import NoConnection, ProtocolError, WireClosed, first_leaf
 from .context import ScenarioContext, cpu_of_load
 from .cores import pin
 from .engines import EngineServerAddress
-from .outcome import ScenarioOutcome
+from .outcome import ScenarioOutcome, Series
 from .plan import Plan
 from .probe import open_probe
 from .scenarios import SCENARIOS
@@ -79,12 +79,15 @@ def read_output(line: bytes) -> LoadOutput:
 
 def only_known(outcome: ScenarioOutcome) -> ScenarioOutcome:
     """Without the numbers that could not be seen: JSON has no word for them."""
-    curves = [
-        attrs.evolve(curve, points=[point for point in curve.points if all(map(math.isfinite, point))])
-        for curve in outcome.series
-    ]
+    curves = [_finite(curve) for curve in outcome.series]
     checks = [check for check in outcome.checks if not math.isnan(check.value)]
     return attrs.evolve(outcome, checks=checks, series=[curve for curve in curves if curve.points])
+
+
+def _finite(curve: Series) -> Series:
+    points = [point for point in curve.points if all(map(math.isfinite, point))]
+    also = [more for more in map(_finite, curve.also) if more.points]
+    return attrs.evolve(curve, points=points, also=also)
 
 
 def main() -> None:

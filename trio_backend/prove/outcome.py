@@ -49,12 +49,13 @@ class Check:
 
 @attrs.frozen
 class Series:
-    """A curve for the report: ``points`` of x and y."""
+    """A curve for the report: ``points`` of x and y; ``also`` are others that share its chart."""
 
     name: str
     x: str
     y: str
     points: Sequence[tuple[float, float]]
+    also: Sequence[Series] = ()
 
 
 @attrs.frozen

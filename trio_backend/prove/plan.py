@@ -65,6 +65,8 @@ class Plan:
     """How many others interrupt, murmur and cough meanwhile."""
     voice_interjections: int = 2
     """Of each of them."""
+    voice_silences: Sequence[int] = ()
+    """Other silences that end a turn of which nothing is known, in windows of 32 ms, for the curve."""
     voice_microphones: int = 100
     voice_mic_seconds: float = 5.0
     """How long these are open."""
@@ -113,6 +115,7 @@ def full(scale: float | None = None) -> Plan:
         voice_crowd_turns=8,
         voice_interrupters=20,
         voice_interjections=6,
+        voice_silences=(12, 36, 50),
         voice_mic_seconds=20.0,
         voice_discards=1_000,
         voice_discarders=50,

@@ -91,17 +91,25 @@ def _with_speech(plan: Plan) -> Mapping[str, StandInCharacter]:
     stream = {**whole, "sample_rate": 16_000, "turn_detection": "semantic_vad"}
     recognisers = {"conf.yaml": ("openai_compatible_asr", whole), STREAMING: (STREAMING_ASR, stream)}
     voice = {"base_url": _engine_url(plan), "api_key": "none", "model": "stand-in", "file_extension": "pcm"}
-    return {
-        file: StandInCharacter(
-            _model("stand-in", plan),
-            voice,
-            "openai_compatible_llm",
-            "openai_tts",
-            {"asr_config": {"asr_model": name, name: settings}, "vad_config": {"vad_model": "silero_vad"}},
-        )
-        for file, (name, settings) in recognisers.items()
-        if name in known("asr")
-    }
+    characters = {}
+    for file, (name, settings) in recognisers.items():
+        if name not in known("asr"):
+            continue
+        for windows in (0, *plan.voice_silences):
+            vad = {"required_misses": windows} if windows else {}
+            hearing = {
+                "asr_config": {"asr_model": name, name: settings},
+                "vad_config": {"vad_model": "silero_vad", "silero_vad": vad},
+            }
+            characters[with_silence(file, windows)] = StandInCharacter(
+                _model("stand-in", plan), voice, "openai_compatible_llm", "openai_tts", hearing
+            )
+    return characters
+
+
+def with_silence(file: str, windows: int) -> str:
+    """The character that is like ``file``, but that so many windows of silence end a turn; 0 is ``file``."""
+    return f"{file.removesuffix('.yaml')}-{windows}.yaml" if windows else file
 
 
 def _model(model: str, plan: Plan) -> Mapping[str, str]:

@@ -23,18 +23,21 @@ from .engine_bytes import NOT_FOUND, HttpRequest, take_request
 from .engine_server import BACKLOG
 from .voice_corpus import Corpus, make_corpus
 from .voice_engine_log import EngineLog, SpeechRequest
-from .voice_engine_times import FIRST_SOUND, REPLY_WORDS, SPEECH_RATE, TIMES
+from .voice_engine_times import (
+    FIRST_SOUND,
+    PIECE,
+    REPLY_WORDS,
+    SECONDS_PER_LETTER,
+    SPEECH_RATE,
+    SPEED,
+    TIMES,
+)
 from .voice_realtime import RealtimeRecogniser, serve_realtime
 from .voice_recognition import Recogniser
 from .voice_waveform import marked_tone
 
 LARGEST = 8_000_000
 """Bytes of a request: a minute of speech as a WAV file is 2 MB."""
-PIECE = 0.2
-"""Seconds of sound in each chunk after the first."""
-SPEED = 2.0
-"""How much faster than it is played sound is made."""
-SECONDS_PER_LETTER = 0.06
 
 _JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 _EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"

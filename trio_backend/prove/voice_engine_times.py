@@ -17,6 +17,13 @@ CLAUSE_WORDS = len(FIRST_CLAUSE.split())
 SPEECH_RATE = 24_000
 FIRST_SOUND = 0.3
 """Seconds of sound that the synthesis sends at first: a piece that is worth being played."""
+PIECE = 0.2
+"""Seconds of sound in each chunk after the first."""
+SPEED = 2.0
+"""How much faster than it is played sound is made."""
+SECONDS_PER_LETTER = 0.06
+CLAUSE_SOUND = (SECONDS_PER_LETTER * len(FIRST_CLAUSE) - FIRST_SOUND) / SPEED
+"""Seconds from the first sound to all the sound of the first clause."""
 
 
 @attrs.frozen

@@ -74,8 +74,10 @@ INTERRUPTIONS = (
 )  # fmt: skip
 BACKCHANNELS = ("uh-huh", "mm-hmm", "yeah", "okay", "right", "I see")
 COUGHS = 4
-CHOPPY = ("the red one and", "the green one and", "the small one or", "the tall one and", "the old one but",
-          "the new one and")  # fmt: skip
+# Each of them is finished, and the next one follows sooner than a turn can be over.
+CHOPPY = ("I like tea.", "I like coffee.", "She likes milk.", "We like lemonade.", "They like cocoa.",
+          "He likes water.")  # fmt: skip
+CHOPPY_PAUSE = 0.27
 
 
 def lines() -> Sequence[SpokenLine]:
@@ -102,5 +104,5 @@ def lines() -> Sequence[SpokenLine]:
         add("interruption", SpokenPiece(text))
     for text in BACKCHANNELS:
         add("backchannel", SpokenPiece(text))
-    add("choppy", *(SpokenPiece(text, 0.45) for text in CHOPPY))
+    add("choppy", *(SpokenPiece(text, CHOPPY_PAUSE) for text in CHOPPY))
     return found
