@@ -10,8 +10,8 @@ below 1 says that this version is quicker.
 the other one, and the other version's own one. ``--write benchmarks/http-engines`` keeps everything in
 ``http-engines.md`` and ``http-engines.json``, with the machine's processor, but without its name.
 
-The table of benchmarks/http-engines.md, in some ten minutes on two idle cores (``--runs 1`` without
-``--verdicts``: in two):
+The table of benchmarks/http-engines.md, in a quarter of an hour on two idle cores (without ``--verdicts`` in
+six minutes; that with ``--runs 1`` in two):
 
     nox -s bench -- compare crowd --runs 3 --verdicts --write benchmarks/http-engines \\
         --against "PYTHONPATH=/path/to/old/checkout python -m trio_backend"
@@ -120,7 +120,8 @@ class _Check(msgspec.Struct):
         return self.bound is not None and not (self.value is not None and self.value <= self.bound)
 
     def __str__(self) -> str:
-        return f"{self.what} {self.value or math.nan:.3g} {self.unit} (at most {self.bound or 0:g})"
+        value = math.nan if self.value is None else self.value
+        return f"{self.what} {_number(value)} {self.unit} (at most {self.bound or 0:g})"
 
 
 class _Outcome(msgspec.Struct):
@@ -142,7 +143,8 @@ async def verdict(what: str, program: ServerProgram, *arguments: str) -> Verdict
         found = Path(folder) / "found.json"
         done = await trio.run_process(
             [*program.command, "prove", *WITH_HTTP_ENGINES, "--json", str(found), *arguments],
-            stdout=DEVNULL, check=False, env={**os.environ, **program.environment},
+            # Elsewhere, or `python -m` would take the package that lies here.
+            cwd=folder, stdout=DEVNULL, check=False, env={**os.environ, **program.environment},
         )  # fmt: skip
         missed: list[str] = []
         with suppress(FileNotFoundError):  # it has failed, and said why

@@ -178,8 +178,7 @@ class BackgroundFiles:
     files: Sequence[str]
 
 
-# Hundreds are made for each page that opens, on the loop: 35 µs for 200 and their entries, where attrs needs
-# 165, and they are encoded in two thirds of the time.
+# Hundreds for each page that opens, made on the loop: 38 µs for 200 and their entries, 177 with attrs.
 class HistoryMessage(msgspec.Struct, frozen=True):
     """One message of a conversation; ``timestamp`` is ISO 8601."""
 
