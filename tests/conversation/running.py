@@ -24,6 +24,7 @@ class Listener:
     """An `Audience` that has played everything at once; ``there`` is what it says of each event."""
 
     there: bool = True
+    plays_at_once: bool = True
     stuck_at: type[object] | None = None
     """An event of this type is never taken."""
     events: list[Event] = attrs.field(factory=list)
@@ -44,7 +45,7 @@ class Listener:
             self._sent = 0.0
         elif isinstance(event, AudioChunk):
             self._sent += event.pcm.seconds
-        if isinstance(event, SpeechComplete):
+        if isinstance(event, SpeechComplete) and self.plays_at_once:
             self._played.set()
         self._changed.unpark_all()
         return self.there
@@ -62,6 +63,10 @@ class Listener:
     def silence(self) -> None:
         """Count it."""
         self.silences += 1
+
+    def play(self) -> None:
+        """It has played everything, where it does not at once."""
+        self._played.set()
 
     def expect_playback(self) -> trio.Event:
         """A new one each time."""

@@ -178,7 +178,7 @@ async def test_speech_ends_nothing_where_nothing_runs(
 ) -> None:
     """What is told of the end of a turn is told."""
     async with open_conversation(options) as running:
-        await running.conversation.stop_for_speech()
+        await running.conversation.open.stop_for_speech()
         assert not running.audience.silences
 
 

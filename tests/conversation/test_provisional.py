@@ -295,7 +295,7 @@ async def test_what_is_committed_beside_a_turn_ends_that(
         running.say("One two. Three four. Five six. Seven eight.")
         await audience.until(SpeechComplete if earlier == "plays" else AudioChunk)
         if earlier == "was stopped":
-            await running.conversation.stop_for_speech()
+            await running.conversation.open.stop_for_speech()
         told = len(audience.events)
         begin(running)
         await trio.sleep(1.1)
@@ -331,7 +331,7 @@ async def test_whatever_else_happens_discards_it(
                 assert not await conversation.barge_in("Hello")
                 assert running.audience.silences == 0
             case "speech":
-                await conversation.stop_for_speech()
+                await conversation.open.stop_for_speech()
             case "turn":
                 running.say("One.")
                 await running.wait_over()

@@ -18,6 +18,8 @@ from trio_backend.conversation.microphone import Microphone
 from trio_backend.conversation.speech_engines import LeaseEngine, SpeechEngines, open_speech_engines
 from trio_backend.conversation.speech_input import AT_ONCE, EARLY, SpeechInput
 
+from .talking import Talking
+
 Open = Callable[..., AbstractAsyncContextManager[SpeechEngines]]
 
 
@@ -71,12 +73,9 @@ async def listening() -> AsyncIterator[Heard]:
         await trio.lowlevel.checkpoint()
         log.append(type(event).__name__)
 
-    async def stop() -> None:
-        await trio.lowlevel.checkpoint()
-        log.append("stopped")
-
     async with trio.open_nursery() as nursery:
-        yield Heard(SpeechInput(emit, stop, Microphone(60, held.append), nursery), log, held)
+        speech = SpeechInput(emit, Talking(log), Microphone(60, held.append), nursery)
+        yield Heard(speech, log, held)
         nursery.cancel_scope.cancel("the test is over")
 
 

@@ -26,6 +26,8 @@ from trio_backend.engines.leases import Leases
 from trio_backend.engines.settings import Environment
 from trio_backend.errors import EngineError
 
+from .talking import Talking
+
 SHORTEST, LONGEST = 0.3, 1.6
 TIMING = SpeechTiming(math.inf, SHORTEST, LONGEST)
 
@@ -87,15 +89,12 @@ async def talk(model: Model, timing: SpeechTiming = TIMING) -> AsyncIterator[Tal
     async def emit(event: Event) -> None:
         log.append(type(event).__name__)
 
-    async def stop() -> None:
-        pass
-
     vad = Noticing(rules=Rules(db_threshold=0, required_hits=1, required_misses=25, smoothing_window=1))
     async with (
         open_speech_engines(character("mao"), vad.lease(), turn=model) as engines,
         trio.open_nursery() as nursery,
     ):
-        yield Talk(SpeechInput(emit, stop, Microphone(60), nursery, timing=timing), engines, log)
+        yield Talk(SpeechInput(emit, Talking([]), Microphone(60), nursery, timing=timing), engines, log)
         nursery.cancel_scope.cancel("the test is over")
 
 

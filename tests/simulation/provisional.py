@@ -71,7 +71,7 @@ class SpeechCaller:
         done = trio.Event()
 
         async def run() -> None:
-            await session.conversation.stop_for_speech()
+            await session.conversation.open.stop_for_speech()
             await session.presenter.handle(SpeechStarted())
             done.set()
 

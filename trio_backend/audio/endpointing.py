@@ -79,6 +79,8 @@ class Endpointer:
     _misses: int = attrs.field(default=0, init=False)
     _quiet: int = attrs.field(default=0, init=False)
     """Windows since the last hit."""
+    _loud: int = attrs.field(default=0, init=False)
+    """Hits in the utterance, from the first that led to it; those of the mean are later."""
     _recent: deque[tuple[float, float]] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -91,10 +93,16 @@ class Endpointer:
         if self.speaking:
             return self._go_on(hit=hit, smooth_hit=smooth_hit)
         self._hits = self._hits + hit if smooth_hit else 0
+        self._loud = self._loud + 1 if hit else 0
         if self._hits >= self.rules.required_hits:
             self.speaking, self._misses, self._quiet = True, 0, 0
             return Edge.STARTED
         return None
+
+    @property
+    def spoken(self) -> float:
+        """Seconds of speech in the utterance, or the last one, without the pauses in it."""
+        return self._loud * WINDOW_SECONDS
 
     @property
     def silence(self) -> float:
@@ -108,6 +116,7 @@ class Endpointer:
     def _go_on(self, *, hit: bool, smooth_hit: bool) -> Edge | None:
         self._misses = 0 if hit or smooth_hit else self._misses + 1
         self._quiet = 0 if hit else self._quiet + 1
+        self._loud += hit
         if self._is_over(smooth_hit=smooth_hit):
             return self._end()
         if self.paused:

@@ -90,6 +90,12 @@ class SystemConfig(ServerSettings):
         "the same where it is surely not, such as after “and”; not shorter than min_silence",
         when_full="end the user's turn",
     )
+    min_interrupt: float = bound(
+        0.3,
+        Within(0, 10, "s"),
+        "speech that stops the character without a word being understood; shorter speech does if it is words",
+        when_full="stop the character",
+    )
     eager_silence: float = bound(
         0.2,
         Within(0.05, 10, "s"),

@@ -17,7 +17,7 @@ from ..quota import MemoryQuota
 from .cascade import Cascade
 from .events import Audience, Outcome, TurnId
 from .memory import Memory
-from .provisional import ProvisionalSlot
+from .open_turns import OpenTurns
 from .record import Pages, Record
 from .scene import Scene
 from .speculating import SpeculationBudget
@@ -35,7 +35,7 @@ class Conversation:
     Beside it there may be a provisional one, whose reply is begun before it is certain that the user has
     finished; nothing of it is told, kept or counted before `commit`, and whatever else happens discards it.
 
-    The first eight methods never wait for the store, and are for the session's loop. The others may, and are
+    The first seven methods never wait for the store, and are for the session's loop. The others may, and are
     called by one task at a time; no turn is begun while one of them runs. Whatever changes the conversation
     ends the running turn first, so that no turn writes into a conversation that is not its own.
     """
@@ -46,9 +46,9 @@ class Conversation:
     record: Record
     wake_word: WakeWord = attrs.field(factory=WakeWord.always_open)
     """Whether what is said is meant for the character."""
-    _open: list[Turn] = attrs.field(factory=list, init=False)
-    """Turns whose end was not told yet, or whose words were not handed to the store; oldest first."""
-    _provisional: ProvisionalSlot = attrs.field(factory=ProvisionalSlot, init=False)
+    open: OpenTurns = attrs.field(
+        default=attrs.Factory(lambda self: OpenTurns(self._audience), takes_self=True), init=False
+    )
     _count: int = attrs.field(default=0, init=False)
     _storing: Storing = attrs.field(
         default=attrs.Factory(lambda self: Storing(self._audience, self.memory), takes_self=True), init=False
@@ -66,12 +66,11 @@ class Conversation:
     @property
     def turn_running(self) -> bool:
         """Whether a turn answers or is being played."""
-        return any(not turn.gone.is_set() for turn in self._open)
+        return self.open.running
 
     async def wait_turn_over(self) -> None:
         """Wait until no turn runs."""
-        for turn in tuple(self._open):
-            await turn.gone.wait()
+        await self.open.wait_over()
 
     # What the loop does at once.
 
@@ -96,9 +95,9 @@ class Conversation:
         """
         self.discard()
         turn = self._new_turn(scene, user_input, provisional=True)
-        self._provisional.fill(turn, budget)
+        self.open.provisional.fill(turn, budget)
         if not scene.start(partial(self._live, turn), name=f"{scene.config.conf_name}/provisional turn"):
-            self._provisional.left(turn)
+            self.open.provisional.left(turn)
 
     def commit(self, scene: Scene, user_input: UserInput) -> bool:
         """It is certain what the user said: `begin_turn`, but with the reply that was begun, if there is one.
@@ -106,55 +105,48 @@ class Conversation:
         The provisional turn goes on if it is this character's, and was begun with this input; what was sound
         there may be its text here. Otherwise it is discarded, and another turn begun. True if it goes on.
         """
-        turn = self._provisional.turn
+        turn = self.open.provisional.turn
         if turn is None or not scene.present or not turn.answers(scene.character, user_input):
             self.begin_turn(scene, user_input)
             return False
         turn.input.confirm(user_input)
         self._append(turn)
-        self._provisional.commit()
+        self.open.provisional.commit()
         return True
 
     def discard(self) -> None:
         """End the provisional turn, if any, at once. The next turn begins when its engines are free."""
-        self._provisional.discard()
+        self.open.provisional.discard()
 
     async def barge_in(self, heard: str) -> bool:
         """End the turns at once; what was said is what was ``heard``. False if there was none.
 
-        Nothing more is told of them. Their words are handed to the store, which is not waited for: see
+        A turn that is held is not ended: the client answers to the speech that it is held for. Nothing more
+        is told of those that are. Their words are handed to the store, which is not waited for: see
         `confirm`.
         """
-        self.discard()
-        if not self._open:
-            await self._provisional.wait_discarded()
+        if any(turn.report(heard) for turn in self.open.turns):
+            await trio.lowlevel.checkpoint()
             return False
-        turns = await self._stop("barge-in")
+        self.discard()
+        if not self.open.turns:
+            await self.open.provisional.wait_discarded()
+            return False
+        turns = await self.open.stop("barge-in")
         # ``heard`` is about the last turn that the client was told of.
         known = [turn for turn in turns if turn.announced]
         for turn in turns:
             turn.end(Outcome.INTERRUPTED, heard if turn in known[-1:] else None)
         for turn in turns:
-            if turn in self._open:
-                self._open.remove(turn)
+            if turn in self.open.turns:
+                self.open.turns.remove(turn)
                 await self._storing.give(self.record, turn.take_unsaved(), turn.ended())
         return True
 
     def playback_began(self) -> None:
         """The client has begun to play a sentence of the turn that it was told of last."""
-        if self._open:
-            self._open[-1].timeline.play()
-
-    async def stop_for_speech(self) -> None:
-        """Somebody speaks: end the turns at once.
-
-        The client says with a barge-in what was heard of it; if it does not, all that was handed out counts
-        as said, as soon as something else happens in the conversation.
-        """
-        self.discard()
-        if self.turn_running:
-            await self._stop("somebody spoke")
-        await self._provisional.wait_discarded()
+        if self.open.turns:
+            self.open.turns[-1].timeline.play()
 
     # What may wait for the store.
 
@@ -165,7 +157,7 @@ class Conversation:
     async def end_turn(self, reason: str) -> None:
         """End the running turn, if any, store it, and tell the client; what was handed out counts as said."""
         self.discard()
-        for turn in self._open:
+        for turn in self.open.turns:
             turn.cut(reason)
         await self._close_before(None)
 
@@ -175,12 +167,12 @@ class Conversation:
         True if one was cut.
         """
         self.discard()
-        cut = any(turn.state is not State.ENDED for turn in self._open)
+        cut = any(turn.state is not State.ENDED for turn in self.open.turns)
         words: list[StoredMessage] = []
-        for turn in self._open:
+        for turn in self.open.turns:
             turn.end(Outcome.INTERRUPTED)
             words += turn.take_unsaved()
-        self._open.clear()
+        self.open.turns.clear()
         try:
             await self.record.add(*words)
         except (HistoryError, NoSuchHistory) as error:
@@ -226,26 +218,29 @@ class Conversation:
 
     def _new_turn(self, scene: Scene, user_input: UserInput, *, provisional: bool = False) -> Turn:
         # A discarded turn leaves no gap in the numbers: clients and logs never see it.
-        context = TurnContext(self.memory, self._audience, self._limits, self.wake_word, self._open)
+        limits = self._limits
+        if self.open.resumable:
+            limits = attrs.evolve(limits, resumable=True)
+        context = TurnContext(self.memory, self._audience, limits, self.wake_word, self.open.turns)
         asked = TurnInput(user_input, scene.character, context, provisional=provisional)
         return Turn(TurnId(self._count + 1), Cascade(scene.character), asked)
 
     def _append(self, turn: Turn) -> None:
         """Let ``turn`` be the one that runs, once those before it have ended."""
-        for earlier in self._open:
+        for earlier in self.open.turns:
             earlier.cut("superseded")
         self._count += 1
-        self._open.append(turn)
+        self.open.turns.append(turn)
 
     async def _live(self, turn: Turn) -> None:
         try:
             with turn.scope:
-                if turn is self._provisional.turn:
-                    await self._provisional.speculate(turn, self._limits.deadline, self._answer)
+                if turn is self.open.provisional.turn:
+                    await self.open.provisional.speculate(turn, self._limits.deadline, self._answer)
                 else:
                     await self._answer(turn)
         finally:
-            self._provisional.left(turn)
+            self.open.provisional.left(turn)
 
     async def _answer(self, turn: Turn) -> None:
         await self._close_before(turn)
@@ -262,8 +257,8 @@ class Conversation:
 
     async def _close_before(self, turn: Turn | None) -> None:
         """Bring the turns before ``turn``, or all, to their end. A cancel leaves some to the next call."""
-        await self._provisional.wait_discarded()
-        for earlier in tuple(self._open):
+        await self.open.provisional.wait_discarded()
+        for earlier in tuple(self.open.turns):
             if earlier is turn:
                 break
             await earlier.gone.wait()
@@ -274,19 +269,7 @@ class Conversation:
         """Store what was said, then tell that the turn is over: what was told to be over is on disk."""
         await self._storing.add(self.record, turn.take_unsaved())
         # A barge-in meanwhile has ended it, and its end is sent by `Storing.confirm`.
-        if turn in self._open:
+        if turn in self.open.turns:
             await self._audience.handle(turn.ended())
-        if turn in self._open:
-            self._open.remove(turn)
-
-    async def _stop(self, reason: str) -> list[Turn]:
-        """Cancel all turns, tell nothing more of them, and wait until they are gone."""
-        self._audience.silence()
-        # A text from before the barge-in may begin a turn while another is still ending.
-        while self.turn_running:
-            for turn in tuple(self._open):
-                turn.cut(reason)
-            for turn in tuple(self._open):
-                await turn.gone.wait()
-            self._audience.silence()
-        return list(self._open)
+        if turn in self.open.turns:
+            self.open.turns.remove(turn)

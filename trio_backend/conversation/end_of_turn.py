@@ -76,11 +76,13 @@ class EndOfTurn:
 @attrs.frozen
 class SpeechTiming:
     """Seconds of silence: after ``pause`` what was said may be all, and an utterance ends between
-    ``min_silence`` and ``max_silence``, by what was said; without these, as the detector's `Rules` say."""
+    ``min_silence`` and ``max_silence``, by what was said; without these, as the detector's `Rules` say.
+    ``min_interrupt`` is seconds of speech: see `Interruption`."""
 
     pause: float = math.inf
     min_silence: float | None = None
     max_silence: float = math.inf
+    min_interrupt: float = 0.0
 
     def end_of_turn(self, rules: Rules) -> EndOfTurn | None:
         """How long a silence ends an utterance; None for ``rules.required_misses``."""

@@ -64,6 +64,17 @@ class TurnStarted:
 
 
 @attrs.frozen
+class TurnResumed:
+    """A turn that was silenced, since somebody spoke, goes on: they said nothing that was meant for it.
+
+    The sentence that was cut follows again, from its beginning.
+    """
+
+    turn: TurnId
+    speaker: Speaker
+
+
+@attrs.frozen
 class Transcript:
     """Speech was understood as ``text``; it may still change unless it is ``final``."""
 
@@ -186,6 +197,7 @@ TurnEvent: TypeAlias = TurnStarted | SpeechComplete | TurnEnded | InputDropped
 
 Event: TypeAlias = (
     TurnStarted
+    | TurnResumed
     | Transcript
     | WakeWordUsed
     | Sentence

@@ -70,6 +70,13 @@ class OpenUtterance:
         return self._sound.seconds
 
     @property
+    def words(self) -> str | None:
+        """What is understood of it so far; None before anything is, and where nothing will be."""
+        recognition = self.recognition
+        known = recognition is not None and recognition.known and not recognition.failed
+        return recognition.text if recognition is not None and known else None
+
+    @property
     def size(self) -> int:
         """Bytes of sound that are kept for it."""
         return self._sound.size + (self.recognition.size if self.recognition is not None else 0)
@@ -189,9 +196,21 @@ class Stream:
             return attrs.evolve(self._cut().take(), ended=ended, decided=now)
         return None
 
+    @property
+    def finished(self) -> SpokenUtterance | None:
+        """The utterance that was found last, until it is taken."""
+        return self._finished
+
+    def recognise_finished(self, recognition: Recognition) -> None:
+        """Let ``recognition`` have that utterance, which nobody has recognised."""
+        assert self._finished is not None
+        recognition.feed(self._finished.sound.samples)
+        recognition.complete()
+        self._finished = attrs.evolve(self._finished, recognition=recognition)
+
     def forget(self) -> None:
         """What was said so far is answered already."""
-        self._drop_finished()
+        self.drop_finished()
         self._cut().clear()
 
     def _finish(self, now: float) -> Edge | None:
@@ -199,13 +218,14 @@ class Stream:
         if self.utterance.too_long:
             self.utterance.clear()
             return None
-        self._drop_finished()
+        self.drop_finished()
         # The last word was said before the silence that has ended it.
         ended = now - self.endpointer.silence
         self._finished = attrs.evolve(self.utterance.take(), ended=ended, decided=now)
         return Edge.ENDED
 
-    def _drop_finished(self) -> None:
+    def drop_finished(self) -> None:
+        """Nobody answers the utterance that was found last."""
         finished, self._finished = self._finished, None
         if finished is not None:
             finished.drop()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 import attrs
 import trio
@@ -14,67 +13,37 @@ from ..audio.pcm import Pcm
 from ..audio.utterance import RATE
 from ..engines.base import Detector
 from ..errors import EngineError, ProtocolError
+from .early_turns import NoProvisionalTurns, ProvisionalTurns
 from .end_of_turn import EndOfTurn, Judgement, SpeechTiming
-from .events import Event, Problem, SpeechEnded, SpeechStarted
+from .events import Event, Problem, SpeechEnded
+from .interruption import Interruptible, Interruption
 from .microphone import Microphone, OpenUtterance, SpokenUtterance, Stream
 from .partial_transcripts import PartialTeller
 from .recognition import Recognition
 from .speech_engines import SpeechEngines
 
-# Windows of a stream that are kept while the engine for it is being loaded: a second. More would hold up the
-# session's loop when they are looked at.
+# Windows that are kept while the engine is being loaded: a second. More would hold up the session's loop.
 EARLY = 31
-# How long the loop waits for an engine that is loaded already, seconds; it needs some microseconds to say so.
+# How long the loop waits for an engine that is loaded already, in seconds: that takes it microseconds.
 AT_ONCE = 0.01
 # How often a turn is begun in one pause. Late words of a streaming engine make the first one wrong; a
 # transcript that is not settled after that will be wrong again.
 MOST_BEGUN = 2
-# Seconds of silence after which the turn model is asked where no turn is begun early, as those who made Smart
-# Turn recommend.
 MODEL_PAUSE = 0.2
-
+"""Seconds of silence after which the turn model is asked where no turn is begun early, as its makers say."""
 # Seconds after which a stream of which nothing came is over: pages send several pieces a second.
 STREAM_GONE = 2.0
-
-
-class ProvisionalTurns(Protocol):
-    """Where turns are begun before an utterance is certainly over. Nothing here waits."""
-
-    def begin(self, words: str, recognition: Recognition) -> bool:
-        """The user may have finished, with ``words``. True if a turn is begun with them, soon or at once."""
-        ...
-
-    def discard(self) -> None:
-        """The user goes on: nothing that was begun is wanted. There may be none."""
-        ...
-
-    def recognition_discarded(self) -> None:
-        """A recognition that was begun in a pause was in vain: more was said."""
-        ...
-
-
-class NoProvisionalTurns:
-    """`ProvisionalTurns` where none is ever begun."""
-
-    def begin(self, words: str, recognition: Recognition) -> bool:
-        """See `ProvisionalTurns.begin`."""
-        del words, recognition
-        return False
-
-    def discard(self) -> None: ...
-    def recognition_discarded(self) -> None: ...
 
 
 @attrs.define(eq=False)
 class SpeechInput:
     """Fed with 16 kHz mono samples of 16 bits by the session's loop. Raises `ProtocolError` for too much.
 
-    ``stop_for_speech`` is awaited when somebody begins to speak in a stream. What runs beside the loop, the
-    loading of a detector and the telling of partial transcripts, runs in ``nursery``; recognition runs in
-    that of its engines.
+    Speech in a stream may stop the turns that are ``speaking``: see `Interruption`. What runs beside the loop
+    runs in ``nursery``; recognition runs in that of its engines.
 
-    Looking for speech takes less than a tenth of a millisecond for each 32 ms, which is less than it would
-    take to hand it to another thread: so it is done here, with a rest after each window.
+    Looking for speech takes less than a tenth of a millisecond for each 32 ms, less than to hand it to a
+    thread: so it is done here, with a rest after each window.
 
     An engine that streams has the sound while it comes. One that does not has it in each pause, from the
     beginning of the utterance, if more was said since the last; what it understands in the last pause is what
@@ -82,7 +51,7 @@ class SpeechInput:
     """
 
     _emit: Callable[[Event], Awaitable[object]]
-    _stop_for_speech: Callable[[], Awaitable[None]]
+    _speaking: Interruptible
     _microphone: Microphone
     _nursery: trio.Nursery
     timing: SpeechTiming = attrs.field(factory=SpeechTiming, kw_only=True)
@@ -99,10 +68,17 @@ class SpeechInput:
     """Turns that were begun in this pause."""
     _offered: tuple[str, Judgement | None] | None = attrs.field(default=None, init=False, repr=False)
     """What a turn was last to be begun with in this pause: an engine may say the same with each window."""
-    # Changes where a pause ends: an answer of the turn model about an older one is of no use.
     _pause: int = attrs.field(default=0, init=False)
+    """Changes where a pause ends: what the turn model says of an older one is of no use."""
     _probability: float | None = attrs.field(default=None, init=False)
     """What the turn model says of this pause."""
+    _interruption: Interruption = attrs.field(
+        default=attrs.Factory(
+            lambda self: Interruption(self._speaking, self._emit, self._nursery, self.timing.min_interrupt),
+            takes_self=True,
+        ),
+        init=False,
+    )
     _teller: PartialTeller = attrs.field(
         default=attrs.Factory(lambda self: PartialTeller(self._emit, self._nursery), takes_self=True),
         init=False,
@@ -140,9 +116,12 @@ class SpeechInput:
                 edge = stream.judge(window, detector.probability(window), trio.current_time())
             except ProtocolError:
                 self.turns.discard()
+                await self._interruption.confirm()
                 raise
             if edge is not None:
                 await self._follow(edge, stream, engines)
+            if self._interruption.undecided and stream.endpointer.speaking:
+                await self._weigh(stream)
             await trio.lowlevel.checkpoint()
         self._microphone.count()
 
@@ -150,6 +129,10 @@ class SpeechInput:
         """The utterance that is now complete; None if there was none, or if it is being answered already."""
         self._teller.drop()
         spoken = self._microphone.end(trio.current_time())
+        if spoken is None:
+            self._interruption.dismiss()
+        else:
+            self._interruption.forget()
         if spoken is None or spoken.words is None:
             self.turns.discard()
         return spoken
@@ -157,6 +140,7 @@ class SpeechInput:
     def close(self) -> None:
         """Keep nothing any more: the session is over."""
         self._early = b""
+        self._interruption.forget()
         self._teller.drop()
         self._microphone.clear()
 
@@ -165,15 +149,14 @@ class SpeechInput:
     async def _follow(self, edge: Edge, stream: Stream, engines: SpeechEngines) -> None:
         match edge:
             case Edge.STARTED:
+                await self._interruption.answer_finished()
                 self._begun, self._offered = 0, None
                 self._leave_pause()
                 self.turns.discard()
                 if engines.streams:
                     self._recognise(stream.utterance, engines)
                 stream.endpointer.ends_after = self._silence(None)
-                # First: a client that takes nothing must not keep the reply going.
-                await self._stop_for_speech()
-                await self._emit(SpeechStarted())
+                await self._interruption.begin()
             case Edge.PAUSED:
                 self._ask_turn_model(stream, engines)
                 if math.isinf(self.timing.pause):
@@ -187,7 +170,16 @@ class SpeechInput:
                 self._resume(stream)
             case Edge.ENDED:
                 self._teller.drop()
-                await self._emit(SpeechEnded())
+                if self._interruption.undecided:
+                    self._interruption.settle(stream, engines, self.turns.discard)
+                else:
+                    await self._emit(SpeechEnded())
+
+    async def _weigh(self, stream: Stream) -> None:
+        """Somebody speaks over the character: see whether that stops it by now."""
+        await self._interruption.follow(stream.endpointer.spoken, stream.utterance.words)
+        if not self._interruption.undecided:
+            self._consider(stream)
 
     def _recognise(self, utterance: OpenUtterance, engines: SpeechEngines) -> None:
         def changed() -> None:
@@ -204,7 +196,10 @@ class SpeechInput:
             return
         if stream is not None and recognition is stream.utterance.recognition:
             if recognition.judgement == "final" and stream.finish(trio.current_time()) is Edge.ENDED:
-                self._teller.tell_end()
+                if self._interruption.undecided and self._engines is not None:
+                    self._interruption.settle(stream, self._engines, self.turns.discard)
+                else:
+                    self._teller.tell_end()
                 return
             self._consider(stream)
         elif recognition is not self._microphone.utterance.recognition:
@@ -227,8 +222,9 @@ class SpeechInput:
         may_be_over = quiet or recognition.judgement in ("eager", "final")
         if not may_be_over or not recognition.known or utterance.guess is not None:
             return
+        # Nobody answers what may be meant for nobody, and whatever stops the character discards it.
         offer = (words, recognition.judgement)
-        if self._begun >= MOST_BEGUN or offer == self._offered:
+        if self._interruption.undecided or self._begun >= MOST_BEGUN or offer == self._offered:
             return
         self._offered = offer
         if self.turns.begin(words, recognition):
@@ -271,6 +267,8 @@ class SpeechInput:
 
     async def _begin_stream(self, engines: SpeechEngines) -> None:
         """Another character listens, by its own rules."""
+        self._speaking.expect_speech()
+        self._interruption.dismiss()
         if self._microphone.stream is not None:
             self._microphone.stream.forget()
             self.turns.discard()

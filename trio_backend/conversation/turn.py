@@ -12,15 +12,16 @@ from trio.abc import ReceiveChannel
 from ..history.store import StoredMessage
 from ..text.lines import joined
 from .character import Character
+from .delivery import LONGEST_HOLD, Delivery
 from .events import (
     AudioChunk,
     Outcome,
     Problem,
     Sentence,
     Speaker,
-    SpeechComplete,
     TurnEnded,
     TurnId,
+    TurnResumed,
     TurnStarted,
 )
 from .record import stored
@@ -78,9 +79,21 @@ class Turn:
     context: TurnContext = attrs.field(init=False)
     _speculation: Speculation | None = attrs.field(default=None, init=False)
     _said: Said = attrs.field(factory=Said, init=False)
+    _delivery: Delivery = attrs.field(init=False)
+    _patience: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    _held_at: float = attrs.field(default=0.0, init=False)
+    _reported: str | None = attrs.field(default=None, init=False, repr=False)
+    """What the client says was heard, of a turn that is or was held."""
 
     def __attrs_post_init__(self) -> None:
         self.context = self.input.context
+        self._delivery = Delivery(
+            self.id,
+            self.context.audience,
+            lambda: TurnResumed(self.id, self._speaker),
+            lambda: self.cut("somebody spoke"),
+            keeps=self.context.limits.resumable,
+        )
         self.timeline.spoken(self.input.given.spoken)
         self.state = State.PROVISIONAL if self.input.provisional else State.LIVE
 
@@ -95,10 +108,10 @@ class Turn:
         self.input.take_in_known()
         await audience.handle(TurnStarted(self.id, self._speaker, self.input.given.request))
         self.announced = True
-        with trio.move_on_after(limits.deadline) as patience:
+        with trio.move_on_after(limits.deadline) as self._patience:
             async with flow or self._reply() as events:
                 async for event in events:
-                    delivered = await audience.handle(event)
+                    delivered = await self._delivery.hand_out(event)
                     match event:
                         case Sentence():
                             self._said.begin(event)
@@ -107,7 +120,7 @@ class Turn:
         if self._speculation is not None:
             await self._speculation.stop()
         outcome = Outcome.COMPLETED
-        if patience.cancelled_caught:
+        if self._patience.cancelled_caught:
             outcome = Outcome.TIMED_OUT
             text = f"the reply took longer than {limits.deadline:g} s (turn_deadline) and was ended"
             await audience.handle(Problem("turn-deadline", text))
@@ -126,6 +139,10 @@ class Turn:
         self.input.take_in_known()
         shown = joined(sentence.text for sentence in self._said.sentences())
         remembered = self.said()
+        if heard is None and self._reported is not None:
+            # It was held for somebody who spoke, and has not gone on.
+            heard = self._reported
+            outcome = Outcome.INTERRUPTED if outcome is Outcome.SUPERSEDED else outcome
         self.state, self.outcome = State.ENDED, outcome
         if heard is not None:
             shown = remembered = heard[: len(shown) + HEARD_LEEWAY]
@@ -164,7 +181,50 @@ class Turn:
         """What memory would keep of the reply, if it ended now; nothing of one that has ended."""
         if self.state is State.ENDED:
             return ""
+        if self._reported is not None:
+            return self._reported
         return joined(sentence.source for sentence in self._said.sentences() if not sentence.thought)
+
+    # While somebody speaks, and it is not certain that they mean to interrupt.
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits for `go_on`."""
+        return self._delivery.held
+
+    def hold(self) -> bool:
+        """Hand out nothing more, and be ready to `go_on`; False if that cannot be: then it is to be cut."""
+        running = self.announced and self.state in (State.LIVE, State.PLAYING)
+        if not running or self.gone.is_set() or self.timeline.cut is not None or not self._delivery.hold():
+            return False
+        # Its own time does not run while somebody else speaks.
+        self._patience.deadline += LONGEST_HOLD
+        self._held_at = trio.current_time()
+        return True
+
+    def report(self, heard: str) -> bool:
+        """The client says what was ``heard`` of it; False unless it is held, and nobody said so before."""
+        if not self.held or self._reported is not None:
+            return False
+        self._reported = heard
+        return True
+
+    def go_on(self) -> bool:
+        """Say again what was not heard, and the rest; False if it was not held, or has ended meanwhile."""
+        if not self.held or self.timeline.cut is not None:
+            return False
+        self._reported = None
+        self._patience.deadline -= LONGEST_HOLD - (trio.current_time() - self._held_at)
+        self._delivery.release()
+        return True
+
+    def playing(self) -> str:
+        """See `Delivery.playing`."""
+        return self._delivery.playing()
+
+    def asks(self) -> bool:
+        """See `Delivery.asks`."""
+        return self._delivery.asks()
 
     # While it is provisional.
 
@@ -233,10 +293,6 @@ class Turn:
             self.timeline.audio(sent)
 
     async def _wait_played(self) -> None:
-        audience, grace = self.context.audience, self.context.limits.playback_grace
         self.state = State.PLAYING
-        longest = self.timeline.sound + audience.gaps
-        played = audience.expect_playback()  # before we ask, or the answer may slip by
-        await audience.handle(SpeechComplete(self.id, longest))
-        with trio.move_on_after(longest + grace):
-            await played.wait()
+        longest = self.timeline.sound + self.context.audience.gaps
+        await self._delivery.wait_played(longest, self.context.limits.playback_grace)

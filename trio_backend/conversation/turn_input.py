@@ -29,13 +29,14 @@ class TurnLimits:
     input; the end of playback is awaited ``playback_grace`` seconds longer than the sound lasts.
 
     A provisional turn holds back ``speculation`` seconds of sound, and is discarded ``deadline`` seconds
-    after it was begun.
+    after it was begun. A ``resumable`` one keeps what may not have been heard, and can go on after a pause.
     """
 
     ahead: int
     deadline: float
     playback_grace: float
     speculation: float = SPECULATION
+    resumable: bool = False
 
 
 class Saying(Protocol):

@@ -59,6 +59,7 @@ class Metrics:
     _wasted_tokens: Counter = attrs.field(init=False)
     _wasted_sound: Counter = attrs.field(init=False)
     _wasted_recognitions: Counter = attrs.field(init=False)
+    _resumed: Counter = attrs.field(init=False)
     _errors: Counter = attrs.field(init=False)
     _bugs: Counter = attrs.field(init=False)
     _first_token: Histogram = attrs.field(init=False)
@@ -76,6 +77,9 @@ class Metrics:
         self._committed = self._counter("turns_committed", "Turns begun provisionally that were wanted.")
         self._wasted_tokens = self._counter("wasted_tokens", "Pieces of replies that were not wanted.")
         self._wasted_sound = self._counter("wasted_sound_seconds", "Sound made of replies not wanted.")
+        self._resumed = self._counter(
+            "turns_resumed", "Turns that speech had stopped which turned out to be no interruption."
+        )
         self._wasted_recognitions = self._counter(
             "recognitions_discarded", "Recognitions begun in a pause after which more was said."
         )
@@ -128,6 +132,10 @@ class Metrics:
     def recognition_discarded(self) -> None:
         """See `Observer`."""
         self._wasted_recognitions.inc()
+
+    def turn_resumed(self) -> None:
+        """See `Observer`."""
+        self._resumed.inc()
 
     def error_told(self, code: str) -> None:
         """See `Observer`."""

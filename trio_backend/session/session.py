@@ -72,7 +72,7 @@ class Session:
         )
         speech = SpeechInput(
             self.presenter.handle,
-            self.conversation.stop_for_speech,
+            self.conversation.open,
             self._holdings.microphone(system.max_utterance),
             self._nursery,
             timing=timing_of(system),

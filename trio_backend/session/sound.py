@@ -108,7 +108,7 @@ class SoundMessages:
 def timing_of(system: SystemConfig) -> SpeechTiming:
     """What ``system`` says of silence; with speculation off, none is looked at before it ends the turn."""
     pause = math.inf if system.speculation == "off" else system.eager_silence
-    return SpeechTiming(pause, system.min_silence, system.max_silence)
+    return SpeechTiming(pause, system.min_silence, system.max_silence, system.min_interrupt)
 
 
 def input_of(spoken: SpokenUtterance, images: tuple[str, ...]) -> UserInput:

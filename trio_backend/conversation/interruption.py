@@ -1,0 +1,206 @@
+"""`Interruption`: whether somebody who speaks while the character does means to stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from enum import Enum, auto
+from typing import Protocol
+
+import attrs
+import trio
+
+from ..audio.endpointing import WINDOW_SECONDS
+from ..text.backchannels import is_backchannel
+from ..text.echo import EchoMatch, echo
+from .events import Event, SpeechEnded, SpeechStarted
+from .microphone import Stream
+from .speech_engines import SpeechEngines
+
+# Seconds after the end of what stopped the character within which it goes on, if that was nothing. Who needs
+# longer to be understood has interrupted it.
+GOES_ON_WITHIN = 1.0
+# The same for what has not stopped it: the longest that recognition takes where it works.
+UNDERSTOOD_WITHIN = 10.0
+
+
+class Interruptible(Protocol):
+    """What speech may stop: see the methods of `OpenTurns`."""
+
+    def expect_speech(self) -> None: ...
+    @property
+    def interruptible(self) -> bool: ...
+    def playing(self) -> str: ...
+    def asks(self) -> bool: ...
+    async def hold(self) -> bool: ...
+    def go_on(self) -> bool: ...
+    async def stop_for_speech(self) -> None: ...
+
+
+class Meaning(Enum):
+    """What speech over the character's means, by its words."""
+
+    UNKNOWN = auto()
+    """Nothing is understood yet, or it may be the character's own voice."""
+    NOTHING = auto()
+    """It asks for nothing: a cough, “uh-huh”, or the character's own words from a loudspeaker."""
+    MEANT = auto()
+    """It is for the character."""
+
+
+class _State(Enum):
+    NONE = auto()
+    UNSURE = auto()
+    """Somebody speaks; the character speaks on."""
+    HELD = auto()
+    """The character is silent, and can go on."""
+
+
+@attrs.define(eq=False)
+class Interruption:
+    """Speech stops the character when it is words, or lasts ``min_interrupt`` seconds and is not understood.
+
+    What was stopped by the length alone is held until its words are known, and goes on if they are none that
+    are meant. With a ``min_interrupt`` of 0 all speech stops it at once, for good.
+    """
+
+    _turns: Interruptible
+    _emit: Callable[[Event], Awaitable[object]]
+    _nursery: trio.Nursery
+    min_interrupt: float
+    _settling: trio.CancelScope | None = attrs.field(default=None, init=False)
+    """Around the wait for the meaning of an utterance that is over."""
+    _state: _State = attrs.field(default=_State.NONE, init=False)
+    _said: str = attrs.field(default="", init=False, repr=False)
+    """What the character was saying when the speech began, and since."""
+    _asked: bool = attrs.field(default=False, init=False)
+    _judged: tuple[str | None, Meaning] = attrs.field(default=(None, Meaning.UNKNOWN), init=False, repr=False)
+    """The words that were looked at last: a stream has a window each 32 ms, and new words twice a second."""
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it is not known yet if the speech is meant."""
+        return self._state is not _State.NONE
+
+    @property
+    def held(self) -> bool:
+        """Whether the character was stopped, and waits."""
+        return self._state is _State.HELD
+
+    async def begin(self) -> None:
+        """Somebody begins to speak."""
+        if self.min_interrupt and self._turns.interruptible:
+            self._state, self._said = _State.UNSURE, self._turns.playing()
+            self._asked = self._turns.asks()
+            self._judged = (None, Meaning.UNKNOWN)
+        else:
+            self._state = _State.NONE
+            # First: a client that takes nothing must not keep the reply going.
+            await self._turns.stop_for_speech()
+            await self._emit(SpeechStarted())
+
+    async def follow(self, spoken: float, words: str | None) -> None:
+        """There are ``spoken`` seconds of speech so far; ``words`` are those understood, None before any."""
+        if words != self._judged[0]:
+            self._judged = (words, self.meaning(words))
+        meaning = self._judged[1]
+        if meaning is Meaning.MEANT:
+            await self.confirm()
+        elif self._state is _State.UNSURE and meaning is Meaning.UNKNOWN and self._is_long(spoken):
+            self._state = _State.HELD if await self._turns.hold() else _State.NONE
+            await self._emit(SpeechStarted())
+
+    def _is_long(self, spoken: float) -> bool:
+        # Speech begins and ends within a window.
+        return spoken + WINDOW_SECONDS > self.min_interrupt
+
+    def meaning(self, words: str | None, *, final: bool = False) -> Meaning:
+        """What ``words`` mean; where they are the ``final`` ones, no words are nothing."""
+        if not words or not words.strip():
+            return Meaning.NOTHING if final and words is not None else Meaning.UNKNOWN
+        if is_backchannel(words, asked=self._asked):
+            return Meaning.NOTHING
+        if not self.held:
+            self._said = self._turns.playing() or self._said
+        match echo(words, self._said):
+            case EchoMatch.CERTAIN:
+                return Meaning.NOTHING
+            case EchoMatch.POSSIBLE:
+                return Meaning.MEANT if final else Meaning.NOTHING
+            case _:
+                return Meaning.MEANT
+
+    async def confirm(self) -> None:
+        """It is meant: what the character was saying is over. Does nothing where that is decided."""
+        state, self._state = self._state, _State.NONE
+        if state is not _State.NONE:
+            await self._turns.stop_for_speech()
+        if state is _State.UNSURE:
+            await self._emit(SpeechStarted())
+
+    def dismiss(self) -> None:
+        """It is not meant: the character goes on, or was never stopped."""
+        state = self._state
+        self.forget()
+        if state is _State.HELD:
+            self._turns.go_on()
+
+    def forget(self) -> None:
+        """Somebody else decides: the client says that its user has finished, or nobody listens any more."""
+        self._state = _State.NONE
+        self._stop_settling()
+
+    # What is over, and may have been no interruption.
+
+    def settle(self, stream: Stream, engines: SpeechEngines, discard: Callable[[], None]) -> None:
+        """The utterance has ended: find out what it means, and let the character go on, or be answered.
+
+        What is not meant is dropped, and ``discard`` called.
+        """
+        self._stop_settling()
+        self._settling = trio.CancelScope()
+        self._nursery.start_soon(
+            self._settle, self._settling, stream, engines, discard, name="session/interruption"
+        )
+
+    async def answer_finished(self) -> None:
+        """Somebody speaks on before it is known what the last utterance meant: then it was meant."""
+        if self._stop_settling():
+            await self._answer()
+
+    def _stop_settling(self) -> bool:
+        scope, self._settling = self._settling, None
+        if scope is not None:
+            scope.cancel("it is decided what was said")
+        return scope is not None
+
+    async def _settle(
+        self, scope: trio.CancelScope, stream: Stream, engines: SpeechEngines, discard: Callable[[], None]
+    ) -> None:
+        with scope:
+            words = await self._words(stream, engines)
+            self._settling = None
+            if self.meaning(words, final=True) is Meaning.NOTHING:
+                stream.drop_finished()
+                discard()
+                self.dismiss()
+            else:
+                await self._answer()
+
+    async def _words(self, stream: Stream, engines: SpeechEngines) -> str | None:
+        """What was said last in ``stream``; None where that cannot be made out in time."""
+        finished = stream.finished
+        recognition = finished.recognition if finished is not None else None
+        if finished is not None and (recognition is None or recognition.failed):
+            recognition = engines.recognise(lambda: None)
+            if recognition is not None:
+                stream.recognise_finished(recognition)
+        if recognition is None:
+            await trio.lowlevel.checkpoint()
+            return None
+        with trio.move_on_after(GOES_ON_WITHIN if self.held else UNDERSTOOD_WITHIN):
+            return await recognition.result()
+        return None
+
+    async def _answer(self) -> None:
+        await self.confirm()
+        await self._emit(SpeechEnded())

@@ -1,0 +1,95 @@
+"""`OpenTurns`: the turns of a conversation that have begun, and what becomes of them when somebody speaks."""
+
+from __future__ import annotations
+
+import attrs
+
+from .events import Audience
+from .provisional import ProvisionalSlot
+from .turn import Turn
+
+
+@attrs.define(eq=False)
+class OpenTurns:
+    """Turns whose end was not told yet, or whose words were not handed to the store; and the provisional one.
+
+    No method waits for the store, or for a client.
+    """
+
+    _audience: Audience
+    turns: list[Turn] = attrs.field(factory=list, init=False)
+    """The oldest first."""
+    provisional: ProvisionalSlot = attrs.field(factory=ProvisionalSlot, init=False)
+    resumable: bool = attrs.field(default=False, init=False)
+    """Whether turns are begun such that they can be held."""
+
+    @property
+    def running(self) -> bool:
+        """Whether a turn answers, is being played, or is held."""
+        return any(not turn.gone.is_set() for turn in self.turns)
+
+    async def wait_over(self) -> None:
+        """Wait until no turn runs."""
+        for turn in tuple(self.turns):
+            await turn.gone.wait()
+
+    def expect_speech(self) -> None:
+        """There is a stream in which speech is looked for: turns are begun such that they can be held."""
+        self.resumable = True
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether a turn runs that speech would interrupt."""
+        return any(not turn.gone.is_set() and not turn.held for turn in self.turns)
+
+    def playing(self) -> str:
+        """What the character says at this moment, or said just now; empty where that is not known."""
+        return self.turns[-1].playing() if self.turns else ""
+
+    def asks(self) -> bool:
+        """Whether the character is about to end with a question, or has just asked one."""
+        return bool(self.turns) and self.turns[-1].asks()
+
+    async def hold(self) -> bool:
+        """Somebody speaks, and may mean it: silence the turn at once, such that it can `go_on`.
+
+        False where it could not: then it was ended, as by `stop_for_speech`.
+        """
+        self.provisional.discard()
+        held = len(self.turns) == 1 and self.turns[0].hold()
+        if held:
+            self._audience.silence()
+        elif self.running:
+            await self.stop("somebody spoke")
+        await self.provisional.wait_discarded()
+        return held
+
+    def go_on(self) -> bool:
+        """Nobody meant to interrupt: the turn that is held says on, from the sentence that was cut.
+
+        False if there is none.
+        """
+        return any(turn.go_on() for turn in self.turns)
+
+    async def stop_for_speech(self) -> None:
+        """Somebody speaks: end the turns at once.
+
+        The client says with a barge-in what was heard of it; if it does not, all that was handed out counts
+        as said, as soon as something else happens in the conversation.
+        """
+        self.provisional.discard()
+        if self.running:
+            await self.stop("somebody spoke")
+        await self.provisional.wait_discarded()
+
+    async def stop(self, reason: str) -> list[Turn]:
+        """Cancel all turns, tell nothing more of them, and wait until they are gone."""
+        self._audience.silence()
+        # A text from before the barge-in may begin a turn while another is still ending.
+        while self.running:
+            for turn in tuple(self.turns):
+                turn.cut(reason)
+            for turn in tuple(self.turns):
+                await turn.gone.wait()
+            self._audience.silence()
+        return list(self.turns)
