@@ -14,7 +14,9 @@ from loguru import logger
 from .boundary import Boundary
 from .config.catalog import CharacterCatalog
 from .config.system import SystemConfig
+from .conversation.admission import AdmissionLimits, TurnAdmission
 from .conversation.character import lease_engine, open_character
+from .conversation.load import LoopWait
 from .conversation.observer import NullObserver, Observer
 from .conversation.speech_engines import LeaseEngine, SpeechEngines, open_speech_engines
 from .engines.base import Tts
@@ -43,7 +45,8 @@ class BackendOptions:
     Engines read their keys and files from ``environment``: by default from no environment variable, and
     relative to the working directory. ``backgrounds`` returns the file names of background images.
     ``observer`` is told what all sessions do. ``quota`` limits the memory for the data of all clients; that
-    of a client's wire should be a part of it.
+    of a client's wire should be a part of it. ``loop_wait`` tells how long the event loop makes turns wait,
+    and so limits how many are answered at once; without it, all are.
     """
 
     system: SystemConfig
@@ -53,13 +56,17 @@ class BackendOptions:
     backgrounds: Callable[[], Awaitable[Sequence[str]]] = _no_backgrounds
     observer: Observer = attrs.field(factory=NullObserver)
     quota: MemoryQuota = attrs.field(factory=MemoryQuota)
+    loop_wait: Callable[[], LoopWait] | None = None
 
 
-async def _serve_session(client: SessionClient, services: Services, user: User = NOBODY) -> None:
+async def _serve_session(
+    client: SessionClient, services: Services, user: User = NOBODY, share: str = ""
+) -> None:
     client_uid = ClientUid(str(new_id()))
     boundary = Boundary(services.observer.bug_found)
+    session = partial(run_session, client, services, client_uid, user, share)
     with logger.contextualize(session=client_uid[:4]):
-        if not await boundary.run("session", partial(run_session, client, services, client_uid, user)):
+        if not await boundary.run("session", session):
             await client.close(1011, "internal error")
 
 
@@ -99,12 +106,15 @@ class Backend:
     preloaded: trio.Event = attrs.field(factory=trio.Event)
     """Set when the base character was loaded, or could not be."""
 
-    async def serve_client(self, wire: Wire, user: User = NOBODY) -> None:
+    async def serve_client(self, wire: Wire, user: User = NOBODY, *, address: str = "") -> None:
         """Run one session, of a client of ``user``, until the client leaves. Does not raise when it does.
 
-        A bug in the session closes ``wire`` with 1011. A cancel ends the session; what was said is stored.
+        Where turns have to wait, users are treated alike; where there are no logins, addresses are, if
+        ``address`` says which one it is. A bug in the session closes ``wire`` with 1011. A cancel ends the
+        session; what was said is stored.
         """
-        await _serve_session(WireClient.of(wire, self.services.system), self.services, user)
+        share = f"user {user.id}" if user.id else address
+        await _serve_session(WireClient.of(wire, self.services.system), self.services, user, share)
 
     async def serve_in_room(self, wire: Wire, room: str, user: User = NOBODY) -> None:
         """Serve a client of ``user`` in ``room``, until it leaves.
@@ -169,18 +179,23 @@ async def open_backend(options: BackendOptions) -> AsyncIterator[Backend]:
         trio.open_nursery() as nursery,
     ):
         leases = Leases(nursery)
+        system = options.system
         services = Services(
-            options.system,
+            system,
             options.catalog,
             history,
             partial(open_character, leases=leases, environment=options.environment),
             options.backgrounds,
             observer=options.observer,
+            admission=TurnAdmission(
+                AdmissionLimits(system.max_wait, system.max_waiting_turns), options.loop_wait
+            ),
         )
+        nursery.start_soon(services.admission.run, name="turn admission")
         lease = partial(lease_engine, leases=leases, environment=options.environment)
         async with (
             open_rooms(
-                RoomsOptions.of(services.system),
+                RoomsOptions.of(system),
                 _sessions_of_rooms(services, options.quota),
                 partial(boundary.run, "room"),
                 options.quota,

@@ -36,6 +36,7 @@ from .quota import MemoryQuota
 from .rooms import DEFAULT_ROOM
 from .server.access import serves_only_here
 from .server.authentication import AccessToken, Authenticator
+from .server.client_address import share_of
 from .server.debug_routes import DebugRoutes
 from .server.fair_queue import FairQueue
 from .server.handshake import UpgradeRequest
@@ -80,7 +81,12 @@ async def serve(
         open_listeners(config.system.host, config.system.port) as listeners,
         open_store(config.system.history_file, boundary=boundary) as history,
         _open_sound_cache(config.system, boundary) as cache,
-        open_backend(_backend_options(config, history=history, observer=metrics, quota=quota)) as backend,
+        open_backend(
+            attrs.evolve(
+                _backend_options(config, history=history, observer=metrics, quota=quota),
+                loop_wait=instrumentation.passes.wait,
+            )
+        ) as backend,
         trio.open_nursery() as nursery,
     ):
         inspection = Inspection(backend, instrumentation, lambda: server.connections, metrics.first_audio)
@@ -117,7 +123,8 @@ def _websocket_routes(config: Config, backend: Backend, cache: SoundCache) -> di
     speech = _speech(config, backend, cache)
 
     async def session(wire: Wire, request: UpgradeRequest) -> None:
-        await backend.serve_client(wire, request.user)
+        host = request.client.rpartition(":")[0]
+        await backend.serve_client(wire, request.user, address=share_of(host))
 
     async def room(wire: Wire, request: UpgradeRequest) -> None:
         await backend.serve_in_room(wire, request.query.get("room", DEFAULT_ROOM), request.user)
@@ -278,7 +285,7 @@ def _http_content(config: Config, backend: Backend, debug: DebugRoutes) -> HttpC
             config.frontend,
         ),
         models,
-        lambda: backend.not_ready,
+        lambda: backend.not_ready or backend.services.admission.not_ready,
         debug=debug,
         transcription=_transcription(config, backend),
         body_timeout=config.system.request_body_timeout,

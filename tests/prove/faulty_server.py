@@ -57,6 +57,12 @@ class FaultyServer:
     child_after: float = 0.0
     """From an interrupt to the end of the turn's child process."""
     ends_turns: bool = True
+    refuses: Callable[[int], float] = attrs.field(default=always(0.0))
+    """Whether it is too busy for the turn of that number."""
+    retry_after: float | None = 1.0
+    unready_after: float = 1.0
+    unready_for: float = 5.0
+    """From the first refusal until it says that it is not ready, and from the last until it is again."""
     loses: Callable[[int], float] = attrs.field(default=always(0.0))
     """Whether the message of that number in the busy room is not answered."""
     capacity: int = 50
@@ -91,6 +97,7 @@ class FaultyServer:
     working: int = attrs.field(default=0, init=False)
     children: int = attrs.field(default=0, init=False)
     messages: int = attrs.field(default=0, init=False)
+    refusals: list[float] = attrs.field(factory=list, init=False)
     read: Counter[str] = attrs.field(factory=Counter, init=False)
     """How many sentences the clients of each character have read."""
     began: float = attrs.field(factory=trio.current_time, init=False)
@@ -127,6 +134,14 @@ class FaultyServer:
     async def cpu(self) -> float:
         """See `Probe.cpu`."""
         return (await self.sample()).cpu
+
+    async def ready(self) -> bool:
+        """See `Probe.ready`."""
+        await trio.lowlevel.checkpoint()
+        if not self.refusals:
+            return True
+        late = trio.current_time() - self.refusals[0] >= self.unready_after
+        return not late or trio.current_time() - self.refusals[-1] > self.unready_for
 
     # As the engines of a scenario, and as the load generator's own clock of CPU.
 
@@ -307,6 +322,11 @@ class _FaultySession:
         server.turns += 1
         number = server.turns
         await trio.sleep(server.dispatch(number))
+        if server.refuses(number):
+            server.refusals.append(trio.current_time())
+            after = {} if server.retry_after is None else {"retry_after": server.retry_after}
+            await self._say("error", code="busy", **after)
+            return
         await self._say("control", text="conversation-chain-start")
         delay = server.leavers * server.slower_by_leaver
         await trio.sleep(server.speech(number) + delay)

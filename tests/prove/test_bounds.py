@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from trio_backend.prove.stand_ins import LOUD
 
 SMALL = Plan(
     visits=(0, 2), median_of=3, leave_rounds=1, switch_rounds=3, interrupts=6, crowd=(50,), crowd_turns=1,
-    talkers=3, long_turns=20, idle=20, idle_settling=15.0, idle_seconds=20.0, room_messages=100,
+    talkers=3, overload=6, long_turns=20, idle=20, idle_settling=15.0, idle_seconds=20.0, room_messages=100,
     room_flood=40, soak_minutes=0.5, starts=1,
 )  # fmt: skip
 # What the quick character's model takes for its 60 tokens.
@@ -68,6 +68,19 @@ async def test_a_server_without_faults_meets_every_bound(autojump_clock: trio.te
         assert not missed(outcome), scenario
         assert outcome.verdict == "passed"
         assert len(outcome.checks) >= 6
+
+
+# So many turns the few who talk have before the others come.
+BEFORE = 30
+
+
+def _slower(added: float, every: int) -> Callable[[int], float]:
+    """Slower by ``added`` seconds while others talk, in each of so many turns."""
+    return lambda number: 0.2 + (added if number > BEFORE and number % every == 0 else 0)
+
+
+def _some(number: int) -> float:
+    return number > BEFORE and number % 3 == 0
 
 
 FAULTS: list[tuple[str, Mapping[str, Any], Mapping[str, Any], str]] = [
@@ -121,6 +134,23 @@ FAULTS: list[tuple[str, Mapping[str, Any], Mapping[str, Any], str]] = [
         {"speech": lambda number: FIRST_CLAUSE + 0.011 * (number > 50)},
         {"speech": lambda number: FIRST_CLAUSE + 0.013 * (number > 50)},
         "added until first sound, staggered, with 50 (p50)",
+    ),
+    *(
+        ("overload", {"speech": _slower(kept, every)}, {"speech": _slower(broken, every)}, what)
+        for kept, broken, every, what in (
+            (0.24, 0.26, 1, "first sound of those who talked before later by (p50)"),
+            (0.95, 1.05, 4, "first sound of those who talked before later by (p99)"),
+            (0.95, 2.1, 4, "answered or refused within (p99)"),
+            (0.0, 100.0, 4, "questions without an answer"),
+        )
+    ),
+    *(
+        ("overload", {"refuses": _some}, {"refuses": _some, **broken}, what)
+        for broken, what in (
+            ({"retry_after": None}, "refusals that say not when"),
+            ({"unready_after": 7.0}, "/readyz said so after"),
+            ({"unready_for": 15.0}, "/readyz was well again after"),
+        )
     ),
     ("queue", {"dispatch": always(0.0019)}, {"dispatch": always(0.0021)}, "dispatch in an idle room (p50)"),
     (

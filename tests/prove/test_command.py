@@ -181,10 +181,11 @@ def test_an_address_may_be_that_of_the_websocket() -> None:
 
 TINY = Plan(
     scale=0.02, visits=(0, 3), median_of=1, leave_rounds=1, switch_rounds=1, interrupts=5, crowd=(1, 5),
-    crowd_turns=1, talkers=2, conversations=5, long_turns=6, idle=10, idle_settling=0.0, idle_seconds=0.1,
+    crowd_turns=1, talkers=2, overload=3, overload_seconds=0.5,
+    conversations=5, long_turns=6, idle=10, idle_settling=0.0, idle_seconds=0.1,
     room_messages=5, room_flood=40, soak_minutes=0.01, starts=1,
 )  # fmt: skip
-ALL = ("reload", "leave", "switch", "interrupt", "crowd", "queue", "long", "idle", "soak")
+ALL = ("reload", "leave", "switch", "interrupt", "crowd", "overload", "queue", "long", "idle", "soak")
 
 
 @pytest.mark.usefixtures("short_idle_threads")

@@ -117,7 +117,7 @@ class Speaker:
             await self.send(6, speech=True)
             await self.send(8, speech=False)
             with trio.move_on_after(2):
-                while self.session.conversation._provisional.turn is None:
+                while self.session.conversation.open.provisional.turn is None:
                     await trio.sleep(0.002)
             await trio.sleep(self.chance.choice([0, 0.002, 0.005, 0.02]))
             if number % PAUSES == 0:

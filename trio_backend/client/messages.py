@@ -203,10 +203,14 @@ class ReceivedHeartbeatAck(_TaggedMessage, frozen=True, tag="heartbeat-ack"):
 
 
 class ReceivedError(_TaggedMessage, frozen=True, tag="error"):
-    """An error, for a person; ``code`` is the word for programs, which not all servers give."""
+    """An error, for a person; ``code`` is the word for programs, which not all servers give.
+
+    ``retry_after`` is in how many seconds another try has a chance.
+    """
 
     message: str = ""
     code: str = ""
+    retry_after: float | None = None
 
 
 ServerMessage: TypeAlias = (

@@ -189,6 +189,18 @@ class SystemConfig(ServerSettings):
     turn_deadline: float = bound(
         120, Within(1, 3_600, "s"), "one turn up to its last audio", when_full="end the turn with an `error`"
     )
+    max_wait: float = bound(
+        1,
+        Within(0.1, 60, "s"),
+        "how long a turn may wait for the server's own load to let it begin",
+        when_full="`error` busy, with `retry_after`; nothing of it is kept",
+    )
+    max_waiting_turns: int = bound(
+        500,
+        Within(1, 100_000, "turns"),
+        "turns that wait for that",
+        when_full="`error` busy to the newest of whoever has most",
+    )
     playback_grace: float = bound(
         5,
         Within(0, 600, "s"),

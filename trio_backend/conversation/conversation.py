@@ -14,6 +14,7 @@ from ..errors import HistoryError, NoSuchHistory
 from ..history.backlog import Backlog
 from ..history.store import HistoryUid, Owner, StoredMessage
 from ..quota import MemoryQuota
+from .admission import TurnAdmission, TurnEntrance
 from .cascade import Cascade
 from .events import Audience, Outcome, TurnId
 from .memory import Memory
@@ -46,6 +47,8 @@ class Conversation:
     record: Record
     wake_word: WakeWord = attrs.field(factory=WakeWord.always_open)
     """Whether what is said is meant for the character."""
+    entrance: TurnEntrance = attrs.field(factory=lambda: TurnEntrance(TurnAdmission()))
+    """Where turns wait until the server has time for them."""
     open: OpenTurns = attrs.field(
         default=attrs.Factory(lambda self: OpenTurns(self._audience), takes_self=True), init=False
     )
@@ -72,8 +75,6 @@ class Conversation:
         """Wait until no turn runs."""
         await self.open.wait_over()
 
-    # What the loop does at once.
-
     def begin_turn(self, scene: Scene, user_input: UserInput) -> None:
         """Begin a turn with ``scene``'s character; one that is running is superseded.
 
@@ -92,11 +93,13 @@ class Conversation:
         """Begin to work at the reply to what the user may have finished saying. A turn that runs goes on.
 
         An earlier provisional one is discarded; so is this, if ``turn_deadline`` passes without a commit.
+        None is begun, or it is discarded, if the server needs the time for turns that are certain.
         """
         self.discard()
         turn = self._new_turn(scene, user_input, provisional=True)
         self.open.provisional.fill(turn, budget)
-        if not scene.start(partial(self._live, turn), name=f"{scene.config.conf_name}/provisional turn"):
+        live, name = partial(self._live, turn), f"{scene.config.conf_name}/provisional turn"
+        if not turn.place.enter_provisional(self.discard) or not scene.start(live, name=name):
             self.open.provisional.left(turn)
 
     def commit(self, scene: Scene, user_input: UserInput) -> bool:
@@ -125,7 +128,7 @@ class Conversation:
         is told of those that are. Their words are handed to the store, which is not waited for: see
         `confirm`.
         """
-        if any(turn.report(heard) for turn in self.open.turns):
+        if any(turn.delivery.report(heard) for turn in self.open.turns):
             await trio.lowlevel.checkpoint()
             return False
         self.discard()
@@ -147,8 +150,6 @@ class Conversation:
         """The client has begun to play a sentence of the turn that it was told of last."""
         if self.open.turns:
             self.open.turns[-1].timeline.play()
-
-    # What may wait for the store.
 
     async def confirm(self) -> None:
         """See `Storing.confirm`."""
@@ -193,10 +194,7 @@ class Conversation:
         return self.record.begin_new()
 
     async def resume(self, uid: HistoryUid) -> Sequence[StoredMessage]:
-        """Continue conversation ``uid``; its messages, oldest first.
-
-        Raises `NoSuchHistory` or `HistoryError`, and then nothing has changed.
-        """
+        """Continue ``uid``; its messages. Raises `NoSuchHistory` or `HistoryError`, and changes nothing."""
         messages = await self.record.messages(uid)
         await self.end_turn("another conversation")
         self.record.go_on(uid)
@@ -223,7 +221,7 @@ class Conversation:
             limits = attrs.evolve(limits, resumable=True)
         context = TurnContext(self.memory, self._audience, limits, self.wake_word, self.open.turns)
         asked = TurnInput(user_input, scene.character, context, provisional=provisional)
-        return Turn(TurnId(self._count + 1), Cascade(scene.character), asked)
+        return Turn(TurnId(self._count + 1), Cascade(scene.character), asked, self.entrance.place())
 
     def _append(self, turn: Turn) -> None:
         """Let ``turn`` be the one that runs, once those before it have ended."""
@@ -244,6 +242,12 @@ class Conversation:
 
     async def _answer(self, turn: Turn) -> None:
         await self._close_before(turn)
+        if not await turn.place.enter():
+            await turn.refuse()
+            # A barge-in meanwhile may have taken it.
+            if turn in self.open.turns:
+                self.open.turns.remove(turn)
+            return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._store_input, turn, name="turn/history")
             await turn.run()

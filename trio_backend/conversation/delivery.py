@@ -52,6 +52,11 @@ class Delivery:
     _resumed: Callable[[], TurnResumed]
     _give_up: Callable[[], None]
     keeps: bool = False
+    patience: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    """Around the reply, whose time does not run while it is held."""
+    reported: str | None = attrs.field(default=None, init=False, repr=False)
+    """What the client says was heard before it was held."""
+    _held_at: float = attrs.field(default=0.0, init=False)
     _handed: deque[_Handed] = attrs.field(factory=deque, init=False, repr=False)
     _seconds: float = attrs.field(default=0.0, init=False)
     """Of the sound that is kept."""
@@ -72,14 +77,26 @@ class Delivery:
         # What follows a sentence that was not heard was not heard either.
         while self._handed and self._handed[0].ends <= now - LATENESS:
             self._drop_first()
-        self._held = trio.Event()
+        self._held, self._held_at = trio.Event(), now
+        self.patience.deadline += LONGEST_HOLD
         self._handing.cancel("somebody speaks")
         return True
 
-    def release(self) -> None:
-        """Go on with what was not heard."""
-        if self._held is not None:
-            self._held.set()
+    def report(self, heard: str) -> bool:
+        """The client says what was ``heard`` of it; False unless it is held, and nobody said so before."""
+        if not self.held or self.reported is not None:
+            return False
+        self.reported = heard
+        return True
+
+    def release(self) -> bool:
+        """Go on with what was not heard; False if it was not held."""
+        if self._held is None or not self.held:
+            return False
+        self.reported = None
+        self.patience.deadline -= LONGEST_HOLD - (trio.current_time() - self._held_at)
+        self._held.set()
+        return True
 
     async def hand_out(self, event: Response) -> bool:
         """Let the client have ``event``, once that is not held; False if the client is gone."""

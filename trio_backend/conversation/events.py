@@ -40,6 +40,8 @@ class Outcome(Enum):
     """Something else that the user wants took its place: a newer input, another conversation or character."""
     TIMED_OUT = "timed out"
     """Its reply took too long."""
+    REFUSED = "refused"
+    """The server had no time for it. An `InputDropped` says so, unless a barge-in comes before that."""
     DISCARDED = "discarded"
     """It was begun provisionally, and was not wanted. No event of it is told, so no `TurnEnded` says this;
     `Audience.turn_discarded` does."""
@@ -130,11 +132,13 @@ class ToolCall:
 class Problem:
     """An error for the user. If it is about a turn, the turn may go on.
 
-    ``code`` is a stable word for programs, ``text`` for people.
+    ``code`` is a stable word for programs, ``text`` for people. ``retry_after`` is in how many seconds
+    another try has a chance, where that is known.
     """
 
     code: str
     text: str
+    retry_after: float | None = None
 
 
 @attrs.frozen

@@ -40,15 +40,15 @@ class OpenTurns:
     @property
     def interruptible(self) -> bool:
         """Whether a turn runs that speech would interrupt."""
-        return any(not turn.gone.is_set() and not turn.held for turn in self.turns)
+        return any(not turn.gone.is_set() and not turn.delivery.held for turn in self.turns)
 
     def playing(self) -> str:
         """What the character says at this moment, or said just now; empty where that is not known."""
-        return self.turns[-1].playing() if self.turns else ""
+        return self.turns[-1].delivery.playing() if self.turns else ""
 
     def asks(self) -> bool:
         """Whether the character is about to end with a question, or has just asked one."""
-        return bool(self.turns) and self.turns[-1].asks()
+        return bool(self.turns) and self.turns[-1].delivery.asks()
 
     async def hold(self) -> bool:
         """Somebody speaks, and may mean it: silence the turn at once, such that it can `go_on`.

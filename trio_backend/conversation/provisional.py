@@ -47,6 +47,7 @@ class ProvisionalSlot:
     def left(self, turn: Turn) -> None:
         """The task of ``turn`` has ended. If that is in here still, its scene has left."""
         turn.gone.set()
+        turn.place.leave()
         if turn is self.turn:
             self.discard()
         if turn in self._discarded:

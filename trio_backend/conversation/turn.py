@@ -11,10 +11,12 @@ from trio.abc import ReceiveChannel
 
 from ..history.store import StoredMessage
 from ..text.lines import joined
+from .admission import TurnAdmission, TurnEntrance, TurnPlace
 from .character import Character
-from .delivery import LONGEST_HOLD, Delivery
+from .delivery import Delivery
 from .events import (
     AudioChunk,
+    InputDropped,
     Outcome,
     Problem,
     Sentence,
@@ -63,6 +65,8 @@ class Turn:
     id: TurnId
     responder: Responder
     input: TurnInput
+    place: TurnPlace = attrs.field(factory=lambda: TurnEntrance(TurnAdmission()).place())
+    """Among the turns that are answered, up to its last sound: playing it costs nothing."""
     state: State = attrs.field(init=False)
     outcome: Outcome = attrs.field(default=Outcome.COMPLETED, init=False)
     timeline: Timeline = attrs.field(factory=Timeline, init=False)
@@ -79,15 +83,11 @@ class Turn:
     context: TurnContext = attrs.field(init=False)
     _speculation: Speculation | None = attrs.field(default=None, init=False)
     _said: Said = attrs.field(factory=Said, init=False)
-    _delivery: Delivery = attrs.field(init=False)
-    _patience: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
-    _held_at: float = attrs.field(default=0.0, init=False)
-    _reported: str | None = attrs.field(default=None, init=False, repr=False)
-    """What the client says was heard, of a turn that is or was held."""
+    delivery: Delivery = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.context = self.input.context
-        self._delivery = Delivery(
+        self.delivery = Delivery(
             self.id,
             self.context.audience,
             lambda: TurnResumed(self.id, self._speaker),
@@ -108,10 +108,11 @@ class Turn:
         self.input.take_in_known()
         await audience.handle(TurnStarted(self.id, self._speaker, self.input.given.request))
         self.announced = True
-        with trio.move_on_after(limits.deadline) as self._patience:
+        self.delivery.patience.deadline = trio.current_time() + limits.deadline
+        with self.delivery.patience:
             async with flow or self._reply() as events:
                 async for event in events:
-                    delivered = await self._delivery.hand_out(event)
+                    delivered = await self.delivery.hand_out(event)
                     match event:
                         case Sentence():
                             self._said.begin(event)
@@ -119,8 +120,9 @@ class Turn:
                             self._take_out(event, delivered=delivered)
         if self._speculation is not None:
             await self._speculation.stop()
+        self.place.leave()
         outcome = Outcome.COMPLETED
-        if self._patience.cancelled_caught:
+        if self.delivery.patience.cancelled_caught:
             outcome = Outcome.TIMED_OUT
             text = f"the reply took longer than {limits.deadline:g} s (turn_deadline) and was ended"
             await audience.handle(Problem("turn-deadline", text))
@@ -139,9 +141,9 @@ class Turn:
         self.input.take_in_known()
         shown = joined(sentence.text for sentence in self._said.sentences())
         remembered = self.said()
-        if heard is None and self._reported is not None:
+        if heard is None and self.delivery.reported is not None:
             # It was held for somebody who spoke, and has not gone on.
-            heard = self._reported
+            heard = self.delivery.reported
             outcome = Outcome.INTERRUPTED if outcome is Outcome.SUPERSEDED else outcome
         self.state, self.outcome = State.ENDED, outcome
         if heard is not None:
@@ -155,6 +157,18 @@ class Turn:
             self.timeline.end = self.timeline.now()
         self.input.release()
         self.context.audience.turn_over(self.timeline)
+
+    async def refuse(self) -> None:
+        """The server has no time for it: say so, and when it may have; nothing of it is kept."""
+        audience, after, request = self.context.audience, self.place.retry_after, self.input.given.request
+        self.state, self.outcome = State.ENDED, Outcome.REFUSED
+        self.timeline.mark_cut("busy")
+        self.input.release()
+        audience.turn_over(self.timeline)
+        text = f"the server has too much to do, and does not answer this: send it again in {after:g} s"
+        await audience.handle(Problem("busy", text, after))
+        if request is not None:
+            await audience.handle(InputDropped(request, refused=True))
 
     def cut(self, reason: str) -> None:
         """Cancel it; the first reason is the one that is told. Its task is gone a little later."""
@@ -181,50 +195,20 @@ class Turn:
         """What memory would keep of the reply, if it ended now; nothing of one that has ended."""
         if self.state is State.ENDED:
             return ""
-        if self._reported is not None:
-            return self._reported
+        if self.delivery.reported is not None:
+            return self.delivery.reported
         return joined(sentence.source for sentence in self._said.sentences() if not sentence.thought)
 
     # While somebody speaks, and it is not certain that they mean to interrupt.
 
-    @property
-    def held(self) -> bool:
-        """Whether it waits for `go_on`."""
-        return self._delivery.held
-
     def hold(self) -> bool:
         """Hand out nothing more, and be ready to `go_on`; False if that cannot be: then it is to be cut."""
         running = self.announced and self.state in (State.LIVE, State.PLAYING)
-        if not running or self.gone.is_set() or self.timeline.cut is not None or not self._delivery.hold():
-            return False
-        # Its own time does not run while somebody else speaks.
-        self._patience.deadline += LONGEST_HOLD
-        self._held_at = trio.current_time()
-        return True
-
-    def report(self, heard: str) -> bool:
-        """The client says what was ``heard`` of it; False unless it is held, and nobody said so before."""
-        if not self.held or self._reported is not None:
-            return False
-        self._reported = heard
-        return True
+        return running and not self.gone.is_set() and self.timeline.cut is None and self.delivery.hold()
 
     def go_on(self) -> bool:
         """Say again what was not heard, and the rest; False if it was not held, or has ended meanwhile."""
-        if not self.held or self.timeline.cut is not None:
-            return False
-        self._reported = None
-        self._patience.deadline -= LONGEST_HOLD - (trio.current_time() - self._held_at)
-        self._delivery.release()
-        return True
-
-    def playing(self) -> str:
-        """See `Delivery.playing`."""
-        return self._delivery.playing()
-
-    def asks(self) -> bool:
-        """See `Delivery.asks`."""
-        return self._delivery.asks()
+        return self.timeline.cut is None and self.delivery.release()
 
     # While it is provisional.
 
@@ -255,6 +239,7 @@ class Turn:
             self.timeline.sound = self._speculation.sound
             self._speculation.close()
         self.input.release()
+        self.place.leave()
         self.context.audience.turn_discarded(self.timeline)
 
     async def _flow(self) -> ReceiveChannel[Response] | None:
@@ -295,4 +280,4 @@ class Turn:
     async def _wait_played(self) -> None:
         self.state = State.PLAYING
         longest = self.timeline.sound + self.context.audience.gaps
-        await self._delivery.wait_played(longest, self.context.limits.playback_grace)
+        await self.delivery.wait_played(longest, self.context.limits.playback_grace)

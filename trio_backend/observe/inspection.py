@@ -12,6 +12,7 @@ import psutil
 import trio
 
 from ..backend import Backend
+from ..conversation.admission import AdmissionStatistics
 from ..engines.leases import EngineStatistics
 from ..rooms import RoomStatistics
 from .instrumentation import Instrumentation, LoggedWarning
@@ -72,6 +73,7 @@ class Snapshot:
     connections: int
     session_count: int
     turns_running: int
+    admission: AdmissionStatistics
     sessions: Sequence[str]
     engines: Sequence[EngineStatistics]
     rooms: Sequence[RoomStatistics]
@@ -112,6 +114,14 @@ class Inspection:
         yield Reading("turns_running", "Turns that are running.", running)
         resting = self.backend.services.budgets.resting
         yield Reading("speculation_resting", "Characters with whom no turn is begun early now.", resting)
+        admission = self.backend.services.admission.statistics()
+        yield Reading("turns_answered_now", "Turns whose sound is on its way.", admission.answered)
+        if admission.limit is not None:
+            yield Reading("turns_answered_limit", "How many of them there may be now.", admission.limit)
+        yield Reading("turns_waiting", "Turns that wait for the server's load.", admission.waiting)
+        yield Reading("turns_refused", "Turns refused for the server's load so far.", admission.refused)
+        yield Reading("overloaded", "1 if turns had to wait for seconds on end.", int(admission.overloaded))
+        yield Reading("own_wait_seconds", "What the loop adds to a turn's first sound.", admission.own_wait)
         rooms = self.backend.rooms.statistics()
         yield Reading("rooms_open", "Rooms that have clients.", rooms.rooms)
         yield Reading("room_messages_waiting", "Messages that wait in all rooms.", rooms.waiting)
@@ -147,6 +157,7 @@ async def take_snapshot(
         connections,
         len(sessions),
         sum(session.turn_running for session in sessions),
+        backend.services.admission.statistics(),
         [repr(session) for session in sessions[:MAX_SESSIONS]],
         backend.leases.statistics().engines,
         backend.rooms.each(),

@@ -12,6 +12,7 @@ import attrs
 import trio
 from loguru import logger
 
+from ..conversation.load import LoopWait
 from .task_tree import TaskAges
 
 if TYPE_CHECKING:
@@ -58,6 +59,11 @@ class PassTimer(trio.abc.Instrument):
     """Seconds in all that the loop was not waiting."""
     # Not Trio's clock: it stands still during a pass of a test.
     _began: float = attrs.field(factory=time.perf_counter, init=False)
+    _passes: int = attrs.field(default=0, init=False)
+
+    def wait(self) -> LoopWait:
+        """What the passes have made tasks wait."""
+        return LoopWait(self._passes, self.busy)
 
     def after_io_wait(self, timeout: float) -> None:
         del timeout
@@ -68,6 +74,7 @@ class PassTimer(trio.abc.Instrument):
         took = time.perf_counter() - self._began
         self.busy += took
         self.longest.add(took)
+        self._passes += 1
 
 
 @attrs.define(eq=False)

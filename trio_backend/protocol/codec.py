@@ -15,7 +15,7 @@ import msgspec
 from ..errors import ProtocolError
 from ..identity import RequestId
 from .incoming import Incoming
-from .outgoing import Control, HistoryList, Latency, Outgoing
+from .outgoing import Control, Error, HistoryList, Latency, Outgoing
 from .sound import Audio, AudioPiece, SoundFrame, encode_frame
 
 LARGE = 128 * 1024
@@ -199,15 +199,15 @@ def encode(message: Outgoing | SoundFrame) -> bytes:
         return b"".join([before, b'"audio":"', message.audio, b'"', after])
     # msgspec encodes attrs classes by itself, but leaves out class variables: hence the prefixes.
     fields: object = message
-    if isinstance(message, HistoryList):
+    if isinstance(message, HistoryList | Error):
         fields = _said(message)
     elif isinstance(message, Latency):
         fields = message.stages
     return _prefixes[type(message)] + _encoder.encode(fields)[1:]
 
 
-def _said(message: HistoryList) -> dict[str, object]:
-    """Its fields without those that say nothing: a client that knows no pages gets what it always got."""
+def _said(message: HistoryList | Error) -> dict[str, object]:
+    """Its fields without those that say nothing: a client that does not know them gets what it always got."""
     return attrs.asdict(message, recurse=False, filter=lambda field, value: value != field.default)
 
 

@@ -259,11 +259,12 @@ class HeartbeatAck:
 
 @attrs.frozen
 class Error:
-    """What went wrong, for a person; ``code`` is a stable word for programs."""
+    """What went wrong; ``code`` is a stable word for programs; ``retry_after``, in seconds, is for `busy`."""
 
     type: ClassVar = "error"
     message: str
     code: str
+    retry_after: float | None = None
 
 
 Outgoing: TypeAlias = (

@@ -16,6 +16,7 @@ from ..client.messages import (
     ReceivedAudio,
     ReceivedConfigSwitched,
     ReceivedControl,
+    ReceivedError,
     ReceivedHistoryList,
     ReceivedModelAndConf,
     ReceivedNewHistory,
@@ -36,6 +37,9 @@ from ..protocol.incoming import (
 from ..wire import Wire
 
 T = TypeVar("T")
+
+# Seconds after which one who was refused comes back, if not told when.
+COME_BACK = 1.0
 
 # Seconds; a character may have to load first.
 GREETING_TIMEOUT = 30.0
@@ -61,6 +65,19 @@ class ConnectWire(Protocol):
     ) -> AbstractAsyncContextManager[ResettableWire]:
         """A wire to ``address``; the kernel keeps about ``receive_buffer`` bytes that were not read yet."""
         ...
+
+
+@attrs.frozen
+class Asked:
+    """What became of a question ``seconds`` later, ``at`` that time: it ``sounds``, or the server was busy.
+
+    ``retry_after`` is when to come back, where the server says so.
+    """
+
+    at: float
+    seconds: float
+    sounds: bool = True
+    retry_after: float | None = None
 
 
 @attrs.define(eq=False)
@@ -105,13 +122,28 @@ class TimedClient:
                 waiting.discard(type(await self.receive()))
 
     async def ask(self, text: str) -> float:
-        """Ask, and receive up to the first sound; how long that took."""
+        """Ask, and receive up to the first sound; how long that took.
+
+        While the server is busy, ask again when it says, as a patient person does; that counts.
+        """
+        began = trio.current_time()
+        while True:
+            asked = await self.ask_once(text)
+            if asked.sounds:
+                return asked.at - began
+            await trio.sleep(asked.retry_after or COME_BACK)
+
+    async def ask_once(self, text: str) -> Asked:
+        """Ask, and receive up to the first sound or the word that the server is busy."""
         began = trio.current_time()
         await self.send(TextInput(text))
         while True:
-            message = await self.receive()
-            if isinstance(message, ReceivedAudio) and message.sounds:
-                return trio.current_time() - began
+            match await self.receive():
+                case ReceivedAudio(sounds=True):
+                    return Asked(trio.current_time(), trio.current_time() - began)
+                case ReceivedError(code="busy", retry_after=retry_after):
+                    now = trio.current_time()
+                    return Asked(now, now - began, sounds=False, retry_after=retry_after)
 
     async def finish_turn(self, playback: float = 0.0) -> float:
         """Receive to the end of the turn, as a page does that plays at once; when all its sound was there.

@@ -13,10 +13,11 @@ the scenario of that name, those that hear and speak, behind HTTP too."""
 
 # Idle connections come early: memory that a server took for a crowd would serve them too.
 SCENARIOS = (
-    "start", "idle", "reload", "leave", "switch", "interrupt", "crowd", "queue", "long", "voice", "soak",
+    "start", "idle", "reload", "leave", "switch", "interrupt", "crowd", "overload", "queue", "long", "voice",
+    "soak",
 )  # fmt: skip
 
-WITH_HTTP_ENGINES = ("idle", "interrupt", "crowd", "long")
+WITH_HTTP_ENGINES = ("idle", "interrupt", "crowd", "overload", "long")
 """Scenarios whose figures depend on where the engines are; the others are about engines that are slow."""
 
 
@@ -38,6 +39,9 @@ class Plan:
     crowd: Sequence[int] = (1, 10, 50, 100, 200)
     """How many ask at once."""
     crowd_turns: int = 3
+    overload: int = 300
+    """How many more begin to talk where `talkers` do."""
+    overload_seconds: float = 8.0
     long_turns: int = 500
     """Of each of the long conversations."""
     talkers: int = 50
@@ -105,6 +109,7 @@ def full(scale: float | None = None) -> Plan:
         switch_rounds=10,
         interrupts=500,
         crowd_turns=10,
+        overload_seconds=20.0,
         idle=2_000,
         idle_settling=20.0,
         idle_seconds=60.0,

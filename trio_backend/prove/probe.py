@@ -95,6 +95,10 @@ class Probe(Protocol):
         """Seconds of CPU that the server has used, read without asking the server where possible."""
         ...
 
+    async def ready(self) -> bool:
+        """Whether the server says that clients may be sent to it; True where that cannot be seen."""
+        ...
+
 
 @attrs.frozen
 class NoProbe:
@@ -107,6 +111,11 @@ class NoProbe:
         """See `Probe.sample`."""
         await trio.lowlevel.checkpoint()
         return Sample()
+
+    async def ready(self) -> bool:
+        """See `Probe.ready`."""
+        await trio.lowlevel.checkpoint()
+        return True
 
     async def cpu(self) -> float:
         """See `Probe.cpu`."""
@@ -124,6 +133,11 @@ class ProcessProbe:
     async def sample(self) -> Sample:
         """See `Probe.sample`."""
         return await trio.to_thread.run_sync(_read_process, self.pid)
+
+    async def ready(self) -> bool:
+        """See `Probe.ready`."""
+        await trio.lowlevel.checkpoint()
+        return True
 
     async def cpu(self) -> float:
         """See `Probe.cpu`."""
@@ -155,6 +169,10 @@ class DebugProbe:
     async def cpu(self) -> float:
         """See `Probe.cpu`."""
         return (await (self if self._pid is None else ProcessProbe(self._pid)).sample()).cpu
+
+    async def ready(self) -> bool:
+        """See `Probe.ready`."""
+        return (await self._http.get("/readyz")).status_code != 503
 
 
 def _works(thread: str) -> bool:

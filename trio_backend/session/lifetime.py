@@ -29,10 +29,11 @@ class Services(SessionServices):
 
 
 async def run_session(
-    client: SessionClient, services: Services, client_uid: ClientUid, user: User = NOBODY
+    client: SessionClient, services: Services, client_uid: ClientUid, user: User = NOBODY, share: str = ""
 ) -> None:
     """Serve ``client``, of ``user``, until it leaves; all that the session started has ended on return.
 
+    Its turns are those of ``share``, as in `Session`.
     However it ends, by a cancel too, what was said in its last turn is stored, within `CLEAN_UP_TIME`.
     """
     inbox_send, inbox = trio.open_memory_channel[SessionEvent](0)
@@ -51,8 +52,9 @@ async def run_session(
         try:
             async with trio.open_nursery() as nursery:
                 session = Session(
-                    client_uid, services, nursery, inbox_send, presenter, quota=client.quota, user=user
-                )
+                    client_uid, services, nursery, inbox_send, presenter,
+                    quota=client.quota, user=user, share=share,
+                )  # fmt: skip
                 if direct is None:
                     nursery.start_soon(_write, client, to_client, name=f"{session}/writer")
                 nursery.start_soon(_read, client, session, name=f"{session}/reader")

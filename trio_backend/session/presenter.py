@@ -183,8 +183,8 @@ class Presenter:
                 return await self._go_on(self._bracket, event)
             case InputDropped():
                 return await self._present(event)
-            case Problem(code, text):
-                return await self.tell(Error(text, code))
+            case Problem(code, text, retry_after):
+                return await self.tell(Error(text, code, retry_after))
             case WakeWordUsed():
                 return await self.tell(self._wake_word_state(event))
             case ConversationReplaced(uid):

@@ -9,6 +9,7 @@ import trio
 
 from ..config.catalog import CharacterCatalog
 from ..config.system import SystemConfig
+from ..conversation.admission import TurnAdmission
 from ..conversation.observer import NullObserver, Observer
 from ..conversation.scene import OpenCharacter
 from ..conversation.speculating import SpeculationBudgets
@@ -26,6 +27,8 @@ class SessionServices:
     backgrounds: Callable[[], Awaitable[Sequence[str]]]
     """The file names of the background images."""
     observer: Observer = attrs.field(factory=NullObserver)
+    admission: TurnAdmission = attrs.field(factory=TurnAdmission)
+    """How many turns are answered at once."""
     closing: trio.Event = attrs.field(factory=trio.Event)
     """Set when no new turn may begin."""
     budgets: SpeculationBudgets = attrs.field(

@@ -10,6 +10,7 @@ import trio
 from loguru import logger
 
 from .. import protocol
+from ..conversation.admission import TurnEntrance
 from ..conversation.conversation import Conversation
 from ..conversation.events import InputDropped
 from ..conversation.microphone import SpokenUtterance
@@ -49,6 +50,8 @@ class Session:
     _quota: MemoryQuota = attrs.field(kw_only=True)
     user: User = attrs.field(default=NOBODY, kw_only=True)
     """Whose client it is."""
+    share: str = attrs.field(default="", kw_only=True)
+    """Whose turns count as those of one where turns have to wait; by default they are its own."""
     conversation: Conversation = attrs.field(init=False)
     requests: RequestLane = attrs.field(factory=RequestLane, init=False)
     _holdings: Holdings = attrs.field(init=False)
@@ -66,6 +69,7 @@ class Session:
             system=system,
             quota=self._quota,
         )
+        self.conversation.entrance = TurnEntrance(services.admission, self.share or self.client_uid)
         self._holdings = Holdings(self._quota, self.conversation.memory, system.max_pictures)
         self._scenes = Scenes(
             services, self.conversation, self.presenter, self._holdings, self._nursery, self._inbox

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from ..context import ScenarioContext
 from ..outcome import ScenarioOutcome
-from . import crowd, idle, interrupt, long, queue, soak, start, switch, visits, voice
+from . import crowd, idle, interrupt, long, overload, queue, soak, start, switch, visits, voice
 
 Scenario: TypeAlias = Callable[[ScenarioContext], Awaitable[ScenarioOutcome]]
 
@@ -18,6 +18,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "switch": switch.run,
     "interrupt": interrupt.run,
     "crowd": crowd.run,
+    "overload": overload.run,
     "queue": queue.run,
     "long": long.run,
     "idle": idle.run,

@@ -119,6 +119,8 @@ function draw(seen) {
   figures("figures", [
     ["connections", String(seen.connections)], ["sessions", String(seen.session_count)], ["turns running", String(seen.turns_running)],
     ["tasks", String(seen.tree.tasks)], ["memory", `${Math.round(process.memory / 1e6)} MB`], ["children", String(process.children.length)],
+    ["turns answered", seen.admission.limit === null ? String(seen.admission.answered) : `${seen.admission.answered} of ${seen.admission.limit}`],
+    ["turns waiting", `${seen.admission.waiting}${seen.admission.overloaded ? " · overloaded" : ""}`], ["turns refused", String(seen.admission.refused)],
     ["loop busy", Number.isFinite(busy) ? `${Math.round(Math.min(1, Math.max(0, busy)) * 100)} %` : "–"], ["longest pass", time(loop.longest_pass)],
   ]);
   figures("quantiles", [["p50", time(quantile(sounds, .5))], ["p95", time(quantile(sounds, .95))], ["last", time(sounds.at(-1) ?? NaN)]]);
@@ -167,7 +169,7 @@ function count(text, alone) {
   ]);
   if (!alone) return;
   const one = (name) => String(samples.find((sample) => sample.name === name)?.value ?? "–");
-  figures("figures", [["connections", one("connections")], ["sessions", one("sessions_open")], ["turns running", one("turns_running")], ["tasks", one("tasks")], ["messages in rooms", one("room_messages_waiting")]]);
+  figures("figures", [["connections", one("connections")], ["sessions", one("sessions_open")], ["turns running", one("turns_running")], ["turns waiting", one("turns_waiting")], ["turns refused", one("turns_refused")], ["tasks", one("tasks")], ["messages in rooms", one("room_messages_waiting")]]);
 }
 
 async function look() {
