@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from base64 import b64decode
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 import trio
-from trio.testing import assert_checkpoints, wait_all_tasks_blocked
+from trio.testing import MockClock, assert_checkpoints, wait_all_tasks_blocked
 
 from trio_backend.audio.pcm import Pcm
 from trio_backend.conversation.events import (
@@ -32,13 +33,18 @@ from trio_backend.conversation.timeline import Timeline
 from trio_backend.engines.base import ToolRequest
 from trio_backend.identity import RequestId
 from trio_backend.protocol import (
+    Addition,
     Audio,
+    AudioPiece,
+    AudioStream,
     BackendSynthComplete,
     Control,
+    DisplayText,
     Latency,
     Outgoing,
     SoundForSome,
     SoundFrame,
+    SoundMessage,
     ToolCallStatus,
 )
 from trio_backend.session import presenter as presenter_module
@@ -366,3 +372,184 @@ async def test_where_the_time_went_is_told_to_who_accepts_it(*, accepted: bool) 
     await page.presenter.handle(TurnStarted(SECOND, MAO))
     await page.presenter.handle(ended(SECOND))
     assert page.kinds() == [*BEGUN, *OVER]
+
+
+# Sound that comes in pieces.
+
+
+def spoken_sentence(index: int = 0) -> Sentence:
+    """One that takes about 2 s to say."""
+    text = "It takes two seconds to say this."
+    return Sentence(FIRST, index, text, text, text)
+
+
+async def speak(page: Page, *, seconds: float = 1.5, faster: float = 3.0, index: int = 0) -> None:
+    """A voice says it in chunks of 0.1 s."""
+    await page.presenter.handle(spoken_sentence(index))
+    for _ in range(round(seconds / 0.1)):
+        await trio.sleep(0.1 / faster)
+        await page.presenter.handle(chunk(FIRST, index, size=3200, last=False))
+    await page.presenter.handle(chunk(FIRST, index, size=0))
+
+
+def sounds(page: Page) -> list[SoundMessage]:
+    """The messages with sound that came since it was last asked."""
+    found: list[SoundMessage] = []
+    while page.sent.statistics().current_buffer_used:
+        message = page.sent.receive_nowait()
+        if isinstance(message, Audio | AudioPiece | AudioStream | SoundFrame):
+            found.append(message)
+    return found
+
+
+def accepting(page: Page, *accepts: Addition) -> None:
+    """The client says hello."""
+    page.presenter.accepted.each = frozenset({frozenset(accepts)})
+
+
+@pytest.mark.parametrize(
+    ("audio_pieces", "hello", "kind", "several"),
+    [
+        ("auto", None, Audio, False),  # there is no pause
+        ("always", None, Audio, True),
+        ("never", None, Audio, False),
+        ("always", (), Audio, False),
+        ("always", ("latency",), Audio, False),
+        ("never", ("pieces",), AudioPiece, True),
+        ("never", ("bytes",), AudioStream, True),
+        ("never", ("bytes", "pieces"), AudioStream, True),
+    ],
+)
+async def test_sound_comes_in_the_form_that_the_client_accepts(
+    autojump_clock: MockClock,
+    audio_pieces: str,
+    hello: tuple[Addition, ...] | None,
+    kind: type[object],
+    several: bool,
+) -> None:
+    """`audio_pieces` is for those who said no hello; the text comes once, and all of the sound."""
+    page = Page.open()
+    page.presenter._audio_pieces = audio_pieces
+    if hello is not None:
+        accepting(page, *hello)
+    await page.presenter.handle(TurnStarted(FIRST, MAO))
+    await speak(page)
+    found = sounds(page)
+    assert type(found[0]) is kind
+    assert (len(found) > 1) == several
+    texts = [getattr(one, "display_text", None) for one in found]
+    assert texts[0] == DisplayText("It takes two seconds to say this.", "Mao", "mao.svg")
+    assert not any(texts[1:])
+    frames = [one for one in found if isinstance(one, SoundFrame)]
+    wavs = [b64decode(one.audio) for one in found if isinstance(one, Audio | AudioPiece) and one.audio]
+    seconds = sum(len(one.samples) for one in frames) / 32_000 + sum(Pcm.from_wav(w).seconds for w in wavs)
+    assert seconds == pytest.approx(1.5)
+    lasts = [one.last for one in found if isinstance(one, SoundFrame | AudioPiece)]
+    assert not any(lasts[:-1])
+    assert all(lasts[-1:])
+
+
+async def test_sentences_are_numbered_through_the_session(autojump_clock: MockClock) -> None:
+    """A client that still plays one turn cannot mistake the next one's sound for it."""
+    page = Page.open()
+    accepting(page, "pieces")
+    await page.presenter.handle(TurnStarted(FIRST, MAO))
+    await speak(page, seconds=0.1)
+    await speak(page, seconds=0.1, index=1)
+    await page.presenter.handle(ended(FIRST))
+    await page.presenter.handle(TurnStarted(SECOND, MAO))
+    await page.presenter.handle(sentence(SECOND))
+    await page.presenter.handle(chunk(SECOND))
+    numbers = [(one.sentence, one.last) for one in sounds(page) if isinstance(one, AudioPiece)]
+    assert numbers == [(1, True), (2, True), (3, True)]
+
+
+async def test_what_was_sent_is_told_and_gaps_are_allowed_for(autojump_clock: MockClock) -> None:
+    """Of a sentence that is sent whole, nothing before its end; a binary stream has no gaps."""
+    heard: dict[Addition | None, tuple[bool, bool]] = {}
+    forms: tuple[Addition | None, ...] = (None, "pieces", "bytes")
+    for form in forms:
+        page = Page.open()
+        if form is not None:
+            accepting(page, form)
+        await page.presenter.handle(TurnStarted(FIRST, MAO))
+        await page.presenter.handle(spoken_sentence())
+        for _ in range(12):
+            await trio.sleep(0.03)
+            await page.presenter.handle(chunk(FIRST, size=3200, last=False))
+        sent = page.presenter.sentence_sent
+        assert sent <= 1.2
+        heard[form] = sent > 0, page.presenter.gaps > 0
+        page.presenter.silence()
+        assert (page.presenter.sentence_sent, page.presenter.gaps) == (0, 0)
+        await page.presenter.handle(chunk(FIRST, size=3200))
+        assert len(sounds(page)) == {None: 0, "pieces": 2, "bytes": 3}[form]
+    assert heard == {None: (False, False), "pieces": (True, True), "bytes": (True, False)}
+
+
+async def test_a_hello_in_the_middle_of_a_sentence_counts_from_the_next(autojump_clock: MockClock) -> None:
+    """Half of a sentence is of no use in any form."""
+    page = Page.open()
+    accepting(page, "pieces")
+    await page.presenter.handle(TurnStarted(FIRST, MAO))
+    await page.presenter.handle(spoken_sentence())
+    await page.presenter.handle(chunk(FIRST, size=16_000, last=False))
+    accepting(page, "bytes")
+    await page.presenter.handle(chunk(FIRST, size=16_000))
+    await page.presenter.handle(spoken_sentence(1))
+    await page.presenter.handle(chunk(FIRST, 1))
+    kinds = [type(one) for one in sounds(page)]
+    assert kinds == [*[AudioPiece] * (len(kinds) - 2), AudioStream, SoundFrame]
+
+
+async def test_a_quiet_beginning_does_not_move_the_lips_as_a_shout_does(autojump_clock: MockClock) -> None:
+    """Volumes of a piece are relative to the loudest slice so far."""
+    page = Page.open()
+    accepting(page, "pieces")
+    await page.presenter.handle(TurnStarted(FIRST, MAO))
+    await page.presenter.handle(spoken_sentence())
+    for level in (8_000, 8_000, 8_000, 2_000, 2_000, 2_000, 2_000, 2_000):
+        pcm = Pcm(struct.pack("<h", level) * 1_600, 16_000)
+        await page.presenter.handle(AudioChunk(FIRST, 0, pcm, last=False))
+    await page.presenter.handle(chunk(FIRST, size=0))
+    pieces = [one for one in sounds(page) if isinstance(one, AudioPiece)]
+    assert max(pieces[0].volumes) == 1.0
+    assert pieces[-1].volumes[-1] == 0.25
+
+
+async def test_a_long_frame_is_divided(autojump_clock: MockClock) -> None:
+    """A heartbeat must not wait for megabytes."""
+    page = Page.open()
+    accepting(page, "bytes")
+    await page.presenter.handle(TurnStarted(FIRST, MAO))
+    await page.presenter.handle(spoken_sentence())
+    await page.presenter.handle(chunk(FIRST, size=32_000 * 8))
+    frames = [one for one in sounds(page) if isinstance(one, SoundFrame)]
+    assert [(one.piece, one.last, len(one.samples)) for one in frames] == [
+        (0, False, 96_000), (1, False, 96_000), (2, True, 64_000),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["pieces", "bytes", "latency"])
+async def test_a_sentence_that_breaks_off_has_a_last_piece(autojump_clock: MockClock, form: Addition) -> None:
+    """A turn that takes too long ends within one. Who was sent nothing of it, or all, is told nothing."""
+    page = Page.open()
+    accepting(page, form)
+    await page.presenter.handle(TurnStarted(FIRST, MAO))
+    await speak(page)
+    before = len(sounds(page))
+    assert before
+    await page.presenter.handle(SpeechComplete(FIRST))
+    assert not sounds(page)
+    await trio.sleep(3)
+    await page.presenter.handle(spoken_sentence(1))
+    await page.presenter.handle(chunk(FIRST, 1, size=16_000, last=False))
+    found = sounds(page)
+    await page.presenter.handle(SpeechComplete(FIRST))
+    last = sounds(page)
+    if form == "latency":
+        assert not found
+        assert not last
+    else:
+        assert found
+        assert [one.last for one in last if isinstance(one, AudioPiece | SoundFrame)] == [True]

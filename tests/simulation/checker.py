@@ -49,7 +49,7 @@ class SeenTurn:
         Of a sentence whose last piece did not come, its beginning, up to any word.
         """
         choices = {parts(joined(self.sentences))}
-        if self.pieces.awaited is not None and self.sentences:
+        if (self.pieces.awaited is not None or self.pieces.broken_off) and self.sentences:
             *before, last = self.sentences
             words = last.split()
             choices |= {parts(joined([*before, " ".join(words[:count])])) for count in range(len(words) + 1)}
@@ -62,6 +62,8 @@ class Pieces:
 
     awaited: int | None = None
     """The sentence whose last piece has not come."""
+    broken_off: bool = False
+    """Whether the last piece of the last sentence said only that no more comes of it."""
     stream: int | None = None
     """The piece that is to be the next binary frame; None where JSON is."""
 
@@ -75,6 +77,7 @@ class Pieces:
         self.stream = 0 if message.get("stream") else None
         # What has no number is whole: a tone has no pauses to be cut at.
         self.awaited = None if message.get("last") else number
+        self.broken_off = not first and message["audio"] is None
         return ""
 
     def frame(self, message: Mapping[str, Any]) -> str:
@@ -84,6 +87,7 @@ class Pieces:
             return f"a binary frame {message}, but {expected} was to come"
         if message["last"]:
             self.awaited = self.stream = None
+        self.broken_off = message["piece"] > 0 and not message["sounds"]
         return ""
 
 

@@ -57,7 +57,13 @@ def understood(frame: str | bytes) -> dict[str, Any]:
         message: dict[str, Any] = json.loads(frame)
         return message
     sound = decode_frame(frame)
-    return {"type": "sound", "sentence": sound.sentence, "piece": sound.piece, "last": sound.last}
+    return {
+        "type": "sound",
+        "sentence": sound.sentence,
+        "piece": sound.piece,
+        "last": sound.last,
+        "sounds": bool(sound.samples),
+    }
 
 
 @attrs.define(eq=False)

@@ -55,5 +55,6 @@ class Said:
         if sentence is None or not self._sent:
             return self._whole
         share = self._sent / max(self._pace * seconds_to_say(sentence.spoken or sentence.text), self._made)
-        source, text = beginning(sentence.source, share), beginning(sentence.text, share)
-        return [*self._whole, attrs.evolve(sentence, source=source, text=text)]
+        # As after a barge-in, of which the client says what it has shown: memory and history hold the same.
+        part = beginning(sentence.text, share)
+        return [*self._whole, attrs.evolve(sentence, source=part, text=part)]

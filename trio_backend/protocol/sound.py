@@ -44,7 +44,8 @@ class AudioPiece:
     """A piece of a sentence, for clients that accept ``pieces`` or ``bytes``; otherwise as `Audio`.
 
     ``sentence`` counts the sentences of a session, from 1. The first piece has the ``display_text`` and the
-    ``actions``. A turn that is cut sends no ``last`` piece of the sentence that it is at.
+    ``actions``. A turn that is interrupted or superseded sends no ``last`` piece of the sentence that it is
+    at; one that takes too long sends one without sound.
     """
 
     type: ClassVar = "audio"

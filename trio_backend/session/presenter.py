@@ -215,6 +215,7 @@ class Presenter:
                 name = bracket.speaker.name
                 return await self.tell(ToolCallStatus(call.id, call.name, name, state, content, timestamp))
             case SpeechComplete():
+                await self._break_off(bracket)
                 return await self._present(event, BackendSynthComplete())
             case TurnEnded():
                 return await self._end(bracket, event)
@@ -249,6 +250,14 @@ class Presenter:
                 if delivered:
                     listeners.sent += piece.pcm.seconds
         return delivered
+
+    async def _break_off(self, bracket: _Bracket) -> None:
+        """A turn that took too long may have ended within a sentence: whoever waits for the rest is told."""
+        for listeners in bracket.listeners:
+            assert bracket.sentence is not None
+            for message in listeners.break_off(bracket.sentence):
+                for_some = SoundForSome(message, listeners.to, begins=False)
+                await self._send(for_some if self._with_events else message)
 
     async def _end(self, bracket: _Bracket, event: TurnEnded) -> bool:
         # Of a turn that was interrupted nothing comes here: `silence` has ended its bracket.

@@ -17,7 +17,7 @@ from ..audio.encoding import encode_piece
 from ..audio.pcm import Pcm
 from ..audio.pieces import LONGEST, Arrival, Cutter, PauseCutter, PieceCutter
 from ..conversation.events import AudioChunk, Sentence, Speaker
-from ..engines.whole import joined
+from ..engines.whole import NO_SOUND, joined
 from ..protocol import Accepts, Audio, AudioPiece, AudioStream, DisplayText, SoundFrame, SoundMessage
 from ..text.speaking_time import seconds_to_say
 
@@ -131,7 +131,18 @@ class Listeners:
             pieces[0] = attrs.evolve(pieces[0], first=True)
         self._pieces += len(pieces)
         self._played_at = self._cutter.played_at
+        if chunk.last:
+            self._cutter = None
         return pieces
+
+    def break_off(self, sentence: ShownSentence) -> list[SoundMessage]:
+        """What tells that no more comes of ``sentence``, if a part of it was sent that was not the last."""
+        unfinished, self._cutter = self._cutter is not None and self._pieces > 0, None
+        if not unfinished or self.form not in (Form.PIECES, Form.BYTES):
+            return []
+        if self.form is Form.BYTES:
+            return self._frames(sentence, SoundPiece(NO_SOUND, first=False, last=True))
+        return [AudioPiece(sentence.number, last=True, audio=None, volumes=())]
 
     def _collect(self, pcm: Pcm, now: float, *, last: bool) -> list[SoundPiece]:
         if pcm.samples:

@@ -1,0 +1,206 @@
+"""How sentences and their sound are handed out while they are being made."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+
+import attrs
+import pytest
+import trio
+from trio.abc import ReceiveChannel
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from trio_backend.audio.pcm import Pcm
+from trio_backend.conversation.events import AudioChunk, Problem, Sentence, TurnId
+from trio_backend.conversation.responder import Response
+from trio_backend.conversation.said import Said
+from trio_backend.conversation.synthesis import BUFFERED, MadeSentence, Synthesis
+from trio_backend.conversation.timeline import Timeline
+from trio_backend.engines.whole import WholeSound, channel_of
+from trio_backend.errors import EngineError
+
+RATE = 16_000
+
+
+@attrs.define(eq=False)
+class Voice:
+    """A `Tts` of which a text says what it does: each word is a chunk, ``1.5`` so many seconds of it.
+
+    ``fail`` fails, ``other`` is a chunk of another rate. Each takes ``delay`` seconds.
+    """
+
+    delay: float = 1.0
+    whole: bool = False
+    made: float = 0.0
+
+    def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
+        """See `Tts.speak`."""
+        return WholeSound(partial(self._all, text)) if self.whole else channel_of(self._chunks(text))
+
+    async def _all(self, text: str) -> Pcm:
+        return Pcm(b"".join([pcm.samples async for pcm in self._chunks(text)]), RATE)
+
+    async def _chunks(self, text: str) -> AsyncGenerator[Pcm, None]:
+        for word in text.split():
+            await trio.sleep(self.delay)
+            if word == "fail":
+                raise EngineError("it fails")
+            if word == "other":
+                yield Pcm(bytes(200), 8_000)
+            else:
+                self.made += float(word)
+                yield Pcm(bytes(2 * round(float(word) * RATE)), RATE)
+
+
+@attrs.define(eq=False)
+class Reader:
+    """What was handed out, and when; of a sentence its index, of sound its seconds."""
+
+    events: trio.MemoryReceiveChannel[Response | MadeSentence]
+    found: list[tuple[float, object]] = attrs.field(factory=list)
+
+    async def read(self) -> None:
+        """For ever."""
+        async for event in self.events:
+            at = trio.current_time()
+            match event:
+                case MadeSentence(sentence, sound):
+                    self.found.append((at, (sentence.index, sound.pcm.seconds)))
+                    assert sound.last
+                case Sentence(index=index):
+                    self.found.append((at, index))
+                case AudioChunk(pcm=pcm, last=last):
+                    self.found.append((at, (pcm.seconds, "last") if last else pcm.seconds))
+                case _:
+                    self.found.append((at, type(event).__name__))
+
+
+@asynccontextmanager
+async def speaking(voice: Voice, *texts: str) -> AsyncIterator[Reader]:
+    """The sentences ``texts`` are being handed out, each after the one before."""
+    send, receive = trio.open_memory_channel[Response | MadeSentence](0)
+    synthesis, reader = Synthesis(voice, Timeline(), send), Reader(receive)
+    before: trio.Event | None = None
+
+    async def speak(index: int, text: str, before: trio.Event | None, sent: trio.Event) -> None:
+        await synthesis.speak(Sentence(TurnId(1), index, text, text, text), before)
+        sent.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reader.read)
+        for index, text in enumerate(texts):
+            sent = trio.Event()
+            nursery.start_soon(speak, index, text, before, sent)
+            before = sent
+        yield reader
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_voice_that_streams_is_handed_out_as_it_speaks(autojump_clock: MockClock) -> None:
+    """The sentence first, at once; then each chunk; the end comes alone."""
+    async with speaking(Voice(), "0.5 0.25") as reader:
+        await trio.sleep(10)
+    assert reader.found == [(0, 0), (1, 0.5), (2, 0.25), (2, (0.0, "last"))]
+
+
+async def test_what_was_made_ahead_comes_at_once(autojump_clock: MockClock) -> None:
+    """When its time has come: what there is of it, then the rest as it is made; what is whole as one."""
+    async with speaking(Voice(), "1 1 1", "1 1 1 1 1", "1 1 1") as reader:
+        await trio.sleep(10)
+    assert reader.found == [
+        (0, 0), (1, 1.0), (2, 1.0), (3, 1.0), (3, (0.0, "last")),
+        (3, 1), (3, pytest.approx(3.0)), (4, 1.0), (5, 1.0), (5, (0.0, "last")),
+        (5, (2, 3.0)),
+    ]  # fmt: skip
+
+
+async def test_a_voice_that_makes_whole_sentences_is_handed_over_with_them(autojump_clock: MockClock) -> None:
+    """As it always was."""
+    async with speaking(Voice(whole=True), "1 1", "1") as reader:
+        await trio.sleep(10)
+    assert reader.found == [(2, (0, 2.0)), (2, (1, 1.0))]
+
+
+async def test_a_sentence_ahead_takes_no_more_than_its_share_of_memory(autojump_clock: MockClock) -> None:
+    """The engine waits until the sentences before it were handed out."""
+    voice = Voice(delay=0.1)
+    async with speaking(voice, " ".join(["0"] * 100), "5 " * 20):
+        await trio.sleep(5)
+        await wait_all_tasks_blocked()
+        assert BUFFERED <= voice.made < BUFFERED + 5 + 0.1
+        await trio.sleep(60)
+        assert voice.made == pytest.approx(100)
+
+
+@pytest.mark.parametrize("broken", ["fail", "other"])
+async def test_a_voice_that_breaks_off_leaves_what_it_has_said(
+    autojump_clock: MockClock, broken: str
+) -> None:
+    """The sentence still has a last chunk; the error is told once, and the rest is only read."""
+    async with speaking(Voice(), f"1 {broken} 1", "1 1 1 fail", "1 1") as reader:
+        await trio.sleep(20)
+    found = [what for _, what in reader.found]
+    assert found[:2] == [0, 1.0]
+    assert found.count("Problem") == 1
+    assert found[found.index("Problem") + 1] == (0.0, "last")
+    assert found[-1] == (2, 2.0)
+
+
+async def test_nothing_is_asked_of_a_voice_that_broke_off(autojump_clock: MockClock) -> None:
+    """Sentences that begin later have no sound."""
+    send, receive = trio.open_memory_channel[Response | MadeSentence](10)
+    voice = Voice()
+    synthesis = Synthesis(voice, Timeline(), send)
+    await synthesis.speak(Sentence(TurnId(1), 0, "fail", "fail", "fail"), None)
+    await synthesis.speak(Sentence(TurnId(1), 1, "1", "1", "1"), None)
+    found = [receive.receive_nowait() for _ in range(4)]
+    assert isinstance(found[1], Problem)
+    assert isinstance(found[3], MadeSentence)
+    assert not found[3].sound.pcm.samples
+    assert not voice.made
+
+
+# What was said.
+
+
+def sentence(text: str = "Hello there, my dear friend.") -> Sentence:
+    """One that takes 1.9 s to say."""
+    return Sentence(TurnId(1), 0, f"[joy] {text}", text, text)
+
+
+def chunk(seconds: float, *, last: bool = False) -> AudioChunk:
+    """So much sound."""
+    return AudioChunk(TurnId(1), 0, Pcm(bytes(2 * round(seconds * RATE)), RATE), last)
+
+
+def test_a_sentence_counts_up_to_the_words_that_were_sent() -> None:
+    """As many as the share of its sound; what the client keeps for later does not count."""
+    said = Said()
+    said.begin(sentence())
+    assert said.take(chunk(0.5), 0.0, delivered=True) == 0
+    assert said.sentences() == []
+    assert said.take(chunk(0.5), 0.9, delivered=True) == 0.9
+    [part] = said.sentences()
+    assert (part.text, part.source) == ("Hello there,", "Hello there,")
+    assert said.take(chunk(0.1, last=True), 0.9, delivered=True) == pytest.approx(0.2)
+    assert said.sentences() == [sentence()]
+
+
+def test_a_slow_voice_has_said_less_in_the_same_time() -> None:
+    """At the pace of the sentence before."""
+    said = Said()
+    said.begin(sentence())
+    said.take(chunk(3.8, last=True), 0.0, delivered=True)
+    said.begin(sentence())
+    said.take(chunk(1.0), 1.0, delivered=True)
+    assert [one.text for one in said.sentences()[1:]] == ["Hello"]
+
+
+def test_a_sentence_whose_client_is_gone_was_not_said() -> None:
+    """Nor is there anything left of it."""
+    said = Said()
+    said.begin(sentence())
+    said.take(chunk(1.0, last=True), 0.0, delivered=False)
+    assert said.sentences() == []
