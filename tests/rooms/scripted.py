@@ -63,6 +63,8 @@ class ScriptedSessions:
     opened: int = 0
     most_at_once: int = 0
     """Turns that were being answered, and not only played."""
+    knows_no_hello: bool = False
+    """Whether sessions are those of an older server."""
     hellos: list[tuple[int, list[str]]] = attrs.field(factory=list)
     """Which session was told that its client accepts what."""
     attempts: list[float] = attrs.field(factory=list)
@@ -181,6 +183,9 @@ class _Session:
                     if self.sessions.crossing:
                         await self.say({"type": "force-new-message"})
                     await self.say(END if self.sessions.crossing else {}, self.turn)
+            case {"type": "hello"} if self.sessions.knows_no_hello:
+                told = "there is no message type 'hello'"
+                await self.say({"type": "error", "code": "unknown-type", "message": told})
             case {"type": "hello", "accepts": accepts}:
                 self.sessions.hellos.append((self.number, accepts))
                 await self.say({"type": "hello", "server": "scripted", "accepts": accepts})

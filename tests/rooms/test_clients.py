@@ -187,3 +187,15 @@ async def test_a_session_elsewhere_is_told_what_all_clients_accept(
     await ann.say("x die")
     await trio.sleep(10)
     assert running.sessions.hellos[3:] == [(2, ["pieces", "partial-transcription", "latency"])]
+
+
+async def test_an_older_server_troubles_nobody(autojump_clock: MockClock, running: RunningRooms) -> None:
+    """What it says of a hello is not for the clients; turns go on as they did."""
+    running.sessions.knows_no_hello = True
+    ann = await running.join()
+    await ann.send("hello", accepts=["bytes"])
+    await trio.sleep(1)
+    await ann.send("hello", accepts=["pieces"])
+    await ann.say("x 1")
+    await trio.sleep(10)
+    assert [message["type"] for message in ann.heard] == ["hello", "hello", "control", "control"]

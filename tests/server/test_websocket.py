@@ -7,8 +7,9 @@ import trio
 from trio.testing import MockClock
 
 from tests.server.pairs import open_pair, open_tight_pair
-from tests.server.raw_client import PING, PONG, TEXT, frame
+from tests.server.raw_client import BINARY, PING, PONG, TEXT, frame
 from trio_backend.errors import WireClosed
+from trio_backend.protocol import SoundFrame, decode_frame, encode_frame
 from trio_backend.server.websocket import CONTROL_FRAMES
 
 
@@ -172,3 +173,19 @@ async def test_pings_do_not_pile_up_behind_a_stuck_send(autojump_clock: MockCloc
         assert await client.message() == "long"
         pongs = [(await client.frame())[1] for _ in range(CONTROL_FRAMES)]
         assert pongs == [b"%d" % number for number in range(1000 - CONTROL_FRAMES, 1000)]
+
+
+@pytest.mark.parametrize("size", [10, 100_000, 300_000])
+async def test_sound_goes_out_as_a_binary_frame(autojump_clock: MockClock, size: int) -> None:
+    """Of any size; all else is text, at once too."""
+    wire, client = open_pair()
+    samples = bytes(size - size % 2)
+    data = encode_frame(SoundFrame(1, 2, 24_000, last=True, samples=samples))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wire.send, data)
+        first, payload = await client.frame()
+        nursery.start_soon(wire.send, b"text")
+        following = await client.frame()
+    assert first == 0x80 | BINARY
+    assert decode_frame(payload) == SoundFrame(1, 2, 24_000, last=True, samples=samples)
+    assert following == (0x80 | TEXT, b"text")
