@@ -107,8 +107,7 @@ def connect(browser: Browser, page_server: PageServer) -> Iterator[Connect]:
         page.goto(page_server.url)
         page.wait_for_selector("#app[data-link=open][data-busy=no]")
         page.evaluate("tap.ready")
-        server.wait_for("create-new-history")
-        page.wait_for_timeout(100)
+        server.wait_connected()
         return server
 
     yield open_one

@@ -59,6 +59,7 @@ class StandIn:
     heard: list[dict[str, Any]] = attrs.field(factory=list)
     knows_hello: bool | None = True
     """None is for a server that says nothing to what it does not know."""
+    in_conversation: bool = attrs.field(default=False, init=False)
     _route: WebSocketRoute | None = attrs.field(default=None, init=False)
     _sentence: int = attrs.field(default=0, init=False)
 
@@ -70,6 +71,14 @@ class StandIn:
         for _ in range(750):
             if len(self.says(name)) >= count:
                 return self.says(name)[count - 1]
+            self.page.wait_for_timeout(20)
+        raise AssertionError(f"the page said {[message['type'] for message in self.heard]}")
+
+    def wait_connected(self) -> None:
+        """Until the page is in a conversation."""
+        for _ in range(750):
+            if self.in_conversation:
+                return
             self.page.wait_for_timeout(20)
         raise AssertionError(f"the page said {[message['type'] for message in self.heard]}")
 
@@ -151,4 +160,10 @@ class StandIn:
             if said["type"] not in _OURS:
                 server.send(message)
 
+        def pass_on(message: str | bytes) -> None:
+            route.send(message)
+            # The page clears what it shows when it enters a conversation: what a test says has to come after.
+            self.in_conversation |= isinstance(message, str) and "new-history-created" in message
+
         route.on_message(listen)
+        server.on_message(pass_on)

@@ -76,7 +76,7 @@ def test_a_sentence_is_shown_when_its_sound_begins(connect: Connect) -> None:
     places = [heard.find(sent)[0] / heard.rate for sent in (first, second)]
     assert [text for text, _ in shown(server.page)] == ["The tide is high today.", "It is round."]
     for place, (_, when) in zip(places, shown(server.page), strict=True):
-        assert place - 0.02 <= when <= place + 0.15
+        assert place - 0.02 <= when <= place + 0.25
     assert [said["display_text"]["text"] for said in server.says("audio-play-start")] == [
         "The tide is high today.",
         "It is round.",
@@ -100,7 +100,7 @@ def test_a_voice_of_which_nothing_is_known_starts_with_its_first_piece(connect: 
 def test_a_voice_that_falls_behind_after_a_second_is_not_heard_to_stop(connect: Connect) -> None:
     """A second of sound comes at once, the rest at 0.9 of real time: it starts at once, and plays through."""
     server = connect()
-    sound = voice(6)
+    sound = voice(4.5)
     server.begin()
     server.speak(WORDS, sound, pieces=(0.3, 0.3, 0.4), due=1, pace=0.9)
     server.complete()

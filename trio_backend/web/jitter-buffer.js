@@ -2,8 +2,8 @@
 
 /** Over how long the rate of arrival is measured, and the shortest time that says anything of it, in s. */
 const WINDOW = 2, SHORTEST = .15;
-/** A measured rate is trusted less this much: over a sentence of 10 s that is 0.2 s of sound in hand. */
-const TRUST = .98;
+/** A measured rate counts for this much of itself: over a sentence of 5 s that is 0.2 s of sound in hand. */
+const TRUST = .96;
 /** Sentences may turn out longer than their text says. */
 const LONGER = 1.15;
 /** Longer than this nobody waits for a sentence of which there is sound, in s: then pauses are the lesser evil. */

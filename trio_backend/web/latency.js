@@ -22,6 +22,8 @@ export function showLatency(bubble, message) {
   const panel = panelOf(stages, whole), clock = clockOf(whole);
   panel.id = `stages-${++count}`;
   clock.setAttribute("aria-controls", panel.id);
+  // The conversation is read aloud as it grows; this is for who asks.
+  for (const part of [panel, clock]) part.setAttribute("aria-live", "off");
   const who = bubble.querySelector(".who") ?? bubble.insertBefore(make("p", "who"), bubble.firstChild);
   who.append(clock);
   bubble.append(panel);
