@@ -28,6 +28,7 @@ from trio_backend.conversation.events import (
     TurnStarted,
 )
 from trio_backend.conversation.responder import Response
+from trio_backend.conversation.speculating import SpeculationBudget
 from trio_backend.conversation.speculation import MOST_HELD, Speculation
 from trio_backend.conversation.turn_input import SPECULATION
 from trio_backend.conversation.user_input import UserInput
@@ -518,6 +519,35 @@ async def test_a_new_turn_waits_for_the_engines_of_the_discarded_one(
             await trio.sleep(0.6)
         assert model.most == 1
         await running.wait_over()
+
+
+async def test_the_budget_is_told_what_has_cost_something(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
+    """A turn whose model was asked: wanted, or in vain. One that was not asked has cost nothing."""
+    given = UserInput("", sound=write("Hello there. How are you?"))
+    async with open_conversation(options) as running:
+        conversation, noted = running.conversation, list[bool]()
+
+        @attrs.define(eq=False)
+        class Budget(SpeculationBudget):
+            def note(self, *, wanted: bool) -> None:
+                noted.append(wanted)
+
+        for after in (HEARING / 2, HEARING + 0.1):
+            conversation.begin_provisional(running.scene, given, Budget(0.3))
+            await trio.sleep(after)
+            conversation.discard()
+            await wait_all_tasks_blocked()
+        assert noted == [False]
+        conversation.begin_provisional(running.scene, given, Budget(0.3))
+        await trio.sleep(HEARING + 0.1)
+        assert commit(running, given)
+        await running.wait_over()
+        assert noted == [False, True]
+        begin(running)
+        conversation.discard()
+        assert noted == [False, True]
 
 
 async def test_a_discarded_one_changes_no_number(autojump_clock: MockClock, options: BackendOptions) -> None:
