@@ -15,6 +15,7 @@ from tests.engines.speech_sounds import noise, silence
 from tests.engines.websocket_server import TROUBLE, Speaking, Spoken, open_websocket_service, refusing, silent
 from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
+from trio_backend.engines import service_asr
 from trio_backend.engines.base import Asr, AsrTranscript
 from trio_backend.engines.whole import transcribed
 from trio_backend.errors import EngineError
@@ -90,10 +91,11 @@ async def test_no_sound_needs_no_service(recogniser: SpeechService) -> None:
 
 @pytest.mark.parametrize("trouble", TROUBLE)
 async def test_a_service_in_trouble_is_told_in_words(
-    recogniser: SpeechService, trouble: str, log: list[str]
+    recogniser: SpeechService, trouble: str, log: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which service, and what to do; never the key, and never what the service wrote."""
     behaviour, told = TROUBLE[trouble]
+    monkeypatch.setattr(service_asr, "PAUSES", (0.01, 0.02))
     async with open_websocket_service(behaviour) as service:
         with trio.fail_after(20):
             async with recogniser.opens(service, timeout=0.3, connect_timeout=0.5) as asr:
@@ -113,8 +115,9 @@ async def test_what_passes_by_itself_is_tried_again(recogniser: SpeechService) -
         assert len(service.connections) == 3
 
 
-async def test_nobody_listens(recogniser: SpeechService) -> None:
+async def test_nobody_listens(recogniser: SpeechService, monkeypatch: pytest.MonkeyPatch) -> None:
     """The address is named."""
+    monkeypatch.setattr(service_asr, "PAUSES", (0.01, 0.02))
     async with open_websocket_service(recogniser.behaviour) as service:
         port = service.port
         opens = recogniser.opens(service)

@@ -9,6 +9,7 @@ import pytest
 import trio
 from websockets.frames import Frame, Opcode
 
+from tests.engines.test_http import TLS, proxy, server_side
 from tests.engines.websocket_server import (
     Speaking,
     Spoken,
@@ -57,14 +58,15 @@ def piece(opcode: Opcode, data: bytes, *, fin: bool) -> bytes:
     return Frame(opcode, data, fin).serialize(mask=False)
 
 
+@accepted
+async def echo(spoken: Spoken) -> None:
+    """Say what is heard."""
+    while True:
+        await spoken.say(str(await spoken.hear()))
+
+
 async def test_messages_go_both_ways() -> None:
     """Texts and bytes, in order; the request has the path, its query and the headers."""
-
-    @accepted
-    async def echo(spoken: Spoken) -> None:
-        while True:
-            await spoken.say(str(await spoken.hear()))
-
     async with connected(echo) as (socket, spoken):
         for message in ("Grüße 🎈", b"\0\xff"):
             await socket.send(message)
@@ -202,6 +204,45 @@ async def test_frames_of_two_tasks_are_not_torn() -> None:
                 assert await socket.receive() == "enough"
     assert sorted(message[:1] for message in spoken.heard) == ["a"] * 10 + ["b"] * 10
     assert {len(message) for message in spoken.heard} == {100_000}
+
+
+async def test_tls_is_spoken_where_the_address_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In both directions at once; and a cancel closes the connection, without TLS's own goodbye."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "certificate.pem"))
+    async with open_websocket_service(echo, tls=server_side()) as service:
+        target = HttpTarget(f"https://localhost:{service.port}", {}, use_proxy=False)
+        server = await find_websocket_server(target, connect_timeout=5)
+        got: list[str | bytes] = []
+
+        async def talk(socket: EngineSocket) -> None:
+            for number in range(20):
+                await socket.send(f"{number}" * 5000)
+
+        with trio.fail_after(10), trio.CancelScope() as scope:
+            async with server.open("") as socket, trio.open_nursery() as nursery:
+                nursery.start_soon(talk, socket)
+                while len(got) < 20:
+                    got.append(await socket.receive())
+                scope.deadline = trio.current_time() + 0.05
+                await socket.receive()
+        assert got == [f"{number}" * 5000 for number in range(20)]
+        assert trio.current_time() - scope.deadline < PROMPTLY
+        with trio.fail_after(PROMPTLY):
+            await service.connections[0].left.wait()
+
+
+async def test_a_proxy_of_the_environment_tunnels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also what is not encrypted: a proxy that reads requests would not know what to do with the frames."""
+    async with proxy(monkeypatch) as heads, open_websocket_service(echo) as service:
+        server = await find_websocket_server(
+            HttpTarget(f"http://localhost:{service.port}", {}), connect_timeout=5
+        )
+        with trio.fail_after(10):
+            async with server.open("talk") as socket:
+                await socket.send("hello")
+                assert await socket.receive() == "hello"
+    (head,) = heads
+    assert head.startswith(b"CONNECT localhost:%d HTTP/1.1\r\n" % service.port)
 
 
 @pytest.mark.parametrize(

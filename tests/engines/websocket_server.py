@@ -6,6 +6,7 @@ It records each connection: what was asked for, every message, and when the clie
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,7 +28,7 @@ class Gone(Exception):
 class Spoken:
     """One connection, as a behaviour sees it. ``left`` is set when the client has closed it."""
 
-    stream: trio.SocketStream
+    stream: trio.abc.Stream
     protocol: ServerProtocol = attrs.field(factory=ServerProtocol)
     path: str = ""
     headers: Mapping[str, str] = attrs.field(factory=dict)
@@ -141,7 +142,7 @@ class WebSocketService:
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}"
 
-    async def serve(self, stream: trio.SocketStream) -> None:
+    async def serve(self, stream: trio.abc.Stream) -> None:
         spoken = Spoken(stream)
         self.connections.append(spoken)
         behaviour = self.script.pop(0) if self.script else self.behaviour
@@ -258,11 +259,15 @@ TROUBLE: Mapping[str, tuple[Speaking, str]] = {
 
 
 @asynccontextmanager
-async def open_websocket_service(behaviour: Speaking) -> AsyncIterator[WebSocketService]:
-    """A service on a free port of this machine, until the block is left."""
+async def open_websocket_service(
+    behaviour: Speaking, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[WebSocketService]:
+    """A service on a free port of this machine, until the block is left; with ``tls``, over TLS."""
     async with trio.open_nursery() as nursery:
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         service = WebSocketService(listener.socket.getsockname()[1], behaviour)
-        nursery.start_soon(trio.serve_listeners, service.serve, [listener])
+        listeners: Any = [trio.SSLListener(listener, tls, https_compatible=True) if tls else listener]
+        serve_all: Any = trio.serve_listeners
+        nursery.start_soon(serve_all, service.serve, listeners)
         yield service
         nursery.cancel_scope.cancel()
