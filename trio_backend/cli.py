@@ -230,8 +230,7 @@ def prove(
     Parameters
     ----------
     scenarios
-        start, idle, reload, leave, switch, interrupt, crowd, overload, queue, long, voice or soak; all by
-        default.
+        start, idle, reload, leave, switch, interrupt, crowd, overload, queue, long, voice, discard or soak.
     """
     from .prove.runner import ProveOptions
     from .prove.runner import prove as run

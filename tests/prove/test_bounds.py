@@ -13,7 +13,7 @@ import trio
 
 from tests.prove.faulty_server import FIRST_CLAUSE, MB, WHOLE, FaultyServer, always, open_faulty_server
 from trio_backend.prove.outcome import Check, ScenarioOutcome
-from trio_backend.prove.plan import WITH_HTTP_ENGINES, Plan, full, small
+from trio_backend.prove.plan import PLACES, WITH_HTTP_ENGINES, Plan, full, small
 from trio_backend.prove.probe import Sample
 from trio_backend.prove.scenarios import SCENARIOS, crowd, long, soak, start
 from trio_backend.prove.stand_ins import LOUD
@@ -27,7 +27,7 @@ SMALL = Plan(
 ENGINES = WHOLE
 INSIDE = " inside"
 """How a scenario is called here whose engines are inside the server, though it has some behind HTTP too."""
-VARIANTS = sorted([*SCENARIOS.keys() - {"start", "voice"}, *(name + INSIDE for name in WITH_HTTP_ENGINES)])
+VARIANTS = sorted([*SCENARIOS.keys() - {"start", *PLACES}, *(name + INSIDE for name in WITH_HTTP_ENGINES)])
 STEADY_SCENARIOS = ("reload", "leave", "switch", "interrupt", "interrupt inside")
 
 
@@ -202,7 +202,7 @@ FAULTS: list[tuple[str, Mapping[str, Any], Mapping[str, Any], str]] = [
     ),
     *(
         (scenario, {}, {"leaves": {what: 1}}, f"{what} more than before")
-        for scenario in sorted(SCENARIOS.keys() - {"start", "voice"})
+        for scenario in sorted(SCENARIOS.keys() - {"start", *PLACES})
         for what in ("tasks", "threads", "children", "files", "engines")
     ),
 ]

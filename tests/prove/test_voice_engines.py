@@ -144,13 +144,15 @@ async def test_a_recogniser_streams(corpus: Corpus, rate: int) -> None:
 async def test_the_scenario_measures_our_server() -> None:
     """In a tiny size, in real time: every utterance is answered and understood, and nothing is left."""
     tiny = attrs.evolve(
-        small(), voice_turns=1, voice_talkers=2, voice_crowd_turns=1, voice_interrupters=1,
-        voice_interjections=1, voice_microphones=2, voice_mic_seconds=2.0, voice_discards=0,
+        small(), voice_turns=0, voice_talkers=2, voice_crowd_turns=1, voice_interrupters=1,
+        voice_interjections=1, voice_microphones=2, voice_mic_seconds=2.0, voice_discards=5,
+        voice_discarders=1,
     )  # fmt: skip
     with trio.fail_after(120):
-        (found,) = await run_scenarios(
-            ProofRun(("voice",), tiny), ProgressListener(lambda *_: None, lambda _: None)
+        found, discarded = await run_scenarios(
+            ProofRun(("voice", "discard"), tiny), ProgressListener(lambda *_: None, lambda _: None)
         )
+    assert discarded.verdict == "passed"
     assert not found.problem
     assert not found.skipped
     told = {check.what: check.value for check in found.checks}
@@ -159,7 +161,7 @@ async def test_the_scenario_measures_our_server() -> None:
             assert value == 0, what
         if what.endswith("more than before"):
             assert value == 0, what
-    assert told["wait, whole recognition, 1 talking (p50)"] >= 1000 * TIMES.reply
+    assert told["wait, whole recognition, 2 talking (p50)"] >= 1000 * TIMES.reply
     assert told["silent after a meant interruption, 2 talking (p50)"] > 0
     assert "heartbeat of another, 2 microphones (p99)" in told
     assert found.client_share > 0

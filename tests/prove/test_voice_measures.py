@@ -343,8 +343,9 @@ async def test_without_a_server_of_ours_there_is_nothing_to_compare(autojump_clo
     """The engines' own time is known only where prove starts them."""
     from tests.prove.faulty_server import FaultyServer, open_faulty_server
     from trio_backend.prove.plan import Plan
-    from trio_backend.prove.scenarios import voice
+    from trio_backend.prove.scenarios import discard, voice
 
     async with open_faulty_server(FaultyServer(Plan()), own=False) as context:
         assert isinstance(context, ScenarioContext)
         assert (await voice.run(context)).verdict == "skipped"
+        assert (await discard.run(context)).verdict == "skipped"

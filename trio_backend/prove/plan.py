@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import attrs
 
-EnginePlace: TypeAlias = Literal["http", "inside", "voice"]
-"""Where the engines of our own server are: in a process of their own behind HTTP, or in the server; or, for
-the scenario of that name, those that hear and speak, behind HTTP too."""
+EnginePlace: TypeAlias = Literal["http", "inside", "voice", "eager"]
+"""Where the engines of our own server are: in a process of their own behind HTTP, or in the server.
+
+``voice``: those that hear and speak, behind HTTP too; ``eager``: with these, a server that begins a turn in
+each pause.
+"""
+PLACES: Mapping[str, EnginePlace] = {"voice": "voice", "discard": "eager"}
+"""Those of the scenarios that have a server of their own."""
 
 # Idle connections come early: memory that a server took for a crowd would serve them too.
 SCENARIOS = (
     "start", "idle", "reload", "leave", "switch", "interrupt", "crowd", "overload", "queue", "long", "voice",
-    "soak",
+    "discard", "soak",
 )  # fmt: skip
 
 WITH_HTTP_ENGINES = ("idle", "interrupt", "crowd", "overload", "long")

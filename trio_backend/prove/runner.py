@@ -20,7 +20,7 @@ from .load import LoadJob, raise_file_limit, read_output, write
 from .options import MeasuredServer, ReportFiles, RunSize
 from .outcome import ScenarioOutcome, all_well
 from .own_server import ServerProgram, open_engine_server, open_own_server
-from .plan import SCENARIOS, WITH_HTTP_ENGINES, EnginePlace, Plan, full, small
+from .plan import PLACES, SCENARIOS, WITH_HTTP_ENGINES, EnginePlace, Plan, full, small
 from .report import ProofReport, render
 from .table import ProgressTable
 
@@ -125,12 +125,14 @@ async def run_scenarios(run: ProofRun, listener: ProgressListener) -> Sequence[S
 class _Servers:
     """The server of each scenario, started when the first needs it and ended with ``stack``.
 
-    There are up to two of our own: one has its engines behind HTTP, and a store of many conversations.
+    There are up to four of our own, one for each place of the engines: with those behind HTTP, it has a store
+    of many conversations.
     """
 
     _run: ProofRun
     _stack: AsyncExitStack
-    _engines: EngineServerAddress | None = None
+    _engines: dict[bool, EngineServerAddress] = attrs.field(factory=dict)
+    """Those that hear and speak, and the others."""
     _own: dict[EnginePlace, LoadJob] = attrs.field(factory=dict)
 
     async def job(self, scenario: str) -> LoadJob:
@@ -138,9 +140,7 @@ class _Servers:
         run = self._run
         if run.address is not None:
             return LoadJob(scenario, run.address, run.plan, pid=run.pid)
-        place: EnginePlace = run.plan.engines if scenario in WITH_HTTP_ENGINES else "inside"
-        if scenario == "voice":
-            place = "voice"
+        place = run.plan.engines if scenario in WITH_HTTP_ENGINES else PLACES.get(scenario, "inside")
         if place not in self._own:
             self._own[place] = await self._start(place)
         # How fast a program starts is measured as a user starts it: on any core.
@@ -149,11 +149,10 @@ class _Servers:
 
     async def _start(self, place: EnginePlace) -> LoadJob:
         run, enter = self._run, self._stack.enter_async_context
-        served = self._engines if place != "voice" else None
-        if served is None:
-            served = await enter(open_engine_server(run.cores.load, voice=place == "voice"))
-        if place != "voice":
-            self._engines = served
+        voice = place in PLACES.values()
+        if voice not in self._engines:
+            self._engines[voice] = await enter(open_engine_server(run.cores.load, voice=voice))
+        served = self._engines[voice]
         plan = attrs.evolve(run.plan, engines=place, engine_port=served.port)
         server = await enter(open_own_server(plan, program=run.program, cores=run.cores.server))
         engines = attrs.evolve(served, client_pid=server.pid)

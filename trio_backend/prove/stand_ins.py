@@ -52,7 +52,7 @@ def stand_ins(plan: Plan) -> Mapping[str, StandInCharacter]:
     sound = {"seconds_per_character": 0.02, "serial": False, "delay": 0.0}
     brief = {**sound, "seconds_per_character": 0.005}
     real = StandInCharacter(_model(ENDLESS, plan), {}, "openai_compatible_llm", "espeak_tts")
-    if plan.engines == "voice":
+    if plan.engines in ("voice", "eager"):
         return _with_speech(plan)
     if plan.engines == "http":
         return {
@@ -122,6 +122,8 @@ def _engine_url(plan: Plan) -> str:
 
 STREAMING, STREAMING_ASR = "streaming.yaml", "openai_realtime_asr"
 """The character whose recogniser streams."""
+EAGER = {"speculation": "eager", "speculation_waste": 1.0}
+"""A turn is begun in each pause, however many of them are not wanted."""
 LOUD = "loud.yaml"
 """Each of its sentences is 2.4 MB of sound."""
 REAL = "real.yaml"
@@ -147,6 +149,7 @@ def write_stand_ins(folder: Path, plan: Plan) -> Path:
             "messages_per_second": 100_000,
             "message_burst": 100_000,
             "enable_proxy": True,
+            **(EAGER if plan.engines == "eager" else {}),
         }
     }
     (folder / "characters").mkdir()

@@ -74,10 +74,11 @@ INTERRUPTIONS = (
 )  # fmt: skip
 BACKCHANNELS = ("uh-huh", "mm-hmm", "yeah", "okay", "right", "I see")
 COUGHS = 4
-# Each of them is finished, and the next one follows sooner than a turn can be over.
-CHOPPY = ("I like tea.", "I like coffee.", "She likes milk.", "We like lemonade.", "They like cocoa.",
-          "He likes water.")  # fmt: skip
-CHOPPY_PAUSE = 0.27
+# Something is to follow after each, and it does while the model, or the voice, is at work for what was said.
+CHOPPY = (
+    ("the red one and,", 0.3, "the green one and,", 0.5, "the small one or,", 0.75, "the tall one and,", 0.9,
+     "the old one but,", 1.1, "the new one."),
+)  # fmt: skip
 
 
 def lines() -> Sequence[SpokenLine]:
@@ -89,20 +90,17 @@ def lines() -> Sequence[SpokenLine]:
         speaker, speed = SPEAKERS[number % len(SPEAKERS)], SPEEDS[number % len(SPEEDS)]
         found.append(SpokenLine(kind, pieces, speaker, speed, noisy=number % 3 == 2))
 
-    for text in FINISHED:
-        add("finished", SpokenPiece(text))
-    split: Sequence[tuple[Kind, Sequence[Sequence[Any]]]] = (
-        ("paused", PAUSED), ("trailing", TRAILING), ("number", NUMBERS), ("filler", FILLERS),
-    )  # fmt: skip
-    for kind, rows in split:
+    def add_rows(kind: Kind, rows: Sequence[Sequence[Any]]) -> None:
         for row in rows:
-            add(
-                kind,
-                *(SpokenPiece(text, pause) for text, pause in zip(row[::2], (*row[1::2], 0.0), strict=True)),
-            )
-    for text in INTERRUPTIONS:
-        add("interruption", SpokenPiece(text))
-    for text in BACKCHANNELS:
-        add("backchannel", SpokenPiece(text))
-    add("choppy", *(SpokenPiece(text, CHOPPY_PAUSE) for text in CHOPPY))
+            pauses = (*row[1::2], 0.0)
+            add(kind, *(SpokenPiece(text, pause) for text, pause in zip(row[::2], pauses, strict=True)))
+
+    add_rows("finished", [(text,) for text in FINISHED])
+    add_rows("paused", PAUSED)
+    add_rows("trailing", TRAILING)
+    add_rows("number", NUMBERS)
+    add_rows("filler", FILLERS)
+    add_rows("interruption", [(text,) for text in INTERRUPTIONS])
+    add_rows("backchannel", [(text,) for text in BACKCHANNELS])
+    add_rows("choppy", CHOPPY)
     return found

@@ -10,12 +10,15 @@ import attrs
 import httpx2
 import trio
 
+from ..client.messages import ReceivedConfigFiles
+from ..errors import ConfigError
+from ..protocol.incoming import FetchConfigs
 from .context import ScenarioContext
 from .outcome import quantile
 from .stand_ins import STREAMING, with_silence
 from .voice_client import OURS, ClientForm, VoiceClient, open_voice_client
 from .voice_conversation import converse
-from .voice_corpus import Corpus, CorpusUtterance
+from .voice_corpus import Corpus, CorpusUtterance, make_corpus
 from .voice_engine_log import EngineLog
 from .voice_measures import Exchange, Listening
 
@@ -37,6 +40,25 @@ class VoiceScenario:
     """What the server told of errors."""
     _lateness: list[float] = attrs.field(factory=list)
     """By how many seconds the microphones' messages came too late."""
+
+    @classmethod
+    async def begin(cls, context: ScenarioContext) -> VoiceScenario | str:
+        """With the server of ``context``; or why nothing can be measured there."""
+        if not context.own or context.engines is None:
+            return "the engines' own time is known only of a server that prove starts"
+        try:
+            corpus = await trio.to_thread.run_sync(make_corpus)
+        except ConfigError as error:
+            return str(error)
+        async with context.connect() as page:
+            await page.send(FetchConfigs())
+            found = await page.wait_for(ReceivedConfigFiles)
+        return cls(context, corpus, any(config.filename == STREAMING for config in found.configs))
+
+    @property
+    def listenings(self) -> Sequence[Listening]:
+        """How its characters listen."""
+        return ("whole", "streaming") if self.streaming else ("whole",)
 
     @asynccontextmanager
     async def client(

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from ..context import ScenarioContext
 from ..outcome import ScenarioOutcome
-from . import crowd, idle, interrupt, long, overload, queue, soak, start, switch, visits, voice
+from . import crowd, discard, idle, interrupt, long, overload, queue, soak, start, switch, visits, voice
 
 Scenario: TypeAlias = Callable[[ScenarioContext], Awaitable[ScenarioOutcome]]
 
@@ -23,5 +23,6 @@ SCENARIOS: Mapping[str, Scenario] = {
     "long": long.run,
     "idle": idle.run,
     "voice": voice.run,
+    "discard": discard.run,
     "soak": soak.run,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -11,20 +11,15 @@ import attrs
 import trio
 
 from ...audio.utterance import RATE
-from ...client.messages import ReceivedConfigFiles
-from ...errors import ConfigError
-from ...protocol.incoming import FetchConfigs
 from ..context import CpuShare, ScenarioContext
 from ..outcome import CLIENT_BOUND, Check, ScenarioOutcome, quantile
-from ..stand_ins import STREAMING
 from ..voice_client import OURS, PLAIN, ClientForm
 from ..voice_conversation import interject
-from ..voice_corpus import Corpus, CorpusUtterance, make_corpus
+from ..voice_corpus import Corpus, CorpusUtterance
 from ..voice_measures import (
     HEARTBEAT,
     Exchange,
     Interjection,
-    Listening,
     Waste,
     curves,
     end_of_turn_checks,
@@ -39,27 +34,20 @@ BEATS = 0.05
 MANY_FRAME = 1024
 MANY = 20
 """From so many clients on."""
-DISCARD_TRIES = 3
 SWEEPERS = 7
 """How many share the utterances among themselves, with each recogniser."""
 
 
 async def run(context: ScenarioContext) -> ScenarioOutcome:
-    """One who talks, then many, then those who interrupt, microphones, and turns that are not wanted."""
-    if not context.own or context.engines is None:
-        return ScenarioOutcome(
-            "voice", skipped="the engines' own time is known only of a server that prove starts"
-        )
-    try:
-        corpus = await trio.to_thread.run_sync(make_corpus)
-    except ConfigError as error:
-        return ScenarioOutcome("voice", skipped=str(error))
-    scenario = VoiceScenario(context, corpus, await _has_streaming(context))
+    """One who talks, then many, some of whom interrupt, and microphones."""
+    scenario = await VoiceScenario.begin(context)
+    if isinstance(scenario, str):
+        return ScenarioOutcome("voice", skipped=scenario)
     before, log = await context.sample(), await scenario.log()
     checks: list[Check] = []
     with context.share() as share:
         alone = await scenario.with_pieces(await _alone(scenario))
-        checks += exchange_checks(alone, 1, late=scenario.take_lateness())
+        checks += exchange_checks(alone, 1, late=scenario.take_lateness()) if alone else []
         many, interjections, load = await _many(scenario)
         plan, many = context.plan, await scenario.with_pieces(many)
         finished = [one for one in many if one.utterance.kind == "finished"]
@@ -75,7 +63,6 @@ async def run(context: ScenarioContext) -> ScenarioOutcome:
             Waste(asked.transcriptions, asked.replies, turns, made, sum(scenario.received))
         )
         checks += await _microphones(scenario)
-        checks += await _discards(scenario)
     if not any(one.heard is not None for one in [*alone, *many]) and scenario.problems:
         return ScenarioOutcome("voice", problem=f"the server says: {scenario.problems[0]}")
     checks += await context.left_over(before)
@@ -84,25 +71,16 @@ async def run(context: ScenarioContext) -> ScenarioOutcome:
     return ScenarioOutcome("voice", checks, curves([*alone, *many]), share.share)
 
 
-async def _has_streaming(context: ScenarioContext) -> bool:
-    async with context.connect() as page:
-        await page.send(FetchConfigs())
-        found = await page.wait_for(ReceivedConfigFiles)
-        return any(config.filename == STREAMING for config in found.configs)
-
-
-def _listenings(scenario: VoiceScenario) -> Sequence[Listening]:
-    return ("whole", "streaming") if scenario.streaming else ("whole",)
-
-
 async def _alone(scenario: VoiceScenario) -> list[Exchange]:
     """One user after the other, each with every recogniser, on our page; and one on the official page."""
     plan, found = scenario.context.plan, list[Exchange]()
-    finished, listenings = scenario.corpus.of("finished"), _listenings(scenario)
+    finished, listenings = scenario.corpus.of("finished"), scenario.listenings
     pages = [(listening, OURS, plan.voice_turns) for listening in listenings]
     others = listenings if plan.voice_forms else ("whole",)
-    pages += [(listening, PLAIN, max(1, plan.voice_turns // 2)) for listening in others]
+    pages += [(listening, PLAIN, (plan.voice_turns + 1) // 2) for listening in others]
     for listening, form, turns in pages:
+        if not turns:
+            continue
         async with scenario.client(listening, form) as client:
             for number in range(turns):
                 scenario.context.progress(f"one talks: {listening} recognition, turn {number + 1}")
@@ -115,7 +93,7 @@ async def _many(scenario: VoiceScenario) -> tuple[list[Exchange], list[Interject
     """Many talk at the same time, and some of them interrupt."""
     plan = scenario.context.plan
     exchanges, interjections = list[Exchange](), list[Interjection]()
-    talk, listenings, moments = scenario.corpus.talk, _listenings(scenario), random.Random(13)
+    talk, listenings, moments = scenario.corpus.talk, scenario.listenings, random.Random(13)
     form = attrs.evolve(OURS, frame=MANY_FRAME) if plan.voice_talkers >= MANY else OURS
     said = [
         *scenario.corpus.of("interruption"),
@@ -155,7 +133,7 @@ async def _many(scenario: VoiceScenario) -> tuple[list[Exchange], list[Interject
 async def _other_silences(scenario: VoiceScenario) -> list[Exchange]:
     """As many as otherwise talk at once, with every other silence of the plan."""
     plan, talk = scenario.context.plan, scenario.corpus.talk
-    listenings, found = _listenings(scenario), list[Exchange]()
+    listenings, found = scenario.listenings, list[Exchange]()
 
     async def talker(number: int, silence: int) -> None:
         listening = listenings[number % len(listenings)]
@@ -176,7 +154,8 @@ async def _microphones(scenario: VoiceScenario) -> list[Check]:
     """Many microphones in which somebody speaks without an end, and one who only sends heartbeats."""
     plan = scenario.context.plan
     form = ClientForm(frame=MANY_FRAME)
-    speech = [_unbroken(scenario.corpus, number, plan.voice_mic_seconds) for number in range(4)]
+    # Longer than it is listened to, so that no turn begins meanwhile.
+    speech = [_unbroken(scenario.corpus, number, plan.voice_mic_seconds + 15) for number in range(4)]
     waits: list[float] = []
     cpu = 0.0
     async with AsyncExitStack() as stack:
@@ -205,43 +184,6 @@ async def _microphones(scenario: VoiceScenario) -> list[Check]:
         Check("CPU of 32 ms of one microphone", per_window, "ms"),
         _load(share, f"with {count} microphones"),
     ]  # fmt: skip
-
-
-async def _discards(scenario: VoiceScenario) -> list[Check]:
-    """Speech with pauses that are long enough to begin a turn, and too short to end one.
-
-    Whether one is too short is decided within some ten milliseconds, so that not each pause has its turn.
-    """
-    plan = scenario.context.plan
-    (choppy,) = scenario.corpus.of("choppy")
-    wanted = plan.voice_discards
-    if not wanted:
-        return []
-    before = await scenario.discarded()
-
-    listening = _listenings(scenario)[-1]
-    form = attrs.evolve(OURS, frame=MANY_FRAME) if plan.voice_discarders >= MANY else OURS
-    rounds = -(-wanted // (plan.voice_discarders * max(1, len(choppy.pauses))))
-
-    async def talker(number: int) -> None:
-        async with scenario.client(listening, form) as client:
-            await trio.sleep(0.1 * (number % 10))
-            for _ in range(rounds):
-                await client.say(choppy).over.wait()
-                await client.be_quiet()
-
-    for _ in range(DISCARD_TRIES):
-        scenario.context.progress(f"{wanted} provisional turns that are not wanted")
-        async with trio.open_nursery() as nursery:
-            for number in range(plan.voice_discarders):
-                nursery.start_soon(talker, number)
-        if await scenario.discarded() - before >= wanted:
-            break
-    found = await scenario.discarded() - before
-    return [
-        Check("provisional turns that were discarded", found, ""),
-        Check(f"fewer than {wanted} by", max(0.0, wanted - found), "", 0),
-    ]
 
 
 def _unbroken(corpus: Corpus, number: int, seconds: float) -> CorpusUtterance:
