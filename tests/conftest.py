@@ -9,6 +9,7 @@ from typing import TypeAlias
 import attrs
 import pytest
 import trio
+from hypothesis import HealthCheck, settings
 
 from tests.client import Client
 from tests.memory_wire import memory_wire_pair
@@ -18,6 +19,10 @@ from trio_backend.config.character import CharacterConfig, EngineChoice, WakeWor
 from trio_backend.config.system import SystemConfig
 from trio_backend.engines.settings import Environment
 from trio_backend.history.memory import MemoryHistory
+
+# How fast an example is on a busy machine says nothing about the code: speed is shown in benchmarks.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 Connect: TypeAlias = Callable[[], Awaitable[Client]]
 
