@@ -79,6 +79,7 @@ def test_the_first_piece_is_short_and_the_next_ones_grow(rate: float) -> None:
     assert 0.2 <= seconds[0] <= 0.4
     assert max(seconds) <= LONGEST * 4 / 3
     assert max(seconds) >= 1 or rate < 2
+    assert len(pieces) <= 10 or rate < 100
     assert joined(*(piece for _, piece in pieces)) == sound
     assert not any(stalls(pieces))
 
@@ -162,6 +163,19 @@ def test_a_sentence_is_cut_once_where_the_voice_pauses() -> None:
     assert not any(stalls(pieces))
 
 
+def test_a_sentence_is_cut_no_second_time() -> None:
+    """Even if the voice stops in the middle, and another cut would help."""
+    cutter = of_pauses(3.3)
+    begin = joined(noise(1.0), noise(0.1, 0.001), noise(0.1))
+    pieces = [
+        cutter.feed(Pcm(begin.samples[at : at + 2400], RATE), at / 2400 / 60)
+        for at in range(0, len(begin.samples), 2400)
+    ]
+    assert len([one for piece in pieces for one in piece]) == 1
+    assert not cutter.feed(joined(noise(0.9), noise(0.1, 0.0)), 8.0)
+    assert not cutter.feed(noise(1.0), 8.01)
+
+
 @pytest.mark.parametrize(
     ("before", "pause", "rate", "played_at"),
     [
@@ -179,7 +193,7 @@ def test_a_sentence_is_not_cut_where_nobody_gains(
     assert len(stream(of_pauses(sound.seconds, played_at), sound, rate=rate)) == 1
 
 
-def test_a_voice_that_begins_with_silence_is_not_cut_there() -> None:
-    """Nobody would hear anything."""
-    sound = joined(noise(0.5, 0.0), noise(2.0))
+def test_a_voice_that_has_hardly_begun_is_not_cut() -> None:
+    """However long it pauses then: there is nothing to play meanwhile."""
+    sound = joined(noise(0.1), noise(1.0, 0.0), noise(2.0))
     assert len(stream(of_pauses(sound.seconds), sound, rate=3)) == 1

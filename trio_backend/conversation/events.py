@@ -143,7 +143,7 @@ class Problem:
 
 @attrs.frozen
 class SpeechComplete:
-    """All sound was handed out, ``seconds`` of it; its playback is awaited."""
+    """All sound was handed out; its playback is awaited, which takes at most ``seconds`` from now on."""
 
     turn: TurnId
     seconds: float = 0.0
