@@ -111,6 +111,81 @@ def test_a_stop_between_two_sentences_is_taken_back_too(connect: Connect) -> Non
     expect(server.page.locator(".ai .words")).to_have_text(f"Listen. {WORDS}")
 
 
+def test_what_comes_again_stands_there_once(connect: Connect) -> None:
+    """By the server's clock the sentence before was not quite heard: it begins with that."""
+    server = connect()
+    server.begin()
+    server.speak("Listen.", voice(0.5))
+    server.speak(WORDS, voice(4))
+    expect(server.page.locator(".ai .sentence")).to_have_count(2)
+    server.page.wait_for_timeout(1000)
+    server.say("control", text="interrupt")
+    server.wait_for("interrupt-signal")
+
+    reply(server, "Listen.", WORDS)
+
+    expect(server.page.locator(".ai .words")).to_have_text(f"Listen. {WORDS}")
+    expect(server.page.locator(".cut, .sentence.now")).to_have_count(0)
+
+
+def test_what_was_cut_at_its_end_counts_as_said(connect: Connect) -> None:
+    """By the server's clock it was heard: the sentence after it comes, and it stands there whole."""
+    server = connect()
+    server.begin()
+    server.speak(WORDS, voice(2))
+    server.page.wait_for_selector(".sentence.now")
+    server.page.wait_for_timeout(1200)
+    server.say("control", text="interrupt")
+    server.wait_for("interrupt-signal")
+
+    reply(server, "That is all.")
+
+    expect(server.page.locator(".ai .words")).to_have_text(f"{WORDS} That is all.")
+    expect(server.page.locator(".cut")).to_have_count(0)
+
+
+def test_a_stop_before_the_reply_is_heard_again_tells_the_same(connect: Connect) -> None:
+    """Two coughs, one right after the other: what was heard is what was heard before the first."""
+    server = connect()
+    server.begin()
+    server.speak(WORDS, voice(4))
+    server.page.wait_for_selector(".sentence.now")
+    server.page.wait_for_timeout(1200)
+    server.say("control", text="interrupt")
+    first = server.wait_for("interrupt-signal")["text"]
+    server.begin()
+    server.say("control", text="interrupt")
+
+    assert server.wait_for("interrupt-signal", 2)["text"] == first
+
+    reply(server, WORDS)
+    expect(server.page.locator(".ai .words")).to_have_text(WORDS)
+
+
+def test_a_stop_after_one_that_was_nothing_tells_all_that_was_heard(connect: Connect) -> None:
+    """What was heard of the reply before it was taken up again belongs to it: the character remembers it."""
+    server = connect()
+    server.begin()
+    server.speak("Listen.", voice(0.5))
+    server.speak(WORDS, voice(4))
+    expect(server.page.locator(".ai .sentence")).to_have_count(2)
+    server.page.wait_for_timeout(1000)
+    server.say("control", text="interrupt")
+    server.wait_for("interrupt-signal")
+    server.begin()
+    server.speak(WORDS, voice(0.4))
+    server.speak("That is all that I have to say today.", voice(4))
+    expect(server.page.locator(".ai .sentence")).to_have_count(3)
+    server.page.wait_for_timeout(1500)
+    server.page.keyboard.press("Escape")
+
+    heard = server.wait_for("interrupt-signal", 2)["text"]
+
+    assert heard.startswith(f"Listen. {WORDS} That")
+    assert len(heard) < len(f"Listen. {WORDS} That is all that I have to say today.")
+    expect(server.page.locator(".ai .words")).to_contain_text(heard)
+
+
 def test_a_stop_that_was_meant_stays(connect: Connect) -> None:
     """Words came of it: the reply stays cut; the next one has its own bubble, even if it says the same."""
     server = connect()

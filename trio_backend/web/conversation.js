@@ -172,15 +172,22 @@ export class Conversation {
     return { bubble, mark, sentence, text };
   }
 
-  /** The reply goes on where it was cut, in the same bubble. Returns the sentence that is whole again; null if none was cut. */
-  resume({ bubble, mark, sentence, text }) {
+  /**
+   * The reply goes on in its bubble with the sentence `next`. Returns that if it is there already: it stands there
+   * whole, and what came after it is gone, for it comes again. Null for a new one: then what was cut counts as said.
+   * @param {string} next
+   * @returns {HTMLElement|null}
+   */
+  resume({ bubble, mark, sentence, text }, next) {
     mark.remove();
     this.bubble = bubble;
-    if (!sentence) return null;
-    sentence.textContent = text;
-    sentence.classList.add("now");
+    if (sentence) sentence.textContent = text;
+    const again = [...bubble.querySelectorAll(".sentence")].reverse().find((one) => one.textContent === next);
+    if (!again) return null;
+    while (again.nextSibling) again.nextSibling.remove();
+    again.classList.add("now");
     this.#follow();
-    return sentence;
+    return again;
   }
 
   /** The next sentence starts a new bubble. */

@@ -1,7 +1,7 @@
 /** Whose turn it is: reads what the server says of a turn, plays it, and lets the person cut in. */
 
 import { showLatency } from "./latency.js";
-import { isThought } from "./playback.js";
+import { isThought, join } from "./playback.js";
 import { readFrame } from "./sentence-sound.js";
 
 /** @typedef {"idle"|"thinking"|"speaking"} Turn */
@@ -26,8 +26,14 @@ export class Dialogue extends EventTarget {
     this.streams = new Map();
     /** The reply's first bubble. @type {HTMLElement|null} */
     this.reply = null;
-    /** Where the server stopped the reply because somebody spoke. @type {{line: {text: string}|null, place: object|null}|null} */
+    /**
+     * Where the server stopped the reply because somebody spoke: what had been heard, of that
+     * the whole sentences, the one that was cut, and where that stands.
+     * @type {{text: string, whole: string[], cut: string, place: object|null}|null}
+     */
     this.stopped = null;
+    /** The sentences of the reply that were heard before the server took it up again. @type {string[]} */
+    this.before = [];
     /** @type {Turn} */ this.turn = "idle";
     playback.addEventListener("start", (event) => this.#start(event.detail));
     playback.addEventListener("end", (event) => this.#end(event.detail));
@@ -56,6 +62,7 @@ export class Dialogue extends EventTarget {
     this.streams.clear();
     this.running = this.awaited = this.ignoring = false;
     this.reply = this.stopped = null;
+    this.before = [];
     this.#settle();
   }
 
@@ -106,6 +113,7 @@ export class Dialogue extends EventTarget {
       this.running = true;
       this.ignoring = this.awaited = false;
       this.reply = null;
+      this.before = [];
       this.playback.forget();
       this.#settle();
     } else if (text === "conversation-chain-end" && !this.ignoring) {
@@ -145,16 +153,27 @@ export class Dialogue extends EventTarget {
     this.#settle();
   }
 
-  /** Put a sentence on the page, or back where it was cut. */
+  /** Put a sentence on the page. */
   #show(line, speech) {
-    const { stopped } = this;
-    this.stopped = null;
     // Nothing came of what was being said, or it would be on the page by now.
     if (!this.reply) this.conversation.partial("");
-    const again = stopped?.place && (!stopped.line || stopped.line.text === line.text) ? this.conversation.resume(stopped.place) : null;
-    const sentence = again ?? this.conversation.sentence(speech, isThought(line));
+    const sentence = this.#resume(line) ?? this.conversation.sentence(speech, isThought(line));
     this.reply ??= sentence.closest(".entry");
     return sentence;
+  }
+
+  /**
+   * If this is the first sentence after a stop of which nothing came, the reply goes on in its bubble. The server begins
+   * with what it takes to be cut; by our clock that may have been heard, or the one after it may have begun.
+   * @returns {HTMLElement|null} the sentence, if it is on the page already
+   */
+  #resume(line) {
+    const { stopped } = this;
+    this.stopped = null;
+    if (!stopped) return null;
+    const said = stopped.cut ? [...stopped.whole, stopped.cut] : stopped.whole, at = said.lastIndexOf(line.text);
+    this.before = at < 0 ? said : said.slice(0, at);
+    return stopped.place && this.conversation.resume(stopped.place, line.text);
   }
 
   #end(line) {
@@ -165,16 +184,19 @@ export class Dialogue extends EventTarget {
 
   /** Fall silent, and mark the place; `perhaps` keeps it in mind for a server that may go on from there. Returns what had been heard. */
   #silence(perhaps = false) {
-    const { text, cut } = this.playback.stop();
+    const { text, cut, whole } = this.playback.stop();
     const place = this.conversation.cut((cut && this.shown.get(cut.line)) ?? null, cut?.text ?? "");
-    this.stopped = perhaps ? { line: cut?.line ?? null, place } : null;
+    // A reply that was taken up again, and of which nothing more was heard since, stands where it stood.
+    const was = this.stopped, all = was ? was.text : join(this.before.reduce(join, ""), text);
+    this.stopped = perhaps ? was ?? { text: all, whole: [...this.before, ...whole], cut: cut?.line.text ?? "", place } : null;
+    this.before = [];
     this.shown.clear();
     this.streams.clear();
     this.running = this.awaited = false;
     // The server ends a barge-in in silence; what is on its way is of no use any more.
     this.ignoring = true;
     this.#settle();
-    return text;
+    return all;
   }
 
   /** A bubble is closed when its last sentence has been spoken, not when the server has sent it. */

@@ -127,19 +127,22 @@ export class Playback extends EventTarget {
 
   /**
    * What has been played of this turn: all finished sentences, and of the current one as much as was heard.
-   * `cut` is the current line and what of it was heard, or null between sentences. Silent thoughts do not count.
-   * @returns {{text: string, cut: {line: Line, text: string}|null}}
+   * `cut` is the current line and what of it was heard, or null between sentences; `whole` are the sentences before
+   * it. Silent thoughts do not count.
+   * @returns {{text: string, cut: {line: Line, text: string}|null, whole: string[]}}
    */
   heard() {
     let text = "", cut = null;
+    const whole = [];
     for (const one of this.queue) {
       if (one.state === "waiting" || one.state === "set" || isThought(one.line)) continue;
       const share = one.state === "done" ? 1 : this.#share(one);
       const part = partOf(one.line.text, share);
       if (share < 1) cut = { line: one.line, text: part };
+      else whole.push(part);
       text = join(text, part);
     }
-    return { text, cut };
+    return { text, cut, whole };
   }
 
   /** How loud the voice is at this moment, 0..1, whatever the volume is set to. */
