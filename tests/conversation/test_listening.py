@@ -7,10 +7,10 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.conftest import character
-from trio_backend.audio.endpointing import WINDOW_BYTES
+from trio_backend.audio.endpointing import WINDOW_BYTES, WINDOW_SECONDS
 from trio_backend.conversation.partial_transcripts import LONGEST_PARTIAL, PARTIAL_INTERVAL
 from trio_backend.conversation.speech_engines import open_speech_engines
-from trio_backend.conversation.speech_input import MOST_BEGUN
+from trio_backend.conversation.speech_input import LONGEST_EAGER, MOST_BEGUN
 from trio_backend.errors import ProtocolError
 
 from .listening import listening
@@ -122,13 +122,41 @@ async def test_a_whole_recogniser_is_asked_again_when_more_was_said(autojump_clo
         assert first >= 17 * WINDOW_BYTES
         await speech.hear(speech=10)
         assert speech.take() == ["SpeechStarted", "in vain"]
-        with pytest.raises(trio.BrokenResourceError):
-            await speech.asr.say("How", final=True)
         await speech.hear(silence=8)
+        assert len(speech.asr.heard) == 1
+        await speech.asr.say("How", final=True)
         assert len(speech.asr.heard) == 2
         assert len(speech.asr.heard[1]) == first + 18 * WINDOW_BYTES
+        assert speech.take() == []
         await speech.asr.say("How are you?", final=True)
         assert speech.take() == ["begin How are you?"]
+
+
+async def test_of_recognitions_in_vain_one_goes_on(autojump_clock: MockClock) -> None:
+    """To stop it would end its process; those that wait for it are never begun. The turn gets the last."""
+    async with listening(streams=False) as speech:
+        for _ in range(5):
+            await speech.hear(speech=10)
+            await speech.hear(silence=8)
+        assert len(speech.asr.heard) == 1
+        await speech.hear(silence=50)
+        spoken = speech.input.end()
+        assert spoken is not None
+        assert spoken.recognition is not None
+        assert speech.take()[-1] == "SpeechEnded"
+        await speech.asr.say("How", final=True)
+        assert len(speech.asr.heard) == 2
+        await speech.asr.say("How are you?", final=True)
+        assert await spoken.recognition.result() == "How are you?"
+
+
+async def test_a_long_utterance_is_recognised_at_its_end(autojump_clock: MockClock) -> None:
+    """Each pause would cost all of it again."""
+    async with listening(streams=False) as speech:
+        await speech.hear(speech=round(LONGEST_EAGER / WINDOW_SECONDS))
+        await speech.hear(silence=60)
+        assert not speech.asr.heard
+        assert speech.take() == ["SpeechStarted", "SpeechEnded"]
 
 
 async def test_with_no_pause_a_whole_recogniser_waits_for_the_end(autojump_clock: MockClock) -> None:
@@ -156,6 +184,24 @@ async def test_what_is_shown_is_bounded(autojump_clock: MockClock) -> None:
         await speech.asr.say(" ")
         await trio.sleep(1)
         assert speech.take() == []
+
+
+@pytest.mark.parametrize("how", ["silence", "the client", "the engine"])
+async def test_after_the_end_nothing_is_shown(autojump_clock: MockClock, how: str) -> None:
+    """Not even what waits to be shown; whoever ends the utterance."""
+    async with listening() as speech:
+        await speech.hear(speech=10)
+        await speech.asr.say("Hello")
+        await speech.asr.say("Hello there.")
+        if how == "silence":
+            await speech.hear(silence=60)
+        elif how == "the client":
+            assert speech.input.end() is not None
+        else:
+            await speech.asr.say("Hello there, you.", "final")
+        await trio.sleep(1)
+        shown = [note for note in speech.take() if note.startswith("partial")]
+        assert shown == ["partial Hello"]
 
 
 @pytest.mark.parametrize("how", ["another character", "the session ends"])

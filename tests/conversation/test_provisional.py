@@ -27,6 +27,7 @@ from trio_backend.conversation.events import (
     TurnId,
     TurnStarted,
 )
+from trio_backend.conversation.recognition import Recognition
 from trio_backend.conversation.responder import Response
 from trio_backend.conversation.speculating import SpeculationBudget
 from trio_backend.conversation.speculation import MOST_HELD, Speculation
@@ -519,6 +520,33 @@ async def test_a_new_turn_waits_for_the_engines_of_the_discarded_one(
             await trio.sleep(0.6)
         assert model.most == 1
         await running.wait_over()
+
+
+async def test_speech_that_is_recognised_is_one_turn(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
+    """With the same recognition and words; what its end holds of the quota passes to memory."""
+    quota = MemoryQuota()
+    recognition, other = (Recognition(True, lambda _recognition: None) for _ in range(2))
+    begun = UserInput("Hello there.", recognition=recognition)
+    async with open_conversation(options) as running:
+        for final in (
+            UserInput("Hello there.", recognition=other),
+            UserInput("Hello.", recognition=recognition),
+            UserInput("Hello there."),
+        ):
+            begin(running, begun)
+            await trio.sleep(0.5)
+            assert not commit(running, final)
+            await running.wait_over()
+        begin(running, begun)
+        await trio.sleep(0.5)
+        assert commit(running, attrs.evolve(begun, claim=quota.claim(5_000)))
+        assert quota.used == 5_000
+        await running.wait_over()
+        assert 0 < quota.used < 5_000
+        running.conversation.memory.recall(())
+        assert quota.used == 0
 
 
 async def test_the_budget_is_told_what_has_cost_something(

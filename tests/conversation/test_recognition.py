@@ -84,7 +84,7 @@ class Running:
 async def recognising(asr: Hearing) -> AsyncIterator[Running]:
     """Recognise with ``asr``; nothing of it is left in the end."""
     told: list[str] = []
-    recognition = Recognition(asr.streams, lambda: told.append(recognition.text))
+    recognition = Recognition(asr.streams, lambda heard: told.append(heard.text))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(recognition.run, asr.lease)
         yield Running(recognition, told)

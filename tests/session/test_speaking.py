@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import attrs
 import pytest
@@ -21,10 +21,13 @@ from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
 from trio_backend.conversation.observer import NullObserver
+from trio_backend.conversation.recognition import Recognition
 from trio_backend.conversation.speculating import ENOUGH
 from trio_backend.conversation.timeline import Timeline
+from trio_backend.conversation.user_input import UserInput
 from trio_backend.engines.asr.scripted import ScriptedAsr, write
 from trio_backend.errors import WireClosed
+from trio_backend.session.sound import EarlyTurns
 
 END_OF_TURN = 0.8
 QUESTION = "How are you?"
@@ -326,6 +329,60 @@ async def test_what_the_client_finds_is_recognised_while_it_comes(
     assert (await page.until("user-input-transcription"))[-1]["text"] == "Hello there."
     assert trio.current_time() - began == pytest.approx(0.3)
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("streams", [True], indirect=True)
+async def test_what_both_find_is_recognised_once(
+    autojump_clock: MockClock, open_page: Open, asked: list[int]
+) -> None:
+    """A client that looks for speech itself, and sends a stream as well."""
+    page = await open_page()
+    await page.speak(QUESTION)
+    await page.client.say("mic-audio-data", audio=write(QUESTION, seconds=0.5).floats().tolist())
+    await page.pause(0.2)
+    assert len(asked) == 1
+
+
+class Lane:
+    """What `EarlyTurns` asks of a session: a lane that is stuck, scenes, and a conversation."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], Awaitable[None]]] = []
+        self.log: list[str] = []
+
+    def follow(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Wait."""
+        self.waiting.append(work)
+
+    def may_begin_early(self, words: str, judgement: object) -> bool:
+        """Whether there are words."""
+        del judgement
+        return bool(words)
+
+    def begin_early(self, given: UserInput) -> None:
+        """Note it."""
+        self.log.append(given.text)
+
+    def discard(self) -> None:
+        """Note it."""
+        self.log.append("discard")
+
+
+async def test_a_lane_that_is_stuck_holds_one_turn() -> None:
+    """The newest, unless that is not wanted any more."""
+    lane = Lane()
+    turns = EarlyTurns(*cast("Any", (lane, lane, lane, Counts())))
+    recognition = Recognition(True, lambda _recognition: None)
+    for words in ("One.", "Two.", ""):
+        assert turns.begin(words, recognition) == bool(words)
+    (begin,) = lane.waiting
+    await begin()
+    assert lane.log == ["Two."]
+    assert turns.begin("Three.", recognition)
+    turns.discard()
+    assert len(lane.waiting) == 2
+    await lane.waiting[-1]()
+    assert lane.log == ["Two.", "discard"]
 
 
 @pytest.mark.parametrize("system", [{"speculation": "eager", "speculation_waste": 0.5}], indirect=True)

@@ -191,7 +191,7 @@ class Interruption:
         finished = stream.finished
         recognition = finished.recognition if finished is not None else None
         if finished is not None and (recognition is None or recognition.failed):
-            recognition = engines.recognise(lambda: None)
+            recognition = engines.recognise(lambda _recognition: None)
             if recognition is not None:
                 stream.recognise_finished(recognition)
         if recognition is None:

@@ -42,7 +42,7 @@ class SpokenUtterance:
     def drop(self) -> None:
         """Nobody wants to know what was said."""
         if self.recognition is not None:
-            self.recognition.close()
+            self.recognition.abandon()
 
 
 @attrs.define(eq=False)
@@ -53,6 +53,8 @@ class OpenUtterance:
     recognition: Recognition | None = attrs.field(default=None, init=False)
     guess: str | None = attrs.field(default=None, init=False, repr=False)
     """What a turn was begun with before it is over."""
+    _in_vain: Recognition | None = attrs.field(default=None, init=False)
+    """One that was begun too early; the next waits for its end."""
 
     @classmethod
     def within(cls, limit: float) -> OpenUtterance:
@@ -88,7 +90,7 @@ class OpenUtterance:
     def append(self, samples: bytes) -> None:
         """More of it. Raises `ProtocolError` when it has become too long, which drops it."""
         if not self._sound.append(samples):
-            self._close()
+            self.recognise_no_more()
             raise ProtocolError(
                 "utterance-too-long",
                 f"this utterance is longer than {self._sound.limit:g} s (max_utterance), and is dropped",
@@ -98,17 +100,17 @@ class OpenUtterance:
 
     def recognise(self, recognition: Recognition) -> None:
         """Let ``recognition`` have what was said so far, and what follows, unless it wants it whole."""
-        self._close()
-        self.recognition = recognition
+        self.recognise_no_more()
+        self.recognition, recognition.after, self._in_vain = recognition, self._in_vain, None
         recognition.feed(self._sound.so_far())
         if not recognition.streams:
             recognition.complete()
 
-    def recognise_no_more(self) -> bool:
-        """More was said than the recognition has heard; whether there was one."""
-        had = self.recognition is not None
-        self._close()
-        return had
+    def recognise_no_more(self) -> None:
+        """Nobody wants to know what was understood so far: more was said, or another has it."""
+        recognition, self.recognition, self.guess = self.recognition, None, None
+        if recognition is not None:
+            self._in_vain = recognition if recognition.abandon() else recognition.after
 
     def take(self) -> SpokenUtterance:
         """The whole of it, perhaps empty; then another one begins."""
@@ -120,7 +122,7 @@ class OpenUtterance:
 
     def clear(self, *, too_long: bool = False) -> None:
         """Begin anew; or drop what follows, too, until that: it was ``too_long``."""
-        self._close()
+        self.recognise_no_more()
         self._sound.clear()
         self._sound.too_long = too_long
 
@@ -128,11 +130,6 @@ class OpenUtterance:
     def too_long(self) -> bool:
         """Whether it was dropped, and what follows of it is."""
         return self._sound.too_long
-
-    def _close(self) -> None:
-        if self.recognition is not None:
-            self.recognition.close()
-        self.recognition = self.guess = None
 
 
 @attrs.define(eq=False)

@@ -30,15 +30,15 @@ LONGEST = 20_000
 class Recognition:
     """Fed with the sound of one utterance; `run` is its task, which `close` ends.
 
-    ``changed`` is called after each transcript and when the last is known, or never will be; not after
-    `close`. It is called in the engine's task, and must take microseconds.
+    ``changed`` is called with it after each transcript, and when the last is known or never will be; but not
+    after `close`. It is called in the engine's task, and must take microseconds.
 
     What was not taken by the engine yet is kept here, so the caller bounds what is fed.
     """
 
     streams: bool
     """Whether there are transcripts before the utterance is complete."""
-    _changed: Callable[[], None]
+    _changed: Callable[[Recognition], None]
     text: str = attrs.field(default="", init=False, repr=False)
     """The newest transcript; empty before the first."""
     judgement: Judgement | None = attrs.field(default=None, init=False)
@@ -47,6 +47,11 @@ class Recognition:
     """Whether there was a transcript."""
     _sound: _Sound = attrs.field(factory=lambda: _Sound(), init=False)
     _final: bool = attrs.field(default=False, init=False)
+    after: Recognition | None = attrs.field(default=None, init=False, repr=False)
+    """One that nobody wants any more, and for whose end this one waits before it asks the engine."""
+    _asking: bool = attrs.field(default=False, init=False)
+    """Whether the engine was asked."""
+    _in_vain: bool = attrs.field(default=False, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _ended: trio.Event = attrs.field(factory=trio.Event, init=False)
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
@@ -54,7 +59,9 @@ class Recognition:
     @property
     def failed(self) -> bool:
         """Whether there will be no final transcript of all that was fed."""
-        return self._closed or self._sound.lost or (self._ended.is_set() and not self._final)
+        if self._closed or self._in_vain or self._sound.lost:
+            return True
+        return self._ended.is_set() and not self._final
 
     @property
     def final(self) -> bool:
@@ -76,10 +83,22 @@ class Recognition:
         self._sound.complete()
 
     def close(self) -> None:
-        """Nobody wants it any more. The engine is free a moment later. Closing twice is harmless."""
+        """Nobody wants it any more. The engine is stopped a moment later. Closing twice is harmless."""
         self._closed = True
         self._sound.waiting.clear()
         self._scope.cancel("nobody wants to know what was said")
+
+    def abandon(self) -> bool:
+        """`close`, unless an engine of whole utterances is at work: that goes on. Whether it does.
+
+        To stop an engine in a process of its own ends the process, and another one loads for seconds, while
+        all sessions wait. What is left of an utterance of seconds takes a fraction of one.
+        """
+        self._in_vain = True
+        if self.streams or not self._asking or self._ended.is_set():
+            self.close()
+            return False
+        return True
 
     def says(self, text: str) -> bool:
         """Whether what was understood last is ``text``, but for case, width and punctuation."""
@@ -94,6 +113,10 @@ class Recognition:
         """Recognise with ``engine``, as soon as that is loaded. A failure is noted, and not raised."""
         try:
             with self._scope:
+                if self.after is not None:
+                    await self.after._ended.wait()
+                    self.after = None
+                self._asking = True
                 async with engine() as asr, asr.listen(self._sound) as transcripts:
                     async for transcript in transcripts:
                         self._take(transcript)
@@ -103,8 +126,8 @@ class Recognition:
         finally:
             self._ended.set()
             self._sound.waiting.clear()
-        if not self._closed:
-            self._changed()
+        if not self._closed and not self._in_vain:
+            self._changed(self)
 
     def _take(self, transcript: AsrTranscript) -> None:
         self.text, self.known, self._final = transcript.text[:LONGEST], True, transcript.final
@@ -112,7 +135,7 @@ class Recognition:
             self.judgement = transcript.end_of_turn
         # The last is told when the engine has ended, and all that can be known is.
         if not transcript.final and not self._closed:
-            self._changed()
+            self._changed(self)
 
 
 @attrs.define(eq=False)

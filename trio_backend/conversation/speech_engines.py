@@ -49,7 +49,7 @@ class SpeechEngines:
         """Whether recognition is loaded, and understands while one speaks: see `Asr.streams`."""
         return self._asr.loaded is not None and self._asr.loaded.streams
 
-    def recognise(self, changed: Callable[[], None]) -> Recognition | None:
+    def recognise(self, changed: Callable[[Recognition], None]) -> Recognition | None:
         """Begin to recognise an utterance that is being said; None once the character is leaving.
 
         It ends with these engines at the latest. ``changed`` is as of `Recognition`.

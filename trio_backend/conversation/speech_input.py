@@ -31,6 +31,8 @@ AT_ONCE = 0.01
 MOST_BEGUN = 2
 MODEL_PAUSE = 0.2
 """Seconds of silence after which the turn model is asked where no turn is begun early, as its makers say."""
+# Seconds of an utterance that is recognised as a whole in each pause: what that costs grows with the square.
+LONGEST_EAGER = 20.0
 # Seconds after which a stream of which nothing came is over: pages send several pieces a second.
 STREAM_GONE = 2.0
 
@@ -163,7 +165,7 @@ class SpeechInput:
                     return
                 recognition = stream.utterance.recognition
                 missing = recognition is None or recognition.failed
-                if missing and not stream.utterance.too_long:
+                if missing and 0 < stream.utterance.seconds <= LONGEST_EAGER:
                     self._recognise(stream.utterance, engines)
                 self._consider(stream)
             case Edge.RESUMED:
@@ -182,18 +184,13 @@ class SpeechInput:
             self._consider(stream)
 
     def _recognise(self, utterance: OpenUtterance, engines: SpeechEngines) -> None:
-        def changed() -> None:
-            self._understood(recognition)
-
-        recognition = engines.recognise(changed)
+        recognition = engines.recognise(self._understood)
         if recognition is not None:
             utterance.recognise(recognition)
 
-    def _understood(self, recognition: Recognition | None) -> None:
+    def _understood(self, recognition: Recognition) -> None:
         """There is a new transcript, or there will be none any more."""
         stream = self._microphone.stream
-        if recognition is None:
-            return
         if stream is not None and recognition is stream.utterance.recognition:
             if recognition.judgement == "final" and stream.finish(trio.current_time()) is Edge.ENDED:
                 if self._interruption.undecided and self._engines is not None:
