@@ -73,6 +73,23 @@ async def openai_realtime(spoken: Spoken) -> None:
     )
 
 
+@accepted
+async def vllm_realtime(spoken: Spoken) -> None:
+    """As vLLM's connection: a commit begins, text comes as the model makes it, a final commit ends."""
+    await spoken.say({"type": "session.created", "id": "sess-1", "created": 1})
+    update = await spoken.hear_json()
+    assert update == {"type": "session.update", "model": update["model"]}
+    assert await spoken.hear_json() == {"type": "input_audio_buffer.commit"}
+    words = list(WORDS)
+    while (event := await spoken.hear_json())["type"] == "input_audio_buffer.append":
+        await spoken.say({"type": "transcription.delta", "delta": words.pop(0) if words else ""})
+    assert event == {"type": "input_audio_buffer.commit", "final": True}
+    for word in words:
+        await spoken.say({"type": "transcription.delta", "delta": word})
+    usage = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
+    await spoken.say({"type": "transcription.done", "text": "".join(WORDS), "usage": usage})
+
+
 def _appended(spoken: Spoken) -> bytes:
     sound = b""
     for message in spoken.heard:
@@ -158,6 +175,12 @@ SERVICES = {
         SpeechService(
             "openai_realtime_asr",
             openai_realtime,
+            lambda url: {"base_url": f"{url}/v1", "api_key": "sk-secret", "model": "m"},
+            _appended,
+        ),
+        SpeechService(
+            "vllm_realtime_asr",
+            vllm_realtime,
             lambda url: {"base_url": f"{url}/v1", "api_key": "sk-secret", "model": "m"},
             _appended,
         ),
