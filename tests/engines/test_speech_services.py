@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 import trio
@@ -12,9 +12,18 @@ from loguru import logger
 
 from tests.engines.speech_services import SERVICES, WORDS, SpeechService
 from tests.engines.speech_sounds import noise, silence
-from tests.engines.websocket_server import TROUBLE, Speaking, Spoken, open_websocket_service, refusing, silent
+from tests.engines.websocket_server import (
+    TROUBLE,
+    Speaking,
+    Spoken,
+    garbage,
+    open_websocket_service,
+    refusing,
+    silent,
+)
 from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
+from trio_backend.conversation.recognition import Recognition
 from trio_backend.engines import service_asr
 from trio_backend.engines.base import Asr, AsrTranscript
 from trio_backend.engines.whole import transcribed
@@ -202,3 +211,24 @@ async def test_sound_is_taken_while_there_is_no_connection_yet(recogniser: Speec
                 assert [one async for one in transcripts][-1].text == TEXT
         (spoken,) = service.connections
         assert len(recogniser.heard(spoken)) >= 5 * 2 * 16_000
+
+
+@pytest.mark.parametrize("behaviour", [None, garbage, refusing(401)], ids=["good", "garbage", "refused"])
+async def test_a_conversation_recognises_by_it(recogniser: SpeechService, behaviour: Speaking | None) -> None:
+    """While somebody speaks; where the service fails, that is noted, and nothing else is harmed."""
+    heard_while_speaking: list[str] = []
+    async with (
+        open_websocket_service(behaviour or recogniser.behaviour) as service,
+        recogniser.opens(service) as asr,
+        trio.open_nursery() as nursery,
+    ):
+        recognition = Recognition(asr.streams, lambda: heard_while_speaking.append(recognition.text))
+        nursery.start_soon(recognition.run, lambda: nullcontext(asr))
+        with trio.fail_after(10):
+            for _ in range(20):
+                recognition.feed(noise(0.05).samples)
+                await trio.sleep(0.005)
+            recognition.complete()
+            assert await recognition.result() == (None if behaviour else TEXT)
+    assert recognition.failed == bool(behaviour)
+    assert behaviour or heard_while_speaking[0] in TEXT
