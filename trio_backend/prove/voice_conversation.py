@@ -41,12 +41,14 @@ async def converse(
     return exchange, heard
 
 
-async def interject(client: VoiceClient, utterance: CorpusUtterance, after: float) -> Interjection:
+async def interject(
+    client: VoiceClient, utterance: CorpusUtterance, listening: Listening, after: float
+) -> Interjection:
     """Let a reply begin, and say ``utterance`` into it ``after`` so many seconds.
 
     Raises `trio.TooSlowError` where no reply begins.
     """
-    began, stops, turns = trio.current_time(), len(client.interrupts), len(client.turns)
+    began, stops, understood = trio.current_time(), len(client.interrupts), len(client.transcripts)
     await client.ask("Tell me something.")
     with trio.fail_after(REPLY_TIMEOUT):
         await client.wait(lambda: client.heard_from(began) is not None)
@@ -54,11 +56,18 @@ async def interject(client: VoiceClient, utterance: CorpusUtterance, after: floa
     spoken = client.say(utterance)
     await spoken.over.wait()
     await trio.sleep(AFTERMATH)
-    begins = spoken.speech_begins
+    begins, ended = spoken.speech_begins, spoken.speech_ends
     stopped = next((at for at in client.interrupts[stops:] if at >= begins), None)
-    answered = len(client.turns) > turns + 1
+    # What is answered is told as understood; a reply that goes on is not.
+    answered = len(client.transcripts) > understood
     again = None if stopped is None or answered else client.heard_from(stopped + 1e-3)
-    resumed = None if again is None or again.first is None or stopped is None else again.first - stopped
     await client.be_quiet()
     await trio.sleep(BREATH)
-    return Interjection(utterance.kind, None if stopped is None else stopped - begins, resumed, answered)
+    return Interjection(
+        utterance.kind,
+        listening,
+        stopped=None if stopped is None else stopped - begins,
+        resumed=None if again is None or again.first is None else again.first - ended,
+        answered=answered,
+        words=utterance.text,
+    )

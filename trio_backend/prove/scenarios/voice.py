@@ -118,7 +118,7 @@ async def _many(scenario: VoiceScenario) -> tuple[list[Exchange], list[Interject
         async with scenario.client(listening, form) as client:
             for turn in range(plan.voice_interjections):
                 utterance = said[(number + turn * plan.voice_interrupters) % len(said)]
-                interjections.append(await interject(client, utterance, after()))
+                interjections.append(await interject(client, utterance, listening, after()))
 
     with scenario.context.share() as share:
         async with trio.open_nursery() as nursery:
