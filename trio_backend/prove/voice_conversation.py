@@ -70,4 +70,5 @@ async def interject(
         resumed=None if again is None or again.first is None else again.first - ended,
         answered=answered,
         words=utterance.text,
+        understood=" ".join(text for _, text in client.transcripts[understood:]),
     )

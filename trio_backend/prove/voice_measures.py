@@ -95,7 +95,8 @@ class Interjection:
     resumed: float | None = None
     answered: bool = False
     words: str = ""
-    """What was said."""
+    understood: str = ""
+    """What was said, and what it was taken for, where it was answered."""
 
 
 @attrs.frozen

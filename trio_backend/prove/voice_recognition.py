@@ -22,7 +22,9 @@ HOP = FRAME // 2
 """The corpus is known in steps of 5 ms, since a sound may begin anywhere between two frames of it."""
 LOUD = 0.015
 """RMS of speech; the noisiest room of the corpus has less than half of it."""
-ANCHOR = 120
+BANDS = ((0, 500), (500, 1_200), (1_200, 2_500), (2_500, 8_000))
+"""Hz. By the loudness as a whole alone, a “yeah” is like many a piece of a sentence."""
+ANCHOR = 80
 """Frames by which the place is found, from the first loud one; the others only have to agree."""
 SHORTEST = 8
 """Frames of a sound that is looked for: what is shorter than 80 ms is no word."""
@@ -52,7 +54,7 @@ class CorpusPlace:
 
 @attrs.frozen
 class Recogniser:
-    """Understands the sounds of ``corpus`` and any part of them, by how loud they are from frame to frame."""
+    """Understands the sounds of ``corpus`` and parts of them, by how loud each band is in each frame."""
 
     corpus: Corpus
 
@@ -66,7 +68,7 @@ class Recogniser:
         return list(self._find(envelope, 0, len(envelope)))
 
     def _find(self, envelope: Floats, begin: int, end: int) -> Iterator[CorpusPlace]:
-        loud = np.flatnonzero(envelope[begin:end] > np.log10(LOUD))
+        loud = np.flatnonzero(envelope[begin:end].max(axis=1) > np.log10(LOUD))
         if not len(loud):
             return
         begin, end = begin + int(loud[0]), begin + int(loud[-1]) + 1
@@ -138,23 +140,27 @@ def _at_rate(pcm: Pcm) -> Floats:
 
 
 def _envelope(samples: Floats, frame: int) -> Floats:
-    """Log of the RMS of each frame; what is softer than half of `LOUD` is all the same silence."""
+    """Log of the RMS of each band in each frame; all that is softer than half of `LOUD` is alike."""
     whole = samples[: len(samples) // frame * frame].reshape(-1, frame)
-    rms = np.sqrt(np.mean(whole * whole, axis=1))
+    powers = np.abs(np.fft.rfft(whole, axis=1)) ** 2 * 2 / frame**2
+    edges = [(low * frame // RATE, high * frame // RATE) for low, high in BANDS]
+    rms = np.sqrt(np.stack([powers[:, low:high].sum(axis=1) for low, high in edges], axis=1))
     envelope: Floats = np.log10(np.maximum(rms, LOUD / 2)).astype(np.float32)
     return envelope
 
 
 def _correlations(pattern: Floats, of: Floats) -> npt.NDArray[Any]:
-    """Pearson's correlation of ``pattern`` with each place of ``of``."""
-    count = len(pattern)
-    if len(of) < count:
+    """Pearson's correlation of ``pattern``, frames by bands, with each place of ``of``."""
+    frames, bands = pattern.shape
+    if len(of) < frames:
         return np.zeros(0)
+    count = frames * bands
     centred = pattern - pattern.mean()
-    spread = float(np.sqrt(np.sum(centred**2)))
-    sums = np.concatenate([[0.0], np.cumsum(of, dtype=np.float64)])
-    squares = np.concatenate([[0.0], np.cumsum(of.astype(np.float64) ** 2)])
-    mean = (sums[count:] - sums[:-count]) / count
-    variance = np.maximum(squares[count:] - squares[:-count] - count * mean**2, 1e-9)
-    found: npt.NDArray[Any] = np.correlate(of, centred, "valid") / (np.sqrt(variance) * max(spread, 1e-9))
+    sums = np.concatenate([[0.0], np.cumsum(of.sum(axis=1, dtype=np.float64))])
+    squares = np.concatenate([[0.0], np.cumsum((of.astype(np.float64) ** 2).sum(axis=1))])
+    mean = (sums[frames:] - sums[:-frames]) / count
+    # Silence has none, but for what rounding leaves of it: that must not be what a sound is like.
+    variance = np.maximum(squares[frames:] - squares[:-frames] - count * mean**2, 0.01)
+    cross = sum(np.correlate(of[:, band], centred[:, band], "valid") for band in range(bands))
+    found: npt.NDArray[Any] = cross / (np.sqrt(variance) * max(float(np.sqrt(np.sum(centred**2))), 1e-9))
     return found
