@@ -127,6 +127,14 @@ and so do i
 plan b
 is it
 what
+yes it is
+i know what it is
+that is where the station is
+where the station is
+she is as tall as my brother is
+i wonder whether the shop is
+so are they
+the shop
 Ich rufe dich an später
 c'est très
 привет
@@ -154,6 +162,11 @@ c'est très
 """
 
 UNFINISHED = """
+the name of the street is
+i think my favourite film is
+let me see the answer is
+what i really wanted to ask is
+the reasons for my choice were
 so i think
 yes please i would like
 hi my name is

@@ -98,6 +98,7 @@ def _english(words: Sequence[str]) -> Completeness:
         or (last in known.EN_SUBJECTS and before not in known.EN_AUXILIARIES)
         or (_ends_with(bare, known.EN_FILLER_PHRASES) and not asked and not stranded)
         or _is_beginning(bare)
+        or _lacks_complement(bare)
         # On their own, or behind another hesitation, these begin something.
         or (last in ("so", "well", "like", "then") and not set(bare[:-1]) - known.EN_FILLERS - {"and", "but"})
     ):
@@ -113,6 +114,20 @@ def _is_beginning(words: Sequence[str]) -> bool:
     while at < len(words) and (words[at] in known.EN_OPENERS or words[at] in known.EN_FILLERS):
         at += 1
     return tuple(words[at:]) in known.EN_BEGINNINGS
+
+
+def _lacks_complement(words: Sequence[str]) -> bool:
+    """Whether a form of "be" stands last, behind a noun: "the name of the street is".
+
+    An indirect question and a comparison end so: "where the station is", "as tall as my brother is". Not
+    "what I wanted to ask is", where somebody says what they are about to say.
+    """
+    if len(words) < 3 or words[-1] not in known.EN_BE or words[-2] in known.EN_BEFORE_LAST_BE:
+        return False
+    if "than" in words or "as" in words or "whether" in words or "if" in words:
+        return False
+    asked = [at for at, word in enumerate(words) if word in known.EN_QUESTION_WORDS]
+    return not asked or (asked == [0] and words[0] == "what" and words[1] in known.EN_SUBJECTS)
 
 
 def _is_question(words: Sequence[str]) -> bool:

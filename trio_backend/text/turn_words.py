@@ -51,6 +51,13 @@ EN_AUXILIARIES = _set(
     "am are is was were do does did have has had can could shall should will would may might must and than"
 )
 
+# Forms of "be" that lack what the subject is, unless one of `EN_BEFORE_LAST_BE` stands before, as in "yes it
+# is" and "so are they": see `completeness._lacks_complement`.
+EN_BE = _set("is are was were")
+EN_BEFORE_LAST_BE = _set(
+    "it that this these those he she they we you i there here who what which one so not yes no than as"
+)
+
 # Hesitation. They are "filled pauses": who makes one means to go on (Clark and Fox Tree, 2002, "Using uh
 # and um in spontaneous speaking").
 EN_FILLERS = _set("uh um uhm umm uhh er erm hmm hm ah eh basically")
