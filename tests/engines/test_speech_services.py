@@ -222,7 +222,7 @@ async def test_a_conversation_recognises_by_it(recogniser: SpeechService, behavi
         recogniser.opens(service) as asr,
         trio.open_nursery() as nursery,
     ):
-        recognition = Recognition(asr.streams, lambda: heard_while_speaking.append(recognition.text))
+        recognition = Recognition(asr.streams, lambda changed: heard_while_speaking.append(changed.text))
         nursery.start_soon(recognition.run, lambda: nullcontext(asr))
         with trio.fail_after(10):
             for _ in range(20):
