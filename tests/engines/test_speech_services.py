@@ -17,6 +17,7 @@ from tests.engines.websocket_server import (
     Speaking,
     Spoken,
     garbage,
+    hanging,
     open_websocket_service,
     refusing,
     silent,
@@ -135,12 +136,12 @@ async def test_nobody_listens(recogniser: SpeechService, monkeypatch: pytest.Mon
             await transcribed(asr, noise(0.3))
 
 
-@pytest.mark.parametrize("behaviour", [silent, None], ids=["silent", "talking"])
+@pytest.mark.parametrize("behaviour", [hanging, silent, None], ids=["handshake", "silent", "talking"])
 @pytest.mark.parametrize("after", [0.01, 0.1])
 async def test_a_cancel_closes_the_connection_at_once(
     recogniser: SpeechService, behaviour: Speaking | None, after: float
 ) -> None:
-    """Whatever is going on: while one speaks, or while the transcript is waited for."""
+    """Whatever is going on: in the handshake, while one speaks, or while the transcript is waited for."""
     async with (
         open_websocket_service(behaviour or recogniser.behaviour) as service,
         recogniser.opens(service) as asr,
