@@ -155,7 +155,7 @@ async def test_a_spoken_turn_has_the_moments_of_its_speech(
 async def test_the_client_says_when_it_plays(
     autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
-    """The first such message of a turn ends its last stage, and the turn's line in the log says so."""
+    """The first such message about sound ends the last stage, and the turn's line in the log says so."""
     observer = Noting()
     lines: list[str] = []
     number = logger.add(lambda text: lines.append(str(text)), level="INFO", format="{message}")
@@ -163,13 +163,13 @@ async def test_the_client_says_when_it_plays(
         client = await connect_greeted(backend, nursery)
         await client.say("text-input", text="One two.")
         await client.until("audio")
-        for _ in range(2):
+        for text in ("(A thought.)", "One two.", "One two."):
             await trio.sleep(0.25)
-            await client.say("audio-play-start", display_text={"text": "One two.", "name": "", "avatar": ""})
+            await client.say("audio-play-start", display_text={"text": text, "name": "", "avatar": ""})
         await client.say("frontend-playback-complete")
         await client.until("control", text="conversation-chain-end")
     logger.remove(number)
     (found,) = observer.over
-    assert found.stages["sound_played"] == pytest.approx(0.25)
+    assert found.stages["sound_played"] == pytest.approx(0.5)
     assert found.wait == pytest.approx(sum(found.stages.values()))
-    assert any("the user waited" in line and "sound_played 250" in line for line in lines)
+    assert any("the user waited" in line and "sound_played 500" in line for line in lines)

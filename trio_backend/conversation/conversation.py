@@ -146,10 +146,10 @@ class Conversation:
                 await self._storing.give(self.record, turn.take_unsaved(), turn.ended())
         return True
 
-    def playback_began(self) -> None:
-        """The client has begun to play a sentence of the turn that it was told of last."""
+    def playback_began(self, text: str) -> None:
+        """The client has begun to play the sentence ``text`` of the turn that it was told of last."""
         if self.open.turns:
-            self.open.turns[-1].timeline.play()
+            self.open.turns[-1].playback_began(text)
 
     async def confirm(self) -> None:
         """See `Storing.confirm`."""

@@ -22,6 +22,8 @@ class Said:
     """Seconds of its sound that there were."""
     _sent: float = attrs.field(default=0.0, init=False)
     """Seconds of these that were sent."""
+    first_heard: str | None = attrs.field(default=None, init=False)
+    """The text of the first sentence that has sound."""
     _pace: float = attrs.field(default=1.0, init=False)
     """How many times as long as expected the last sentence took to say."""
 
@@ -35,6 +37,8 @@ class Said:
         A sentence counts as said with its last chunk, if that was ``delivered``: the client is still there.
         """
         self._made += chunk.pcm.seconds
+        if self._made and self.first_heard is None and self._pending is not None:
+            self.first_heard = self._pending.text
         before, self._sent = self._sent, max(self._sent, self._made if chunk.last else sent)
         if chunk.last and self._pending is not None:
             expected = seconds_to_say(self._pending.spoken)

@@ -272,6 +272,11 @@ class Turn:
 
     # Its sound.
 
+    def playback_began(self, text: str) -> None:
+        """The client begins to play the sentence ``text``; of thoughts, which have no sound, it says so, too."""
+        if text == self._said.first_heard:
+            self.timeline.play()
+
     def _take_out(self, chunk: AudioChunk, *, delivered: bool) -> None:
         sent = self._said.take(chunk, self.context.audience.sentence_sent, delivered=delivered)
         if sent:

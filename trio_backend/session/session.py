@@ -202,9 +202,9 @@ class Session:
                 await self.tell(protocol.HeartbeatAck())
             case protocol.MicAudioData() | protocol.RawAudioData() | Samples() | protocol.MicFormat():
                 await self._sound.handle(message)
-            case protocol.AudioPlayStart():
+            case protocol.AudioPlayStart(shown):
                 # It is meant for the other members of a group, and there are none; but it has a moment.
-                self.conversation.playback_began()
+                self.conversation.playback_began(shown.text if shown is not None else "")
             case protocol.RequestGroupInfo():
                 await self.tell(protocol.GroupUpdate((), is_owner=False))
             case protocol.AddClientToGroup() | protocol.RemoveClientFromGroup():
