@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -67,11 +67,11 @@ class _TtsWithOneWarning:
     def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
         """See `Tts.speak`. An engine that streams has a voice, or could not have been opened."""
         sound = self._tts.speak(text)
-        return WholeSound(partial(self._whole, sound)) if isinstance(sound, WholeSound) else sound
+        return WholeSound(partial(self._whole, sound.make)) if isinstance(sound, WholeSound) else sound
 
-    async def _whole(self, sound: WholeSound) -> Pcm:
+    async def _whole(self, make: Callable[[], Awaitable[Pcm]]) -> Pcm:
         try:
-            return await sound.whole()
+            return await make()
         except NoVoice:
             if self.told:
                 return NO_SOUND

@@ -58,13 +58,13 @@ class WholeSound(ReceiveChannel[Pcm]):
     A caller that knows it asks for the `whole`, and is spared a search for the end. ``make`` is called once.
     """
 
-    _make: Callable[[], Awaitable[Pcm]]
+    make: Callable[[], Awaitable[Pcm]]
     _asked: bool = attrs.field(default=False, init=False)
 
     async def whole(self) -> Pcm:
         """All of it, perhaps empty: to be asked for instead of `receive`, and once."""
         self._asked = True
-        pcm = await self._make()
+        pcm = await self.make()
         # An engine may have made it without one: whoever begins sentences must let others have their turn.
         await trio.lowlevel.checkpoint()
         return pcm
