@@ -24,8 +24,8 @@ class Said:
     """Seconds of these that were sent."""
     first_heard: str | None = attrs.field(default=None, init=False)
     """The text of the first sentence that has sound."""
-    _pace: float = attrs.field(default=1.0, init=False)
-    """How many times as long as expected the last sentence took to say."""
+    _example: tuple[Sentence, float] | None = attrs.field(default=None, init=False)
+    """The last sentence that had sound, and how many seconds that was."""
 
     def begin(self, sentence: Sentence) -> None:
         """The next sentence; its sound follows."""
@@ -41,9 +41,8 @@ class Said:
             self.first_heard = self._pending.text
         before, self._sent = self._sent, max(self._sent, self._made if chunk.last else sent)
         if chunk.last and self._pending is not None:
-            expected = seconds_to_say(self._pending.spoken)
-            if self._made and expected:
-                self._pace = self._made / expected
+            if self._made:
+                self._example = self._pending, self._made
             if delivered:
                 self._whole.append(self._pending)
             self._pending = None
@@ -58,7 +57,17 @@ class Said:
         sentence = self._pending
         if sentence is None or not self._sent:
             return self._whole
-        share = self._sent / max(self._pace * seconds_to_say(sentence.spoken or sentence.text), self._made)
+        # An example is not measured before it is needed, which is hardly ever.
+        whole = expected_seconds(sentence)
+        if self._example is not None:
+            example, seconds = self._example
+            whole *= seconds / expected_seconds(example)
+        share = self._sent / max(whole, self._made)
         # As after a barge-in, of which the client says what it has shown: memory and history hold the same.
         part = beginning(sentence.text, share)
         return [*self._whole, attrs.evolve(sentence, source=part, text=part)]
+
+
+def expected_seconds(sentence: Sentence) -> float:
+    """About how long ``sentence`` takes to say; more than 0."""
+    return seconds_to_say(sentence.spoken or sentence.text) or 1.0

@@ -62,8 +62,8 @@ class ShownSentence:
     number: int
     text: DisplayText
     actions: Mapping[str, Sequence[int | str]]
-    seconds: float
-    """About how long it will last."""
+    spoken: str
+    """What synthesis was given, to tell from how long it will last."""
 
     @classmethod
     def of(cls, sentence: Sentence, speaker: Speaker, number: int) -> ShownSentence:
@@ -71,7 +71,7 @@ class ShownSentence:
         expressions = [speaker.emotions[emotion] for emotion in sentence.emotions]
         text = DisplayText(sentence.text, speaker.name, speaker.avatar)
         actions = {"expressions": expressions} if expressions else {}
-        return cls(number, text, actions, seconds_to_say(sentence.spoken))
+        return cls(number, text, actions, sentence.spoken)
 
 
 @attrs.frozen
@@ -122,7 +122,7 @@ class Listeners:
             return self._collect(pcm, now, last=chunk.last)
         if self._cutter is None:
             kind = PauseCutter if self.form is Form.PAUSES else PieceCutter
-            self._cutter = kind(self._played_at, Arrival(sentence.seconds))
+            self._cutter = kind(self._played_at, Arrival(seconds_to_say(sentence.spoken)))
         sounds = self._cutter.feed(pcm, now) if pcm.samples else []
         pieces = [SoundPiece(sound, first=False, last=False) for sound in sounds]
         if chunk.last:
