@@ -34,6 +34,7 @@ from ..conversation.timeline import Timeline
 from ..identity import now
 from ..protocol import (
     Accepted,
+    Accepts,
     Addition,
     BackendSynthComplete,
     Control,
@@ -67,7 +68,8 @@ class _Bracket:
     speaker: Speaker
     sentence: ShownSentence | None = None
     listeners: list[Listeners] = attrs.field(factory=list)
-    """Who gets the sentence, by the form in which they do."""
+    """Who gets the sentence, by the form in which they do: made of ``each``."""
+    each: frozenset[Accepts] = frozenset()
     timed: bool = False
     parted: bool = False
 
@@ -230,7 +232,9 @@ class Presenter:
         # Whoever says hello, or joins a room, in the middle of a sentence gets the next one accordingly.
         self._sentences += 1
         bracket.sentence = ShownSentence.of(sentence, bracket.speaker, self._sentences)
-        bracket.listeners = listeners_of(self.accepted.each, self._audio_pieces, bracket.listeners)
+        if bracket.each is not self.accepted.each:
+            bracket.each = self.accepted.each
+            bracket.listeners = listeners_of(bracket.each, self._audio_pieces, bracket.listeners)
         for listeners in bracket.listeners:
             listeners.begin()
 
