@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 from hypothesis import given
@@ -206,7 +205,7 @@ def test_the_silence_that_ends_it_can_be_set(after: int, seconds: float) -> None
     endpointer = Endpointer(Rules(required_misses=300))
     assert [edge for _, edge in paced(endpointer, SPEECH + [False] * after)] == [Edge.STARTED]
     told = paced(endpointer, [False] * 100, ends_after=seconds)
-    needed = max(math.ceil(seconds / WINDOW_SECONDS - 1e-9), 4)
+    needed = next(windows for windows in count(4) if windows * WINDOW_SECONDS >= seconds)
     assert told == [(max(0, needed - after - 1), Edge.ENDED)]
     assert endpointer.silence == pytest.approx(max(needed, after + 1) * WINDOW_SECONDS)
 
