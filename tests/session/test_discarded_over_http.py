@@ -29,6 +29,7 @@ from trio_backend.session.session import Session
 
 ROUNDS = 1_000
 SPEAKERS = 8
+KEPT = 10
 # Sound is recognised from the beginning of the utterance, so that this many pauses make it long.
 PAUSES = 10
 
@@ -164,9 +165,9 @@ async def test_nothing_is_left_of_a_thousand(
         rounds += 50 * SPEAKERS
         assert rounds < 5 * ROUNDS
     after = left()
-    assert after[0] <= before[0]
-    # The client of HTTP keeps a few connections for the next request.
-    assert after[1] <= before[1] + 8
+    # The client of HTTP keeps a few connections for the next request, and the model server has a task for each.
+    assert after[0] <= before[0] + KEPT
+    assert after[1] <= before[1] + 2 * KEPT
     assert after[2] == before[2]
     assert any(timeline.tokens for timeline in observer.discarded)
     assert not all(timeline.tokens for timeline in observer.discarded)
