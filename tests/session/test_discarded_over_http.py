@@ -165,7 +165,7 @@ async def test_nothing_is_left_of_a_thousand(
         rounds += 50 * SPEAKERS
         assert rounds < 5 * ROUNDS
     after = left()
-    # The client of HTTP keeps a few connections for the next request, and the model server has a task for each.
+    # The client of HTTP keeps a few connections, and the model server has a task for each.
     assert after[0] <= before[0] + KEPT
     assert after[1] <= before[1] + 2 * KEPT
     assert after[2] == before[2]
