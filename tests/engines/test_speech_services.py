@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, nullcontext
 
@@ -233,3 +234,31 @@ async def test_a_conversation_recognises_by_it(recogniser: SpeechService, behavi
             assert await recognition.result() == (None if behaviour else TEXT)
     assert recognition.failed == bool(behaviour)
     assert behaviour or heard_while_speaking[0] in TEXT
+
+
+async def test_no_cancel_is_a_failure_or_leaves_a_connection(recogniser: SpeechService) -> None:
+    """At any moment, of many sessions at once; the others are not disturbed."""
+    moments, finals = random.Random(5), 0
+
+    async def listen(asr: Asr) -> None:
+        nonlocal finals
+        send, sound = trio.open_memory_channel[Pcm](4)
+        with trio.move_on_after(moments.random() * 0.05):
+            async with send, sound, asr.listen(sound) as transcripts:
+                for _ in range(moments.randrange(4)):
+                    send.send_nowait(noise(0.03))
+                if moments.random() < 0.7:
+                    send.close()
+                async for transcript in transcripts:
+                    finals += transcript.final
+
+    async with open_websocket_service(recogniser.behaviour) as service, recogniser.opens(service) as asr:
+        with trio.fail_after(60):
+            for _ in range(8):
+                async with trio.open_nursery() as nursery:
+                    for _ in range(20):
+                        nursery.start_soon(listen, asr)
+            for spoken in service.connections:
+                await spoken.left.wait()
+        assert await transcribed(asr, noise(0.3)) == TEXT
+    assert finals > 0

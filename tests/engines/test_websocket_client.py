@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import cast
 
+import attrs
 import pytest
 import trio
+from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.uri import parse_uri
 
 from tests.engines.test_http import TLS, proxy, server_side
 from tests.engines.websocket_server import (
@@ -22,8 +28,10 @@ from tests.engines.websocket_server import (
 )
 from tests.promptness import PROMPTLY
 from trio_backend.engines import websocket
+from trio_backend.engines.http_answer import HttpConnection
 from trio_backend.engines.http_target import HttpTarget
 from trio_backend.engines.websocket import EngineSocket, find_websocket_server
+from trio_backend.engines.wyoming import WyomingLink
 from trio_backend.errors import HttpFailed, UpgradeRefused, WireClosed
 
 
@@ -204,6 +212,33 @@ async def test_frames_of_two_tasks_are_not_torn() -> None:
                 assert await socket.receive() == "enough"
     assert sorted(message[:1] for message in spoken.heard) == ["a"] * 10 + ["b"] * 10
     assert {len(message) for message in spoken.heard} == {100_000}
+
+
+@attrs.define(eq=False)
+class ClosedInCancel:
+    """A stream whose other task was cancelled first, and has closed it."""
+
+    scope: trio.CancelScope
+
+    async def receive_some(self, _most: int | None = None) -> bytes:
+        """Bytes had come, but the socket is gone."""
+        await trio.lowlevel.checkpoint()
+        self.scope.cancel()
+        raise trio.ClosedResourceError
+
+
+async def test_a_cancel_is_no_failure_of_the_connection() -> None:
+    """Whichever of the two tasks is woken first: who interrupts must not read that it broke off."""
+
+    def websocket(connection: HttpConnection) -> EngineSocket:
+        return EngineSocket(connection, ClientProtocol(parse_uri("ws://x"), state=State.OPEN))
+
+    links: list[Callable[[HttpConnection], EngineSocket | WyomingLink]] = [websocket, WyomingLink]
+    for link in links:
+        with trio.CancelScope() as scope:
+            connection = cast(HttpConnection, SimpleNamespace(stream=ClosedInCancel(scope)))
+            await link(connection).receive()
+        assert scope.cancelled_caught
 
 
 async def test_tls_is_spoken_where_the_address_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

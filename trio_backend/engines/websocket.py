@@ -228,6 +228,9 @@ class EngineSocket:
         try:
             data = await self._connection.stream.receive_some(_READ)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            # The task that sends is cancelled with this one, and may have closed the connection before this
+            # one was woken by bytes that had come: that is the cancel, and no failure.
+            await trio.lowlevel.checkpoint_if_cancelled()
             raise HttpFailed("broken", "the connection broke off") from error
         if data:
             self._protocol.receive_data(data)

@@ -139,6 +139,8 @@ class WyomingLink:
             try:
                 data = await self._connection.stream.receive_some()
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                # As in websocket.py: closed by the task that sends, which is cancelled with this one.
+                await trio.lowlevel.checkpoint_if_cancelled()
                 raise HttpFailed("broken", "the connection broke off") from error
             if not data:
                 raise WireClosed(1005)
