@@ -230,7 +230,8 @@ def prove(
     Parameters
     ----------
     scenarios
-        start, idle, reload, leave, switch, interrupt, crowd, overload, queue, long, voice, discard or soak.
+        start, idle, reload, leave, switch, interrupt, crowd, overload, queue, long, voice, discard or soak;
+        all by default.
     """
     from .prove.runner import ProveOptions
     from .prove.runner import prove as run
