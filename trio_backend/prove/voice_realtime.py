@@ -18,8 +18,10 @@ from ..audio.utterance import RATE
 from .voice_engine_times import TIMES
 from .voice_recognition import FRAME, CorpusPlace, Recogniser
 
-LISTENS_EVERY = 0.16
+LISTENS_EVERY = 0.1
 """Seconds of sound after which partial transcripts are made."""
+SURE = 0.24
+"""Seconds of speech of which the place is certain: 117 of 117 utterances are found by so much."""
 JUDGES_AFTER = 0.25
 """Seconds of silence after which it says that the speaker has finished."""
 ERRS = "paused 18"
@@ -100,9 +102,9 @@ class RealtimeRecogniser:
         return [*self._partial(place, at), *self._judgement(place, at)]
 
     def _is_sure(self, place: CorpusPlace) -> bool:
-        """What is found of half a second will be found again; of less, only once it is over."""
+        """What is found of `SURE` seconds will be found again; of less, only once it is over."""
         silent = len(self._samples) // 2 * RATE // self.rate - place.end * FRAME
-        return (place.end - place.begin) * FRAME >= RATE // 2 or silent >= LISTENS_EVERY * RATE
+        return (place.end - place.begin) * FRAME >= SURE * RATE or silent >= LISTENS_EVERY * RATE
 
     def _partial(self, place: CorpusPlace, at: int) -> Sequence[bytes]:
         text = place.utterance.words_within(place.offset, at)
