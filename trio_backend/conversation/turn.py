@@ -273,7 +273,7 @@ class Turn:
     # Its sound.
 
     def playback_began(self, text: str) -> None:
-        """The client begins to play the sentence ``text``; of a thought, which has no sound, it says so, too."""
+        """The client begins to play the sentence ``text``; of a thought, too, which has no sound."""
         if text == self._said.first_heard:
             self.timeline.play()
 
