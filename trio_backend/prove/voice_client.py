@@ -95,6 +95,7 @@ class VoiceClient:
     _wire: VoiceWire
     form: ClientForm
     _nursery: trio.Nursery
+    opened: float = attrs.field(factory=trio.current_time, init=False)
     microphone: RealTimeMicrophone = attrs.field(init=False)
     playback: Playback = attrs.field(init=False)
     sounds: list[HeardSound] = attrs.field(factory=list)

@@ -10,6 +10,8 @@ from .voice_measures import Exchange, Interjection, Listening
 
 # Seconds. The slowest turn of a server that does one thing after the other takes two and a half.
 REPLY_TIMEOUT = 6.0
+SETTLING = 0.5
+"""For which the microphone of a page is on at least before anybody speaks, or asks."""
 BREATH = 0.4
 """Between the end of a reply and the next utterance: a clean-up ends within that."""
 AFTERMATH = 2.6
@@ -20,6 +22,7 @@ async def converse(
     client: VoiceClient, utterance: CorpusUtterance, listening: Listening
 ) -> tuple[Exchange, HeardSound | None]:
     """Say ``utterance``, and wait for the reply, which then is ended; what was heard first of that."""
+    await trio.sleep_until(client.opened + SETTLING)
     decisions, transcripts = len(client.decisions), len(client.transcripts)
     spoken = client.say(utterance)
     await spoken.over.wait()
@@ -48,6 +51,7 @@ async def interject(
 
     Raises `trio.TooSlowError` where no reply begins.
     """
+    await trio.sleep_until(client.opened + SETTLING)
     began, stops, understood = trio.current_time(), len(client.interrupts), len(client.transcripts)
     await client.ask("Tell me something.")
     with trio.fail_after(REPLY_TIMEOUT):

@@ -24,8 +24,6 @@ from .voice_measures import Exchange, Listening
 
 LOG_TIMEOUT = 10.0
 """Seconds; it takes a hundredth of one."""
-SETTLING = 0.5
-"""Seconds."""
 _DISCARDED = "trio_backend_turns_discarded_total "
 
 
@@ -73,8 +71,6 @@ class VoiceScenario:
             self.context.connect(file) as page,
             open_voice_client(page.wire, form, muted=muted) as client,
         ):
-            # As on a page: the microphone is on for a while before anybody speaks, or asks.
-            await trio.sleep(0.0 if muted else SETTLING)
             try:
                 yield client
             finally:
