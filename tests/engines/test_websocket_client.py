@@ -11,7 +11,7 @@ import attrs
 import pytest
 import trio
 from websockets.client import ClientProtocol
-from websockets.frames import Frame, Opcode
+from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
@@ -109,10 +109,13 @@ async def test_a_message_in_pieces_is_one() -> None:
 
 
 async def test_a_ping_is_answered_while_a_message_is_waited_for() -> None:
-    """Services close a connection that does not answer."""
+    """Services close a connection that does not answer; also one that came with the handshake's answer."""
 
-    @accepted
     async def asking(spoken: Spoken) -> None:
+        await spoken.accept(pings=True)
+        while not spoken.pongs:
+            with trio.move_on_after(0.01):
+                await spoken.hear()
         for _ in range(3):
             await spoken.ping()
         await spoken.say("you are there")
@@ -225,6 +228,29 @@ class ClosedInCancel:
         await trio.lowlevel.checkpoint()
         self.scope.cancel()
         raise trio.ClosedResourceError
+
+
+class ClosedAndGone:
+    """A stream that brings a close frame, and takes no answer to it."""
+
+    async def receive_some(self, _most: int | None = None) -> bytes:
+        """The close frame."""
+        await trio.lowlevel.checkpoint()
+        return Frame(Opcode.CLOSE, Close(1000, "").serialize()).serialize(mask=False)
+
+    async def send_all(self, _data: bytes) -> None:
+        """Nobody is there."""
+        await trio.lowlevel.checkpoint()
+        raise trio.BrokenResourceError
+
+
+async def test_the_close_of_a_server_that_is_gone_counts() -> None:
+    """Services close when all is said; that the answer to it cannot be sent is no failure."""
+    connection = SimpleNamespace(stream=ClosedAndGone(), close=lambda: None)
+    protocol = ClientProtocol(parse_uri("ws://x"), state=State.OPEN)
+    with pytest.raises(WireClosed) as closed:
+        await EngineSocket(cast(HttpConnection, connection), protocol).receive()
+    assert closed.value.code == 1000
 
 
 async def test_a_cancel_is_no_failure_of_the_connection() -> None:

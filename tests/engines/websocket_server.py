@@ -55,10 +55,13 @@ class Spoken:
 
     _request: Request | None = None
 
-    async def accept(self) -> None:
+    async def accept(self, *, pings: bool = False) -> None:
+        """Make a WebSocket of it; with ``pings``, one comes in the same packet."""
         assert self._request is not None
         self.protocol.send_response(self.protocol.accept(self._request))
-        await self.flush()
+        if pings:
+            self.protocol.send_ping(b"?")
+        await self.stream.send_all(b"".join(self.protocol.data_to_send()))
 
     async def refuse(self, status: int, body: bytes = b"", *headers: str) -> None:
         lines = [f"HTTP/1.1 {status} Whatever", *headers, f"Content-Length: {len(body)}", "", ""]

@@ -171,13 +171,19 @@ class EngineSocket:
                 if message is not None:
                     await trio.lowlevel.checkpoint()
                     return message
+            # Answers to pings, and to a close; a ping may have come right behind the handshake's answer.
+            try:
+                await self._flush()
+            except HttpFailed:
+                # Of a server that has closed and gone, its close counts: it may be the ordinary end.
+                self._check_open()
+                raise
             self._check_open()
             try:
                 with trio.fail_after(SILENCE):
                     await self._read()
             except trio.TooSlowError:
                 await self._ask_for_life()
-            await self._flush()
 
     async def say_goodbye(self) -> None:
         """Send a close frame, if nothing else is being sent. Raises nothing, and waits for no answer."""
