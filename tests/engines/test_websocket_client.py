@@ -253,6 +253,20 @@ async def test_the_close_of_a_server_that_is_gone_counts() -> None:
     assert closed.value.code == 1000
 
 
+async def test_what_the_server_said_last_can_be_read() -> None:
+    """A send that fails does not close the connection: the reason may have come."""
+    closed: list[bool] = []
+    connection = SimpleNamespace(stream=ClosedAndGone(), close=lambda: closed.append(True))
+    socket = EngineSocket(
+        cast(HttpConnection, connection), ClientProtocol(parse_uri("ws://x"), state=State.OPEN)
+    )
+    with pytest.raises(HttpFailed):
+        await socket.send("sound")
+    assert not closed
+    with pytest.raises(WireClosed):
+        await socket.receive()
+
+
 async def test_a_cancel_is_no_failure_of_the_connection() -> None:
     """Whichever of the two tasks is woken first: who interrupts must not read that it broke off."""
 

@@ -248,7 +248,7 @@ class EngineSocket:
         """Send what the protocol has for the server, in order. Raises `HttpFailed`."""
         if not self._protocol.writes:
             return
-        whole = False
+        usable = False
         try:
             with trio.fail_after(SEND_TIMEOUT):
                 async with self._sending:
@@ -256,12 +256,14 @@ class EngineSocket:
                     data = b"".join(self._protocol.data_to_send())
                     if data:
                         await self._connection.stream.send_all(data)
-                whole = True
+                usable = True
         except trio.TooSlowError:
             raise HttpFailed("timeout", f"the server took nothing for {SEND_TIMEOUT:g} s") from None
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            # What the server said last may still be read: why it has closed, for instance.
+            usable = True
             raise HttpFailed("broken", "the connection broke off") from error
         finally:
-            if not whole:
+            if not usable:
                 # Half a frame may have been sent, which nothing can follow.
                 self._connection.close()
