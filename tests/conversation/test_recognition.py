@@ -12,7 +12,7 @@ from trio.abc import ReceiveChannel
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trio_backend.audio.pcm import Pcm
-from trio_backend.conversation.recognition import LONGEST, STALLED, Recognition, same_words
+from trio_backend.conversation.recognition import LONGEST, PATIENCE, STALLED, Recognition, same_words
 from trio_backend.engines.base import AsrTranscript
 from trio_backend.errors import EngineError, first_leaf
 
@@ -24,6 +24,7 @@ class Hearing:
     streams: bool = True
     fails_after: int = 1_000_000
     final: Callable[[int], str] = "all {}".format
+    takes: float = 0.0
     chunks: list[int] = attrs.field(factory=list)
     open: int = 0
 
@@ -37,6 +38,7 @@ class Hearing:
                 async for chunk in sound:
                     self.chunks.append(len(chunk.samples))
                     await send.send(AsrTranscript(f"heard {sum(self.chunks)}", final=False))
+                await trio.sleep(self.takes)
                 await send.send(AsrTranscript(self.final(sum(self.chunks)), final=True))
 
         self.open += 1
@@ -159,6 +161,24 @@ async def test_one_that_hears_nothing_for_long_ends(autojump_clock: MockClock) -
         running.recognition.feed(bytes(10))
         assert running.recognition.failed
         assert await running.recognition.result() is None
+
+
+async def test_one_that_hangs_in_vain_holds_up_the_next_for_a_second(autojump_clock: MockClock) -> None:
+    """Not until its deadline; one that ends holds it up until then."""
+    for takes, waits in ((0.4, 0.4), (1e6, PATIENCE)):
+        slow, asr = Hearing(streams=False, takes=takes), Hearing(streams=False)
+        async with recognising(slow) as earlier:
+            earlier.recognition.complete()
+            await trio.sleep(1)
+            assert earlier.recognition.abandon()
+            began = trio.current_time()
+            async with recognising(asr) as running:
+                running.recognition.after = earlier.recognition
+                running.recognition.complete()
+                assert await running.recognition.result() == "all 0"
+                # It takes a second to load.
+                assert trio.current_time() - began == pytest.approx(waits + 1)
+        assert not earlier.told
 
 
 async def test_of_a_transcript_without_end_so_much_is_kept(autojump_clock: MockClock) -> None:

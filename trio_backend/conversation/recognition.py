@@ -21,6 +21,10 @@ from .end_of_turn import Judgement
 # silence too; a client that has stopped sending must not keep an engine, or a connection to it, for ever.
 STALLED = 10.0
 
+# Seconds for which a recognition waits for one that nobody wants any more; mostly that needs less. A server
+# that hangs must not make the user wait until its deadline, which is a minute.
+PATIENCE = 1.0
+
 # Characters of a transcript that are kept: in a minute people say a thousand, and what an engine says beyond
 # all reason must not be kept.
 LONGEST = 20_000
@@ -48,7 +52,7 @@ class Recognition:
     _sound: _Sound = attrs.field(factory=lambda: _Sound(), init=False)
     _final: bool = attrs.field(default=False, init=False)
     after: Recognition | None = attrs.field(default=None, init=False, repr=False)
-    """One that nobody wants any more, and for whose end this one waits before it asks the engine."""
+    """One that nobody wants any more, for whose end this one waits, up to `PATIENCE`, before it asks the engine."""
     _asking: bool = attrs.field(default=False, init=False)
     """Whether the engine was asked."""
     _in_vain: bool = attrs.field(default=False, init=False)
@@ -114,7 +118,8 @@ class Recognition:
         try:
             with self._scope:
                 if self.after is not None:
-                    await self.after._ended.wait()
+                    with trio.move_on_after(PATIENCE):
+                        await self.after._ended.wait()
                     self.after = None
                 self._asking = True
                 async with engine() as asr, asr.listen(self._sound) as transcripts:
