@@ -27,6 +27,8 @@ from trio_backend.conversation.timeline import Timeline
 from trio_backend.conversation.user_input import UserInput
 from trio_backend.engines.asr.scripted import ScriptedAsr, write
 from trio_backend.errors import WireClosed
+from trio_backend.observe.inspection import Inspection
+from trio_backend.observe.instrumentation import open_instrumentation
 from trio_backend.session.sound import EarlyTurns
 
 END_OF_TURN = 0.8
@@ -388,7 +390,7 @@ async def test_a_lane_that_is_stuck_holds_one_turn() -> None:
 @pytest.mark.parametrize("system", [{"speculation": "eager", "speculation_waste": 0.5}], indirect=True)
 @pytest.mark.parametrize("streams", [True], indirect=True)
 async def test_what_does_not_pay_is_begun_no_more(
-    autojump_clock: MockClock, open_page: Open, observer: Counts
+    autojump_clock: MockClock, open_page: Open, backend: Backend, observer: Counts
 ) -> None:
     """The pauses go on; after a while there is another trial."""
     page = await open_page()
@@ -397,6 +399,9 @@ async def test_what_does_not_pay_is_begun_no_more(
         await page.pause(0.5)
     await wait_all_tasks_blocked()
     assert len(observer.discarded) == ENOUGH
+    async with open_instrumentation(time_steps=False) as measured:
+        readings = Inspection(backend, measured, lambda: 1, []).readings()
+        assert [one.value for one in readings if one.name == "speculation_resting"] == [1]
     for _ in range(10):
         await page.speak("and ")
         await page.pause(0.5)

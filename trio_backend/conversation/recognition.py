@@ -52,7 +52,7 @@ class Recognition:
     _sound: _Sound = attrs.field(factory=lambda: _Sound(), init=False)
     _final: bool = attrs.field(default=False, init=False)
     after: Recognition | None = attrs.field(default=None, init=False, repr=False)
-    """One that nobody wants any more, for whose end this one waits, up to `PATIENCE`, before it asks the engine."""
+    """One that nobody wants any more; this one waits for its end first, up to `PATIENCE`."""
     _asking: bool = attrs.field(default=False, init=False)
     """Whether the engine was asked."""
     _in_vain: bool = attrs.field(default=False, init=False)
