@@ -17,8 +17,13 @@ from tests.memory_wire import MemoryWire, memory_wire_pair, open_in_memory
 from trio_backend.backend import Backend, BackendOptions, open_backend
 from trio_backend.config.system import SystemConfig
 from trio_backend.protocol import Accepts, Outgoing, SoundFrame, decode_frame, encode
+from trio_backend.protocol.codec import MessageHead
+from trio_backend.protocol.rate import RateLimit
 from trio_backend.rooms import Rooms, RoomsOptions, SessionSource, open_rooms, open_session_on
+from trio_backend.rooms.members import Member, Members
+from trio_backend.rooms.session import FromSession
 from trio_backend.rooms.upstream import UpstreamSession, accepted_by_link
+from trio_backend.user import NOBODY
 
 VOICE: dict[str, object] = {"seconds_per_character": 0.06, "chunk": 0.1, "delay": 0.04}
 TEXT = "This one comes in several pieces. So it goes."
@@ -197,3 +202,41 @@ def test_a_link_accepts_what_all_clients_of_the_room_understand() -> None:
     assert accepted_by_link(frozenset({both, pieces, None})) == ("latency",)
     assert accepted_by_link(frozenset({None})) == ()
     assert accepted_by_link(frozenset()) == ()
+
+
+async def test_who_says_hello_in_the_middle_of_a_sentence_hears_it_once(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
+    """To its end in the form in which it began, though that of the new hello begins later."""
+    async with open_backend(with_voice(options, VOICE)) as backend, trio.open_nursery() as nursery:
+        ann = await join(backend.rooms, nursery, "bytes")
+        await join(backend.rooms, nursery, "latency")
+        await trio.sleep(1)
+        await ann.say("text-input", text=TEXT)
+        await trio.sleep(1.0)
+        assert 2 <= len(ann.sound) <= 4
+        await ann.say("hello", accepts=["latency"])
+        await trio.sleep(30)
+        nursery.cancel_scope.cancel()
+    assert ann.forms == ["bytes"] * 5 + ["whole"]
+    assert isinstance(ann.sound[4], SoundFrame)
+    assert ann.sound[4].last
+
+
+async def test_a_new_session_counts_its_sentences_anew() -> None:
+    """A client that heard the first one of the session before hears that of this one, too."""
+    ours, theirs = memory_wire_pair()
+    del ours
+    member = Member.of(theirs, NOBODY, outbox=64, limit=RateLimit(100, 100))
+    members = Members()
+    members.add(member)
+    forms: tuple[frozenset[Accepts], ...] = (frozenset({None}), frozenset({None, frozenset()}))
+    for to in forms:
+        members.session_said(FromSession(MessageHead("control", "start-mic"), b"greeting"))
+        sound = FromSession(MessageHead("audio"), b"sound", to=to, sentence=1, begins=True)
+        members.session_said(sound)
+        found = [
+            member._unsent.receive_nowait() for _ in range(member._unsent.statistics().current_buffer_used)
+        ]
+        assert found.count(b"sound") == 1
+        members.session_down()

@@ -99,11 +99,13 @@ SoundMessage: TypeAlias = Audio | AudioPiece | AudioStream | SoundFrame
 class SoundForSome:
     """A message of a sentence for those clients of a room that accept exactly one of ``to``.
 
-    What does not begin the sentence is for those among them that got its beginning in this form.
+    What begins the sentence is for those that have not got its beginning in another form, as one that says
+    hello in the middle of it has. What does not begin it is for those that got its beginning in this form.
     """
 
     message: SoundMessage
     to: frozenset[Accepts]
+    sentence: int
     begins: bool
 
 

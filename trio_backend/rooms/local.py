@@ -75,7 +75,13 @@ class LocalSession:
         """See `RoomSession.receive`. A message is encoded here, once for all clients of the room."""
         told = await _receive(self._get, self._closed)
         if isinstance(told, SoundForSome):
-            return FromSession(head_of(told.message), encode(told.message), to=told.to, begins=told.begins)
+            return FromSession(
+                head_of(told.message),
+                encode(told.message),
+                to=told.to,
+                sentence=told.sentence,
+                begins=told.begins,
+            )
         if isinstance(told, tuple):
             event, message = told
             meaning = _room_event(event)

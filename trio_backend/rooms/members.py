@@ -63,8 +63,8 @@ class Member:
     """What the outbox takes, of the wire's quota."""
     accepts: Accepts = attrs.field(default=None, init=False)
     """The additions to the protocol that the client understands."""
-    hears: frozenset[Accepts] | None = attrs.field(default=None, init=False)
-    """Who gets the sentence at hand as this client does; None if it came while the sentence was sent."""
+    hears: tuple[int, frozenset[Accepts]] | None = attrs.field(default=None, init=False)
+    """The last sentence whose beginning it got, and who gets that in the same form."""
     gone: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     """Around all that is done for this client."""
     _closing: tuple[int, str] | None = attrs.field(default=None, init=False)
@@ -241,12 +241,12 @@ class Members:
         addition = message.head.type if message.head.type in _OPTIONAL else message.needs
         for member in self.present:
             if message.to is not None:
-                if message.begins and member.accepts in message.to:
-                    member.hears = message.to
-                elif message.begins and member.hears == message.to:
-                    # It accepts something else by now: its form of this sentence begins elsewhere.
-                    member.hears = None
-                known = member.hears == message.to
+                heard = message.sentence, message.to
+                # Whoever has said hello since the beginning gets the rest in the form of that.
+                begun = member.hears is not None and member.hears[0] == message.sentence
+                if message.begins and member.accepts in message.to and not begun:
+                    member.hears = heard
+                known = member.hears == heard
             else:
                 known = addition is None or addition in (member.accepts or ())
             if known:
@@ -277,5 +277,7 @@ class Members:
         else:
             greeting = [_ALONE, _HELLO, self._model_and_conf, _ALONE, _START_MIC]
         self._greeted_before.add(member)
+        # The session is new to the client, and counts its sentences anew.
+        member.hears = None
         for message in greeting:
             member.post(message)

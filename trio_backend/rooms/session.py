@@ -67,6 +67,7 @@ class FromSession:
     event: RoomEvent | None = None
     to: frozenset[Accepts] | None = attrs.field(default=None, kw_only=True)
     """Sound for those clients only that accept one of these: see `SoundForSome`."""
+    sentence: int = attrs.field(default=0, kw_only=True)
     begins: bool = attrs.field(default=False, kw_only=True)
     needs: Addition | None = attrs.field(default=None, kw_only=True)
     """What a client must accept to understand it."""

@@ -248,7 +248,7 @@ class Presenter:
                 for message in await listeners.messages(sentence, piece):
                     told: ToClient = message
                     if self._with_events and not (piece.whole and len(bracket.listeners) == 1):
-                        told = SoundForSome(message, listeners.to, begins)
+                        told = SoundForSome(message, listeners.to, sentence.number, begins)
                     delivered = await self._send(told) and delivered
                     begins = False
                 if delivered:
@@ -258,9 +258,10 @@ class Presenter:
     async def _break_off(self, bracket: _Bracket) -> None:
         """A turn that took too long may have ended within a sentence: whoever waits for the rest is told."""
         for listeners in bracket.listeners:
-            assert bracket.sentence is not None
-            for message in listeners.break_off(bracket.sentence):
-                for_some = SoundForSome(message, listeners.to, begins=False)
+            sentence = bracket.sentence
+            assert sentence is not None
+            for message in listeners.break_off(sentence):
+                for_some = SoundForSome(message, listeners.to, sentence.number, begins=False)
                 await self._send(for_some if self._with_events else message)
 
     async def _end(self, bracket: _Bracket, event: TurnEnded) -> bool:
