@@ -165,15 +165,16 @@ async def test_what_stops_a_reply_is_seen(
         assert found.stopped == pytest.approx(0.3, abs=0.04)
 
 
-async def test_a_page_says_what_it_plays(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("form", [PLAIN, OURS])
+async def test_a_page_says_what_it_plays(autojump_clock: MockClock, form: ClientForm) -> None:
     """When the first sound begins, and when all was played; not of a reply that was ended."""
-    server = VoiceServer(sound=1.0)
-    async with open_voice_wire(server) as wire, open_voice_client(wire, PLAIN, muted=True) as client:
+    server = VoiceServer(sound=1.0, streams=form is OURS)
+    async with open_voice_wire(server) as wire, open_voice_client(wire, form, muted=True) as client:
         await client.ask("Hello.")
         await trio.sleep(5)
-        assert [kind for kind in server.heard if kind != "raw-audio-data"] == [
-            "text-input", "audio-play-start", "frontend-playback-complete",
-        ]  # fmt: skip
+        told = [kind for kind in server.heard if kind not in ("hello", "mic-format")]
+        assert told == ["text-input", "audio-play-start", "frontend-playback-complete"]
+        assert server.played == ["Yes."]
         server.heard.clear()
         await client.ask("Hello.")
         await trio.sleep(1.5)

@@ -40,6 +40,8 @@ class VoiceServer:
     streams: bool = False
     """It sends binary frames instead of WAV files."""
     heard: list[str] = attrs.field(factory=list)
+    played: list[str] = attrs.field(factory=list)
+    """The sentences that the client says it plays."""
 
     async def serve(self, wire: MemoryWire) -> None:
         """One client, until it leaves."""
@@ -67,6 +69,8 @@ class _Hearing:
             return await self._hear(np.frombuffer(frame, "<i2").astype(np.float64) / 32768)
         message = json.loads(frame)
         self.server.heard.append(message["type"])
+        if message["type"] == "audio-play-start":
+            self.server.played.append(message["display_text"]["text"])
         match message["type"]:
             case "raw-audio-data":
                 await self._hear(np.asarray(message["audio"]))
@@ -101,6 +105,8 @@ class _Hearing:
             samples = marked_tone(7, self.server.sound, RATE, lead=self.server.lead)
             pcm = Pcm(bytes(len(samples)) if self.server.silent else samples, RATE)
             if self.server.streams:
+                shown = {"text": "Yes.", "name": "Mao", "avatar": ""}
+                await self._tell("audio", audio=None, stream=True, display_text=shown)
                 await self.wire.send_binary(
                     encode_frame(SoundFrame(1, 0, RATE, last=True, samples=pcm.samples))
                 )

@@ -114,6 +114,8 @@ class VoiceClient:
     """When each sentence was played, and what it says."""
     _reply: trio.Event = attrs.field(factory=trio.Event)
     """Set when nothing more of the present reply is to be told: it was ended, or another has begun."""
+    _coming: str = ""
+    """The sentence whose sound comes next, in binary frames."""
     _announced: bool = False
     _changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
@@ -176,7 +178,8 @@ class VoiceClient:
             now = trio.current_time()
             if isinstance(frame, bytes):
                 sound = decode_frame(frame)
-                self._play(Pcm(sound.samples, sound.rate), now, "")
+                text, self._coming = self._coming, ""
+                self._play(Pcm(sound.samples, sound.rate), now, text)
             elif frame.startswith('{"type":"latency"'):
                 self.latencies.append(msgspec.json.decode(frame, type=dict[str, Any]))
             else:
@@ -204,7 +207,7 @@ class VoiceClient:
                     raise ProtocolError("bad-message", "the server sent sound that is no base64")
                 self._play(Pcm.from_wav(wav), now, text)
             case ReceivedAudio(display_text=shown) if shown is not None:
-                self._shown.append((max(now, self.playback.ends), shown.text))
+                self._coming = shown.text
             case ReceivedSynthComplete():
                 self._nursery.start_soon(self._finish, self._reply)
             case ReceivedTranscription(text=text):
