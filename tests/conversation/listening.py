@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import attrs
@@ -129,7 +129,13 @@ class Listening:
 
 @asynccontextmanager
 async def listening(
-    *, streams: bool = True, pause: float = 0.2, limit: float = 60, min_interrupt: float = 0.0, says: str = ""
+    *,
+    streams: bool = True,
+    pause: float = 0.2,
+    limit: float = 60,
+    min_interrupt: float = 0.0,
+    says: str = "",
+    keep: Callable[[int], None] = lambda _size: None,
 ) -> AsyncIterator[Listening]:
     """Engines that are loaded, and an input that heard silence, while the character ``says`` something."""
     log, asr = list[str](), Told(streams)
@@ -146,7 +152,8 @@ async def listening(
     ):
         turns = Turns(log)
         timing = SpeechTiming(pause, 0.3, 1.6, min_interrupt)
-        speech_input = SpeechInput(emit, speaking, Microphone(limit), nursery, timing=timing, turns=turns)
+        microphone = Microphone(limit, keep)
+        speech_input = SpeechInput(emit, speaking, microphone, nursery, timing=timing, turns=turns)
         at_work = Listening(speech_input, asr, engines, log, turns, speaking)
         await at_work.hear(silence=2)
         yield at_work

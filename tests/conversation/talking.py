@@ -45,6 +45,12 @@ class Talking:
         self.log.append("goes on")
         return True
 
+    def give_up(self) -> None:
+        """See `OpenTurns`."""
+        if self.held:
+            self.says, self.held = "", False
+            self.log.append("given up")
+
     async def stop_for_speech(self) -> None:
         """See `OpenTurns`."""
         await trio.lowlevel.checkpoint()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 import trio
+import trio.lowlevel
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.conversation.running import Listener, RunningConversation, open_conversation
@@ -195,3 +196,128 @@ async def test_what_is_being_said_is_known(autojump_clock: MockClock, options: B
         assert open_turns.asks()
         await trio.sleep(2)
         assert open_turns.playing() == "Shall we go on?"
+
+
+async def test_a_sentence_whose_voice_is_late_is_said_again(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
+    """All that there is of it was played long ago: the rest belongs to a sentence that clients must know."""
+    given = with_tts(with_llm(options, {"token_delay": 0}), {"seconds_per_character": 0.1, "chunk": 0.4})
+    async with open_conversation(given, Listener(plays_at_once=False)) as running:
+        running.conversation.open.expect_speech()
+        running.say(THREE)
+        await running.audience.until(AudioChunk)
+        turn = running.conversation.open.turns[0]
+        assert not turn.delivery._handed[-1].chunks[-1].last
+        turn.delivery._handed[-1].ends = trio.current_time() - 2 * LATENESS  # as with a slow voice
+        before = len(running.audience.events)
+        assert await running.conversation.open.hold()
+        running.conversation.open.go_on()
+        await running.audience.until(SpeechComplete)
+        kinds = running.audience.kinds[before:]
+        assert kinds[:3] == ["TurnResumed", "Sentence", "AudioChunk"]
+
+
+async def test_what_was_heard_before_it_was_held_counts_too(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
+    """Clients say what they heard since the turn began for them: since it went on."""
+    async with open_conversation(slow(options), Listener(plays_at_once=False)) as running:
+        await begin(running)
+        await trio.sleep(2)
+        assert await running.conversation.open.hold()
+        assert not await running.conversation.barge_in("One two threes. Four")
+        running.conversation.open.go_on()
+        await trio.sleep(1)
+        assert await running.conversation.barge_in("Four five")
+        await running.conversation.confirm()
+        assert running.audience.ended == [(1, "interrupted", "One two threes. Four five")]
+        assert (await running.stored())[1:] == [("ai", "One two threes. Four five")]
+
+
+async def test_what_was_heard_is_known_as_soon_as_the_turn_is_over(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
+    """Where the client answers after the words were understood, that ends it as any barge-in does."""
+    async with open_conversation(slow(options), Listener(plays_at_once=False)) as running:
+        await begin(running)
+        assert await running.conversation.open.hold()
+        await running.conversation.open.stop_for_speech()
+        assert await running.conversation.barge_in("One")
+        assert running.conversation.open.turns == []
+        assert [message.content for message in running.conversation.memory.so_far()] == [THREE, "One"]
+
+
+async def test_what_was_said_while_it_was_held_before_is_kept(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
+    """A client that was not told that it goes on is silent, and has nothing more to say of it."""
+    async with open_conversation(slow(options), Listener(plays_at_once=False)) as running:
+        await begin(running)
+        assert await running.conversation.open.hold()
+        assert not await running.conversation.barge_in("One")
+        running.conversation.open.go_on()
+        assert await running.conversation.open.hold()
+        await running.conversation.open.stop_for_speech()
+        await running.conversation.end_turn("a test")
+        assert running.audience.ended == [(1, "interrupted", "One")]
+
+
+async def test_it_is_held_no_longer_where_the_model_is_slow(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
+    """The time counts from when somebody spoke, and not from the next token."""
+    async with open_conversation(slow(options, token_delay=8.0), Listener()) as running:
+        running.conversation.open.expect_speech()
+        running.say("One. Two. Three.")
+        await running.audience.until(TurnStarted)
+        await trio.lowlevel.checkpoint()
+        held_at = trio.current_time()
+        await trio.testing.wait_all_tasks_blocked()
+        assert await running.conversation.open.hold()
+        await running.wait_over()
+        assert trio.current_time() == pytest.approx(held_at + LONGEST_HOLD)
+
+
+async def test_a_late_answer_ends_nothing(autojump_clock: MockClock, options: BackendOptions) -> None:
+    """On a slow network a client may say what was heard when the turn has gone on already."""
+    async with open_conversation(slow(options), Listener(plays_at_once=False)) as running:
+        await begin(running)
+        open_turns = running.conversation.open
+        assert await open_turns.hold()
+        assert not await running.conversation.barge_in("One")  # it is a client that answers
+        open_turns.go_on()
+        await wait_all_tasks_blocked()
+        assert await open_turns.hold()
+        open_turns.go_on()
+        await wait_all_tasks_blocked()
+        assert not await running.conversation.barge_in("One two")
+        assert running.conversation.turn_running
+        assert await running.conversation.barge_in("One two")
+        assert not running.conversation.turn_running
+
+
+async def test_a_client_that_never_answers_means_it(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
+    """Some do not say what was heard when they are silenced: what they say later is their user's."""
+    async with open_conversation(slow(options), Listener(plays_at_once=False)) as running:
+        await begin(running)
+        assert await running.conversation.open.hold()
+        running.conversation.open.go_on()
+        await wait_all_tasks_blocked()
+        assert await running.conversation.barge_in("One two")
+        assert not running.conversation.turn_running
+
+
+async def test_held_turns_are_given_up(autojump_clock: MockClock, options: BackendOptions) -> None:
+    """Those that are not held are left alone."""
+    async with open_conversation(slow(options), Listener(plays_at_once=False)) as running:
+        await begin(running)
+        running.conversation.open.give_up()
+        await wait_all_tasks_blocked()
+        assert running.conversation.turn_running
+        assert await running.conversation.open.hold()
+        running.conversation.open.give_up()
+        await wait_all_tasks_blocked()
+        assert not running.conversation.turn_running

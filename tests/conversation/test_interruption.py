@@ -6,9 +6,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_backend.conversation.interruption import GOES_ON_WITHIN, UNDERSTOOD_WITHIN
+from trio_backend.conversation.interruption import GOES_ON_WITHIN, STREAM_ENDED, UNDERSTOOD_WITHIN
+from trio_backend.errors import ProtocolError, QuotaExceeded
 
-from .listening import listening
+from .listening import Listening, listening
 
 SAYS = "The weather is going to be lovely in the north tomorrow."
 # Windows: just not enough for min_interrupt, and enough.
@@ -139,7 +140,7 @@ async def test_the_client_may_decide(autojump_clock: MockClock) -> None:
         assert speech.input.end() is not None
         await speech.hear(silence=60)
         await trio.sleep(2 * GOES_ON_WITHIN)
-        assert speech.take() == ["held", "SpeechStarted"]
+        assert speech.take() == ["held", "SpeechStarted", "given up"]
 
 
 async def test_no_turn_is_begun_for_what_may_be_nothing(autojump_clock: MockClock) -> None:
@@ -151,3 +152,52 @@ async def test_no_turn_is_begun_for_what_may_be_nothing(autojump_clock: MockCloc
         assert speech.take() == []
         await speech.hear(silence=1)
         assert speech.take() == ["stopped", "begin What about Berlin?"]
+
+
+async def test_what_was_begun_meanwhile_is_stopped_audibly(autojump_clock: MockClock) -> None:
+    """A reply to what was typed while another was held: the client must know that it is over."""
+    async with listening(min_interrupt=0.3, says=SAYS) as speech:
+        await speech.hear(speech=LONG)
+        assert speech.take() == ["held", "SpeechStarted"]
+        speech.speaking.held = False
+        await speech.asr.say("What about Berlin")
+        await speech.hear(speech=1)
+        assert speech.take() == ["partial What about Berlin", "stopped", "SpeechStarted"]
+
+
+async def test_a_stream_that_ends_in_the_middle(autojump_clock: MockClock) -> None:
+    """Who switches the microphone off has finished: what was said is judged, or the reply would wait on."""
+    async with listening(min_interrupt=0.3, says=SAYS) as speech:
+        await speech.hear(speech=LONG)
+        assert speech.take() == ["held", "SpeechStarted"]
+        await trio.sleep(STREAM_ENDED - 0.01)
+        await speech.hear(speech=1)
+        await trio.sleep(STREAM_ENDED + 0.01)
+        await speech.asr.say("", final=True)
+        assert speech.take() == ["goes on"]
+        assert speech.input.end() is None
+
+
+async def test_speech_that_cannot_be_kept_is_an_interruption(autojump_clock: MockClock) -> None:
+    """Nobody will ever know what it was, and nothing may wait for that; however it is noticed."""
+    full = False
+
+    def keep(size: int) -> None:
+        if full and size:
+            raise QuotaExceeded(1, of_all=False)
+
+    async def notice(speech: Listening, where: str) -> None:
+        if where == "stream":
+            await speech.hear(speech=1)
+        else:
+            speech.input.add(bytes(2), speech.engines)
+
+    for where in ("stream", "utterance"):
+        full = False
+        async with listening(min_interrupt=0.3, says=SAYS, keep=keep) as speech:
+            await speech.hear(speech=LONG)
+            assert speech.take() == ["held", "SpeechStarted"]
+            full = True
+            with pytest.raises(ProtocolError):
+                await notice(speech, where)
+            assert speech.take() == ["given up"]

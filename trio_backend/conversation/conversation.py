@@ -124,11 +124,11 @@ class Conversation:
     async def barge_in(self, heard: str) -> bool:
         """End the turns at once; what was said is what was ``heard``. False if there was none.
 
-        A turn that is held is not ended: the client answers to the speech that it is held for. Nothing more
-        is told of those that are. Their words are handed to the store, which is not waited for: see
-        `confirm`.
+        A turn that is held is not ended: the client answers to the speech that it is held for, see
+        `OpenTurns.report`. Nothing more is told of those that are. Their words are handed to the store, which
+        is not waited for: see `confirm`.
         """
-        if any(turn.delivery.report(heard) for turn in self.open.turns):
+        if self.open.report(heard):
             await trio.lowlevel.checkpoint()
             return False
         self.discard()

@@ -36,6 +36,10 @@ class _Handed:
     begins: float = math.inf
     ends: float = math.inf
 
+    def heard(self, now: float) -> bool:
+        """Whether all of it has been played. Of a slow voice, what there is may have been, and more comes."""
+        return bool(self.chunks) and self.chunks[-1].last and self.ends <= now - LATENESS
+
 
 @attrs.define(eq=False)
 class Delivery:
@@ -55,7 +59,15 @@ class Delivery:
     patience: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     """Around the reply, whose time does not run while it is held."""
     reported: str | None = attrs.field(default=None, init=False, repr=False)
-    """What the client says was heard before it was held."""
+    """What the client says was heard before it was held, while it was not told that it goes on."""
+    _answered: bool = attrs.field(default=True, init=False)
+    """Whether the client has said so, or was not asked: it is, when it is silenced."""
+    _silenced: bool = attrs.field(default=False, init=False)
+    """Whether the client was silenced, and not told that it goes on."""
+    _heard: list[str] = attrs.field(factory=list, init=False, repr=False)
+    """Sentences that the client has heard, and which are not kept any more."""
+    _heard_before: str = attrs.field(default="", init=False, repr=False)
+    """What it had heard when it was last told that the turn goes on."""
     _held_at: float = attrs.field(default=0.0, init=False)
     _handed: deque[_Handed] = attrs.field(factory=deque, init=False, repr=False)
     _seconds: float = attrs.field(default=0.0, init=False)
@@ -75,25 +87,35 @@ class Delivery:
             return False
         now = trio.current_time()
         # What follows a sentence that was not heard was not heard either.
-        while self._handed and self._handed[0].ends <= now - LATENESS:
+        while self._handed and self._handed[0].heard(now):
             self._drop_first()
         self._held, self._held_at = trio.Event(), now
+        if not self._silenced:
+            self._silenced, self._answered = True, False
         self.patience.deadline += LONGEST_HOLD
         self._handing.cancel("somebody speaks")
         return True
 
     def report(self, heard: str) -> bool:
         """The client says what was ``heard`` of it; False unless it is held, and nobody said so before."""
-        if not self.held or self.reported is not None:
+        if not self.held or self._answered:
             return False
-        self.reported = heard
+        self._answered, self.reported = True, self.whole(heard)
         return True
+
+    def report_late(self) -> bool:
+        """As `report`, where it has gone on already; False unless the client was to say that, and did not."""
+        late, self._answered = not self._answered, True
+        return late
+
+    def whole(self, heard: str) -> str:
+        """All that was heard of it, by a client that ``heard`` this since it was told that it goes on."""
+        return joined((self._heard_before, heard)) if self._heard_before else heard
 
     def release(self) -> bool:
         """Go on with what was not heard; False if it was not held."""
         if self._held is None or not self.held:
             return False
-        self.reported = None
         self.patience.deadline -= LONGEST_HOLD - (trio.current_time() - self._held_at)
         self._held.set()
         return True
@@ -165,14 +187,16 @@ class Delivery:
             self._drop_first()
 
     def _drop_first(self) -> None:
-        self._seconds -= sum(chunk.pcm.seconds for chunk in self._handed.popleft().chunks)
+        dropped = self._handed.popleft()
+        self._seconds -= sum(chunk.pcm.seconds for chunk in dropped.chunks)
+        self._heard.append(dropped.sentence.text)
 
     async def _wait_released(self) -> bool:
         """Wait while it is held, and say again what was not heard; whether it was held."""
         held = False
         while (released := self._held) is not None:
             held = True
-            with trio.move_on_after(LONGEST_HOLD):
+            with trio.move_on_at(self._held_at + LONGEST_HOLD):
                 await released.wait()
             if not released.is_set():
                 self._give_up()
@@ -186,6 +210,7 @@ class Delivery:
 
     async def _say_again(self) -> None:
         await self._audience.handle(self._resumed())
+        self._silenced, self.reported, self._heard_before = False, None, joined(self._heard)
         self._plays_until = -math.inf
         for handed in self._handed:
             handed.begins = handed.ends = math.inf

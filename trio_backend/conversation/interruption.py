@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum, auto
 from typing import Protocol
 
 import attrs
 import trio
 
-from ..audio.endpointing import WINDOW_SECONDS
+from ..audio.endpointing import WINDOW_SECONDS, Edge
+from ..errors import ProtocolError
 from ..text.backchannels import is_backchannel
 from ..text.echo import EchoMatch, echo
 from .events import Event, SpeechEnded, SpeechStarted
@@ -21,6 +23,9 @@ from .speech_engines import SpeechEngines
 GOES_ON_WITHIN = 1.0
 # The same for what has not stopped it: the longest that recognition takes where it works.
 UNDERSTOOD_WITHIN = 10.0
+# Seconds without sound after which who has held the character has finished: they have switched the microphone
+# off. A mobile network may stand still for some seconds.
+STREAM_ENDED = 12.0
 
 
 class Interruptible(Protocol):
@@ -33,6 +38,7 @@ class Interruptible(Protocol):
     def asks(self) -> bool: ...
     async def hold(self) -> bool: ...
     def go_on(self) -> bool: ...
+    def give_up(self) -> None: ...
     async def stop_for_speech(self) -> None: ...
 
 
@@ -66,10 +72,16 @@ class Interruption:
     _turns: Interruptible
     _emit: Callable[[Event], Awaitable[object]]
     _nursery: trio.Nursery
+    _discard: Callable[[], None]
+    """Called where nobody answers what was said."""
     min_interrupt: float
     _settling: trio.CancelScope | None = attrs.field(default=None, init=False)
     """Around the wait for the meaning of an utterance that is over."""
     _state: _State = attrs.field(default=_State.NONE, init=False)
+    _patience: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    """Around the wait for the end of the stream."""
+    _watched: bool = attrs.field(default=False, init=False)
+    """Whether that is waited for."""
     _said: str = attrs.field(default="", init=False, repr=False)
     """What the character was saying when the speech began, and since."""
     _asked: bool = attrs.field(default=False, init=False)
@@ -98,16 +110,37 @@ class Interruption:
             await self._turns.stop_for_speech()
             await self._emit(SpeechStarted())
 
-    async def follow(self, spoken: float, words: str | None) -> None:
-        """There are ``spoken`` seconds of speech so far; ``words`` are those understood, None before any."""
+    async def follow(self, stream: Stream, engines: SpeechEngines) -> None:
+        """Somebody has spoken on, in ``stream``. See whether that stops the character by now."""
+        words = stream.utterance.words
+        self._patience.deadline = trio.current_time() + STREAM_ENDED
         if words != self._judged[0]:
             self._judged = (words, self.meaning(words))
         meaning = self._judged[1]
         if meaning is Meaning.MEANT:
             await self.confirm()
-        elif self._state is _State.UNSURE and meaning is Meaning.UNKNOWN and self._is_long(spoken):
-            self._state = _State.HELD if await self._turns.hold() else _State.NONE
+        elif (
+            self._state is _State.UNSURE
+            and meaning is Meaning.UNKNOWN
+            and self._is_long(stream.endpointer.spoken)
+        ):
+            # First: its words may become known while something is waited for here.
+            self._state = _State.HELD
+            if not await self._turns.hold() and self.held:
+                self._state = _State.NONE
+            elif not self._watched:
+                self._watched = True
+                self._patience = trio.CancelScope(deadline=self._patience.deadline)
+                self._nursery.start_soon(self._watch, stream, engines, name="session/held turn")
             await self._emit(SpeechStarted())
+
+    async def _watch(self, stream: Stream, engines: SpeechEngines) -> None:
+        """Settle what is held where the stream ends in the middle of an utterance."""
+        with self._patience:
+            await trio.sleep_forever()
+        self._watched = False
+        if self.held and stream.finish(trio.current_time()) is Edge.ENDED:
+            self.settle(stream, engines)
 
     def _is_long(self, spoken: float) -> bool:
         # Speech begins and ends within a window.
@@ -132,9 +165,12 @@ class Interruption:
     async def confirm(self) -> None:
         """It is meant: what the character was saying is over. Does nothing where that is decided."""
         state, self._state = self._state, _State.NONE
-        if state is not _State.NONE:
-            await self._turns.stop_for_speech()
-        if state is _State.UNSURE:
+        if state is _State.NONE:
+            return
+        # What was held may have been superseded meanwhile, by a reply to something typed.
+        audible = state is _State.UNSURE or self._turns.interruptible
+        await self._turns.stop_for_speech()
+        if audible:
             await self._emit(SpeechStarted())
 
     def dismiss(self) -> None:
@@ -144,23 +180,39 @@ class Interruption:
         if state is _State.HELD:
             self._turns.go_on()
 
+    def give_up(self) -> None:
+        """As `confirm`, at once, and nothing is told: what is held is over, whatever becomes of the words.
+
+        The client says that its user has finished, or what was said is lost.
+        """
+        if self.held:
+            self._turns.give_up()
+        self.forget()
+
+    @contextmanager
+    def over_if_dropped(self) -> Iterator[None]:
+        """`give_up` where the block raises `ProtocolError`, having dropped what is being said."""
+        try:
+            yield
+        except ProtocolError:
+            self.give_up()
+            raise
+
     def forget(self) -> None:
-        """Somebody else decides: the client says that its user has finished, or nobody listens any more."""
+        """Nothing is decided any more: the session is over."""
         self._state = _State.NONE
         self._stop_settling()
 
     # What is over, and may have been no interruption.
 
-    def settle(self, stream: Stream, engines: SpeechEngines, discard: Callable[[], None]) -> None:
+    def settle(self, stream: Stream, engines: SpeechEngines) -> None:
         """The utterance has ended: find out what it means, and let the character go on, or be answered.
 
         What is not meant is dropped, and ``discard`` called.
         """
         self._stop_settling()
         self._settling = trio.CancelScope()
-        self._nursery.start_soon(
-            self._settle, self._settling, stream, engines, discard, name="session/interruption"
-        )
+        self._nursery.start_soon(self._settle, self._settling, stream, engines, name="session/interruption")
 
     async def answer_finished(self) -> None:
         """Somebody speaks on before it is known what the last utterance meant: then it was meant."""
@@ -173,15 +225,13 @@ class Interruption:
             scope.cancel("it is decided what was said")
         return scope is not None
 
-    async def _settle(
-        self, scope: trio.CancelScope, stream: Stream, engines: SpeechEngines, discard: Callable[[], None]
-    ) -> None:
+    async def _settle(self, scope: trio.CancelScope, stream: Stream, engines: SpeechEngines) -> None:
         with scope:
             words = await self._words(stream, engines)
             self._settling = None
             if self.meaning(words, final=True) is Meaning.NOTHING:
                 stream.drop_finished()
-                discard()
+                self._discard()
                 self.dismiss()
             else:
                 await self._answer()

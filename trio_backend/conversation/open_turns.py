@@ -22,6 +22,8 @@ class OpenTurns:
     provisional: ProvisionalSlot = attrs.field(factory=ProvisionalSlot, init=False)
     resumable: bool = attrs.field(default=False, init=False)
     """Whether turns are begun such that they can be held."""
+    _answers: bool = attrs.field(default=False, init=False)
+    """Whether the client is one that says what was heard, when it is silenced."""
 
     @property
     def running(self) -> bool:
@@ -58,11 +60,11 @@ class OpenTurns:
         self.provisional.discard()
         held = len(self.turns) == 1 and self.turns[0].hold()
         if held:
+            # Nothing is awaited: whoever waits for the words may know them at any moment, and let it go on.
             self._audience.silence()
-        elif self.running:
-            await self.stop("somebody spoke")
-        await self.provisional.wait_discarded()
-        return held
+            return True
+        await self.stop_for_speech()
+        return False
 
     def go_on(self) -> bool:
         """Nobody meant to interrupt: the turn that is held says on, from the sentence that was cut.
@@ -70,6 +72,23 @@ class OpenTurns:
         False if there is none.
         """
         return any(turn.go_on() for turn in self.turns)
+
+    def report(self, heard: str) -> bool:
+        """The client says what was ``heard``. Whether that is only its answer to being silenced by `hold`.
+
+        The answer may come when the turn has gone on already. Only clients that have answered in time before
+        are believed to be late: of another it is a barge-in.
+        """
+        if any(turn.report(heard) for turn in self.turns):
+            self._answers = True
+            return True
+        return self._answers and any(turn.report_late() for turn in self.turns)
+
+    def give_up(self) -> None:
+        """It will not be known what somebody means who speaks: the turn that is held is over, soon."""
+        for turn in self.turns:
+            if turn.delivery.held:
+                turn.cut("somebody spoke")
 
     async def stop_for_speech(self) -> None:
         """Somebody speaks: end the turns at once.

@@ -76,7 +76,9 @@ class SpeechInput:
     """What the turn model says of this pause."""
     _interruption: Interruption = attrs.field(
         default=attrs.Factory(
-            lambda self: Interruption(self._speaking, self._emit, self._nursery, self.timing.min_interrupt),
+            lambda self: Interruption(
+                self._speaking, self._emit, self._nursery, self.turns.discard, self.timing.min_interrupt
+            ),
             takes_self=True,
         ),
         init=False,
@@ -88,7 +90,8 @@ class SpeechInput:
 
     def add(self, samples: bytes, engines: SpeechEngines | None) -> None:
         """More of an utterance that the client found. ``engines`` are the active character's."""
-        self._microphone.add(samples)
+        with self._interruption.over_if_dropped():
+            self._microphone.add(samples)
         if engines is None:
             return
         engines.prepare()
@@ -113,28 +116,32 @@ class SpeechInput:
             await trio.lowlevel.checkpoint()
             return
         samples, self._early = self._early + samples, b""
-        for window in stream.windows(samples):
-            try:
+        try:
+            for window in stream.windows(samples):
                 edge = stream.judge(window, detector.probability(window), trio.current_time())
-            except ProtocolError:
-                self.turns.discard()
-                await self._interruption.confirm()
-                raise
-            if edge is not None:
-                await self._follow(edge, stream, engines)
-            if self._interruption.undecided and stream.endpointer.speaking:
-                await self._weigh(stream)
-            await trio.lowlevel.checkpoint()
-        self._microphone.count()
+                if edge is not None:
+                    await self._follow(edge, stream, engines)
+                if self._interruption.undecided and stream.endpointer.speaking:
+                    await self._interruption.follow(stream, engines)
+                    if not self._interruption.undecided:
+                        self._consider(stream)
+                await trio.lowlevel.checkpoint()
+            self._microphone.count()
+        except ProtocolError:
+            self.turns.discard()
+            self._interruption.give_up()
+            raise
 
     def end(self) -> SpokenUtterance | None:
         """The utterance that is now complete; None if there was none, or if it is being answered already."""
         self._teller.drop()
-        spoken = self._microphone.end(trio.current_time())
+        with self._interruption.over_if_dropped():
+            spoken = self._microphone.end(trio.current_time())
         if spoken is None:
             self._interruption.dismiss()
         else:
-            self._interruption.forget()
+            # Whether a turn follows or is refused, this one does not go on.
+            self._interruption.give_up()
         if spoken is None or spoken.words is None:
             self.turns.discard()
         return spoken
@@ -173,15 +180,9 @@ class SpeechInput:
             case Edge.ENDED:
                 self._teller.drop()
                 if self._interruption.undecided:
-                    self._interruption.settle(stream, engines, self.turns.discard)
+                    self._interruption.settle(stream, engines)
                 else:
                     await self._emit(SpeechEnded())
-
-    async def _weigh(self, stream: Stream) -> None:
-        """Somebody speaks over the character: see whether that stops it by now."""
-        await self._interruption.follow(stream.endpointer.spoken, stream.utterance.words)
-        if not self._interruption.undecided:
-            self._consider(stream)
 
     def _recognise(self, utterance: OpenUtterance, engines: SpeechEngines) -> None:
         recognition = engines.recognise(self._understood)
@@ -194,7 +195,7 @@ class SpeechInput:
         if stream is not None and recognition is stream.utterance.recognition:
             if recognition.judgement == "final" and stream.finish(trio.current_time()) is Edge.ENDED:
                 if self._interruption.undecided and self._engines is not None:
-                    self._interruption.settle(stream, self._engines, self.turns.discard)
+                    self._interruption.settle(stream, self._engines)
                 else:
                     self._teller.tell_end()
                 return

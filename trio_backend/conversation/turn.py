@@ -145,6 +145,8 @@ class Turn:
             # It was held for somebody who spoke, and has not gone on.
             heard = self.delivery.reported
             outcome = Outcome.INTERRUPTED if outcome is Outcome.SUPERSEDED else outcome
+        elif heard is not None:
+            heard = self.delivery.whole(heard)
         self.state, self.outcome = State.ENDED, outcome
         if heard is not None:
             shown = remembered = heard[: len(shown) + HEARD_LEEWAY]
@@ -204,11 +206,23 @@ class Turn:
     def hold(self) -> bool:
         """Hand out nothing more, and be ready to `go_on`; False if that cannot be: then it is to be cut."""
         running = self.announced and self.state in (State.LIVE, State.PLAYING)
-        return running and not self.gone.is_set() and self.timeline.cut is None and self.delivery.hold()
+        return running and self._uncut and self.delivery.hold()
 
     def go_on(self) -> bool:
         """Say again what was not heard, and the rest; False if it was not held, or has ended meanwhile."""
-        return self.timeline.cut is None and self.delivery.release()
+        return self._uncut and self.delivery.release()
+
+    def report(self, heard: str) -> bool:
+        """The client says what was ``heard`` of it before it was held; False where that is not asked for."""
+        return self._uncut and self.delivery.report(heard)
+
+    def report_late(self) -> bool:
+        """As `report`, where it has gone on already; False where that is not asked for, or not any more."""
+        return self._uncut and self.delivery.report_late()
+
+    @property
+    def _uncut(self) -> bool:
+        return not self.gone.is_set() and self.timeline.cut is None
 
     # While it is provisional.
 
