@@ -123,8 +123,7 @@ class SpeechInput:
                     await self._follow(edge, stream, engines)
                 if self._interruption.undecided and stream.endpointer.speaking:
                     await self._interruption.follow(stream, engines)
-                    if not self._interruption.undecided:
-                        self._consider(stream)
+                    self._consider(stream)
                 await trio.lowlevel.checkpoint()
             self._microphone.count()
         except ProtocolError:
