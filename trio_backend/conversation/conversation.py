@@ -147,9 +147,10 @@ class Conversation:
         return True
 
     def playback_began(self, text: str) -> None:
-        """The client has begun to play the sentence ``text`` of the turn that it was told of last."""
-        if self.open.turns:
-            self.open.turns[-1].playback_began(text)
+        """The client begins to play the sentence ``text``, or shows it: a thought has no sound."""
+        turn = self.open.turns[-1] if self.open.turns else None
+        if turn is not None and text == turn.handed_out.first_heard:
+            turn.timeline.play()
 
     async def confirm(self) -> None:
         """See `Storing.confirm`."""

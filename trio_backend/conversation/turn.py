@@ -82,7 +82,7 @@ class Turn:
     """The reply, until `take_unsaved` hands it to the store."""
     context: TurnContext = attrs.field(init=False)
     _speculation: Speculation | None = attrs.field(default=None, init=False)
-    _said: Said = attrs.field(factory=Said, init=False)
+    handed_out: Said = attrs.field(factory=Said, init=False)
     delivery: Delivery = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -115,7 +115,7 @@ class Turn:
                     delivered = await self.delivery.hand_out(event)
                     match event:
                         case Sentence():
-                            self._said.begin(event)
+                            self.handed_out.begin(event)
                         case AudioChunk():
                             self._take_out(event, delivered=delivered)
         if self._speculation is not None:
@@ -139,7 +139,7 @@ class Turn:
         if self.state is State.ENDED:
             return
         self.input.take_in_known()
-        shown = joined(sentence.text for sentence in self._said.sentences())
+        shown = joined(sentence.text for sentence in self.handed_out.sentences())
         remembered = self.said()
         if heard is None and self.delivery.reported is not None:
             # It was held for somebody who spoke, and has not gone on.
@@ -199,7 +199,7 @@ class Turn:
             return ""
         if self.delivery.reported is not None:
             return self.delivery.reported
-        return joined(sentence.source for sentence in self._said.sentences() if not sentence.thought)
+        return joined(sentence.source for sentence in self.handed_out.sentences() if not sentence.thought)
 
     # While somebody speaks, and it is not certain that they mean to interrupt.
 
@@ -286,13 +286,8 @@ class Turn:
 
     # Its sound.
 
-    def playback_began(self, text: str) -> None:
-        """The client begins to play the sentence ``text``; of a thought, too, which has no sound."""
-        if text == self._said.first_heard:
-            self.timeline.play()
-
     def _take_out(self, chunk: AudioChunk, *, delivered: bool) -> None:
-        sent = self._said.take(chunk, self.context.audience.sentence_sent, delivered=delivered)
+        sent = self.handed_out.take(chunk, self.context.audience.sentence_sent, delivered=delivered)
         if sent:
             self.timeline.audio(sent)
 
