@@ -122,6 +122,8 @@ class Delivery:
 
     async def hand_out(self, event: Response) -> bool:
         """Let the client have ``event``, once that is not held; False if the client is gone."""
+        if not self.keeps:  # it cannot be held
+            return await self._audience.handle(event)
         while True:
             await self._wait_released()
             with trio.CancelScope() as self._handing:
