@@ -12,6 +12,7 @@ START = MessageHead("control", "conversation-chain-start")
 END = MessageHead("control", "conversation-chain-end")
 ERROR, SOUND, SPOKEN = MessageHead("error"), MessageHead("audio"), MessageHead("backend-synth-complete")
 ACK = MessageHead("heartbeat-ack")
+INTERRUPTED = MessageHead("control", "interrupt")
 MINE = RequestId(7)
 
 
@@ -76,6 +77,21 @@ def test_a_second_start_within_a_turn_starts_none() -> None:
     assert tracker.follow(START, 10) is None
     assert tracker.follow(ERROR, 10) is None
     assert tracker.follow(END, 10) == TurnOver(1, MINE)
+
+
+def test_a_start_after_somebody_spoke_is_another_turn() -> None:
+    """Perhaps the same that was stopped: its sound is waited for anew. One that had not begun is the same."""
+    tracker = TurnTracker()
+    tracker.follow(INTERRUPTED, 10)
+    tracker.ask(MINE)
+    tracker.follow(INTERRUPTED, 10)
+    assert tracker.follow(START, 10) == TurnBegan(1, MINE)
+    tracker.follow(SOUND, 32_000)
+    tracker.follow(INTERRUPTED, 10)
+    assert tracker.follow(START, 10) == TurnBegan(2, None)
+    assert tracker.follow(SPOKEN, 10) == TurnSpoken(2, 0.0)
+    assert tracker.follow(START, 10) is None
+    assert tracker.follow(END, 10) == TurnOver(2, None)
 
 
 def test_an_error_before_the_turn_refuses_it() -> None:

@@ -196,7 +196,7 @@ class PartialTranscript:
     text: str = attrs.field(repr=False)
 
 
-TurnEvent: TypeAlias = TurnStarted | SpeechComplete | TurnEnded | InputDropped
+TurnEvent: TypeAlias = TurnStarted | TurnResumed | SpeechComplete | TurnEnded | InputDropped
 """What tells which turn runs, and what became of an input: for whoever asks for one turn after the other."""
 
 Event: TypeAlias = (

@@ -9,7 +9,14 @@ from typing import TypeAlias, TypeVar, assert_never
 import attrs
 import trio
 
-from ..conversation.events import InputDropped, SpeechComplete, TurnEnded, TurnEvent, TurnStarted
+from ..conversation.events import (
+    InputDropped,
+    SpeechComplete,
+    TurnEnded,
+    TurnEvent,
+    TurnResumed,
+    TurnStarted,
+)
 from ..errors import WireClosed
 from ..identity import RequestId
 from ..protocol import (
@@ -95,6 +102,9 @@ def _room_event(event: TurnEvent) -> RoomEvent:
     match event:
         case TurnStarted(turn=turn, request=request):
             return TurnBegan(turn, request)
+        case TurnResumed(turn=turn):
+            # Clients have seen the one that ran being interrupted. This one is waited for anew.
+            return TurnBegan(turn, None)
         case SpeechComplete(turn, seconds):
             return TurnSpoken(turn, seconds)
         case TurnEnded(turn=turn, request=request):

@@ -31,7 +31,7 @@ from .members import Member, Members, Sender
 from .options import RoomLimits
 from .queue import QueuedMessage, QueueRefusal, RoomQueue
 from .session import FromSession, SessionSource, ToSession, TurnBegan, TurnOver
-from .turns import RoomTurn, RoomTurns, TurnResult
+from .turns import RoomTurn, RoomTurns, Silence, SilenceAnswer, TurnResult
 
 SendersMessage: TypeAlias = QueuedMessage[Sender]
 SendersTurn: TypeAlias = RoomTurn[SendersMessage]
@@ -67,6 +67,7 @@ class Room:
     """A turn whose sound was all sent. The forwarder is free again; the dispatcher waits for the playback."""
     _ended_late: int | None = attrs.field(default=None, init=False)
     """The number of a turn that clients were told is over, while the session has not said so."""
+    _silence: Silence[Member] = attrs.field(factory=Silence, init=False)
     _life: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
 
     @_link.default
@@ -217,6 +218,8 @@ class Room:
             asked = began.message
             shown = UserInputTranscription(asked.text, asked.sender.name or None)
             self.members.post(encode(shown), but=asked.sender.member)
+        if message.silences and self.busy:
+            self._silence = Silence(self.members.present, trio.current_time())
         if message.event is not None or message.head.type == "control":
             self._changed.unpark_all()
 
@@ -277,7 +280,11 @@ class Room:
 
     async def _interrupt(self, member: Member, heard: str, signal: ToSession) -> None:
         """End the turn that runs, whoever asked for it. The next message is dispatched at once."""
-        turn = self._turns.current
+        answer = self._silence.answered(member, trio.current_time())
+        if answer is SilenceAnswer.LATER:
+            return
+        # Whether an answer ends the turn, the session knows.
+        turn = self._turns.current if answer is None else None
         with suppress(WireClosed):  # `link_down` tells everybody
             await self._link.session.interrupt(signal)
             if turn is not None and self._turns.current is turn:

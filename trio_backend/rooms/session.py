@@ -19,7 +19,8 @@ ToSession: TypeAlias = Decoded | str | bytes
 @attrs.frozen
 class TurnBegan:
     """The session's turn number ``turn`` has begun. ``request`` is what it answers; None if a room did not
-    ask for it: somebody used the microphone, or the character speaks unasked."""
+    ask for it: somebody used the microphone, the character speaks unasked, or a turn goes on that was stopped
+    because somebody had spoken, who meant nothing."""
 
     turn: int
     request: RequestId | None
@@ -71,6 +72,11 @@ class FromSession:
     begins: bool = attrs.field(default=False, kw_only=True)
     needs: Addition | None = attrs.field(default=None, kw_only=True)
     """What a client must accept to understand it."""
+
+    @property
+    def silences(self) -> bool:
+        """Whether it tells clients that somebody speaks."""
+        return self.head == MessageHead("control", "interrupt")
 
 
 class RoomSession(Protocol):

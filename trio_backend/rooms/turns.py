@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from enum import Enum, auto
 from itertools import count
 from typing import Generic, TypeVar, assert_never
@@ -14,6 +15,10 @@ from ..protocol import Error
 from .session import RequestDropped, RoomEvent, TurnBegan, TurnOver, TurnSpoken
 
 M = TypeVar("M")
+C = TypeVar("C", bound=Hashable)
+
+ANSWERED_WITHIN = 2.0
+"""Seconds within which clients say what they have heard, when speech has silenced them."""
 
 
 class TurnResult(Enum):
@@ -80,6 +85,30 @@ class RoomTurn(Generic[M]):
         self.result = self.result or result
         self.spoken.set()
         self.over.set()
+
+
+class SilenceAnswer(Enum):
+    """A client says what it had heard when speech silenced it."""
+
+    FIRST = auto()
+    LATER = auto()
+    """Another client has said so before: to the session it would be a barge-in into what goes on."""
+
+
+class Silence(Generic[C]):
+    """The ``clients`` that were told at ``since`` that somebody speaks, and are silent; each answers once."""
+
+    def __init__(self, clients: Iterable[C] = (), since: float = 0.0) -> None:
+        self._clients, self._since, self._answered = set(clients), since, False
+
+    def answered(self, client: C, now: float) -> SilenceAnswer | None:
+        """``client`` interrupts. What kind of answer that is; None: it was not asked, and means it."""
+        if client not in self._clients or now - self._since > ANSWERED_WITHIN:
+            return None
+        self._clients.remove(client)
+        answer = SilenceAnswer.LATER if self._answered else SilenceAnswer.FIRST
+        self._answered = True
+        return answer
 
 
 @attrs.define(eq=False)

@@ -44,6 +44,8 @@ class TrackedTurn:
     number: int = 0
     sound: float = 0.0
     """Seconds that its sound lasts at most."""
+    stopped: bool = False
+    """Whether somebody has spoken while it ran: what begins next is another, or this one again."""
 
 
 @attrs.define(eq=False)
@@ -93,10 +95,12 @@ class TurnTracker:
         turn = self.turn
         begun = turn is not None and turn.number > 0
         match head:
+            case MessageHead("control", "interrupt") if turn is not None and begun:
+                turn.stopped = True
             # A second start within a turn is one of the same turn.
-            case MessageHead("control", "conversation-chain-start") if not begun:
+            case MessageHead("control", "conversation-chain-start") if not begun or (turn and turn.stopped):
                 self._count += 1
-                self.turn = turn = turn or TrackedTurn()
+                self.turn = turn = TrackedTurn() if turn is None or turn.stopped else turn
                 turn.number = self._count
                 return TurnBegan(turn.number, turn.request)
             case MessageHead("control", "conversation-chain-end") if turn is not None and begun:

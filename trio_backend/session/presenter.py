@@ -176,9 +176,9 @@ class Presenter:
                 return await self.tell(FullText("Thinking..."))
             case TurnResumed(turn, speaker):
                 self._observer.turn_resumed()
-                await self.tell(Control("conversation-chain-start"))
+                delivered = await self._present(event, Control("conversation-chain-start"))
                 self._bracket = _Bracket(turn, speaker)
-                return True
+                return delivered
             case Sentence() | AudioChunk() | Transcript() | ToolCall() | SpeechComplete() | TurnEnded():
                 if self._bracket is None or self._bracket.turn != event.turn:
                     return isinstance(event, TurnEnded) and await self._present(event)
