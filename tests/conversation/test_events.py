@@ -182,6 +182,21 @@ async def test_speech_ends_nothing_where_nothing_runs(
         assert not running.audience.silences
 
 
+async def test_no_end_is_told_after_somebody_spoke(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
+    """Of a turn that is gone, and not told to be: the client is silenced, as if it still ran."""
+    async with open_conversation(options) as running:
+        running.say(THREE)
+        await running.audience.until(AudioChunk)
+        (turn,) = running.conversation.open.turns
+        turn.cut("another conversation")
+        await turn.gone.wait()
+        assert not running.audience.silences
+        await running.conversation.open.stop_for_speech()
+        assert running.audience.silences
+
+
 async def test_a_conversation_that_was_deleted_elsewhere(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:

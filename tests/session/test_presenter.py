@@ -345,6 +345,28 @@ async def test_a_client_that_follows_turns_has_each_event_with_its_message() -> 
     ]
 
 
+@pytest.mark.parametrize("taken", [0, 1])
+async def test_an_end_that_a_client_has_not_taken_is_not_told_after_a_stop(taken: int) -> None:
+    """It waits for a client that reads nothing; then somebody speaks. Who follows turns has it all the same."""
+    for with_events in (False, True):
+        outbox, sent = trio.open_memory_channel[ToClient](0)
+        presenter = Presenter("client", outbox, Counts(), with_events=with_events)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(presenter.handle, TurnStarted(FIRST, MAO))
+            for _ in BEGUN:
+                await sent.receive()
+            await wait_all_tasks_blocked()
+            nursery.start_soon(presenter.handle, over := ended(FIRST))
+            for _ in range(taken):
+                await sent.receive()
+            await wait_all_tasks_blocked()
+            presenter.silence()
+            await wait_all_tasks_blocked()
+            if with_events:
+                assert await sent.receive() == (over, None)
+        assert sent.statistics().tasks_waiting_send == 0
+
+
 async def test_what_no_message_tells_waits_for_no_client() -> None:
     """A barge-in that tells the end of a turn must not wait for a client that reads nothing."""
     page = Page.open(room=0)

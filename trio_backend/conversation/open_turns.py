@@ -97,7 +97,8 @@ class OpenTurns:
         as said, as soon as something else happens in the conversation.
         """
         self.provisional.discard()
-        if self.running:
+        # One that has ended may be about to be told so: not after the client was told to stop.
+        if self.turns:
             await self.stop("somebody spoke")
         await self.provisional.wait_discarded()
 

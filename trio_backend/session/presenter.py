@@ -94,6 +94,8 @@ class Presenter:
     played: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set when the client says that it has played everything."""
     _bracket: _Bracket | None = attrs.field(default=None, init=False)
+    _ending: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    """Around the messages by which the end of a turn is told."""
 
     @property
     def accepts(self) -> frozenset[Addition]:
@@ -156,6 +158,7 @@ class Presenter:
     def silence(self) -> None:
         """See `Audience.silence`."""
         self._bracket = None
+        self._ending.cancel("the client is silenced")
 
     def turn_over(self, timeline: Timeline) -> None:
         """See `Audience.turn_over`: one line in the log, and one more in the statistics."""
@@ -265,6 +268,12 @@ class Presenter:
                 await self._send(for_some if self._with_events else message)
 
     async def _end(self, bracket: _Bracket, event: TurnEnded) -> bool:
+        with trio.CancelScope() as self._ending:
+            return await self._tell_end(bracket, event)
+        # Silenced before the client took it: it was told of an interruption, and has seen the turn end.
+        return await self._present(event)
+
+    async def _tell_end(self, bracket: _Bracket, event: TurnEnded) -> bool:
         # Of a turn that was interrupted nothing comes here: `silence` has ended its bracket.
         if not bracket.timed and event.timeline.stages and "latency" in self.accepts:
             stages = event.timeline.stages.items()
