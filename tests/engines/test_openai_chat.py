@@ -25,7 +25,7 @@ from trio_backend.engines.base import (
     ToolResult,
 )
 from trio_backend.engines.openai import chat
-from trio_backend.engines.openai.connection import json_of
+from trio_backend.engines.openai.answers import json_of
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Environment
 from trio_backend.errors import EngineError

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from trio_backend.config.character import EngineKind
-from trio_backend.engines.openai.configs import ChatConfig, SpeechConfig
+from trio_backend.engines.openai.configs import ChatConfig
 from trio_backend.engines.registry import configure
 from trio_backend.engines.settings import Environment
+from trio_backend.engines.tts.openai_speech import OpenAiSpeech
 from trio_backend.errors import SettingsError
 
 CLOUD = {
@@ -35,10 +36,10 @@ def chat(name: str, settings: Mapping[str, object], **environ: str) -> ChatConfi
     return config
 
 
-def speech(settings: Mapping[str, object], **environ: str) -> SpeechConfig:
+def speech(settings: Mapping[str, object], **environ: str) -> OpenAiSpeech:
     """The configuration of a speech synthesis."""
     config = read("tts", "openai_tts", settings, **environ)
-    assert isinstance(config, SpeechConfig)
+    assert isinstance(config, OpenAiSpeech)
     return config
 
 

@@ -18,9 +18,9 @@ import trio
 from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.base import Tts
-from trio_backend.engines.openai.speech import decode
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Environment
+from trio_backend.engines.sound_file import decode
 from trio_backend.engines.tts.tone import hum
 from trio_backend.engines.whole import joined, spoken
 from trio_backend.errors import EngineError
@@ -109,7 +109,7 @@ async def test_a_missing_decoder_is_told_at_once(
     def find_all_but(name: str, package: str | None = None) -> ModuleSpec | None:
         return None if name == "soundfile" else find(name, package)
 
-    monkeypatch.setattr("trio_backend.engines.openai.speech.find_spec", find_all_but)
+    monkeypatch.setattr("trio_backend.engines.sound_file.find_spec", find_all_but)
     with pytest.raises(EngineError, match=r"the extra `voice`.*file_extension: wav"):
         async with open_speech(server, file_extension="mp3"):
             raise AssertionError("it cannot be opened")

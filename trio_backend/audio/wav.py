@@ -95,6 +95,40 @@ def _from_24_bits(frames: memoryview) -> npt.NDArray[np.float32]:
 
 def read_wav(data: bytes) -> Wav:
     """Read a WAV file. Raises `ValueError`, which says what is wrong with it."""
+    found = _find_frames(data)
+    if found is None:
+        raise ValueError("this WAV file has no 'data' chunk")
+    form, at, size = found
+    return _wav(form, memoryview(data)[at : at + min(size, len(data))])
+
+
+@attrs.frozen
+class WavHead:
+    """Where the samples of a WAV file begin, 16-bit mono ones, and how many bytes they are: -1 if unknown."""
+
+    rate: int
+    start: int
+    size: int
+
+
+def read_head(data: bytes) -> WavHead | None:
+    """The head of a file whose end has not come yet; None while its samples have not begun.
+
+    Raises `ValueError` if it is no WAV file of 16-bit mono samples.
+    """
+    found = _find_frames(data)
+    if found is None:
+        return None
+    form, at, size = found
+    wav = _wav(form, memoryview(b""))
+    if not wav.is_int16 or wav.channels != 1:
+        raise ValueError("this WAV file has other samples than 16-bit mono ones")
+    # 0x7ffff000 and the like: nobody's sentence lasts half a day.
+    return WavHead(wav.rate, at, -1 if size >= 0x7FFF0000 or not size else size)
+
+
+def _find_frames(data: bytes) -> tuple[memoryview | None, int, int] | None:
+    """The 'fmt ' chunk, where the frames begin, and how many bytes they claim to be."""
     if len(data) < 12 or data[:4] not in (b"RIFF", b"RF64") or data[8:12] != b"WAVE":
         raise ValueError("this is no WAV file: it does not begin with RIFF and WAVE")
     view, at, form = memoryview(data), 12, None
@@ -105,11 +139,9 @@ def read_wav(data: bytes) -> Wav:
         if name == b"fmt ":
             form = view[at : at + size]
         elif name == b"data":
-            if size == 0 and unknown_size:
-                size = len(data)
-            return _wav(form, view[at : at + size])
+            return form, at, 0xFFFFFFFF if size == 0 and unknown_size else size
         at += size + size % 2  # chunks begin at even places
-    raise ValueError("this WAV file has no 'data' chunk")
+    return None
 
 
 def _wav(form: memoryview | None, frames: memoryview) -> Wav:

@@ -91,10 +91,10 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
 @asynccontextmanager
 async def open(config: AzureAsrConfig) -> AsyncIterator[AzureAsr]:
     """Ready at once: the first utterance makes the first connection."""
-    header, within = "Ocp-Apim-Subscription-Key", config.connect_timeout
+    headers, within = {"Ocp-Apim-Subscription-Key": config.short.api_key}, config.connect_timeout
     async with (
-        open_model_server(config.short, connect=within, key_header=header) as short,
-        open_model_server(config.fast, connect=within, key_header=header) as fast,
+        open_model_server(config.short, connect=within, headers=headers) as short,
+        open_model_server(config.fast, connect=within, headers=headers) as fast,
     ):
         yield AzureAsr(config, short, fast)
 

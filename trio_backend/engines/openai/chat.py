@@ -16,9 +16,9 @@ from ...errors import AnswerTooLong, EngineError, HttpFailed
 from ..base import Message, Nudge, Prompt, ReplyPart, Tool, ToolRequest, ToolResult
 from ..http_answer import HttpAnswer
 from ..whole import tagged
-from .answers import decode_json, not_a_stream
+from .answers import decode_json, json_of, not_a_stream
 from .configs import ChatConfig
-from .connection import ModelServer, json_of, open_model_server, read_refused, unreachable
+from .connection import ModelServer, open_model_server, read_refused, unreachable
 from .deltas import DeltaReader, EventReader, Part
 
 _object = msgspec.json.Decoder(dict[str, Any])

@@ -127,29 +127,6 @@ class ChatConfig:
 
 
 @attrs.frozen
-class SpeechConfig:
-    """Timeouts are in seconds: to connect, and to wait in all for the sound of a sentence.
-
-    ``max_sound`` is how many seconds of sound a sentence may become. ``sample_rate``, in Hz, is that of the
-    format ``pcm``, which has no header to say it.
-    """
-
-    endpoint: Endpoint
-    voice: str
-    file_extension: str
-    speed: float | None
-    connect_timeout: float
-    timeout: float
-    max_sound: float
-    sample_rate: int
-
-    @property
-    def provider(self) -> str:
-        """The name that configurations use."""
-        return self.endpoint.provider.name
-
-
-@attrs.frozen
 class TranscriptionConfig:
     """``language`` is a code such as ``en``, or empty: the server finds out.
 

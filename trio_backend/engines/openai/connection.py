@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import attrs
-import msgspec
 import trio
 from loguru import logger
 
@@ -36,14 +34,15 @@ _HEADERS = {"Accept-Encoding": "identity"}
 
 @asynccontextmanager
 async def open_model_server(
-    endpoint: Endpoint, *, connect: float, key_header: str = "Authorization"
+    endpoint: Endpoint, *, connect: float, headers: Mapping[str, str] | None = None
 ) -> AsyncIterator[ModelServer]:
     """Connections to ``endpoint``, made when they are needed and within ``connect`` seconds each.
 
-    The key goes into ``key_header``; as a bearer's, where that is ``Authorization``.
+    ``headers`` go with each request and hold the key, where that is not a bearer token.
     """
-    key = f"Bearer {endpoint.api_key}" if key_header == "Authorization" else endpoint.api_key
-    headers = {**_HEADERS, **({key_header: key} if endpoint.api_key else {})}
+    if headers is None:
+        headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
+    headers = {**_HEADERS, **headers}
     # No proxy is asked about this machine. This client follows no redirect, which might lead anywhere, with
     # the key and what people say, and keeps no cookies, which would grow with each answer.
     address = HttpTarget(endpoint.base_url, headers, use_proxy=not endpoint.is_local)
@@ -83,7 +82,10 @@ class ModelServer:
         The caller closes it. What may pass by itself is asked again, twice at most. Raises `EngineError`.
         """
         content, kind = _encoded(body)
-        headers = {"Accept": accept, "Content-Type": kind}
+        return await self.post(path, content, {"Accept": accept, "Content-Type": kind})
+
+    async def post(self, path: str, content: bytes, headers: Mapping[str, str]) -> HttpAnswer:
+        """As `ask`, with ``content`` of any type, which the headers say."""
         for pause in (*PAUSES, None):
             answer = await self._send(path, content, headers)
             if isinstance(answer, HttpAnswer):
@@ -146,14 +148,6 @@ async def read_refused(answer: HttpAnswer) -> Answer:
     return Answer(
         answer.status, headers.get("content-type", ""), bytes(body[:_BODY]), headers.get("retry-after", "")
     )
-
-
-def json_of(request: Mapping[str, object]) -> bytes:
-    """The body of a request. Half a character, which a client cut from an emoji, becomes a question mark."""
-    try:
-        return msgspec.json.encode(request)
-    except UnicodeEncodeError:
-        return json.dumps(request, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def unreachable(endpoint: Endpoint, error: HttpFailed) -> ApiRefusal:

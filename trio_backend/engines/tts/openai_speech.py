@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from importlib import import_module
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import attrs
-import trio
 
-from ..base import Tts
-from ..openai.configs import Endpoint, Provider, SpeechConfig, check_key, checked_url, find_key
+from ..open_speech import open_service
+from ..openai.answers import json_of
+from ..openai.configs import Endpoint, Provider, check_key, checked_url, find_key
 from ..settings import Environment, between, one_of, read_settings
+from ..speech_service import ServiceSettings, SpeechRequest, SpeechService
 
 NAMES = ("openai_tts",)
 
@@ -21,7 +20,7 @@ _OPENAI = Provider("openai_tts", "https://api.openai.com/v1", ("OPENAI_API_KEY",
 
 
 @attrs.frozen
-class _OpenAiTtsSettings:
+class _OpenAiTtsSettings(ServiceSettings):
     base_url: str = _LOCAL.base_url
     api_key: str = ""
     model: str = "kokoro"
@@ -31,11 +30,35 @@ class _OpenAiTtsSettings:
     # What OpenAI sends, and Kokoro; only the format ``pcm`` does not say it itself.
     sample_rate: int = attrs.field(default=24_000, validator=between(8_000, 192_000, "Hz"))
     speed: float | None = attrs.field(default=None, validator=attrs.validators.optional(between(0.25, 4)))
-    connect_timeout: float = attrs.field(default=5.0, validator=between(0.1, 600))
-    timeout: float = attrs.field(default=60.0, validator=between(0.1, 3600))
 
 
-def configure(name: str, settings: Mapping[str, object], environment: Environment) -> SpeechConfig:
+@attrs.frozen(kw_only=True)
+class OpenAiSpeech(SpeechService):
+    """A server that has ``/audio/speech``."""
+
+    voice: str
+    file_extension: str
+    speed: float | None
+
+    @property
+    def compressed(self) -> str:
+        """See `SpeechService.compressed`."""
+        return "file_extension" if self.file_extension == "mp3" else ""
+
+    def request(self, text: str) -> SpeechRequest:
+        """See `SpeechService.request`."""
+        request: dict[str, object] = {
+            "model": self.endpoint.model,
+            "voice": self.voice,
+            "input": text,
+            "response_format": self.file_extension,
+        }
+        if self.speed is not None:
+            request["speed"] = self.speed
+        return SpeechRequest("audio/speech", json_of(request))
+
+
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> OpenAiSpeech:
     """Its settings are the fields of `_OpenAiTtsSettings`; ``response_format`` also means ``file_extension``.
 
     With ``file_extension: pcm`` the sound is handed out as it comes, else once it is whole. The environment's
@@ -46,10 +69,12 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     url = checked_url(given.base_url)
     provider = _OPENAI if urlsplit(url).hostname == "api.openai.com" else _LOCAL
     key = find_key(given.api_key, provider.key_variables, environment.environ)
-    return SpeechConfig(
+    extension = given.response_format or given.file_extension
+    return OpenAiSpeech(
         endpoint=check_key(Endpoint(provider, url, given.model, "api_key", key)),
         voice=given.voice,
-        file_extension=given.response_format or given.file_extension,
+        file_extension=extension,
+        streams=extension == "pcm",
         speed=given.speed,
         connect_timeout=given.connect_timeout,
         timeout=given.timeout,
@@ -58,12 +83,4 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     )
 
 
-@asynccontextmanager
-async def open(config: SpeechConfig) -> AsyncIterator[Tts]:
-    """Ready at once: the server is asked with the first sentence."""
-    # The HTTP library takes 75 ms to import, too long for the event loop.
-    await trio.to_thread.run_sync(import_module, "..openai.speech", __package__)
-    from ..openai.speech import open_speech
-
-    async with open_speech(config) as speech:
-        yield speech
+open = open_service

@@ -1,84 +1,24 @@
-"""`OpenAiTts`: speech synthesis behind ``/audio/speech``."""
+"""`HttpTts`: speech synthesis behind HTTP, of any `SpeechService`."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any
 
 import attrs
 import trio
 from trio.abc import ReceiveChannel
 
-from ...audio.pcm import Pcm
-from ...audio.wav import mixed, read_wav
-from ...errors import EngineError, HttpFailed
-from ..http_answer import HttpAnswer
-from ..whole import WholeTts
-from .answers import not_a_stream
-from .configs import SpeechConfig
-from .connection import ModelServer, json_of, open_model_server, read_refused, unreachable
-
-MOST_RATE = 48_000
-"""Samples per second that the bound on bytes is computed from: higher rates make speech no better."""
-
-_PIECE = 65_536  # frames that are decoded at once
-
-
-def has_mp3_decoder() -> bool:
-    """Whether compressed sound can be read: the library ``soundfile`` is there."""
-    return find_spec("soundfile") is not None
-
-
-def decode(data: bytes, *, longest: float) -> Pcm:
-    """A whole file as sound. Raises `ValueError` if it is none, or lasts more than ``longest`` seconds.
-
-    The bytes say what they are, since many servers send one format whatever they were asked for. What is too
-    long is not decoded. Blocking: tens of milliseconds for a long sentence.
-    """
-    if data[:4] == b"RIFF":
-        wav = read_wav(data)
-        _check_length(wav.length, wav.rate, longest)
-        return Pcm.of(wav)
-    return _decode_compressed(data, longest)
-
-
-def _check_length(frames: int, rate: int, longest: float) -> None:
-    if frames > longest * min(rate, MOST_RATE):
-        raise ValueError(f"it is longer than {longest:g} s (max_sentence_sound)")
-
-
-def _decode_compressed(data: bytes, longest: float) -> Pcm:
-    if not has_mp3_decoder():
-        raise ValueError("it is compressed, and there is no decoder: install the extra `voice`")
-    soundfile = import_module("soundfile")
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            if not 1_000 <= file.samplerate <= 384_000:
-                raise ValueError(f"it has a sample rate of {file.samplerate} Hz")
-            return Pcm.from_pieces(_pieces(file, longest), file.samplerate)
-    except soundfile.SoundFileError:
-        raise ValueError("it is neither WAV nor MP3") from None
-
-
-def _pieces(file: Any, longest: float) -> Iterator[Any]:
-    """The samples of an open sound file. Its header may lie about their number, so they are counted."""
-    frames = 0
-    while len(piece := file.read(_PIECE, dtype="float32", always_2d=True)):
-        frames += len(piece)
-        _check_length(frames, file.samplerate, longest)
-        yield mixed(piece)
-
-
-BYTES_PER_SECOND = 384_000
-"""Of the longest sound that is accepted: two channels of 48 000 floats. Models send an eighth of it."""
-
-HEADER = 65_536
-"""Bytes that a file may have besides its samples."""
+from ..audio.pcm import Pcm
+from ..audio.wav import read_head
+from ..errors import EngineError, HttpFailed
+from .http_answer import HttpAnswer
+from .openai.answers import not_a_stream
+from .openai.connection import ModelServer, open_model_server, read_refused, unreachable
+from .sound_file import BYTES_PER_SECOND, HEADER, decode, has_mp3_decoder
+from .speech_service import SoundReader, SpeechService
+from .whole import WholeTts
 
 SHORTEST_CHUNK = 0.05
 """Seconds of sound, all but the last: a server may send its samples one by one, and each chunk is a message.
@@ -91,28 +31,29 @@ seconds of what most servers send. Fifty sentences that come at once would wait 
 
 
 @asynccontextmanager
-async def open_speech(config: SpeechConfig) -> AsyncIterator[OpenAiTts]:
+async def open_http_speech(config: SpeechService) -> AsyncIterator[HttpTts]:
     """Nothing is asked yet. Raises `EngineError` if the format is one that cannot be read here."""
-    if config.file_extension == "mp3" and not await trio.to_thread.run_sync(has_mp3_decoder):
+    if config.compressed and not await trio.to_thread.run_sync(has_mp3_decoder):
         raise EngineError(
             f"{config.provider}: MP3 needs a decoder: install the extra `voice`, as the README says, "
-            "or set file_extension: wav"
+            f"or set {config.compressed}: wav"
         )
-    async with open_model_server(config.endpoint, connect=config.connect_timeout) as server:
-        yield OpenAiTts(config, server, trio.CapacityLimiter(2))
+    connect, headers = config.connect_timeout, config.headers()
+    async with open_model_server(config.endpoint, connect=connect, headers=headers) as server:
+        yield HttpTts(config, server, trio.CapacityLimiter(2))
 
 
 @attrs.frozen
-class OpenAiTts(WholeTts):
+class HttpTts(WholeTts):
     """A `Tts`. All sentences share one pool of connections; two at a time are decoded, in threads."""
 
-    config: SpeechConfig
+    config: SpeechService
     _server: ModelServer
     _decoders: trio.CapacityLimiter = attrs.field(repr=False)
 
     def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
-        """See `Tts.speak`: in chunks as they come where the format is ``pcm``, else in one."""
-        if self.config.file_extension == "pcm" and _can_be_said(text):
+        """See `Tts.speak`: in chunks as they come where the service sends samples, else in one."""
+        if self.config.streams and _can_be_said(text):
             return _SampleStream(self, text)
         return super().speak(text)
 
@@ -142,9 +83,10 @@ class OpenAiTts(WholeTts):
 
     async def ask(self, text: str) -> HttpAnswer:
         """Ask for the sound of ``text``; the caller reads and closes the answer. Raises `EngineError`."""
-        response = await self._server.ask("audio/speech", self._body(text), accept="*/*")
-        kind = response.headers.get("content-type", "").lower()
-        if kind.startswith(("text/", "application/json")):
+        asked = self.config.request(text)
+        headers = {"Accept": "*/*", "Content-Type": asked.content_type, **asked.headers}
+        response = await self._server.post(asked.path, asked.body, headers)
+        if not self.config.is_sound(response.headers.get("content-type", "").lower()):
             answer = await read_refused(response)
             raise EngineError(not_a_stream(self.config.endpoint, answer).text)
         return response
@@ -161,17 +103,6 @@ class OpenAiTts(WholeTts):
                 f"{self.config.provider}: the speech server's sound cannot be used: {error}"
             ) from error
 
-    def _body(self, text: str) -> bytes:
-        request: dict[str, object] = {
-            "model": self.config.endpoint.model,
-            "voice": self.config.voice,
-            "input": text,
-            "response_format": self.config.file_extension,
-        }
-        if self.config.speed is not None:
-            request["speed"] = self.config.speed
-        return json_of(request)
-
 
 def _can_be_said(text: str) -> bool:
     """Whether there is a letter or a digit in it; of anything else no server is asked."""
@@ -180,18 +111,25 @@ def _can_be_said(text: str) -> bool:
 
 @attrs.define(eq=False)
 class _SampleStream(ReceiveChannel[Pcm]):
-    """Raw samples as they come, read in the task that receives: no task, and at most one piece is held."""
+    """Samples as they come, read in the task that receives: no task, and at most one piece is held."""
 
-    _tts: OpenAiTts
+    _tts: HttpTts
     _text: str
+    _reader: SoundReader = attrs.field(init=False)
+    _rate: int = attrs.field(init=False)
     _answer: HttpAnswer | None = attrs.field(default=None, init=False)
     _held: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
+    _left: int = attrs.field(default=-1, init=False)
+    """Bytes of samples that are still to come, where that is known; what follows them is no sound."""
     _handed_out: int = attrs.field(default=0, init=False)
     _waited: float = attrs.field(default=0.0, init=False)
     """Seconds in ``receive``: the caller's own time is not the server's."""
     _ended: bool = attrs.field(default=False, init=False)
     _problem: EngineError | None = attrs.field(default=None, init=False)
     """What ended it, while samples from before are still to be handed out."""
+
+    def __attrs_post_init__(self) -> None:
+        self._reader, self._rate = self._tts.config.reader(), self._tts.config.sample_rate
 
     async def receive(self) -> Pcm:
         config, began = self._tts.config, trio.current_time()
@@ -213,10 +151,17 @@ class _SampleStream(ReceiveChannel[Pcm]):
         config = self._tts.config
         if self._answer is None:
             self._answer = await self._tts.ask(self._text)
-        await self._read(self._answer, int(SHORTEST_CHUNK * config.sample_rate) * 2)
-        if not self._handed_out and self._held.startswith(b"RIFF"):
+        await self._read(self._answer, int(SHORTEST_CHUNK * self._rate) * 2)
+        if (
+            not self._handed_out
+            and self._held.startswith(b"RIFF")
+            and not await self._begin_wav(self._answer)
+        ):
             return await self._whole_file(self._answer)
-        room = int(config.max_sound * config.sample_rate) * 2 - self._handed_out
+        if 0 <= self._left < len(self._held):
+            self._ended = True
+            del self._held[self._left :]
+        room = int(config.max_sound * self._rate) * 2 - self._handed_out
         if len(self._held) > room:
             self._ended, self._problem = True, EngineError(f"{config.provider}: {self._tts.too_long}")
             del self._held[room:]
@@ -225,8 +170,10 @@ class _SampleStream(ReceiveChannel[Pcm]):
         samples = bytes(self._held[:whole])
         del self._held[:whole]
         self._handed_out += whole
+        if self._left >= 0:
+            self._left -= whole
         if samples:
-            return Pcm(samples, config.sample_rate)
+            return Pcm(samples, self._rate)
         if self._problem is not None:
             raise self._problem
         raise trio.EndOfChannel
@@ -237,16 +184,34 @@ class _SampleStream(ReceiveChannel[Pcm]):
             while len(self._held) < most and not self._ended:
                 received = await answer.receive()
                 self._ended = not received
-                self._held += received
+                self._held += self._reader.feed(received)
         except HttpFailed as error:
             self._ended = True
             self._problem = EngineError(unreachable(self._tts.config.endpoint, error).text)
             self._problem.__cause__ = error
+        except EngineError as error:
+            self._ended, self._problem = True, error
         if self._ended:
             await trio.lowlevel.checkpoint()
 
+    async def _begin_wav(self, answer: HttpAnswer) -> bool:
+        """Go on behind the head of a WAV file; False if its samples are none to hand out as they come."""
+        try:
+            while (head := read_head(bytes(self._held))) is None and len(self._held) < HEADER:
+                if self._ended:
+                    return False
+                await self._read(answer, len(self._held) + 1)
+        except ValueError:
+            return False
+        if head is None:
+            return False
+        self._rate, self._left = head.rate, head.size
+        del self._held[: head.start]
+        await self._read(answer, int(SHORTEST_CHUNK * self._rate) * 2)
+        return True
+
     async def _whole_file(self, answer: HttpAnswer) -> Pcm:
-        """A WAV file, which some servers send whatever they are asked for."""
+        """A file, which some servers send whatever they are asked for."""
         await self._read(answer, self._tts.most + 1)
         if self._problem is not None:
             raise self._problem
