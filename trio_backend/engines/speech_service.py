@@ -16,7 +16,7 @@ from .settings import between
 
 
 @attrs.frozen
-class SpeechRequest:
+class SynthesisRequest:
     """What is POSTed to ``path``, below the service's address, for one sentence."""
 
     path: str
@@ -71,7 +71,7 @@ class SpeechService(ABC):
         return ""
 
     @abstractmethod
-    def request(self, text: str) -> SpeechRequest:
+    def request(self, text: str) -> SynthesisRequest:
         """What is asked for the sound of ``text``, in which there is a letter or a digit."""
 
     def headers(self) -> Mapping[str, str]:

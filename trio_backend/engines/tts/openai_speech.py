@@ -11,7 +11,7 @@ from ..open_speech import open_service
 from ..openai.answers import json_of
 from ..openai.configs import Endpoint, Provider, check_key, checked_url, find_key
 from ..settings import Environment, between, one_of, read_settings
-from ..speech_service import ServiceSettings, SpeechRequest, SpeechService
+from ..speech_service import ServiceSettings, SpeechService, SynthesisRequest
 
 NAMES = ("openai_tts",)
 
@@ -45,7 +45,7 @@ class OpenAiSpeech(SpeechService):
         """See `SpeechService.compressed`."""
         return "file_extension" if self.file_extension == "mp3" else ""
 
-    def request(self, text: str) -> SpeechRequest:
+    def request(self, text: str) -> SynthesisRequest:
         """See `SpeechService.request`."""
         request: dict[str, object] = {
             "model": self.endpoint.model,
@@ -55,7 +55,7 @@ class OpenAiSpeech(SpeechService):
         }
         if self.speed is not None:
             request["speed"] = self.speed
-        return SpeechRequest("audio/speech", json_of(request))
+        return SynthesisRequest("audio/speech", json_of(request))
 
 
 def configure(name: str, settings: Mapping[str, object], environment: Environment) -> OpenAiSpeech:
