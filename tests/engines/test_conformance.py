@@ -28,9 +28,11 @@ from trio_backend.engines.whole import spoken, transcribed
 from trio_backend.errors import EngineError
 
 from . import tiny_whisper
+from .edge_stand_in import open_edge
 from .model_server import Answering, body, hanging, open_model_server, refusing, streaming
 from .speech_services import SERVICES
 from .speech_sounds import silence
+from .voice_services import VOICES
 from .wyoming_stand_in import open_wyoming_asr
 
 PROMPT = Prompt("You are Mao.", [Message("user", "Hello there, my dear old friend.")], character="Mao")
@@ -117,10 +119,14 @@ def open_llm(request: pytest.FixtureRequest) -> object:
         "espeak_library",
         "openai_tts",
         "openai_tts, pcm",
+        "edge_tts",
+        *VOICES,
     ]
 )
 def open_tts(request: pytest.FixtureRequest) -> object:
     """Each speech synthesis in turn."""
+    if request.param == "edge_tts":
+        pytest.importorskip("edge_tts", reason="the extra edge is not installed")
     if request.param == "espeak_tts" and shutil.which("espeak-ng") is None:
         pytest.skip("the program espeak-ng is not installed")
     return {
@@ -131,6 +137,8 @@ def open_tts(request: pytest.FixtureRequest) -> object:
         "espeak_library": open_espeak_library,
         "openai_tts": open_speech_server,
         "openai_tts, pcm": open_stream_of_samples,
+        "edge_tts": open_edge,
+        **{name: voice.open for name, voice in VOICES.items()},
     }[request.param]
 
 

@@ -18,12 +18,11 @@ from .openai.answers import not_a_stream
 from .openai.connection import ModelServer, open_model_server, read_refused, unreachable
 from .sound_file import BYTES_PER_SECOND, HEADER, decode, has_mp3_decoder
 from .speech_service import SoundReader, SpeechService
-from .whole import WholeTts
+from .whole import WholeTts, can_be_said
 
 SHORTEST_CHUNK = 0.05
 """Seconds of sound, all but the last: a server may send its samples one by one, and each chunk is a message.
 A server that makes sound faster than it plays has made this much in less time than that."""
-
 
 DECODE_INLINE = 256 * 1024
 """Bytes of a WAV file that is decoded in the event loop, faster than a thread would take it over; five
@@ -53,13 +52,13 @@ class HttpTts(WholeTts):
 
     def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
         """See `Tts.speak`: in chunks as they come where the service sends samples, else in one."""
-        if self.config.streams and _can_be_said(text):
+        if self.config.streams and can_be_said(text):
             return _SampleStream(self, text)
         return super().speak(text)
 
     async def synthesize(self, text: str) -> Pcm:
         """``text`` as sound; a cancel closes the connection."""
-        if not _can_be_said(text):
+        if not can_be_said(text):
             await trio.lowlevel.checkpoint()
             return Pcm(b"", self.config.sample_rate)
         with trio.move_on_after(self.config.timeout):
@@ -102,11 +101,6 @@ class HttpTts(WholeTts):
             raise EngineError(
                 f"{self.config.provider}: the speech server's sound cannot be used: {error}"
             ) from error
-
-
-def _can_be_said(text: str) -> bool:
-    """Whether there is a letter or a digit in it; of anything else no server is asked."""
-    return any(character.isalnum() for character in text)
 
 
 @attrs.define(eq=False)

@@ -162,6 +162,11 @@ def joined(chunks: list[Pcm]) -> Pcm:
     return Pcm(b"".join(chunk.samples for chunk in chunks), rate)
 
 
+def can_be_said(text: str) -> bool:
+    """Whether there is a letter or a digit in it; of anything else no service is asked."""
+    return any(character.isalnum() for character in text)
+
+
 def joined_text(parts: Iterable[str]) -> str:
     """Parts of a transcript as one text: a blank between them, but none beside Chinese or Japanese."""
     whole = ""
