@@ -88,7 +88,13 @@ class Halves:
 
 
 _WORD = re.compile(r"[\w.-]{1,48}")
-_QUOTA = {"insufficient_quota", "insufficient_balance", "billing_hard_limit_reached", "billing_not_active"}
+_QUOTA = {
+    "insufficient_quota",
+    "quota_exceeded",
+    "insufficient_balance",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+}
 _CONTEXT = re.compile(rb"context[ _](length|size|window)|maximum context|too many tokens", re.IGNORECASE)
 
 
@@ -109,17 +115,26 @@ class Answer:
     @property
     def error(self) -> Any:
         """The ``error`` of the JSON that servers of this kind send, else None."""
+        return self._json.get("error")
+
+    @property
+    def _json(self) -> dict[str, Any]:
         try:
             body = msgspec.json.decode(self.body)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            return None
-        return body.get("error") if isinstance(body, dict) else None
+            return {}
+        return body if isinstance(body, dict) else {}
 
     @property
     def code(self) -> str:
         """The error's code or type. Nothing else of a body is ever repeated: it may quote prompt or key."""
         error = self.error if isinstance(self.error, dict) else {}
         words = [error.get("code"), error.get("type")]
+        if self.error is None:
+            # Services that speak: ElevenLabs has it in `detail`, Deepgram and Cartesia beside the message.
+            detail = self._json.get("detail")
+            words += [detail.get(key) for key in ("code", "status")] if isinstance(detail, dict) else []
+            words += [self._json.get(key) for key in ("err_code", "error_code", "code")]
         return next((word for word in words if isinstance(word, str) and _WORD.fullmatch(word)), "")
 
 
@@ -139,10 +154,11 @@ def refusal(endpoint: Endpoint, answer: Answer) -> ApiRefusal:
     """What ``answer`` means, and what the user of ``endpoint`` should do about it."""
     told = f"{answer.status}, {answer.code}" if answer.code else f"{answer.status}"
     name, status = endpoint.provider.name, answer.status
-    if status in {401, 403}:
-        return ApiRefusal(_wrong_key(endpoint, told))
+    # Before the key: ElevenLabs tells it with the same status.
     if status == 402 or answer.code in _QUOTA:
         return ApiRefusal(f"{name}: the account has no credit left ({told}); look at its plan and billing")
+    if status in {401, 403}:
+        return ApiRefusal(_wrong_key(endpoint, told))
     if status == 429:
         return _too_many(name, told, answer.retry_after)
     if status in {408, 425} or status >= 500:
@@ -169,6 +185,8 @@ def compressed(endpoint: Endpoint) -> ApiRefusal:
 
 def _wrong_request(endpoint: Endpoint, answer: Answer, told: str) -> str:
     name, model = endpoint.provider.name, endpoint.model
+    if "voice" in answer.code:
+        return f"{name}: the server refused the request ({told}); check the voice in the configuration"
     if answer.code == "model_not_found" or (answer.status == 404 and answer.error is not None):
         remedy = endpoint.provider.find_model.format(model=model) or f"{endpoint.base_url}/models lists those"
         return f"{name}: the server has no model {model!r} ({told}); {remedy}"
@@ -190,8 +208,10 @@ def _wrong_key(endpoint: Endpoint, told: str) -> str:
 
 
 def _wrong_url(endpoint: Endpoint, what: str) -> str:
-    hint = "" if re.search(r"/v\d", endpoint.base_url) else ", which usually ends in /v1"
-    return f"{endpoint.provider.name}: {endpoint.base_url} gives {what}; check base_url{hint}"
+    usual = endpoint.provider.base_url
+    known = re.search(r"/v\d", endpoint.base_url) or (usual and not re.search(r"/v\d", usual))
+    hint = "" if known else ", which usually ends in /v1"
+    return f"{endpoint.provider.name}: {endpoint.base_url} gives {what}; check {endpoint.url_setting}{hint}"
 
 
 def _too_many(name: str, told: str, retry_after: str) -> ApiRefusal:

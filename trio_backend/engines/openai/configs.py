@@ -38,13 +38,14 @@ class Provider:
 
 @attrs.frozen
 class Endpoint:
-    """A model on a server. ``key_setting`` is what its key is called in the configuration."""
+    """A model on a server. ``key_setting`` is what its key is called in the configuration, and so on."""
 
     provider: Provider
     base_url: str
     model: str
     key_setting: str
     api_key: str = attrs.field(default="", repr=False)
+    url_setting: str = "base_url"
 
     @property
     def host(self) -> str:
@@ -81,7 +82,7 @@ def checked_socket_url(url: str, *, setting: str = "base_url") -> str:
         raise SettingsError(setting, "must be a URL such as ws://localhost:8000/v1") from None
 
 
-def checked_url(url: str) -> str:
+def checked_url(url: str, *, setting: str = "base_url") -> str:
     """``url`` without a slash at its end. Raises `SettingsError` if it is none."""
     try:
         parts = urlsplit(url)
@@ -89,8 +90,20 @@ def checked_url(url: str) -> str:
     except ValueError:
         sound = False
     if not sound:
-        raise SettingsError("base_url", "must be a URL such as http://localhost:11434/v1")
+        raise SettingsError(setting, "must be a URL such as http://localhost:11434/v1")
     return url.rstrip("/")
+
+
+def split_url(url: str, *, setting: str, path: str) -> tuple[str, str]:
+    """A server's address and the path of what is asked there; ``path``, where ``url`` has none.
+
+    Raises `SettingsError` if it is no URL.
+    """
+    url = checked_url(url, setting=setting)
+    if not urlsplit(url).path:
+        return url, path
+    base, _, last = url.rpartition("/")
+    return base, last
 
 
 def find_key(given: str, variables: tuple[str, ...], environ: Mapping[str, str]) -> str:

@@ -153,22 +153,20 @@ async def read_refused(answer: HttpAnswer) -> Answer:
 def unreachable(endpoint: Endpoint, error: HttpFailed) -> ApiRefusal:
     """What a failed request means. The text names the address, never what was sent."""
     found = tuple(causes(error))
-    name, address = endpoint.provider.name, endpoint.address
+    name, address, url = endpoint.provider.name, endpoint.address, endpoint.url_setting
     if any(isinstance(cause, socket.gaierror) for cause in found):
-        return ApiRefusal(f"{name}: no server is called {endpoint.host!r}; check base_url, and the network")
+        return ApiRefusal(f"{name}: no server is called {endpoint.host!r}; check {url}, and the network")
     if any(isinstance(cause, ssl.SSLError) for cause in found):
-        return ApiRefusal(
-            f"{name}: the TLS connection to {address} failed; check base_url, and the certificate"
-        )
+        return ApiRefusal(f"{name}: the TLS connection to {address} failed; check {url}, and the certificate")
     if error.stage == "proxy":
         return ApiRefusal(
             f"{name}: the proxy refuses a connection to {address}; check HTTP_PROXY and HTTPS_PROXY"
         )
     if any(isinstance(cause, ConnectionRefusedError) for cause in found):
-        remedy = endpoint.provider.start or "is the server running, and is base_url right?"
+        remedy = endpoint.provider.start or f"is the server running, and is {url} right?"
         return ApiRefusal(f"{name}: nothing listens at {address}; {remedy}", passing=True)
     if error.stage == "timeout":
-        return ApiRefusal(f"{name}: no connection to {address} in time; check base_url, and the network")
+        return ApiRefusal(f"{name}: no connection to {address} in time; check {url}, and the network")
     if error.stage == "malformed":
-        return ApiRefusal(f"{name}: the answer of {address} is not HTTP; check base_url")
+        return ApiRefusal(f"{name}: the answer of {address} is not HTTP; check {url}")
     return ApiRefusal(f"{name}: the connection to {address} broke off; try again", passing=True)
