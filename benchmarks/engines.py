@@ -3,7 +3,7 @@
 ``python benchmarks/engines.py [name of an adapter …]``. The services are the stand-ins of the tests, on
 sockets of this machine and in this process, so that both ends have one clock; their own work is in the
 figures. A `Case` says how an engine is opened, how its first piece is had, and what its service has seen:
-recognisers are here, and voices are added to `CASES` in the same way.
+so recognisers and voices are measured in the same way.
 
 The bounds are 5 ms at the median, and 50 ms for each connection.
 """
@@ -19,13 +19,15 @@ from typing import Protocol
 import attrs
 import trio
 
+from tests.engines.edge_stand_in import HEAD, begun, mp3, pointed_at, say_bytes
 from tests.engines.model_server import Answering, ModelServer, open_model_server
 from tests.engines.speech_services import SERVICES, SpeechService
 from tests.engines.speech_sounds import noise, opened
-from tests.engines.websocket_server import Speaking, Spoken, open_websocket_service
+from tests.engines.voice_services import VOICES, VoiceService
+from tests.engines.websocket_server import Speaking, Spoken, accepted, open_websocket_service
 from tests.engines.wyoming_stand_in import TRANSCRIPT, answering, open_wyoming_stand_in
 from trio_backend.audio.pcm import Pcm
-from trio_backend.engines.base import Asr
+from trio_backend.engines.base import Asr, Tts
 
 RUNS = 200
 SOUND = noise(0.5)
@@ -138,11 +140,63 @@ def over_http(name: str, settings: dict[str, object], transcript: bytes) -> Case
     return Case(name, session)
 
 
+def first_chunk(tts: Tts) -> Callable[[], Awaitable[object]]:
+    """The first piece of a sentence's sound."""
+
+    async def wait() -> object:
+        async with tts.speak("Hello there, my friend.") as chunks:
+            return await chunks.receive()
+
+    return wait
+
+
+def speaking(voice: VoiceService) -> Case:
+    """A voice behind HTTP, whose service sends a sentence as fast as it can."""
+
+    @asynccontextmanager
+    async def session(silent: bool) -> AsyncIterator[Session]:
+        async def answer(answering: Answering) -> None:
+            if silent:
+                await trio.sleep_forever()
+            seen.said_at = trio.current_time()
+            await answering.head(200, [f"Content-Type: {voice.kind}", "Transfer-Encoding: chunked"])
+            for piece in voice.pieces(SOUND.resampled(voice.rate)):
+                await answering.chunk(piece)
+            await answering.stream.send_all(b"0\r\n\r\n")
+
+        async with open_model_server() as server:
+            seen = HttpSeen(server)
+            server.behaviour = answer
+            async with voice.opens(server) as tts:
+                yield Session(first_chunk(tts), lambda: seen)
+
+    return Case(voice.variant or voice.name, session)
+
+
+@asynccontextmanager
+async def edge(silent: bool) -> AsyncIterator[Session]:
+    """The library behind `edge_tts`, which makes a connection for each sentence. Its MP3 is decoded whole."""
+
+    @accepted
+    async def answer(spoken: Spoken) -> None:
+        await begun(spoken)
+        if not silent:
+            spoken.said_at = trio.current_time()
+            await say_bytes(spoken, sound)
+            await spoken.say(HEAD.format("turn.end"))
+
+    sound = mp3(0.5)
+    async with open_websocket_service(answer) as service, pointed_at(service) as tts:
+        yield Session(first_chunk(tts), lambda: service.connections[-1])
+
+
 CASES: Sequence[Case] = [
     *(over_websocket(name, service) for name, service in SERVICES.items()),
     Case("wyoming_asr", wyoming),
     over_http("openai_compatible_asr", {}, b'{"text": "Hello."}'),
     over_http("azure_asr", {"api_key": "k"}, b'{"RecognitionStatus": "Success", "DisplayText": "Hello."}'),
+    *map(speaking, VOICES.values()),
+    Case("edge_tts", edge),
 ]
 
 

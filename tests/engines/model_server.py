@@ -239,7 +239,9 @@ class _Reader:
                 return None
         raw = bytes(self._bytes[len(head) + 4 : end])
         kind = headers.get("content-type", "")
-        content = {} if kind.startswith(("multipart", "audio")) else json.loads(raw or b"{}")
+        content = (
+            {} if kind.startswith(("multipart", "audio", "application/ssml")) else json.loads(raw or b"{}")
+        )
         del self._bytes[:end]
         return Asked(first.split()[1], headers, content, connection, raw=raw)
 

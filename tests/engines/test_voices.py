@@ -1,0 +1,362 @@
+"""What every voice behind HTTP has to do: ask as its service wants it, and tell what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.promptness import PROMPTLY
+from trio_backend.audio.pcm import Pcm
+from trio_backend.engines.registry import configure, known, without_effect
+from trio_backend.engines.settings import Environment
+from trio_backend.engines.whole import spoken
+from trio_backend.errors import EngineError, SettingsError
+
+from .model_server import Answering, Behaviour, body, cut, hanging, open_model_server, page, refusing
+from .voice_services import VOICES, VoiceService
+
+
+@pytest.fixture(params=VOICES)
+def voice(request: pytest.FixtureRequest) -> VoiceService:
+    """Each service in turn."""
+    return VOICES[request.param]
+
+
+@pytest.fixture(params=[name for name, voice in VOICES.items() if voice.streams])
+def streaming_voice(request: pytest.FixtureRequest) -> VoiceService:
+    """Each that sends its sound as it makes it."""
+    return VOICES[request.param]
+
+
+async def test_a_request_is_what_the_service_documents(voice: VoiceService) -> None:
+    """To the byte, with the key where it belongs; and its answer is the sound that was sent."""
+    async with open_model_server() as server:
+        server.behaviour = voice.speaking()
+        async with voice.opens(server) as tts:
+            assert await spoken(tts, "Hello.") == voice.sound("Hello.")
+            assert not (await spoken(tts, "… 🎈")).samples
+    (asked,) = server.asked
+    assert asked.path == voice.path
+    assert {name: asked.headers.get(name) for name in voice.headers} == dict(voice.headers)
+    assert ("authorization" in asked.headers) == ("authorization" in voice.headers)
+    assert (asked.raw if isinstance(voice.body, bytes) else asked.body) == voice.body
+
+
+async def test_what_has_a_meaning_in_a_format_is_escaped(voice: VoiceService) -> None:
+    """The service reads the text that was to be said; half a character and control characters but hurt."""
+    text = "a < b & \"c\" ']]>' \\ </prosody> 你好 🎈"
+    async with open_model_server() as server:
+        server.behaviour = voice.speaking()
+        async with voice.opens(server) as tts:
+            await spoken(tts, text)
+            await spoken(tts, "a\0b\ud800\ufffe c")
+    assert voice.says(server.asked[0]) == text
+    assert voice.says(server.asked[1]).endswith("c")
+
+
+async def test_sound_is_handed_out_as_it_comes(streaming_voice: VoiceService) -> None:
+    """The first chunk is there while the service still makes the rest."""
+    voice, go_on = streaming_voice, trio.Event()
+    pieces = voice.pieces(voice.sound("Hello there, my friend." * 4))
+
+    async def answer(answering: Answering) -> None:
+        await answering.head(200, [f"Content-Type: {voice.kind}", "Transfer-Encoding: chunked"])
+        for piece in pieces[:3]:
+            await answering.chunk(piece)
+        await go_on.wait()
+        for piece in pieces[3:]:
+            await answering.chunk(piece)
+        await answering.stream.send_all(b"0\r\n\r\n")
+
+    async with open_model_server() as server:
+        server.behaviour = answer
+        async with voice.opens(server) as tts, tts.speak("Hello.") as chunks:
+            with trio.fail_after(2):
+                first = await chunks.receive()
+            go_on.set()
+            rest = [chunk.samples async for chunk in chunks]
+    assert first.samples + b"".join(rest) == voice.sound("Hello there, my friend." * 4).samples
+
+
+TROUBLE: Mapping[str, tuple[Behaviour, str]] = {
+    "wrong key": (refusing(401, {"code": "invalid_api_key", "message": "sk-secret is wrong"}), "API key"),
+    "no credit": (refusing(402, {"message": "sk-secret"}), "no credit"),
+    "too many": (refusing(429, None, "Retry-After: 99"), "too many requests .429.; wait 99 s"),
+    "unknown voice": (refusing(400, {"code": "voice_not_found", "message": "sk-secret"}), "check the voice"),
+    "no such path": (refusing(404, "sk-secret"), "check (base|api)_url"),
+    "web page": (page(), "a web page|is no sound"),
+    "nothing": (hanging(), "no sound within 0.4 s"),
+    "broken off": (cut(), "broke off"),
+    "failure": (refusing(500, "sk-secret", "Retry-After: 99"), r"failed \(500\)"),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLE)
+async def test_what_goes_wrong_is_told(voice: VoiceService, trouble: str) -> None:
+    """With the name of the voice, and nothing that the service says; the next sentence is whole."""
+    behaviour, words = TROUBLE[trouble]
+    async with open_model_server() as server:
+        server.behaviour = behaviour
+        async with voice.opens(server, timeout=0.4 if trouble == "nothing" else 10) as tts:
+            with trio.fail_after(10), pytest.raises(EngineError, match=f"{voice.name}.*({words})") as caught:
+                await spoken(tts, "Hello.")
+            assert "sk-secret" not in str(caught.value)
+            server.behaviour = voice.speaking()
+            assert await spoken(tts, "Hello.") == voice.sound("Hello.")
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+async def test_a_cancel_closes_the_connection(voice: VoiceService, after: int) -> None:
+    """Wherever the answer is; the service sees it at once."""
+
+    async def answer(answering: Answering) -> None:
+        if after:
+            await answering.head(200, [f"Content-Type: {voice.kind}", "Transfer-Encoding: chunked"])
+        for piece in voice.pieces(voice.sound("Hello there, my friend." * 4))[: max(0, after - 1)]:
+            await answering.chunk(piece)
+        await trio.sleep_forever()
+
+    async with open_model_server() as server:
+        server.behaviour = answer
+        async with voice.opens(server) as tts:
+            with trio.move_on_after(0.2) as scope:
+                await spoken(tts, "Hello.")
+            assert scope.cancelled_caught
+            with trio.fail_after(1):
+                await server.asked[0].left.wait()
+    assert server.asked[0].left_at - scope.deadline < PROMPTLY
+
+
+async def drained(chunks: trio.abc.ReceiveChannel[Pcm]) -> None:
+    """Receive to the end."""
+    async for chunk in chunks:
+        assert chunk.samples
+
+
+async def test_half_an_answer_is_no_sentence(streaming_voice: VoiceService) -> None:
+    """What came before is handed out, then the error says that it broke off."""
+    voice = streaming_voice
+    pieces = voice.pieces(voice.sound("Hello there, my friend." * 4))
+
+    async def answer(answering: Answering) -> None:
+        await answering.head(200, [f"Content-Type: {voice.kind}", "Transfer-Encoding: chunked"])
+        for piece in pieces[:3]:
+            await answering.chunk(piece)
+        await answering.stream.aclose()
+
+    async with open_model_server() as server:
+        server.behaviour = answer
+        async with voice.opens(server) as tts, tts.speak("Hello.") as chunks:
+            assert (await chunks.receive()).samples
+            with pytest.raises(EngineError, match=f"{voice.name}: .*broke off"):
+                await drained(chunks)
+
+
+# Where each service says itself what is wrong: its own answers, from its reference.
+ITS_OWN = [
+    ("elevenlabs_tts", 401, '{"detail": {"status": "quota_exceeded", "message": "x"}}', "no credit"),
+    ("elevenlabs_tts", 401, '{"detail": {"status": "invalid_api_key", "message": "x"}}', "API key"),
+    ("elevenlabs_tts", 404, '{"detail": {"status": "voice_not_found", "message": "x"}}', "check the voice"),
+    ("deepgram_tts", 401, '{"err_code": "INVALID_AUTH", "err_msg": "x", "request_id": "y"}', "API key"),
+    ("deepgram_tts", 402, '{"err_code": "ASR_PAYMENT_REQUIRED", "err_msg": "x"}', "no credit"),
+    ("cartesia_tts", 400, '{"error_code": "voice_not_found", "title": "x", "message": "y"}', "the voice"),
+    ("azure_tts", 400, "", r"refused the request \(400\)"),
+    ("fish_api_tts", 402, '{"message": "x", "status": 402}', "no credit"),
+    ("siliconflow_tts", 400, '{"code": 20012, "message": "x", "data": ""}', "refused the request"),
+    ("gpt_sovits_tts", 400, '{"message": "tts failed", "Exception": "x"}', "refused the request"),
+    ("minimax_tts", 200, '{"base_resp": {"status_code": 1004, "status_msg": "x"}}', "API key"),
+    ("minimax_tts", 200, '{"base_resp": {"status_code": 2049, "status_msg": "x"}}', "API key"),
+    ("minimax_tts", 200, '{"base_resp": {"status_code": 1008, "status_msg": "x"}}', "no credit"),
+    ("minimax_tts", 200, '{"base_resp": {"status_code": 1002, "status_msg": "x"}}', "too many requests"),
+    ("minimax_tts", 200, '{"base_resp": {"status_code": 2054, "status_msg": "x"}}', "check the voice"),
+    ("minimax_tts", 200, '{"base_resp": {"status_code": 2013, "status_msg": "x"}}', r"\(400, 2013\)"),
+    ("minimax_tts", 200, '{"surprise": ', "is no sound"),
+]
+
+
+@pytest.mark.parametrize(("name", "status", "answer", "words"), ITS_OWN)
+async def test_what_a_service_says_itself_is_understood(
+    name: str, status: int, answer: str, words: str
+) -> None:
+    """What to do about it is told, in our words."""
+
+    async def answers(answering: Answering) -> None:
+        await answering.whole(status, answer.encode(), "Content-Type: application/json")
+
+    async with open_model_server() as server:
+        server.behaviour = answers
+        async with VOICES[name].opens(server) as tts:
+            with pytest.raises(EngineError, match=f"{name}.*{words}"):
+                await spoken(tts, "Hello.")
+
+
+@pytest.mark.parametrize(
+    "event", ['{"data": {"audio": "xyz", "status": 1}}', "[1]", "<surprise>", '{"data": {"audio": "0"}}']
+)
+async def test_events_that_are_none_of_minimax_are_told(event: str) -> None:
+    """Not as noise."""
+    async with open_model_server() as server:
+        server.behaviour = body(f"data: {event}\n\n".encode(), "text/event-stream")
+        async with VOICES["minimax_tts"].opens(server) as tts:
+            with pytest.raises(EngineError, match="minimax_tts: the service sends what is no sound"):
+                await spoken(tts, "Hello.")
+
+
+# The keys of `tts_config` in the older backend's conf.default.yaml, with its values.
+OLD: Mapping[str, Mapping[str, object]] = {
+    "edge_tts": {"voice": "en-US-AvaMultilingualNeural"},
+    "azure_tts": {
+        "api_key": "azure-api-key",
+        "region": "eastus",
+        "voice": "en-US-AshleyNeural",
+        "pitch": "26",
+        "rate": "1",
+    },
+    "x_tts": {
+        "api_url": "http://127.0.0.1:8020/tts_to_audio",
+        "speaker_wav": "female",
+        "language": "en",
+    },
+    "gpt_sovits_tts": {
+        "api_url": "http://127.0.0.1:9880/tts",
+        "text_lang": "zh",
+        "ref_audio_path": "",
+        "prompt_lang": "zh",
+        "prompt_text": "",
+        "text_split_method": "cut5",
+        "batch_size": "1",
+        "media_type": "wav",
+        "streaming_mode": "false",
+    },
+    "fish_api_tts": {
+        "api_key": "",
+        "reference_id": "",
+        "latency": "balanced",
+        "base_url": "https://api.fish.audio",
+    },
+    "siliconflow_tts": {
+        "api_url": "https://api.siliconflow.cn/v1/audio/speech",
+        "api_key": "your key",
+        "default_model": "FunAudioLLM/CosyVoice2-0.5B",
+        "default_voice": "speech:Dreamflowers:5bdstvc39i:xkqldnpasqmoqbakubom your voice name",
+        "sample_rate": 32000,
+        "response_format": "mp3",
+        "stream": True,
+        "speed": 1,
+        "gain": 0,
+    },
+    "openai_tts": {
+        "model": "kokoro",
+        "voice": "af_sky+af_bella",
+        "api_key": "not-needed",
+        "base_url": "http://localhost:8880/v1",
+        "file_extension": "mp3",
+    },
+    "minimax_tts": {
+        "group_id": "",
+        "api_key": "",
+        "model": "speech-02-turbo",
+        "voice_id": "female-shaonv",
+        "pronunciation_dict": "",
+    },
+    "elevenlabs_tts": {
+        "api_key": "",
+        "voice_id": "",
+        "model_id": "eleven_multilingual_v2",
+        "output_format": "mp3_44100_128",
+        "stability": 0.5,
+        "similarity_boost": 0.5,
+        "style": 0.0,
+        "use_speaker_boost": True,
+    },
+    "cartesia_tts": {
+        "api_key": "",
+        "voice_id": "",
+        "model_id": "sonic-3",
+        "output_format": "wav",
+        "language": "en",
+        "emotion": "neutral",
+        "volume": 1.0,
+        "speed": 1.0,
+    },
+}
+# What its users have to fill in.
+MISSING = {
+    "azure_tts": {"api_key": "k"},
+    "gpt_sovits_tts": {"ref_audio_path": "mao.wav"},
+    "fish_api_tts": {"api_key": "k"},
+    "siliconflow_tts": {"api_key": "k", "default_voice": "FunAudioLLM/CosyVoice2-0.5B:anna"},
+    "minimax_tts": {"api_key": "k"},
+    "elevenlabs_tts": {"api_key": "k", "voice_id": "v"},
+    "cartesia_tts": {"api_key": "k", "voice_id": "v"},
+}
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_each_name_and_key_of_the_older_backend_is_understood(name: str) -> None:
+    """What its template leaves out is said when the character is loaded, one by one."""
+    environment = Environment(Path(), {})
+    assert name in known("tts")
+    settings = dict(OLD[name])
+    for key, value in MISSING.get(name, {}).items():
+        with pytest.raises(SettingsError, match="is missing: ") as caught:
+            configure("tts", name, settings, environment=environment)
+        assert caught.value.key == key
+        settings[key] = value
+    configure("tts", name, settings, environment=environment)
+    assert all(key in settings and reason for key, reason in without_effect("tts", name, settings))
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("azure_tts", "region", "<your region>"),
+        ("azure_tts", "rate", "fast"),
+        ("azure_tts", "rate", "+10"),
+        ("azure_tts", "pitch", '0%"/>'),
+        ("minimax_tts", "pronunciation_dict", "omg"),
+        ("minimax_tts", "pronunciation_dict", "[1]"),
+        ("siliconflow_tts", "sample_rate", 48_000),
+        ("siliconflow_tts", "api_url", "speech"),
+        ("gpt_sovits_tts", "streaming_mode", "perhaps"),
+        ("gpt_sovits_tts", "api_url", "tts"),
+        ("x_tts", "api_url", "tts"),
+        ("elevenlabs_tts", "stability", 2),
+        ("cartesia_tts", "speed", 2),
+        ("fish_api_tts", "latency", "none"),
+        ("deepgram_tts", "voice", "aura"),
+    ],
+)
+def test_wrong_settings_are_named(name: str, key: str, value: object) -> None:
+    """When the character is loaded, without the value."""
+    settings = {**VOICES[name].settings, key: value}
+    with pytest.raises(SettingsError) as caught:
+        configure("tts", name, settings, environment=Environment(Path(), {}))
+    assert caught.value.key == key
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("azure_tts", "AZURE_SPEECH_KEY"),
+        ("cartesia_tts", "CARTESIA_API_KEY"),
+        ("deepgram_tts", "DEEPGRAM_API_KEY"),
+        ("elevenlabs_tts", "ELEVENLABS_API_KEY"),
+        ("fish_api_tts", "FISH_API_KEY"),
+        ("minimax_tts", "MINIMAX_API_KEY"),
+        ("siliconflow_tts", "SILICONFLOW_API_KEY"),
+    ],
+)
+def test_a_key_may_be_in_the_environment(name: str, variable: str) -> None:
+    """It is in no repr, wherever it comes from; and without one, it is said where it belongs."""
+    settings = {key: value for key, value in VOICES[name].settings.items() if key != "api_key"}
+    config = configure("tts", name, settings, environment=Environment(Path(), {variable: "sk-secret"}))
+    assert "sk-secret" not in f"{config!r} {config.settings!r}"
+    given = configure("tts", name, VOICES[name].settings, environment=Environment(Path(), {}))
+    assert given.settings == config.settings
+    assert hash(given.settings) == hash(config.settings)
+    with pytest.raises(SettingsError, match=f"api_key: is missing: set .*{variable}"):
+        configure("tts", name, settings, environment=Environment(Path(), {}))
