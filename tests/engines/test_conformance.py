@@ -35,6 +35,12 @@ from .speech_sounds import silence
 from .voice_services import VOICES
 from .wyoming_stand_in import open_wyoming_asr
 
+# A program that says as many samples as there are bytes in the text.
+HUM = (
+    "import sys; text = sys.stdin.buffer.read(); sys.stdout.buffer.write(b'\\0\\x20\\0\\xe0' * 4 * len(text))"
+)
+HUMMING = [sys.executable, "-S", "-c", HUM]
+
 PROMPT = Prompt("You are Mao.", [Message("user", "Hello there, my dear old friend.")], character="Mao")
 
 OpenLlm = Callable[[], AbstractAsyncContextManager[Llm]]
@@ -120,6 +126,7 @@ def open_llm(request: pytest.FixtureRequest) -> object:
         "openai_tts",
         "openai_tts, pcm",
         "edge_tts",
+        "command_tts",
         *VOICES,
     ]
 )
@@ -138,6 +145,7 @@ def open_tts(request: pytest.FixtureRequest) -> object:
         "openai_tts": open_speech_server,
         "openai_tts, pcm": open_stream_of_samples,
         "edge_tts": open_edge,
+        "command_tts": opens("tts", "command_tts", command=HUMMING, sample_rate=16_000),
         **{name: voice.open for name, voice in VOICES.items()},
     }[request.param]
 

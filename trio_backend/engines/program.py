@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from subprocess import PIPE
 
 import attrs
 import trio
 
-from ..errors import EngineError
+from ..errors import EngineError, SettingsError
+from .settings import Environment
 
 LONGEST_COMPLAINT = 4_096
 """Bytes of standard error that are kept; programs write a line."""
@@ -26,6 +29,31 @@ class ProcessResult:
     returncode: int
     output: bytes = attrs.field(repr=False)
     complaint: bytes = attrs.field(repr=False)
+
+
+def command_of(settings: Mapping[str, object], environment: Environment) -> object:
+    """The setting ``command``: a program and its arguments, from a list, or from a text as in a shell.
+
+    A program's name is looked up as in a shell, unless it is a path, which starts at the configuration's
+    folder. Raises `SettingsError`; a value that is neither list nor text is returned as it is, since who reads
+    the settings refuses that.
+    """
+    words = settings.get("command")
+    if isinstance(words, str):
+        try:
+            words = shlex.split(words)
+        except ValueError as error:
+            raise SettingsError("command", f"cannot be read as a shell would: {error}") from None
+    if not words:
+        raise SettingsError("command", "is missing: write a program and its arguments")
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        return words
+    if any("\0" in word for word in words):
+        raise SettingsError("command", "holds a zero byte")
+    program, *arguments = words
+    if "/" in program or "\\" in program:
+        program = str(environment.folder / Path(program).expanduser())
+    return [program, *arguments]
 
 
 async def run_program(name: str, command: Sequence[str], data: bytes, most: int) -> ProcessResult | None:

@@ -7,7 +7,6 @@ writes to its standard output, in UTF-8, is the transcript.
 from __future__ import annotations
 
 import re
-import shlex
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,8 +17,8 @@ import trio
 from loguru import logger
 
 from ...audio.pcm import Pcm
-from ...errors import EngineError, SettingsError
-from ..program import ProcessResult, run_program
+from ...errors import EngineError
+from ..program import ProcessResult, command_of, run_program
 from ..settings import Environment, between, read_settings
 from ..whole import WholeAsr
 
@@ -55,31 +54,10 @@ class _CommandAsrSettings:
 
 
 def configure(name: str, settings: Mapping[str, object], environment: Environment) -> CommandAsrConfig:
-    """The settings are the fields of `CommandAsrConfig`; ``command`` is a list, or a text as in a shell.
-
-    A program's name is looked up as in a shell, unless it is a path, which starts at the configuration's
-    folder.
-    """
+    """The settings are the fields of `CommandAsrConfig`; ``command`` is as `command_of` says."""
     del name
-    written = settings.get("command")
-    if isinstance(written, str):
-        settings = {**settings, "command": _words(written)}
-    given = read_settings(_CommandAsrSettings, settings)
-    if not given.command:
-        raise SettingsError("command", "is missing: write a program and its arguments")
-    if any("\0" in word for word in given.command):
-        raise SettingsError("command", "holds a zero byte")
-    program, *arguments = given.command
-    if "/" in program or "\\" in program:
-        program = str(environment.folder / Path(program).expanduser())
-    return CommandAsrConfig((program, *arguments), given.sample_rate, given.processes, given.timeout)
-
-
-def _words(command: str) -> list[str]:
-    try:
-        return shlex.split(command)
-    except ValueError as error:
-        raise SettingsError("command", f"cannot be read as a shell would: {error}") from None
+    given = read_settings(_CommandAsrSettings, {**settings, "command": command_of(settings, environment)})
+    return CommandAsrConfig(given.command, given.sample_rate, given.processes, given.timeout)
 
 
 @asynccontextmanager
