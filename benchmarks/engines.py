@@ -14,20 +14,24 @@ import statistics
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Protocol
 
 import attrs
 import trio
 
+from tests.engines import wyoming_stand_in
 from tests.engines.edge_stand_in import HEAD, begun, mp3, pointed_at, say_bytes
 from tests.engines.model_server import Answering, ModelServer, open_model_server
 from tests.engines.speech_services import SERVICES, SpeechService
 from tests.engines.speech_sounds import noise, opened
 from tests.engines.voice_services import VOICES, VoiceService
 from tests.engines.websocket_server import Speaking, Spoken, accepted, open_websocket_service
-from tests.engines.wyoming_stand_in import TRANSCRIPT, answering, open_wyoming_stand_in
+from tests.engines.wyoming_stand_in import TRANSCRIPT, WyomingClient, answering, open_wyoming_stand_in
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.base import Asr, Tts
+from trio_backend.engines.registry import configure, open_engine
+from trio_backend.engines.settings import Environment
 
 RUNS = 200
 SOUND = noise(0.5)
@@ -190,6 +194,21 @@ async def edge(silent: bool) -> AsyncIterator[Session]:
         yield Session(first_chunk(tts), lambda: service.connections[-1])
 
 
+@asynccontextmanager
+async def wyoming_speaking(silent: bool) -> AsyncIterator[Session]:
+    """A Wyoming server that speaks."""
+
+    async def waiting(client: WyomingClient) -> None:
+        await client.hear()
+
+    behaviour = waiting if silent else wyoming_stand_in.speaking(lambda _: SOUND.resampled(22_050))
+    async with open_wyoming_stand_in(behaviour) as server:
+        settings, environment = {"base_url": server.url}, Environment(Path(), {})
+        config = configure("tts", "wyoming_tts", settings, environment=environment)
+        async with open_engine(config) as tts:
+            yield Session(first_chunk(tts), lambda: server.clients[-1])
+
+
 CASES: Sequence[Case] = [
     *(over_websocket(name, service) for name, service in SERVICES.items()),
     Case("wyoming_asr", wyoming),
@@ -197,6 +216,7 @@ CASES: Sequence[Case] = [
     over_http("azure_asr", {"api_key": "k"}, b'{"RecognitionStatus": "Success", "DisplayText": "Hello."}'),
     *map(speaking, VOICES.values()),
     Case("edge_tts", edge),
+    Case("wyoming_tts", wyoming_speaking),
 ]
 
 

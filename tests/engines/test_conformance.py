@@ -33,7 +33,7 @@ from .model_server import Answering, body, hanging, open_model_server, refusing,
 from .speech_services import SERVICES
 from .speech_sounds import silence
 from .voice_services import VOICES
-from .wyoming_stand_in import open_wyoming_asr
+from .wyoming_stand_in import open_wyoming_asr, open_wyoming_tts
 
 # A program that says as many samples as there are bytes in the text.
 HUM = (
@@ -127,6 +127,7 @@ def open_llm(request: pytest.FixtureRequest) -> object:
         "openai_tts, pcm",
         "edge_tts",
         "command_tts",
+        "wyoming_tts",
         *VOICES,
     ]
 )
@@ -145,6 +146,7 @@ def open_tts(request: pytest.FixtureRequest) -> object:
         "openai_tts": open_speech_server,
         "openai_tts, pcm": open_stream_of_samples,
         "edge_tts": open_edge,
+        "wyoming_tts": open_wyoming_tts,
         "command_tts": opens("tts", "command_tts", command=HUMMING, sample_rate=16_000),
         **{name: voice.open for name, voice in VOICES.items()},
     }[request.param]

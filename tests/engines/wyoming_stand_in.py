@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import attrs
 import trio
+import trio.lowlevel
 
 from tests.engines.speech_sounds import opened
-from trio_backend.engines.base import Asr
+from trio_backend.audio.pcm import Pcm
+from trio_backend.engines.base import Asr, Tts
+from trio_backend.engines.registry import configure, open_engine
+from trio_backend.engines.settings import Environment
+from trio_backend.engines.tts.tone import hum
 from trio_backend.engines.wyoming import WyomingEvent, WyomingReader
 
 TRANSCRIPT = b'{"type": "transcript", "version": "1.10.2", "data_length": 26}\n{"text": " Hello there. "}'
@@ -56,6 +63,55 @@ def answering(data: bytes, *, closes: bool = False) -> WyomingBehaviour:
             await client.stream.aclose()
 
     return answer
+
+
+SPOKEN = {"rate": 22_050, "width": 2, "channels": 1}
+
+
+def sound_event(samples: bytes) -> bytes:
+    """As Piper's server writes it: short data in the line itself."""
+    line = {"type": "audio-chunk", "data": {**SPOKEN, "timestamp": 0}, "payload_length": len(samples)}
+    return json.dumps(line).encode() + b"\n" + samples
+
+
+def line(kind: str, data: object) -> bytes:
+    """An event without bytes."""
+    return json.dumps({"type": kind, "data": data}).encode() + b"\n"
+
+
+def speaking(pcm: Callable[[str], Pcm], *, most: int | None = None) -> WyomingBehaviour:
+    """Say what is asked for, in pieces of 1024 samples; with ``most``, no more of them, and not the end."""
+
+    async def answer(client: WyomingClient) -> None:
+        while (event := await client.hear()) is not None:
+            assert event.type == "synthesize"
+            samples = pcm(event.data["text"]).samples
+            pieces = [samples[at : at + 2048] for at in range(0, len(samples), 2048)]
+            client.said_at = trio.current_time()
+            await client.stream.send_all(line("audio-start", SPOKEN))
+            for piece in pieces[:most]:
+                await client.stream.send_all(sound_event(piece))
+                await trio.lowlevel.checkpoint()
+            if most is None:
+                await client.stream.send_all(line("audio-stop", {"timestamp": None}))
+
+    return answer
+
+
+def tone_of(text: str) -> Pcm:
+    """A tone, the longer the more is said."""
+    return hum(0.01 * len(text[:400])).resampled(22_050)
+
+
+@asynccontextmanager
+async def open_wyoming_tts() -> AsyncIterator[Tts]:
+    """The adapter, and a server that hums."""
+    async with open_wyoming_stand_in(speaking(tone_of)) as server:
+        config = configure(
+            "tts", "wyoming_tts", {"base_url": server.url}, environment=Environment(Path(), {})
+        )
+        async with open_engine(config) as tts:
+            yield tts
 
 
 @attrs.define(eq=False)

@@ -35,8 +35,8 @@ def command_of(settings: Mapping[str, object], environment: Environment) -> obje
     """The setting ``command``: a program and its arguments, from a list, or from a text as in a shell.
 
     A program's name is looked up as in a shell, unless it is a path, which starts at the configuration's
-    folder. Raises `SettingsError`; a value that is neither list nor text is returned as it is, since who reads
-    the settings refuses that.
+    folder. Raises `SettingsError`; a value that is neither list nor text is returned as it is, since who
+    reads the settings refuses that.
     """
     words = settings.get("command")
     if isinstance(words, str):

@@ -7,6 +7,7 @@ format is that of the package ``wyoming`` 1.10, July 2026; the package needs asy
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,10 +17,11 @@ import attrs
 import msgspec
 import trio
 
-from ..errors import HttpFailed, WireClosed
+from ..errors import HttpFailed, SettingsError, WireClosed
 from .http_answer import HttpConnection
 from .http_connect import find_way, open_connection
 from .http_target import HttpAddress, HttpTarget
+from .openai.configs import checked_url
 
 LONGEST_LINE = 65_536
 LONGEST_DATA = 2**20
@@ -169,3 +171,17 @@ async def find_wyoming_server(url: str, *, connect_timeout: float) -> WyomingSer
     """The server at ``url``, which begins with http:// for tcp://. Connects to nothing, and asks no proxy."""
     address, tls = await find_way(HttpTarget(url, {}, use_proxy=False))
     return WyomingServer(address, tls, connect_timeout)
+
+
+def wyoming_url(url: str, *, port: int) -> str:
+    """An address such as tcp://127.0.0.1, as `HttpTarget` writes it, with ``port`` unless it has one.
+
+    Raises `SettingsError` for ``base_url``.
+    """
+    try:
+        if not url.lower().startswith("tcp://"):
+            raise SettingsError("base_url", "")
+        host = checked_url(f"http://{url[6:]}")
+    except SettingsError:
+        raise SettingsError("base_url", f"must be an address such as tcp://127.0.0.1:{port}") from None
+    return host if re.search(r":\d+$", host) else f"{host}:{port}"

@@ -14,14 +14,14 @@ from contextlib import asynccontextmanager
 import attrs
 
 from ...audio.utterance import RATE
-from ...errors import EngineError, SettingsError
+from ...errors import EngineError
 from ..base import AsrTranscript
 from ..openai.answers import whole_characters
-from ..openai.configs import Endpoint, Provider, checked_url
+from ..openai.configs import Endpoint, Provider
 from ..service_asr import ServiceAsr
 from ..service_format import RecognitionService, closed_early
 from ..settings import Environment, between, read_settings
-from ..wyoming import WyomingEvent, encoded, find_wyoming_server
+from ..wyoming import WyomingEvent, encoded, find_wyoming_server, wyoming_url
 
 NAMES = ("wyoming_asr",)
 
@@ -62,23 +62,12 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     del name, environment
     given = read_settings(_WyomingAsrSettings, settings)
     return WyomingAsrConfig(
-        endpoint=Endpoint(_PROVIDER, _http_url(given.base_url), given.model, key_setting=""),
+        endpoint=Endpoint(_PROVIDER, wyoming_url(given.base_url, port=10300), given.model, key_setting=""),
         language=given.language,
         streams=given.streams,
         connect_timeout=given.connect_timeout,
         timeout=given.timeout,
     )
-
-
-def _http_url(url: str) -> str:
-    """The same address as `HttpTarget` writes it; the port is 10300 unless it is given."""
-    try:
-        if not url.lower().startswith("tcp://"):
-            raise SettingsError("base_url", "")
-        host = checked_url(f"http://{url[6:]}")
-    except SettingsError:
-        raise SettingsError("base_url", "must be an address such as tcp://127.0.0.1:10300") from None
-    return host if re.search(r":\d+$", host) else f"{host}:10300"
 
 
 @asynccontextmanager
