@@ -81,7 +81,7 @@ def test_serve_refuses_a_wrong_configuration(tmp_path: Path) -> None:
 def test_an_engine_that_is_missing_is_replaced_or_refused(tmp_path: Path) -> None:
     """A warning that names what is used instead; with --strict an error."""
     conf = SIX_MISTAKES.splitlines()[4:8]
-    text = "\n".join([*conf, "  tts_config: {tts_model: edge_tts}"]).replace(" ${NOWHERE_TO_BE_FOUND}", "")
+    text = "\n".join([*conf, "  tts_config: {tts_model: nova_tts}"]).replace(" ${NOWHERE_TO_BE_FOUND}", "")
     (tmp_path / "conf.yaml").write_text(text)
     lenient = run("check", folder=tmp_path)
     assert lenient.returncode == 0, lenient.stdout

@@ -28,7 +28,7 @@ SETTINGS = "TRIO_BACKEND_ENGINE_SETTINGS"
 HEAD = struct.Struct("<I")
 ANSWER_HEAD = struct.Struct("<BI")
 
-Work: TypeAlias = Callable[[bytes], str]
+Work: TypeAlias = Callable[[bytes], str | bytes]
 
 
 class AnswerKind(IntEnum):
@@ -78,7 +78,7 @@ def _read(requests: BinaryIO) -> bytes | None:
     return body if len(body) == size else None
 
 
-def _answer(answers: BinaryIO, kind: AnswerKind, text: str) -> None:
-    body = text.encode("utf-8", "replace")
+def _answer(answers: BinaryIO, kind: AnswerKind, result: str | bytes) -> None:
+    body = result.encode("utf-8", "replace") if isinstance(result, str) else result
     answers.write(ANSWER_HEAD.pack(kind, len(body)) + body)
     answers.flush()

@@ -28,13 +28,14 @@ REAPING = 2.0
 class WorkerJob:
     """What a child process runs: a module, its name in error texts, and its ``settings``.
 
-    ``timeout`` is how many seconds it may take to load, and for one request.
+    ``timeout`` is how many seconds it may take to load, and for one request. ``longest_answer`` is in bytes.
     """
 
     module: str
     name: str
     settings: Mapping[str, object]
     timeout: float = 120.0
+    longest_answer: int = LONGEST_ANSWER
 
 
 @asynccontextmanager
@@ -76,6 +77,10 @@ class Worker:
     _context: Context = attrs.field(factory=copy_context, init=False, repr=False)
 
     async def ask(self, request: bytes) -> str:
+        """As `fetch`, of an answer that is a text."""
+        return (await self.fetch(request)).decode("utf-8", "replace")
+
+    async def fetch(self, request: bytes) -> bytes:
         """The answer to ``request``. Raises `EngineError`. A cancelled one no longer runs when it returns."""
         async with self._turn:
             try:
@@ -85,7 +90,7 @@ class Worker:
                 # Only once: a process that always ends must not be restarted for ever.
                 logger.warning("{}; another one is started", ended)
                 answer = await self._ask(request)
-        return answer.text()
+        return answer.result()
 
     async def close(self) -> None:
         """End the process, if there is one, and wait until it is gone; requests fail from now on."""
@@ -150,11 +155,10 @@ class _ChildAnswer:
     kind: AnswerKind
     body: bytes = attrs.field(repr=False)
 
-    def text(self) -> str:
-        text = self.body.decode("utf-8", "replace")
+    def result(self) -> bytes:
         if self.kind is AnswerKind.FAILED:
-            raise EngineError(text)
-        return text
+            raise EngineError(self.body.decode("utf-8", "replace"))
+        return self.body
 
 
 @attrs.define(eq=False)
@@ -186,7 +190,7 @@ class _Child:
     async def wait_loaded(self) -> None:
         """Wait until it is loaded. Raises `EngineError` if it cannot be; a cancel leaves it loading."""
         if not self._loaded:
-            (await self._in_time(b"")).text()
+            (await self._in_time(b"")).result()
             self._loaded = True
 
     @property
@@ -237,7 +241,7 @@ class _Child:
         while True:
             if len(self._received) >= ANSWER_HEAD.size:
                 kind, size = ANSWER_HEAD.unpack_from(self._received)
-                if size > LONGEST_ANSWER or kind not in _KINDS:
+                if size > self._job.longest_answer or kind not in _KINDS:
                     raise EngineError(f"{self._job.name}: its process sent something that is not an answer")
                 end = ANSWER_HEAD.size + size
                 if len(self._received) >= end:

@@ -1,0 +1,86 @@
+"""`piper_tts`: the voices of Piper, on this machine, in a child process.
+
+By the library ``piper-tts`` 1.8, September 2026. It holds the interpreter while it computes, and loads native
+code; so it has a process of its own.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import trio
+
+from ...audio.pcm import Pcm
+from ...errors import EngineError
+from ..openai.answers import whole_characters
+from ..settings import Environment, between, read_settings
+from ..whole import NO_SOUND, WholeTts, can_be_said
+from ..worker import Worker, WorkerJob, open_worker
+
+NAMES = ("piper_tts",)
+
+WHERE = "https://huggingface.co/rhasspy/piper-voices"
+RATE = struct.Struct("<I")
+
+MOST_RATE = 48_000
+"""Samples a second that the bound on bytes is computed from; Piper's voices have 22 050 or fewer."""
+
+
+@attrs.frozen
+class PiperConfig:
+    """``model_path`` is a file that ends in .onnx; its own description is beside it, as .onnx.json.
+
+    ``patience`` is how many seconds it may take to load, and a sentence, which may be ``max_sound`` long.
+    """
+
+    max_sound: float
+    model_path: str = "models/piper/zh_CN-huayan-medium.onnx"
+    speaker_id: int = attrs.field(default=0, validator=between(0, 100_000))
+    length_scale: float = attrs.field(default=1.0, validator=between(0.1, 10))
+    noise_scale: float = attrs.field(default=0.667, validator=between(0, 2))
+    noise_w: float = attrs.field(default=0.8, validator=between(0, 2))
+    volume: float = attrs.field(default=1.0, validator=between(0, 10))
+    normalize_audio: bool = True
+    use_cuda: bool = False
+    patience: float = attrs.field(default=120.0, validator=between(1, 3600))
+
+
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> PiperConfig:
+    """The settings are the fields of `PiperConfig`; a file starts at the configuration's folder."""
+    del name
+    given = read_settings(PiperConfig, settings, preset={"max_sound": environment.max_sentence_sound})
+    path = environment.folder / Path(given.model_path.strip()).expanduser()
+    return attrs.evolve(given, model_path=str(path))
+
+
+@asynccontextmanager
+async def open(config: PiperConfig) -> AsyncIterator[PiperTts]:
+    """Load the voice in its own process. Raises `EngineError` that names a file which is not there."""
+    for path in (config.model_path, f"{config.model_path}.json"):
+        if not await trio.Path(path).is_file():
+            raise EngineError(f"piper_tts: there is no file {path}; get a voice, both its files, at {WHERE}")
+    most = int(config.max_sound * MOST_RATE) * 2 + RATE.size
+    settings = attrs.asdict(config)
+    job = WorkerJob(f"{__package__}.piper_process", "piper_tts", settings, config.patience, most)
+    async with open_worker(job) as worker:
+        yield PiperTts(config, worker)
+
+
+@attrs.frozen
+class PiperTts(WholeTts):
+    """A `Tts` in one child process, for which sentences queue."""
+
+    config: PiperConfig
+    _worker: Worker = attrs.field(repr=False)
+
+    async def synthesize(self, text: str) -> Pcm:
+        """``text`` as sound; a cancel ends the process, and another is started."""
+        if not can_be_said(text):
+            await trio.lowlevel.checkpoint()
+            return NO_SOUND
+        answer = await self._worker.fetch(whole_characters(text).encode())
+        return Pcm(answer[RATE.size :], *RATE.unpack_from(answer))
