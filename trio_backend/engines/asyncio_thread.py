@@ -24,7 +24,10 @@ CLOSING = 2.0
 
 @asynccontextmanager
 async def open_asyncio_thread() -> AsyncIterator[AsyncioThread]:
-    """A thread with an event loop. Leaving the block cancels what still runs there, and ends the thread."""
+    """A thread with an event loop. Leaving the block cancels what still runs there, and ends the thread.
+
+    Raises `EngineError` if there can be no event loop.
+    """
     token, began, ended = trio.lowlevel.current_trio_token(), trio.Event(), trio.Event()
     thread = AsyncioThread(token)
 
@@ -33,15 +36,23 @@ async def open_asyncio_thread() -> AsyncIterator[AsyncioThread]:
         _set(token, began)
         await thread.stop.wait()
 
-    trio.lowlevel.start_thread_soon(lambda: asyncio.run(serve()), lambda _: _set(token, ended))
+    def deliver(_: object) -> None:
+        # In this order: who waits for the begin sees that there is none.
+        _set(token, ended)
+        _set(token, began)
+
+    trio.lowlevel.start_thread_soon(lambda: asyncio.run(serve()), deliver)
     try:
         await began.wait()
+        if ended.is_set():
+            raise EngineError("asyncio cannot be started: the system has no resources left for it")
         yield thread
     finally:
         with trio.move_on_after(CLOSING, shield=True):
             await began.wait()
-            thread.end()
-            await ended.wait()
+            if not ended.is_set():
+                thread.end()
+                await ended.wait()
         if not ended.is_set():
             logger.warning("a library in the thread for asyncio has not ended within {:g} s", CLOSING)
 
