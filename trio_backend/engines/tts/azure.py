@@ -1,6 +1,6 @@
 """`azure_tts`: the voices of Azure's Speech service, over its “Text to speech REST API”.
 
-``POST /cognitiveservices/v1`` with SSML, by Microsoft's documentation of August 2026. It sends samples, as it
+``POST /cognitiveservices/v1`` with SSML, after Microsoft's documentation. It sends samples, as it
 makes them.
 """
 

@@ -1,6 +1,6 @@
 """`deepgram_tts`: the voices of Deepgram, Aura, over its endpoint “Text to Speech”.
 
-``POST /v1/speak``, by the service's reference of October 2026. It sends samples, as it makes them, for
+``POST /v1/speak``, after the service's reference. It sends samples, as it makes them, for
 at most 2000 characters.
 """
 

@@ -1,6 +1,6 @@
 """`edge_tts`: the voices that Microsoft's browser reads pages with; free, without a key, over the internet.
 
-By the library ``edge-tts`` 7.3, March 2026, which follows the changes of a service that has no documentation.
+By the library ``edge-tts`` 7.3, which follows the changes of a service that has no documentation.
 It takes a connection for each sentence. What comes is MP3, which is decoded when it is whole.
 """
 

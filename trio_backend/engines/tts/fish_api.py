@@ -1,6 +1,6 @@
 """`fish_api_tts`: the voices of Fish Audio, over its endpoint “Text to Speech”.
 
-``POST /v1/tts``, by the service's reference of October 2026. It sends samples, as it makes them.
+``POST /v1/tts``, after the service's reference. It sends samples, as it makes them.
 """
 
 from __future__ import annotations

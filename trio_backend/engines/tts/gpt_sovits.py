@@ -1,6 +1,6 @@
 """`gpt_sovits_tts`: a GPT-SoVITS server, which speaks with the voice of a short recording.
 
-``POST /tts`` of its ``api_v2.py``, as in its repository in October 2026. With ``streaming_mode`` the WAV file
+``POST /tts`` of its ``api_v2.py`` in its repository. With ``streaming_mode`` the WAV file
 that it sends has a head without a length, and its samples come as they are made.
 """
 

@@ -1,6 +1,6 @@
 """`minimax_tts`: the voices of MiniMax, over its endpoint “Text to Speech (T2A) HTTP”, version 2.
 
-``POST /v1/t2a_v2``, by the service's reference of October 2026. Its answer is a stream of events, each JSON
+``POST /v1/t2a_v2``, after the service's reference. Its answer is a stream of events, each JSON
 with samples in hexadecimal digits; what went wrong it says with status 200, in ``base_resp``.
 """
 

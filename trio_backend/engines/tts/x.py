@@ -1,6 +1,6 @@
 """`x_tts`: an XTTS server, which speaks with the voice of a short recording.
 
-``POST /tts_to_audio/`` of the package ``xtts-api-server`` 0.9. It sends a WAV file when that is whole.
+``POST /tts_to_audio/`` of the package ``xtts-api-server``. It sends a WAV file when that is whole.
 """
 
 from __future__ import annotations
