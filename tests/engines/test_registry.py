@@ -212,3 +212,11 @@ def test_a_start_imports_no_clients_that_nobody_needs() -> None:
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
     assert not ran.stdout.strip()
+
+
+def test_edge_without_its_library_is_another_voice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the default of the older backend's folders, whose characters are to speak; what to do is said."""
+    monkeypatch.setattr("trio_backend.engines.tts.edge.find_spec", lambda _name: None)
+    with pytest.raises(UnknownEngine, match=r"the extra `edge`.*espeak_tts is used instead") as told:
+        configure("tts", "edge_tts", {}, environment=Environment(Path(), {}))
+    assert told.value.instead == "espeak_tts"

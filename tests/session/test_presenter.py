@@ -347,7 +347,7 @@ async def test_a_client_that_follows_turns_has_each_event_with_its_message() -> 
 
 @pytest.mark.parametrize("taken", [0, 1])
 async def test_an_end_that_a_client_has_not_taken_is_not_told_after_a_stop(taken: int) -> None:
-    """It waits for a client that reads nothing; then somebody speaks. Who follows turns has it all the same."""
+    """It waits for a client that reads nothing; then somebody speaks. Who follows turns has it."""
     for with_events in (False, True):
         outbox, sent = trio.open_memory_channel[ToClient](0)
         presenter = Presenter("client", outbox, Counts(), with_events=with_events)

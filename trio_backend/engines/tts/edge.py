@@ -18,7 +18,7 @@ import attrs
 import trio
 
 from ...audio.pcm import Pcm
-from ...errors import EngineError, SettingsError
+from ...errors import EngineError, SettingsError, UnknownEngine
 from ..asyncio_thread import AsyncioThread, open_asyncio_thread
 from ..openai.answers import whole_characters
 from ..settings import Environment, between, read_settings
@@ -51,8 +51,18 @@ class EdgeConfig:
 
 
 def configure(name: str, settings: Mapping[str, object], environment: Environment) -> EdgeConfig:
-    """The settings are the fields of `EdgeConfig`, but ``max_sound``."""
-    del name
+    """The settings are the fields of `EdgeConfig`, but ``max_sound``.
+
+    Raises `UnknownEngine` where the library is missing: this is the voice that folders of the older backend
+    choose, and their characters are to speak, by another one.
+    """
+    if not _is_installed():
+        raise UnknownEngine(
+            "edge_tts needs the extra `edge`, as the README says; espeak_tts is used instead",
+            kind="tts",
+            name=name,
+            instead="espeak_tts",
+        )
     config = read_settings(EdgeConfig, settings, preset={"max_sound": environment.max_sentence_sound})
     if not _VOICE.fullmatch(config.voice):
         raise SettingsError("voice", "must be a name such as en-US-AvaMultilingualNeural")
@@ -65,10 +75,6 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
 @asynccontextmanager
 async def open(config: EdgeConfig) -> AsyncIterator[EdgeTts]:
     """Ready when the library is imported: the first sentence makes the first connection."""
-    if not await trio.to_thread.run_sync(_is_installed):
-        raise EngineError(
-            "edge_tts: the library is not installed: install the extra `edge`, as the README says"
-        )
     library = await trio.to_thread.run_sync(import_module, "edge_tts")  # 0.3 s
     async with open_asyncio_thread() as thread:
         yield EdgeTts(config, library, thread, trio.CapacityLimiter(2))
