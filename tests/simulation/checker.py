@@ -2,7 +2,8 @@
 
 What holds: exactly one end per start; nothing of a turn after its barge-in; the pieces of a sentence in
 order, exactly one of them the last; silence within 50 ms of a barge-in, whatever the store does;
-memory = history = heard; nothing of a turn that was not committed;
+memory = history = heard; what somebody stopped who meant nothing goes on, and after words never;
+nothing of a turn that was not committed;
 nothing asked of the model twice; every refused message
 told; a session that has ended leaves within a second, whatever the store does; at the end no engine, lease,
 task, room or thread is left.
@@ -23,9 +24,11 @@ from trio_backend.text.lines import joined
 
 from .clients import Note, SimulatedClient
 from .provisional import SpeechCaller
-from .world import Store, World
+from .world import Said, Store, World
 
 SILENT_WITHIN = 0.05  # s after a barge-in
+# Seconds of words that cannot be missed: shorter than this they may be no speech to the detector yet.
+WORDS_HEARD_AFTER = 0.3
 CLEAN_WITHIN = 1.0  # s after a client has left
 _OF_A_TURN = ("audio", "backend-synth-complete", "force-new-message", "user-input-transcription")
 _PART = re.compile(r"Reply \d+ part \d+")
@@ -42,9 +45,32 @@ class SeenTurn:
     pieces: Pieces = attrs.field(factory=lambda: Pieces())
     cut: str | None = None
     ended: bool = False
+    stopped_at: float | None = None
+    """When somebody spoke."""
+    resumes: SeenTurn | None = None
+    """The same turn before somebody spoke, and meant nothing."""
+
+    def before(self) -> list[list[str]]:
+        """What of it may have been heard before it went on: up to the sentence that comes again."""
+        if self.resumes is None:
+            return [[]]
+        whole = self.resumes.shown()
+        if self.sentences and self.sentences[0] in whole:
+            return [whole[: whole.index(self.sentences[0])]]
+        return [whole] if self.sentences else [whole[:count] for count in range(len(whole) + 1)]
+
+    def shown(self) -> list[str]:
+        """All its sentences, each once."""
+        return [*self.before()[-1], *self.sentences]
 
     def kept(self) -> set[tuple[str, ...]]:
-        """What memory and history may hold of it, as the parts of replies; nothing is `()`.
+        """What memory and history may hold of it, as the parts of replies; nothing is `()`."""
+        kept = {parts(joined(before)) + since for before in self.before() for since in self._kept_since()}
+        # It may have been stopped again before it went on.
+        return kept if self.sentences or self.resumes is None else kept | self.resumes.kept()
+
+    def _kept_since(self) -> set[tuple[str, ...]]:
+        """As `kept`, of what came since it went on.
 
         Of a sentence whose last piece did not come, its beginning, up to any word.
         """
@@ -113,6 +139,8 @@ class ClientStory:
     """What the present conversation began with: the character's words in it."""
     _open: SeenTurn | None = None
     _stopped: SeenTurn | None = None
+    _held: SeenTurn | None = None
+    """What somebody has stopped who may mean nothing."""
     _barriers: list[tuple[int, float, str]] = attrs.field(factory=list)
     _heartbeats: int = 0
     _cut_at: float = -1.0
@@ -136,10 +164,32 @@ class ClientStory:
             return None
         return self._open
 
+    @property
+    def whole_turns(self) -> list[SeenTurn]:
+        """The turns, each once, however often it was stopped and went on."""
+        stopped = [id(turn.resumes) for turn in self.turns if turn.resumes is not None]
+        return [turn for turn in self.turns if id(turn) not in stopped]
+
+    def words_between(self, first: float, last: float) -> bool:
+        """Whether the client said words into its microphone in that time."""
+        return any(
+            first <= note.at <= last and max(note.message["audio"], default=0) == Said.WORDS.value
+            for note in self.client.notes
+            if note.how == "said" and note.type == "raw-audio-data"
+        )
+
+    def resumed(self) -> list[SeenTurn]:
+        """What has gone on after somebody spoke."""
+        return [turn for turn in self.turns if turn.resumes is not None and turn.sentences]
+
     def _problem(self, at: float, what: str) -> None:
         self.problems.append(f"{self.client.name} at {at:.3f} s: {what}")
 
     def _said(self, note: Note) -> None:
+        if note.type == "interrupt-signal" and note.message.get("answers"):
+            if self._stopped is not None:
+                self._stopped.cut, self._stopped = note.message["text"], None
+            return
         if note.type == "interrupt-signal":
             self._interrupted = note.at, note.message["text"]
             self._cut_at = note.at
@@ -148,6 +198,8 @@ class ClientStory:
             elif self._stopped is not None:
                 # The server has stopped it because somebody spoke, and now learns what was heard of it.
                 self._stopped.cut, self._stopped = note.message["text"], None
+            elif self._held is not None:
+                self._held.cut = note.message["text"]
         elif note.type == "heartbeat":
             self._heartbeats += 1
             # In a room the heartbeat is answered by the room itself, and says nothing of the session.
@@ -166,35 +218,52 @@ class ClientStory:
         elif note.is_control("conversation-chain-start"):
             if self._open is not None and self._open.cut is None and not in_room:
                 self._problem(note.at, "a turn began while another had not ended")
-            self._open, self._stopped = SeenTurn(note.at), None
+            self._open, self._stopped = SeenTurn(note.at, resumes=self._held), None
+            self._held = None
             self.turns.append(self._open)
         elif note.is_control("conversation-chain-end"):
             # In a room somebody else's barge-in may cross the end; and who comes late has missed the start.
-            if self._open is None and not (
-                in_room and (not self.turns or self._cut_at >= self.turns[-1].began)
-            ):
+            missed = in_room and (not self.turns or self._cut_at >= self.turns[-1].began)
+            if self._open is None and not missed and not self._crossed(note.at):
                 self._problem(note.at, "an end without a start")
-            if self._open is not None:
-                self._open.ended = True
+            if self.turns:
+                self.turns[-1].ended = True
             self._open = None
         elif note.is_control("interrupt") or note.type == "interrupt-signal":
             self._cut_at = note.at
+            if self._open is None and self.turns and not self.turns[-1].ended:
+                self._held = self.turns[-1]
             if self._open is not None:
                 self._open.cut = self._open.cut or ""
+                self._open.stopped_at = note.at
                 self._stopped, self._open = self._open, None
+                self._held = self._stopped
         elif note.type in ("audio", "sound"):
             self._heard_sound(note)
         elif note.type == "backend-synth-complete" and self._open is not None and self._open.pieces.awaited:
             self._problem(note.at, f"all sound was sent, but the last piece of {self._open.pieces.awaited}")
+        elif note.type == "full-text" and message["text"] == "Thinking..." and self._open is not None:
+            # It is no turn that goes on: that one is over.
+            self._open.resumes = None
         elif note.type in _OF_A_TURN or (note.type == "full-text" and message["text"] == "Thinking..."):
-            if self._open is None and not in_room:
+            if self._open is None and not in_room and not self._crossed(note.at):
                 self._problem(note.at, f"{note.type} outside of a turn")
         elif note.type in ("new-history-created", "config-switched"):
-            self.turns, self.loaded = [], []
+            self.turns, self.loaded, self._held = [], [], None
         elif note.type == "history-data":
-            self.turns = []
+            self.turns, self._held = [], None
             said = [one["content"] for one in message["messages"] if one["role"] == "ai"]
             self.loaded = [found for content in said if (found := parts(content))]
+
+    def _crossed(self, at: float) -> bool:
+        """Whether the end of a turn may have been on its way when somebody spoke, or barged in.
+
+        Of an utterance in which nothing was said there is nothing but the end.
+        """
+        if not self.turns or self.turns[-1].ended:
+            return False
+        last = self.turns[-1]
+        return last.stopped_at == at or (last.cut is not None and not last.sentences and last.began == at)
 
     def _heard_sound(self, note: Note) -> None:
         message, turn = note.message, self._open
@@ -229,10 +298,14 @@ def check_client(client: SimulatedClient) -> list[str]:
     problems = story.problems
     shown = [
         _PART.findall(sentence)[0]
-        for turn in story.turns
-        for sentence in turn.sentences
+        for turn in story.whole_turns
+        for sentence in turn.shown()
         if _PART.search(sentence)
     ]
+    for turn in story.resumed():
+        since = turn.resumes.stopped_at if turn.resumes is not None else None
+        if since is not None and story.words_between(since, turn.began - WORDS_HEARD_AFTER):
+            problems.append(f"{client.name} at {turn.began:.3f} s: it went on, though words were said")
     problems += [f"{client.name}: {part!r} came twice" for part, count in Counter(shown).items() if count > 1]
     if client.closed_with not in (None, 1000, 1001):
         problems.append(f"{client.name}: the server closed the connection with {client.closed_with}")
@@ -270,8 +343,10 @@ def check_conversation(
     ]
     on_disk = [said for message in stored if message.role == "ai" if (said := parts(message.content))]
     problems = []
-    if not _fits(in_memory[len(story.loaded) :], story.turns):
-        problems.append(f"remembered {in_memory}, but the turns were {[turn.kept() for turn in story.turns]}")
+    if not _fits(in_memory[len(story.loaded) :], story.whole_turns):
+        problems.append(
+            f"remembered {in_memory}, but the turns were {[turn.kept() for turn in story.whole_turns]}"
+        )
     if reliable and in_memory != on_disk:
         problems.append(f"remembered {in_memory}, but stored {on_disk}")
     heard = [_SAID.findall(message.content) for message in remembered if message.role == "user"]
@@ -325,10 +400,12 @@ def check_last_words(client: SimulatedClient, store: Store) -> list[str]:
     problems = []
     # The last sentence may have been on its way when the connection ended.
     whole = said[-1][:-1] if said else ()
-    if not _fits(said, story.turns) and not _fits([*said[:-1], *([whole] if whole else [])], story.turns):
+    if not _fits(said, story.whole_turns) and not _fits(
+        [*said[:-1], *([whole] if whole else [])], story.whole_turns
+    ):
         problems.append(
             f"{client.name} has left: stored {said}, "
-            f"but the turns were {[turn.kept() for turn in story.turns]}"
+            f"but the turns were {[turn.kept() for turn in story.whole_turns]}"
         )
     thinking = [
         note for note in client.notes if note.type == "full-text" and note.message["text"] == "Thinking..."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
@@ -89,6 +90,14 @@ class SimulatedClient:
     """Conversations that it has seen in a list."""
     spoke: bool = False
     """Whether it has said something with its voice, which nobody may have understood when it left."""
+    is_page: bool = False
+    """Whether it answers `interrupt` and `mic-audio-end` as a page does, by itself."""
+    running: bool = False
+    """Whether it has seen a turn begin, which has not ended nor been interrupted."""
+    silenced: bool = False
+    """Whether a turn was interrupted because somebody spoke, and nothing has begun since."""
+    _answered: trio.Event = attrs.field(factory=trio.Event)
+    """Set while it has nothing to say by itself."""
     junk: int = 0
     told: int = 0
     """How many texts it has said."""
@@ -106,6 +115,8 @@ class SimulatedClient:
         """A new client that ``serve`` serves; it reads in ``nursery`` until it has left."""
         ours, theirs = memory_wire_pair()
         client = cls(name, world, ours, room, answers_playback=not world.chance(0.1))
+        client.is_page = world.chance(0.6)
+        client._answered.set()
 
         async def be_served() -> None:
             try:
@@ -130,7 +141,9 @@ class SimulatedClient:
 
     async def read(self) -> None:
         """Note what comes, and answer what has to be answered, until the connection ends."""
+        put, get = trio.open_memory_channel[Message](math.inf)
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._answer, get)
             try:
                 while True:
                     message = understood(await self.wire.receive())
@@ -139,6 +152,8 @@ class SimulatedClient:
                     if message["type"] == "backend-synth-complete" and self.answers_playback:
                         # Who does not read while it writes would wait for a server that waits for it.
                         nursery.start_soon(self._play)
+                    elif message["type"] == "control":
+                        self._follow(message["text"], put)
                     elif message["type"] == "history-list":
                         self.uids = [history["uid"] for history in message["histories"]]
             except WireClosed as closed:
@@ -147,19 +162,58 @@ class SimulatedClient:
             self._wake()
             nursery.cancel_scope.cancel()
 
+    def _follow(self, control: str, answers: trio.MemorySendChannel[Message]) -> None:
+        was_running = self.running
+        if control == "interrupt":
+            self.silenced = self.silenced or was_running
+            if was_running and self.is_page:
+                sentences = self.sentences_of_this_turn()
+                part = joined(sentences[: self.world.random.randint(0, len(sentences))])
+                self._answered = trio.Event()
+                answers.send_nowait({"type": "interrupt-signal", "text": part, "answers": True})
+        elif control == "conversation-chain-start":
+            self.silenced = False
+        elif control == "mic-audio-end" and self.is_page:
+            self._answered = trio.Event()
+            answers.send_nowait({"type": "mic-audio-end"})
+        if control in ("interrupt", "conversation-chain-start", "conversation-chain-end"):
+            self.running = control == "conversation-chain-start"
+
+    async def _answer(self, answers: trio.MemoryReceiveChannel[Message]) -> None:
+        """Say what a page says by itself, in order. Later than this nobody falls silent."""
+        async for message in answers:
+            await self.world.wait(0.0, 0.0, 0.05)
+            await self._tell(message)
+            if not answers.statistics().current_buffer_used:
+                self._answered.set()
+
     def _wake(self) -> None:
         self.noted.set()
         self.noted = trio.Event()
 
     async def _play(self) -> None:
-        await self.world.wait(0.0, 0.0, 0.1, 2.0)
-        await self.say("frontend-playback-complete")
+        seconds = (1.0, 2.0) if self.is_page else (0.0, 0.0, 0.1, 2.0)
+        await self.world.wait(*seconds)
+        # What was silenced is not played to its end.
+        if not self.silenced:
+            await self.say("frontend-playback-complete")
 
     # Saying
 
     async def say(self, type: str, **fields: object) -> None:
-        """Say one message; nothing happens where the connection has ended."""
-        message = {"type": type, **fields}
+        """Say one message; nothing happens where the connection has ended.
+
+        What a page answers by itself comes first, and who types has silenced the page before.
+        """
+        if self.is_page and not self._answered.is_set():
+            with trio.move_on_after(1):
+                await self._answered.wait()
+        if self.is_page and self.running and type == "ai-speak-signal":
+            return  # it nudges who is idle
+        self.running = self.running and type != "text-input"
+        await self._tell({"type": type, **fields})
+
+    async def _tell(self, message: Message) -> None:
         note = Note(trio.current_time(), "said", message)
         self.notes.append(note)
         await self._send(json.dumps(message))
@@ -176,8 +230,14 @@ class SimulatedClient:
         self.told += 1
         await self.say("text-input", text=f"say {self.name}.{self.told}.", **fields)
 
-    async def interrupt(self, heard: str | None = None) -> None:
-        """Barge in. What was heard is all, part or nothing of what came; a heartbeat follows at once."""
+    async def interrupt(self, heard: str | None = None, *, silenced: bool = False) -> None:
+        """Barge in. What was heard is all, part or nothing of what came; a heartbeat follows at once.
+
+        Who was silenced already has nothing to stop, unless ``silenced`` says that it does.
+        """
+        if self.silenced and not silenced:
+            return
+        self.running = False
         sentences = self.sentences_of_this_turn()
         part = sentences[: self.world.random.randint(0, len(sentences))]
         await self.say("interrupt-signal", text=joined(part) if heard is None else heard)

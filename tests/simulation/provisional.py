@@ -14,6 +14,7 @@ from trio_backend.conversation.user_input import UserInput
 from trio_backend.session.session import Session
 
 from .clients import SimulatedClient
+from .world import Said
 
 LANE = 10.0
 """Seconds after which what waits in a session's lane has been done, or never will be."""
@@ -79,16 +80,32 @@ class SpeechCaller:
         session.requests.follow(run)
         with trio.move_on_after(LANE):
             await done.wait()
-        await self.client.interrupt()
+        await self.client.interrupt(silenced=True)
 
     async def speak(self, words: int, silence: int) -> None:
         """Into the microphone: so many windows of speech, and of silence; after a long one it is over."""
         self.client.spoke = True
-        sound = [0.1] * 512 * words + [0.0] * 512 * silence
+        sound = Said.WORDS.sound(words) + [0.0] * 512 * silence
         await self.client.say("raw-audio-data", audio=sound)
         await self.client.world.wait(0.0, 0.01, 0.3)
-        if silence > 20:
+        if silence > 20 and not self.client.is_page:
             await self.client.say("mic-audio-end")
+
+    async def listen(self) -> None:
+        """The microphone is on: from now on turns are begun such that they can go on after speech."""
+        await self._piece([0.0] * 512 * 6)
+
+    async def talk(self, said: Said, windows: int) -> None:
+        """Into the microphone, as fast as people speak, and then be quiet for long enough."""
+        self.client.spoke = True
+        for at in range(0, windows, 4):
+            await self._piece(said.sound(min(4, windows - at)))
+        for _ in range(6):
+            await self._piece([0.0] * 512 * 6)
+
+    async def _piece(self, sound: list[float]) -> None:
+        await self.client.say("raw-audio-data", audio=sound)
+        await trio.sleep(len(sound) / 16_000)
 
     async def _in_lane(self, work: Callable[[Session, Scene], None]) -> None:
         """Do ``work`` where the session handles what its user says, if a character is there."""

@@ -30,7 +30,7 @@ from . import checker
 from .clients import SimulatedClient
 from .engines import installed
 from .provisional import SpeechCaller
-from .world import World, inhabited
+from .world import Said, World, inhabited
 
 if TYPE_CHECKING:
     import loguru
@@ -64,8 +64,8 @@ class Result:
     messages: int
 
 
-def character(name: str, *, load: float = 0.0) -> CharacterConfig:
-    """A character with the world's engines, that takes ``load`` seconds to load."""
+def character(name: str, *, load: float = 0.0, partial: bool = False) -> CharacterConfig:
+    """A character with the world's engines, that takes ``load`` seconds to load. ``partial``: see the ASR."""
     return CharacterConfig(
         file=f"{name}.yaml",
         conf_name=name,
@@ -73,7 +73,7 @@ def character(name: str, *, load: float = 0.0) -> CharacterConfig:
         character_name=name.title(),
         llm=EngineChoice("llm", "simulated_llm", {"who": name, "load": load}),
         tts=EngineChoice("tts", "simulated_tts"),
-        asr=EngineChoice("asr", "simulated_asr"),
+        asr=EngineChoice("asr", "simulated_asr", {"partial": partial}),
         vad=EngineChoice("vad", "loudness_vad", {"required_misses": 10}),
         model_info={"name": name},
         emotions={"joy": 3},
@@ -89,7 +89,7 @@ def options_of(world: World) -> BackendOptions:
         await world.wait(0.0, 0.1)
         return ["beach.jpg"]
 
-    base = attrs.evolve(character("mao"), file="conf.yaml")
+    base = attrs.evolve(character("mao", partial=world.seed % 2 == 1), file="conf.yaml")
     others = [character("ann", load=2), character("slow", load=30)]
     catalog = MemoryCatalog(base, {other.file: other for other in others})
     return BackendOptions(SYSTEM, catalog, world.store, Environment(Path(), {}), backgrounds)
@@ -299,10 +299,22 @@ async def at_random(simulated: SimulatedBackend, actions: int = 60) -> None:
             await world.wait(0.0, 0.2, 1.0, 5.0)
 
 
+async def _talk(caller: SpeechCaller, said: Said, windows: int) -> None:
+    """Mostly into a reply."""
+    client = caller.client
+    if client.world.chance(0.8):
+        await caller.listen()
+        since = len(client.notes)
+        await client.ask()
+        with trio.move_on_after(2):
+            await client.until(lambda note: note.type == "audio", since=since)
+    await caller.talk(said, windows)
+
+
 async def _speak(caller: SpeechCaller) -> None:
     """Somebody may have finished a sentence, or has."""
     random = caller.client.world.random
-    match random.choice(["begin", "begin", "commit", "commit", "other", "discard", "speak", "speak"]):
+    match random.choice([*["begin", "commit", "speak"] * 2, "other", "discard", *["talk"] * 3]):
         case "begin":
             await caller.begin(spoken=random.random() < 0.3)
         case "commit":
@@ -313,3 +325,5 @@ async def _speak(caller: SpeechCaller) -> None:
             caller.discard()
         case "speak":
             await caller.speak(random.randint(3, 10), random.choice([0, 8, 8, 30]))
+        case "talk":
+            await _talk(caller, random.choice(list(Said)), random.choice([3, 12, 12, 40]))

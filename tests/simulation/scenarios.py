@@ -10,7 +10,7 @@ import trio
 from .clients import SimulatedClient
 from .provisional import SpeechCaller
 from .runs import Result, SimulatedBackend, Steps, run
-from .world import Chances, World
+from .world import Chances, Said, World
 
 SEED = 7
 """Of the world in which they play."""
@@ -108,12 +108,25 @@ async def paused(client: SimulatedClient, caller: SpeechCaller) -> None:
     await client.until(lambda note: note.is_control("conversation-chain-end"), since=since)
 
 
+async def talked_over(client: SimulatedClient, caller: SpeechCaller) -> None:
+    """A long noise stops the answer, which goes on; then words stop it, and are answered."""
+    client.is_page = True
+    await caller.listen()
+    for said in (Said.NOTHING, Said.WORDS):
+        since = len(client.notes)
+        await client.ask()
+        await client.until(lambda note: note.type == "audio", since=since)
+        await caller.talk(said, 12)
+        await client.until(lambda note: note.is_control("conversation-chain-end"), since=since)
+
+
 SCENARIOS: Mapping[str, Callable[[SimulatedClient], Awaitable[None]]] = {
     scenario.__name__: scenario
     for scenario in (one_turn, two_turns, new_conversation, another_character, spoken)
 }
 PROVISIONAL: Mapping[str, Callable[[SimulatedClient, SpeechCaller], Awaitable[None]]] = {
-    scenario.__name__: scenario for scenario in (committed, discarded, committed_beside_a_turn, paused)
+    scenario.__name__: scenario
+    for scenario in (committed, discarded, committed_beside_a_turn, paused, talked_over)
 }
 """Scenarios in which turns are begun before they are certain; they need a session of their own."""
 DISTURBANCES = ("leave", "interrupt", "ask", "nudge", "switch", "forget", "cancel")

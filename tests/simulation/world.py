@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from random import Random
 from uuid import UUID
 
@@ -65,6 +66,24 @@ class Asked:
     read: tuple[str, ...] = ()
 
 
+class Said(Enum):
+    """What somebody says, by how loud it is: so recognition knows it. Of several, the loudest counts."""
+
+    NOTHING = 0.07
+    BACKCHANNEL = 0.08
+    ECHO = 0.09
+    WORDS = 0.1
+
+    @classmethod
+    def of(cls, loudest: int) -> Said:
+        """What was said where ``loudest`` is the loudest sample."""
+        return min(cls, key=lambda said: abs(said.value * 32767 - loudest))
+
+    def sound(self, windows: int) -> list[float]:
+        """So many windows of it."""
+        return [self.value] * 512 * windows
+
+
 @attrs.define(eq=False)
 class World:
     """Everything outside the backend. The same seed makes the same world."""
@@ -79,6 +98,8 @@ class World:
     busy: int = attrs.field(default=0, init=False)
     """Engines that are open, and calls of theirs that run, at this moment."""
     heard: int = attrs.field(default=0, init=False)
+    spoken: str = attrs.field(default="", init=False)
+    """What speech synthesis was asked for last."""
     problems: list[str] = attrs.field(factory=list, init=False)
     _ids: Random = attrs.field(init=False)
 

@@ -110,8 +110,8 @@ class Interruption:
             await self._turns.stop_for_speech()
             await self._emit(SpeechStarted())
 
-    async def follow(self, stream: Stream, engines: SpeechEngines) -> None:
-        """Somebody has spoken on, in ``stream``. See whether that stops the character by now."""
+    async def follow(self, stream: Stream, engines: SpeechEngines) -> bool:
+        """Somebody has spoken on, in ``stream``: see whether it is meant. True once that is decided."""
         words = stream.utterance.words
         self._patience.deadline = trio.current_time() + STREAM_ENDED
         if words != self._judged[0]:
@@ -133,6 +133,7 @@ class Interruption:
                 self._patience = trio.CancelScope(deadline=self._patience.deadline)
                 self._nursery.start_soon(self._watch, stream, engines, name="session/held turn")
             await self._emit(SpeechStarted())
+        return not self.undecided
 
     async def _watch(self, stream: Stream, engines: SpeechEngines) -> None:
         """Settle what is held where the stream ends in the middle of an utterance."""

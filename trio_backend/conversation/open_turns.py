@@ -97,7 +97,7 @@ class OpenTurns:
         as said, as soon as something else happens in the conversation.
         """
         self.provisional.discard()
-        # One that has ended may be about to be told so: not after the client was told to stop.
+        # Also where only the end of one is left to be told: who was silenced waits for no end.
         if self.turns:
             await self.stop("somebody spoke")
         await self.provisional.wait_discarded()

@@ -121,8 +121,8 @@ class SpeechInput:
                 edge = stream.judge(window, detector.probability(window), trio.current_time())
                 if edge is not None:
                     await self._follow(edge, stream, engines)
-                if self._interruption.undecided and stream.endpointer.speaking:
-                    await self._interruption.follow(stream, engines)
+                weighed = self._interruption.undecided and stream.endpointer.speaking
+                if weighed and await self._interruption.follow(stream, engines):
                     self._consider(stream)
                 await trio.lowlevel.checkpoint()
             self._microphone.count()

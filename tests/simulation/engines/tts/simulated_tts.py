@@ -49,6 +49,7 @@ class SimulatedTts(WholeTts):
 
     def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
         """See `Tts.speak`."""
+        self.world.spoken = text
         return channel_of(self._chunks()) if self.world.chance(0.5) else super().speak(text)
 
     async def synthesize(self, text: str) -> Pcm:
