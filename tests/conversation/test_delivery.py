@@ -279,6 +279,25 @@ async def test_it_is_held_no_longer_where_the_model_is_slow(
         assert trio.current_time() == pytest.approx(held_at + LONGEST_HOLD)
 
 
+async def test_it_goes_on_at_once_where_the_model_is_slow(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
+    """What was cut is said again while the next sentence is still being made."""
+    async with open_conversation(slow(options, token_delay=8.0), Listener()) as running:
+        running.conversation.open.expect_speech()
+        running.say("One. Two. Three.")
+        await running.audience.until(AudioChunk)
+        await wait_all_tasks_blocked()
+        before, began = len(running.audience.events), trio.current_time()
+        assert await running.conversation.open.hold()
+        running.conversation.open.go_on()
+        await wait_all_tasks_blocked()
+        assert running.audience.kinds[before:] == ["TurnResumed", "Sentence", "AudioChunk"]
+        assert trio.current_time() == began
+        await running.wait_over()
+        assert running.audience.ended == [(1, "completed", "One. Two. Three.")]
+
+
 async def test_a_late_answer_ends_nothing(autojump_clock: MockClock, options: BackendOptions) -> None:
     """On a slow network a client may say what was heard when the turn has gone on already."""
     async with open_conversation(slow(options), Listener(plays_at_once=False)) as running:

@@ -44,6 +44,8 @@ class SeenTurn:
     sentences: list[str] = attrs.field(factory=list)
     pieces: Pieces = attrs.field(factory=lambda: Pieces())
     cut: str | None = None
+    cut_again: str | None = None
+    """What it says when it barges in after it was silenced: that counts where the turn was held."""
     ended: bool = False
     stopped_at: float | None = None
     """When somebody spoke."""
@@ -79,7 +81,7 @@ class SeenTurn:
             *before, last = self.sentences
             words = last.split()
             choices |= {parts(joined([*before, " ".join(words[:count])])) for count in range(len(words) + 1)}
-        return choices if self.cut is None else choices | {parts(self.cut)}
+        return choices | {parts(cut) for cut in (self.cut, self.cut_again) if cut is not None}
 
 
 @attrs.define
@@ -199,7 +201,7 @@ class ClientStory:
                 # The server has stopped it because somebody spoke, and now learns what was heard of it.
                 self._stopped.cut, self._stopped = note.message["text"], None
             elif self._held is not None:
-                self._held.cut = note.message["text"]
+                self._held.cut_again = note.message["text"]
         elif note.type == "heartbeat":
             self._heartbeats += 1
             # In a room the heartbeat is answered by the room itself, and says nothing of the session.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import attrs
 import trio
+from trio.abc import ReceiveChannel
 
 from ..text.lines import joined
 from .events import Audience, AudioChunk, Sentence, SpeechComplete, TurnId, TurnResumed
@@ -119,6 +120,16 @@ class Delivery:
         self.patience.deadline -= LONGEST_HOLD - (trio.current_time() - self._held_at)
         self._held.set()
         return True
+
+    async def receive(self, events: ReceiveChannel[Response]) -> Response | None:
+        """The next of ``events``, None after the last. If it was held meanwhile, it has gone on before that."""
+        while True:
+            await self._wait_released()
+            with trio.CancelScope() as self._handing:
+                try:
+                    return await events.receive()
+                except trio.EndOfChannel:
+                    return None
 
     async def hand_out(self, event: Response) -> bool:
         """Let the client have ``event``, once that is not held; False if the client is gone."""

@@ -111,7 +111,7 @@ class Turn:
         self.delivery.patience.deadline = trio.current_time() + limits.deadline
         with self.delivery.patience:
             async with flow or self._reply() as events:
-                async for event in events:
+                while (event := await self.delivery.receive(events)) is not None:
                     delivered = await self.delivery.hand_out(event)
                     match event:
                         case Sentence():
