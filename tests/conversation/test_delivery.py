@@ -184,6 +184,21 @@ async def test_a_session_that_types_keeps_no_sound(
             assert not running.conversation.turn_running
 
 
+async def test_a_microphone_that_is_switched_on_meanwhile(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
+    """What was handed out before was not kept: until that is played, the turn is cut; then, held."""
+    given = slow(options, token_delay=0.3)  # the second sentence after 1.8 s, when the first is being played
+    for seconds, held in ((0.2, False), (3.5, True)):
+        async with open_conversation(given, Listener(plays_at_once=False)) as running:
+            running.say(THREE)
+            await running.audience.until(AudioChunk)
+            running.conversation.open.expect_speech()
+            await trio.sleep(seconds)
+            assert await running.conversation.open.hold() is held
+            assert running.conversation.turn_running is held
+
+
 async def test_what_is_being_said_is_known(autojump_clock: MockClock, options: BackendOptions) -> None:
     """For two seconds longer than it lasts, as its echo may come later; and whether it asks for an answer."""
     async with open_conversation(slow(options), Listener(plays_at_once=False)) as running:

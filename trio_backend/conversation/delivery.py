@@ -74,6 +74,9 @@ class Delivery:
     _seconds: float = attrs.field(default=0.0, init=False)
     """Of the sound that is kept."""
     _plays_until: float = attrs.field(default=-math.inf, init=False)
+    _unkept_until: float = attrs.field(default=-math.inf, init=False)
+    """When the last of the sound is played that was not kept."""
+    _too_much: bool = attrs.field(default=False, init=False)
     _held: trio.Event | None = attrs.field(default=None, init=False)
     _handing: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
 
@@ -82,11 +85,15 @@ class Delivery:
         """Whether nothing is handed out until `release`."""
         return self._held is not None and not self._held.is_set()
 
+    def keep_from_now(self) -> None:
+        """Somebody listens to a microphone now: let what comes be kept, if nothing was too much before."""
+        self.keeps = not self._too_much
+
     def hold(self) -> bool:
         """Hand out nothing more until `release`; False where the turn could not go on after that."""
-        if not self.keeps or self.held:
-            return False
         now = trio.current_time()
+        if not self.keeps or self.held or now - LATENESS < self._unkept_until:
+            return False
         # What follows a sentence that was not heard was not heard either.
         while self._handed and self._handed[0].heard(now):
             self._drop_first()
@@ -134,7 +141,10 @@ class Delivery:
     async def hand_out(self, event: Response) -> bool:
         """Let the client have ``event``, once that is not held; False if the client is gone."""
         if not self.keeps:  # it cannot be held
-            return await self._audience.handle(event)
+            self._unkept_until = math.inf
+            delivered = await self._audience.handle(event)
+            self._not_kept(event)
+            return delivered
         while True:
             await self._wait_released()
             with trio.CancelScope() as self._handing:
@@ -180,13 +190,20 @@ class Delivery:
         if isinstance(event, Sentence):
             self._forget_played()
             self._handed.append(_Handed(event))
-        elif isinstance(event, AudioChunk) and self._handed:
+        elif isinstance(event, AudioChunk) and not self._handed:
+            self._not_kept(event)
+        elif isinstance(event, AudioChunk):
             self._handed[-1].chunks.append(event)
             self._seconds += event.pcm.seconds
             self._time(self._handed[-1], event)
             if self._seconds > MOST_KEPT:
-                self.keeps = False
+                self.keeps, self._too_much = False, True
                 self._handed.clear()
+
+    def _not_kept(self, event: Response) -> None:
+        if isinstance(event, AudioChunk):
+            self._plays_until = max(trio.current_time(), self._plays_until) + event.pcm.seconds
+        self._unkept_until = self._plays_until
 
     def _time(self, handed: _Handed, chunk: AudioChunk) -> None:
         start = max(trio.current_time(), self._plays_until)

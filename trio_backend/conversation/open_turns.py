@@ -36,8 +36,11 @@ class OpenTurns:
             await turn.gone.wait()
 
     def expect_speech(self) -> None:
-        """There is a stream in which speech is looked for: turns are begun such that they can be held."""
-        self.resumable = True
+        """There is a stream in which speech is looked for: from now on turns are such that they can be held."""
+        if not self.resumable:
+            self.resumable = True
+            for turn in self.turns:
+                turn.delivery.keep_from_now()
 
     @property
     def interruptible(self) -> bool:

@@ -101,6 +101,10 @@ class SpeechInput:
         if engines.streams and utterance.recognition is None and alone:
             self._recognise(utterance, engines)
 
+    def expect_speech(self) -> None:
+        """The client is about to send a stream: what is said until then is kept, so that it can go on."""
+        self._speaking.expect_speech()
+
     async def listen(self, samples: bytes, engines: SpeechEngines | None) -> None:
         """Look for speech in the next piece of the stream. While no character is active, it is lost."""
         if engines is None:

@@ -88,6 +88,8 @@ class SoundMessages:
                 await self.speech.listen(_samples(audio), self._scenes.speech_engines)
             case protocol.MicFormat(format_, carries):
                 self._carries = carries
+                if carries == "raw-audio-data":
+                    self.speech.expect_speech()
                 await self._tell(protocol.MicFormatAgreed(format_, carries))
             case Samples(data):
                 await self._handle_bytes(data)
