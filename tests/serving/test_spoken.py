@@ -20,6 +20,7 @@ from trio_backend.audio.pcm import Pcm
 from trio_backend.audio.utterance import RATE
 from trio_backend.config.character import EngineChoice, WakeWordConfig
 from trio_backend.config.folder import Config
+from trio_backend.engines.asr.scripted import write
 
 PHRASES = ["okay iris", "tell me a story", "turn on the light", "go to sleep"]
 ECHO = EngineChoice("llm", "echo_llm", {})
@@ -196,3 +197,37 @@ async def test_a_client_that_leaves_stops_the_recognition(tmp_path: Path) -> Non
             await trio.sleep(0.1)
             assert not recogniser.is_running()
             assert (await post(silence(1).to_wav())).json() == {"text": ""}
+
+
+async def test_what_stops_the_character_and_what_does_not(tmp_path: Path) -> None:
+    """On a real socket: a noise stops it, and it goes on; "uh-huh" changes nothing; a word ends it."""
+    config = configured(
+        tmp_path, llm=ECHO, tts=EngineChoice("tts", "tone_tts", {"seconds_per_character": 0.2})
+    )
+    scripted = EngineChoice("asr", "scripted_asr", {"partial": True})
+    loudness = EngineChoice("vad", "loudness_vad", {"required_misses": 10})
+    config = attrs.evolve(config, character=attrs.evolve(config.character, asr=scripted, vad=loudness))
+    async with open_server(config) as address, open_client(address) as client:
+        with trio.fail_after(30):
+            await stream(client, silence(0.3), kind="raw-audio-data")
+            await client.say("text-input", text="One two threes. Four five sixes.")
+            await client.until("backend-synth-complete")
+
+            await stream(client, write("Uh-huh.", seconds=0.5), kind="raw-audio-data")
+            await stream(client, silence(0.6), kind="raw-audio-data")
+            await stream(client, write("", seconds=0.5), kind="raw-audio-data")
+            assert len(await client.until("control", text="interrupt")) == 1
+            await client.say("interrupt-signal", text="One")
+            await stream(client, silence(0.6), kind="raw-audio-data")
+            heard = await client.until("backend-synth-complete")
+            assert [one["type"] for one in heard] == ["control", "audio", "audio", "backend-synth-complete"]
+            assert answers(heard) == ["One two threes.", "Four five sixes."]
+
+            await stream(client, write("Stop.", seconds=0.5), kind="raw-audio-data")
+            assert len(await client.until("control", text="interrupt")) == 1
+            await client.say("interrupt-signal", text="One two")
+            await stream(client, silence(0.6), kind="raw-audio-data")
+            await client.until("control", text="mic-audio-end")
+            await client.say("mic-audio-end")
+            heard = await the_turn(client)
+    assert transcript(heard) == "Stop."

@@ -182,7 +182,6 @@ class SimulatedClient:
     async def _answer(self, answers: trio.MemoryReceiveChannel[Message]) -> None:
         """Say what a page says by itself, in order. Later than this nobody falls silent."""
         async for message in answers:
-            await self.world.wait(0.0, 0.0, 0.05)
             await self._tell(message)
             if not answers.statistics().current_buffer_used:
                 self._answered.set()

@@ -129,7 +129,7 @@ class Delivery:
         return True
 
     async def receive(self, events: ReceiveChannel[Response]) -> Response | None:
-        """The next of ``events``, None after the last. If it was held meanwhile, it has gone on before that."""
+        """The next of ``events``, None after the last. If it was held meanwhile, it has gone on first."""
         while True:
             await self._wait_released()
             with trio.CancelScope() as self._handing:
