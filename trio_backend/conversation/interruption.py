@@ -23,6 +23,12 @@ from .speech_engines import SpeechEngines
 GOES_ON_WITHIN = 1.0
 # The same for what has not stopped it: the longest that recognition takes where it works.
 UNDERSTOOD_WITHIN = 10.0
+# Seconds by which speech is longer than what is found of it: its soft onset is some two windows, and it ends
+# within the next one.
+UNHEARD = 3 * WINDOW_SECONDS
+# Seconds beyond ``min_interrupt`` that the first words of a recogniser that streams are waited for: they say
+# what the length cannot, and a reply that stops after each "mm-hm" is worse than a tenth of a second.
+WORDS_WITHIN = 0.1
 # Seconds without sound after which who has held the character has finished: they have switched the microphone
 # off. A mobile network may stand still for some seconds.
 STREAM_ENDED = 12.0
@@ -85,7 +91,9 @@ class Interruption:
     _said: str = attrs.field(default="", init=False, repr=False)
     """What the character was saying when the speech began, and since."""
     _asked: bool = attrs.field(default=False, init=False)
-    _judged: tuple[str | None, Meaning] = attrs.field(default=(None, Meaning.UNKNOWN), init=False, repr=False)
+    _judged: tuple[str | None, bool, Meaning] = attrs.field(
+        default=(None, False, Meaning.UNKNOWN), init=False, repr=False
+    )
     """The words that were looked at last: a stream has a window each 32 ms, and new words twice a second."""
 
     @property
@@ -103,27 +111,37 @@ class Interruption:
         if self.min_interrupt and self._turns.interruptible:
             self._state, self._said = _State.UNSURE, self._turns.playing()
             self._asked = self._turns.asks()
-            self._judged = (None, Meaning.UNKNOWN)
+            self._judged = (None, False, Meaning.UNKNOWN)
         else:
             self._state = _State.NONE
             # First: a client that takes nothing must not keep the reply going.
             await self._turns.stop_for_speech()
             await self._emit(SpeechStarted())
 
-    async def follow(self, stream: Stream, engines: SpeechEngines) -> bool:
-        """Somebody has spoken on, in ``stream``: see whether it is meant. True once that is decided."""
-        words = stream.utterance.words
+    async def weigh(self, stream: Stream, engines: SpeechEngines, decided: Callable[[Stream], None]) -> None:
+        """Somebody has spoken on, in ``stream``, or is silent: see whether it is meant.
+
+        ``decided`` is called with the stream once it is. Does nothing where that was decided before.
+        """
+        if self.undecided and stream.endpointer.speaking and await self._follow(stream, engines):
+            decided(stream)
+
+    def weigh_soon(self, stream: Stream, engines: SpeechEngines, decided: Callable[[Stream], None]) -> None:
+        """`weigh`, as there are new words; the next window of sound may be a tenth of a second away."""
+        if self.undecided:
+            self._nursery.start_soon(self.weigh, stream, engines, decided, name="session/interruption")
+
+    async def _follow(self, stream: Stream, engines: SpeechEngines) -> bool:
+        """True once it is decided."""
         self._patience.deadline = trio.current_time() + STREAM_ENDED
-        if words != self._judged[0]:
-            self._judged = (words, self.meaning(words))
-        meaning = self._judged[1]
+        meaning = self._judge(stream)
         if meaning is Meaning.MEANT:
             await self.confirm()
-        elif (
-            self._state is _State.UNSURE
-            and meaning is Meaning.UNKNOWN
-            and self._is_long(stream.endpointer.spoken)
-        ):
+        elif meaning is Meaning.NOTHING and stream.endpointer.paused:
+            # Who speaks on says something else. So the character goes on before the end of the hang-over.
+            if stream.finish(trio.current_time()) is Edge.ENDED:
+                self.settle(stream, engines)
+        elif self._state is _State.UNSURE and meaning is Meaning.UNKNOWN and self._is_long(stream):
             # First: its words may become known while something is waited for here.
             self._state = _State.HELD
             if not await self._turns.hold() and self.held:
@@ -135,6 +153,13 @@ class Interruption:
             await self._emit(SpeechStarted())
         return not self.undecided
 
+    def _judge(self, stream: Stream) -> Meaning:
+        recognition, words = stream.utterance.recognition, stream.utterance.words
+        final = recognition is not None and recognition.final
+        if (words, final) != self._judged[:2]:
+            self._judged = (words, final, self.meaning(words, final=final))
+        return self._judged[2]
+
     async def _watch(self, stream: Stream, engines: SpeechEngines) -> None:
         """Settle what is held where the stream ends in the middle of an utterance."""
         with self._patience:
@@ -143,9 +168,12 @@ class Interruption:
         if self.held and stream.finish(trio.current_time()) is Edge.ENDED:
             self.settle(stream, engines)
 
-    def _is_long(self, spoken: float) -> bool:
-        # Speech begins and ends within a window.
-        return spoken + WINDOW_SECONDS > self.min_interrupt
+    def _is_long(self, stream: Stream) -> bool:
+        """Whether the speech has lasted ``min_interrupt`` seconds, as far as one can hear that."""
+        recognition = stream.utterance.recognition
+        if recognition is not None and recognition.streams and not recognition.failed:
+            return stream.endpointer.spoken >= self.min_interrupt + WORDS_WITHIN
+        return stream.endpointer.spoken + UNHEARD > self.min_interrupt
 
     def meaning(self, words: str | None, *, final: bool = False) -> Meaning:
         """What ``words`` mean; where they are the ``final`` ones, no words are nothing."""

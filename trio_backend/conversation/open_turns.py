@@ -36,7 +36,7 @@ class OpenTurns:
             await turn.gone.wait()
 
     def expect_speech(self) -> None:
-        """There is a stream in which speech is looked for: from now on turns are such that they can be held."""
+        """There is a stream in which speech is looked for: from now on, turns can be held."""
         if not self.resumable:
             self.resumable = True
             for turn in self.turns:

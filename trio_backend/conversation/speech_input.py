@@ -53,7 +53,7 @@ class SpeechInput:
     """
 
     _emit: Callable[[Event], Awaitable[object]]
-    _speaking: Interruptible
+    speaking: Interruptible
     _microphone: Microphone
     _nursery: trio.Nursery
     timing: SpeechTiming = attrs.field(factory=SpeechTiming, kw_only=True)
@@ -77,7 +77,7 @@ class SpeechInput:
     _interruption: Interruption = attrs.field(
         default=attrs.Factory(
             lambda self: Interruption(
-                self._speaking, self._emit, self._nursery, self.turns.discard, self.timing.min_interrupt
+                self.speaking, self._emit, self._nursery, self.turns.discard, self.timing.min_interrupt
             ),
             takes_self=True,
         ),
@@ -101,10 +101,6 @@ class SpeechInput:
         if engines.streams and utterance.recognition is None and alone:
             self._recognise(utterance, engines)
 
-    def expect_speech(self) -> None:
-        """The client is about to send a stream: what is said until then is kept, so that it can go on."""
-        self._speaking.expect_speech()
-
     async def listen(self, samples: bytes, engines: SpeechEngines | None) -> None:
         """Look for speech in the next piece of the stream. While no character is active, it is lost."""
         if engines is None:
@@ -125,9 +121,7 @@ class SpeechInput:
                 edge = stream.judge(window, detector.probability(window), trio.current_time())
                 if edge is not None:
                     await self._follow(edge, stream, engines)
-                weighed = self._interruption.undecided and stream.endpointer.speaking
-                if weighed and await self._interruption.follow(stream, engines):
-                    self._consider(stream)
+                await self._interruption.weigh(stream, engines, self._consider)
                 await trio.lowlevel.checkpoint()
             self._microphone.count()
         except ProtocolError:
@@ -203,6 +197,8 @@ class SpeechInput:
                     self._teller.tell_end()
                 return
             self._consider(stream)
+            if self._engines is not None:
+                self._interruption.weigh_soon(stream, self._engines, self._consider)
         elif recognition is not self._microphone.utterance.recognition:
             return
         if recognition.streams:
@@ -268,7 +264,7 @@ class SpeechInput:
 
     async def _begin_stream(self, engines: SpeechEngines) -> None:
         """Another character listens, by its own rules."""
-        self._speaking.expect_speech()
+        self.speaking.expect_speech()
         self._interruption.dismiss()
         if self._microphone.stream is not None:
             self._microphone.stream.forget()

@@ -89,7 +89,7 @@ class SoundMessages:
             case protocol.MicFormat(format_, carries):
                 self._carries = carries
                 if carries == "raw-audio-data":
-                    self.speech.expect_speech()
+                    self.speech.speaking.expect_speech()
                 await self._tell(protocol.MicFormatAgreed(format_, carries))
             case Samples(data):
                 await self._handle_bytes(data)
