@@ -56,6 +56,12 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     Raises `UnknownEngine` where the library is missing: this is the voice that folders of the older backend
     choose, and their characters are to speak, by another one.
     """
+    config = read_settings(EdgeConfig, settings, preset={"max_sound": environment.max_sentence_sound})
+    if not _VOICE.fullmatch(config.voice):
+        raise SettingsError("voice", "must be a name such as en-US-AvaMultilingualNeural")
+    for key, example in (("rate", "+10%"), ("volume", "-10%"), ("pitch", "+5Hz")):
+        if not re.fullmatch(r"[+-]\d{1,3}" + example.lstrip("+-0123456789"), getattr(config, key)):
+            raise SettingsError(key, f"must be a change such as {example}")
     if not _is_installed():
         raise UnknownEngine(
             "edge_tts needs the extra `edge`, as the README says; espeak_tts is used instead",
@@ -63,12 +69,6 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
             name=name,
             instead="espeak_tts",
         )
-    config = read_settings(EdgeConfig, settings, preset={"max_sound": environment.max_sentence_sound})
-    if not _VOICE.fullmatch(config.voice):
-        raise SettingsError("voice", "must be a name such as en-US-AvaMultilingualNeural")
-    for key, example in (("rate", "+10%"), ("volume", "-10%"), ("pitch", "+5Hz")):
-        if not re.fullmatch(r"[+-]\d{1,3}" + example.lstrip("+-0123456789"), getattr(config, key)):
-            raise SettingsError(key, f"must be a change such as {example}")
     return config
 
 
