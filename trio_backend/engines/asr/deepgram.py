@@ -7,6 +7,7 @@ back; after ``CloseStream`` the service sends what is left, and closes.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import urlencode
@@ -175,7 +176,7 @@ _results_decoder = msgspec.json.Decoder(_Results)
 
 
 @attrs.define(eq=False)
-class _DeepgramRecognition:
+class _DeepgramRecognition(ABC):
     """What both formats share: bytes of sound, the end of it, and errors."""
 
     _endpoint: Endpoint
@@ -196,8 +197,9 @@ class _DeepgramRecognition:
             return AsrTranscript(self._text(), final=True)
         raise closed_early(self._endpoint.provider.name, code)
 
+    @abstractmethod
     def _text(self) -> str:
-        raise NotImplementedError
+        """What was understood, all in all."""
 
     def _refused(self, code: str) -> EngineError:
         status = 500 if "INTERNAL" in code.upper() else 400
