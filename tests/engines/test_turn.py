@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -103,6 +104,12 @@ def engine(folder: Path) -> EngineConfig:
     return configure("turn", "smart_turn", {"model": "turn.onnx"}, environment=Environment(folder, {}))
 
 
+def stop(turn: smart_turn.SmartTurn) -> None:
+    """Let its process answer nothing any more; it can still be killed."""
+    assert turn._worker._child is not None
+    turn._worker._child._process.send_signal(signal.SIGSTOP)
+
+
 async def test_the_model_is_asked_in_its_own_process(save_model: SaveModel) -> None:
     """With the features of the sound, whatever its rate."""
     async with open_engine(save_model()) as turn:
@@ -139,6 +146,7 @@ async def test_who_waits_when_it_is_closed_is_told(save_model: SaveModel) -> Non
             errors.append(str(error))
 
     async with trio.open_nursery() as nursery, open_engine(save_model()) as turn:
+        stop(turn)
         nursery.start_soon(ask)
         nursery.start_soon(ask)
         await trio.testing.wait_all_tasks_blocked()
@@ -150,11 +158,13 @@ async def test_so_many_may_wait(save_model: SaveModel, monkeypatch: pytest.Monke
     """Whoever comes then goes without the model."""
     monkeypatch.setattr(smart_turn, "MOST_WAITING", 2)
     async with open_engine(save_model()) as turn, trio.open_nursery() as nursery:
+        stop(turn)
         nursery.start_soon(turn.probability, tones(1))
         nursery.start_soon(turn.probability, tones(1))
         await trio.testing.wait_all_tasks_blocked()
         with pytest.raises(EngineError, match="too many people pause"):
             await turn.probability(tones(1))
+        nursery.cancel_scope.cancel()
 
 
 async def test_what_is_no_model_is_said_when_it_is_loaded(save_model: SaveModel, tmp_path: Path) -> None:
