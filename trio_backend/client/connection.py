@@ -89,10 +89,14 @@ class ClientWire:
         await trio.aclose_forcefully(self._stream)
 
     async def reset(self) -> None:
-        """Drop the connection with a TCP reset and without a close frame, as if a cable were cut."""
+        """Drop the connection with a TCP reset and without a close frame, as if a cable were cut.
+
+        Of one that is closed already, as after a cancelled `send`, nothing is left to drop.
+        """
         stream = self._stream
         tcp = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
-        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if tcp.socket.fileno() != -1:
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await trio.aclose_forcefully(stream)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol, TypeVar
 
@@ -190,6 +190,25 @@ async def open_client(
         if timeout.cancelled_caught:
             raise NoConnection(f"{address} sent no greeting within {GREETING_TIMEOUT:g} s")
         yield client
+
+
+@asynccontextmanager
+async def open_all(openings: Iterable[AbstractAsyncContextManager[T]]) -> AsyncIterator[list[T]]:
+    """Enter all of ``openings``, one after the other; they leave with the block, all at once.
+
+    Each is a task of its own. One that breaks, such as a connection that the server closes while others are
+    being opened, cancels the rest and the block; what it raised comes out in an `ExceptionGroup`.
+    """
+    leaving = trio.Event()
+
+    async def keep(opening: AbstractAsyncContextManager[T], *, task_status: trio.TaskStatus[T]) -> None:
+        async with opening as opened:
+            task_status.started(opened)
+            await leaving.wait()
+
+    async with trio.open_nursery() as nursery:
+        yield [await nursery.start(keep, opening) for opening in openings]
+        leaving.set()
 
 
 def server_address(url: str, token: str = "") -> ServerAddress:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
 import attrs
 import psutil
@@ -15,7 +15,7 @@ from ..client.connection import open_wire
 from ..client.messages import ListedCharacter
 from ..engines.http import MOST_IDLE
 from ..errors import WireClosed
-from .client import ConnectWire, TimedClient, open_client
+from .client import ConnectWire, TimedClient, open_all, open_client
 from .engines import Engines, EngineServerAddress
 from .outcome import CLIENT_BOUND, LEFT_OVER, Check, ratio
 from .plan import Plan
@@ -116,6 +116,16 @@ class ScenarioContext:
             if self.own and file:
                 await client.switch_to(stand_in_file(file))
             yield client
+
+    def open_pages(self, count: int, file: str = "") -> AbstractAsyncContextManager[Sequence[TimedClient]]:
+        """`open_page` so many times, as `open_all` opens them."""
+
+        def pages() -> Iterator[AbstractAsyncContextManager[TimedClient]]:
+            for number in range(count):
+                self.progress(f"page {number + 1} of {count}")
+                yield self.open_page(file)
+
+        return open_all(pages())
 
     async def sample(self) -> Sample:
         """The server at this moment, without the files that are its connections to the engines.

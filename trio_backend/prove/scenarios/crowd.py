@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from statistics import median
 
 import attrs
@@ -213,9 +212,8 @@ async def ask_at_once(context: ScenarioContext, clients: int, *, stagger: float 
 
     With ``stagger`` each asks so many seconds after the one before it, and once.
     """
-    async with AsyncExitStack() as pages:
-        file = "" if context.http_engines else "quick.yaml"
-        connected = [await pages.enter_async_context(context.open_page(file)) for _ in range(clients)]
+    file = "" if context.http_engines else "quick.yaml"
+    async with context.open_pages(clients, file) as connected:
         share, firsts, turns = CpuShare(), list[float](), list[float]()
         rounds = max(context.plan.crowd_turns, FEW * context.plan.crowd_turns // clients)
         before = await context.probe.cpu()

@@ -143,15 +143,13 @@ async def _speaks(client: TimedClient) -> bool:
 @asynccontextmanager
 async def _others_talk(context: ScenarioContext) -> AsyncIterator[None]:
     """Clients who ask, listen to the reply and ask again, each beginning at another moment."""
-    async with AsyncExitStack() as stack:
-        count = context.plan.talkers
-        talkers = [await stack.enter_async_context(context.open_page()) for _ in range(count)]
-        async with trio.open_nursery() as nursery:
-            for number, client in enumerate(talkers):
-                nursery.start_soon(_talk, client, number * PLAYBACK / count)
-            await trio.sleep(TALKING_AFTER)
-            yield
-            nursery.cancel_scope.cancel("all barge-ins were measured")
+    count = context.plan.talkers
+    async with context.open_pages(count) as talkers, trio.open_nursery() as nursery:
+        for number, client in enumerate(talkers):
+            nursery.start_soon(_talk, client, number * PLAYBACK / count)
+        await trio.sleep(TALKING_AFTER)
+        yield
+        nursery.cancel_scope.cancel("all barge-ins were measured")
 
 
 async def _talk(client: TimedClient, delay: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import attrs
 import trio
@@ -98,8 +98,12 @@ async def run(context: ScenarioContext) -> ScenarioOutcome:
     before, during, others = QuestionLog(), QuestionLog(), QuestionLog()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(readiness.watch)
-        async with AsyncExitStack() as pages:
-            await _load(context, pages, (before, during, others), share)
+        file, plan = "" if context.http_engines else "quick.yaml", context.plan
+        async with (
+            context.open_pages(plan.talkers, file) as talkers,
+            context.open_pages(plan.overload, file) as more,
+        ):
+            await _load(context, (talkers, more), (before, during, others), share)
             ended = trio.current_time()
             context.progress("nobody talks any more")
             await readiness.wait_ready()
@@ -116,14 +120,16 @@ async def run(context: ScenarioContext) -> ScenarioOutcome:
 
 async def _load(
     context: ScenarioContext,
-    pages: AsyncExitStack,
+    pages: tuple[Sequence[TimedClient], Sequence[TimedClient]],
     logs: tuple[QuestionLog, QuestionLog, QuestionLog],
     share: CpuShare,
 ) -> None:
-    """The whole load, on ``pages``; each question goes to the log of `_Seen` that it belongs to."""
+    """The whole load, on ``pages`` of those who talk first and of the others.
+
+    Each question goes to the log of `_Seen` that it belongs to.
+    """
     plan = context.plan
-    talkers = await _open(context, pages, plan.talkers)
-    others = await _open(context, pages, plan.overload)
+    talkers, others = pages
     context.progress(f"{plan.talkers} talk")
     async with _talk(talkers, PLAYBACK) as talk:
         await trio.sleep(plan.overload_seconds / 2)
@@ -199,15 +205,6 @@ def _curves(seen: _Seen) -> Sequence[Series]:
         )
         for name, values in named.items()
     ]
-
-
-async def _open(context: ScenarioContext, pages: AsyncExitStack, count: int) -> Sequence[TimedClient]:
-    file = "" if context.http_engines else "quick.yaml"
-    opened = []
-    for number in range(count):
-        context.progress(f"page {number + 1} of {count}")
-        opened.append(await pages.enter_async_context(context.open_page(file)))
-    return opened
 
 
 @attrs.define(eq=False)

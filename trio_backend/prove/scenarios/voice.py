@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import attrs
 import trio
 
 from ...audio.utterance import RATE
+from ..client import open_all
 from ..context import CpuShare, ScenarioContext
 from ..outcome import CLIENT_BOUND, Check, ScenarioOutcome, quantile
-from ..voice_client import OURS, PLAIN, ClientForm
+from ..voice_client import OURS, PLAIN, ClientForm, VoiceClient
 from ..voice_conversation import interject
 from ..voice_corpus import Corpus, CorpusUtterance
 from ..voice_measures import (
@@ -159,13 +160,13 @@ async def _microphones(scenario: VoiceScenario) -> list[Check]:
     speech = [_unbroken(scenario.corpus, number, plan.voice_mic_seconds + 15) for number in range(4)]
     waits: list[float] = []
     cpu = 0.0
-    async with AsyncExitStack() as stack:
-        other = await stack.enter_async_context(scenario.client("whole", muted=True))
-        clients = []
+
+    def microphones() -> Iterator[AbstractAsyncContextManager[VoiceClient]]:
         for number in range(plan.voice_microphones):
             scenario.context.progress(f"{number + 1} microphones")
-            microphone = attrs.evolve(scenario, lateness=[]).client("whole", form)
-            clients.append(await stack.enter_async_context(microphone))
+            yield attrs.evolve(scenario, lateness=[]).client("whole", form)
+
+    async with scenario.client("whole", muted=True) as other, open_all(microphones()) as clients:
         for number, client in enumerate(clients):
             client.say(speech[number % len(speech)])
         await trio.sleep(1.0)
