@@ -84,7 +84,8 @@ class Samples:
         stacks: Counter[tuple[str, ...]] = Counter()
         for line in raw.splitlines():
             stack, _, count = line.rpartition(" ")
-            if stack:
+            # A torn sample may have any text of the process for a name, with line ends in it.
+            if stack and count.isdigit():
                 stacks[tuple(map(_named, _inner(stack.split(";"))))] += int(count)
         return cls(stacks)
 

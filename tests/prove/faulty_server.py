@@ -74,6 +74,7 @@ class FaultyServer:
     slower_by_leaver: float = 0.0
     """Each client that leaves while its turn is being spoken delays the speech of all later turns."""
     cpu_of_turn: float = 0.0
+    loop_cpu_of_turn: float = 0.0
     load_of_turn: float = 0.0
     """Seconds of CPU that the load generator uses for a turn until its first sound."""
     engine_connections: int = 0
@@ -126,6 +127,7 @@ class FaultyServer:
             tasks=20 + self.working + self._left("tasks"),
             turns=self.working if self.shows_tasks else math.nan,
             longest_pass=0.0,
+            loop_cpu=self.turns * self.loop_cpu_of_turn,
         )  # fmt: skip
 
     def _left(self, what: str) -> int:
@@ -134,6 +136,10 @@ class FaultyServer:
     async def cpu(self) -> float:
         """See `Probe.cpu`."""
         return (await self.sample()).cpu
+
+    async def loop_cpu(self) -> float:
+        """See `Probe.loop_cpu`."""
+        return (await self.sample()).loop_cpu
 
     async def ready(self) -> bool:
         """See `Probe.ready`."""

@@ -190,7 +190,12 @@ FAULTS: list[tuple[str, Mapping[str, Any], Mapping[str, Any], str]] = [
         {"speech": lambda number: (0.155 if number > 30 else 0.1) - 0.01},
         "the last turns with the companion relative to the first",
     ),
-    ("long", {"cpu_of_turn": 0.0029}, {"cpu_of_turn": 0.0031}, "CPU of the companion's last turns"),
+    (
+        "long",
+        {"loop_cpu_of_turn": 0.0029, "cpu_of_turn": 0.1},
+        {"loop_cpu_of_turn": 0.0031},
+        "CPU of the companion's last turns on the event loop",
+    ),
     *(
         (
             scenario,

@@ -213,7 +213,7 @@ async def test_our_server_leaves_nothing_behind() -> None:
     assert "added until first sound with 5 (p50)" in told_by["crowd"]
     assert "the model's connection closed after while 2 others talk (p99)" in told_by["interrupt"]
     assert "CPU of an opened page" in told_by["idle"]
-    assert "CPU of the companion's last turns" in told_by["long"]
+    assert "CPU of the companion's last turns on the event loop" in told_by["long"]
 
 
 async def test_engines_may_be_inside_the_server() -> None:

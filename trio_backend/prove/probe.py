@@ -54,10 +54,14 @@ class _DebugTasks(msgspec.Struct):
 
 @attrs.frozen
 class Sample:
-    """The server at one moment; NaN for what cannot be read. ``memory`` in bytes, ``cpu`` in seconds."""
+    """The server at one moment; NaN for what cannot be read. ``memory`` in bytes, ``cpu`` in seconds.
+
+    ``loop_cpu`` is the part of ``cpu`` that the event loop's thread has used, the first of its process.
+    """
 
     memory: float = math.nan
     cpu: float = math.nan
+    loop_cpu: float = attrs.field(default=math.nan, kw_only=True)
     files: float = math.nan
     threads: float = math.nan
     children: float = math.nan
@@ -95,6 +99,10 @@ class Probe(Protocol):
         """Seconds of CPU that the server has used, read without asking the server where possible."""
         ...
 
+    async def loop_cpu(self) -> float:
+        """Those of its event loop alone; NaN where a process does not show its threads."""
+        ...
+
     async def ready(self) -> bool:
         """Whether the server says that clients may be sent to it; True where that cannot be seen."""
         ...
@@ -121,6 +129,10 @@ class NoProbe:
         """See `Probe.cpu`."""
         return (await self.sample()).cpu
 
+    async def loop_cpu(self) -> float:
+        """See `Probe.loop_cpu`."""
+        return (await self.sample()).loop_cpu
+
 
 @attrs.frozen
 class ProcessProbe:
@@ -142,6 +154,10 @@ class ProcessProbe:
     async def cpu(self) -> float:
         """See `Probe.cpu`."""
         return (await self.sample()).cpu
+
+    async def loop_cpu(self) -> float:
+        """See `Probe.loop_cpu`."""
+        return (await self.sample()).loop_cpu
 
 
 @attrs.frozen
@@ -169,6 +185,10 @@ class DebugProbe:
     async def cpu(self) -> float:
         """See `Probe.cpu`."""
         return (await (self if self._pid is None else ProcessProbe(self._pid)).sample()).cpu
+
+    async def loop_cpu(self) -> float:
+        """See `Probe.loop_cpu`."""
+        return math.nan if self._pid is None else await ProcessProbe(self._pid).loop_cpu()
 
     async def ready(self) -> bool:
         """See `Probe.ready`."""
@@ -209,4 +229,14 @@ def _read_process(pid: int) -> Sample:
         files=open_files(process),
         threads=process.num_threads(),
         children=len(process.children(recursive=True)),
+        loop_cpu=_loop_cpu(process),
+    )
+
+
+def _loop_cpu(process: psutil.Process) -> float:
+    if not psutil.LINUX:
+        return math.nan
+    # The system counts each thread's time in steps of 10 ms.
+    return next(
+        (each.user_time + each.system_time for each in process.threads() if each.id == process.pid), math.nan
     )

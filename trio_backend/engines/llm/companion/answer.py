@@ -57,6 +57,9 @@ class VariantChoice:
         """The number of the reply that had it last; -1 for none."""
         if template is None:
             return -1
+        # Nearly all of what might be said was not said: one search tells, instead of forty.
+        if template.place_in(self.talk.all_said) < 0:
+            return -1
         said = self.talk.said
         return next((at for at in reversed(range(len(said))) if template.place_in(said[at]) >= 0), -1)
 
@@ -185,7 +188,8 @@ class _ReplyComposer:
         """Whether the question was asked before; of one that may be asked `again`, in these words."""
         question = option.owner
         asked = option.template if question.again and option.template else question
-        return any(asked.place_in(said) >= 0 for said in self._matcher.talk.said)
+        talk = self._matcher.talk
+        return asked.place_in(talk.all_said) >= 0 and any(asked.place_in(said) >= 0 for said in talk.said)
 
     def _say(self, template: Template | None, values: Mapping[str, str]) -> None:
         if template is None:

@@ -56,6 +56,10 @@ class Talk:
     cut_short: bool = False
     speaker: str = ""
     seed: bytes = b""
+    all_said: str = attrs.field(
+        default=attrs.Factory(lambda talk: "\n".join(talk.said), takes_self=True), init=False
+    )
+    """All of ``said`` at once: what does not stand in it stands in none of them."""
 
     @property
     def text(self) -> str:
