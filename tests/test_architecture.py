@@ -15,14 +15,15 @@ IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
 
 # Packages and modules by layer, the lowest first. A module imports from lower layers and its own package.
 LAYERS = [
-    {"errors", "identity", "boundary", "concurrency", "quota", "user", "wire", "protocol", "text", "audio"},
+    {"errors", "identity", "boundary", "concurrency", "quota", "user", "wire", "protocol", "text", "audio"}
+    | {"installation"},
     {"config", "assets", "history"},
     {"engines", "client"},
     {"conversation"},
     {"session", "rooms"},
     {"backend", "server", "chat", "memory_tuning"},
     {"observe"},
-    {"serving", "check", "commands", "prove"},
+    {"serving", "check", "commands", "engine_document", "prove"},
     {"ending"},
     {"cli", "__init__"},
     {"__main__"},
@@ -32,6 +33,7 @@ LAYER_OF = {package: number for number, layer in enumerate(LAYERS) for package i
 # Modules of the lowest layer that build on each other, lower first.
 LOWEST = [
     "errors",
+    "installation",
     "identity",
     "boundary",
     "concurrency",

@@ -151,6 +151,21 @@ def chat(
 
 
 @app.command
+def engines(*, markdown: bool = False) -> None:
+    """List the engines that there are: language models, speech synthesis, speech recognition and others.
+
+    Parameters
+    ----------
+    markdown
+        Print docs/engines.md, the table of what is known about each.
+    """
+    from .engine_document import document
+
+    if markdown:
+        print(document(), end="")
+
+
+@app.command
 def transcribe(file: Path, /, *, config: Path | None = None) -> None:
     """Print what the base character's speech recognition understands of a WAV file.
 

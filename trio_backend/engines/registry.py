@@ -4,12 +4,14 @@ An adapter is a module in the folder of its kind, or any object that `register_e
 ``NAMES``, the names that it goes by; ``configure(name, settings, environment)``, which checks the settings
 of a configuration file and returns them as a frozen value; and ``open(settings)``, which takes that value and
 returns an asynchronous context manager that yields the engine. Heavy libraries are imported inside ``open``.
-It may have ``WITHOUT_EFFECT``: settings of existing files that do nothing here, with the reason.
+It may have ``WITHOUT_EFFECT``: settings of existing files that do nothing here, with the reason; and
+``missing(settings)``, which looks at the disk for what else `open` would ask for (files, programs), and says
+of each what to do. Ours have ``FACTS`` (facts.py): what people want to know before they choose one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import cache
 from importlib import import_module
@@ -22,6 +24,7 @@ from ..config.character import EngineChoice, EngineKind
 from ..config.diagnostics import did_you_mean
 from ..errors import UnknownEngine
 from .base import Asr, Llm, Tts, TurnDetector, Vad
+from .facts import EngineFacts, Facts
 from .settings import Environment, read_settings
 
 DEFAULTS: Mapping[EngineKind, str] = {
@@ -156,6 +159,25 @@ def without_effect(kind: EngineKind, name: str, settings: Mapping[str, object]) 
     for key, value in settings.items():
         if value is not None and key in reasons:
             yield key, reasons[key]
+
+
+def facts_of(kind: EngineKind, name: str) -> EngineFacts | None:
+    """What is known of the engine ``name``; None of one that somebody else wrote, and of an unknown one."""
+    facts: Facts | None = getattr(_adapter(kind, name), "FACTS", None)
+    return facts if facts is None or isinstance(facts, EngineFacts) else facts.get(name)
+
+
+def missing(config: EngineConfig) -> Sequence[str]:
+    """What `open_engine` would fail for, as far as the disk shows it, each with what to do; blocking.
+
+    Modules first. Nothing is imported, opened or asked.
+    """
+    facts = facts_of(config.kind, config.name)
+    found = []
+    if facts is not None and (modules := facts.missing_modules()):
+        found.append(f"{', '.join(modules)} {'is' if len(modules) == 1 else 'are'} missing: {facts.remedy}")
+    look: Callable[[Any], Iterable[str]] | None = getattr(config.adapter, "missing", None)
+    return [*found, *(look(config.settings) if look else ())]
 
 
 def embedded(kind: EngineKind) -> EngineChoice:

@@ -21,6 +21,7 @@ import trio
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError, SettingsError
+from ..facts import EngineFacts
 from ..openai.answers import decode_json, not_a_stream, whole_characters
 from ..openai.configs import Endpoint, Provider, check_key, checked_url, find_key
 from ..openai.connection import ModelServer, SoundFile, SoundForm, open_model_server, read_refused
@@ -42,6 +43,14 @@ _REGION = re.compile(r"[a-z0-9]{2,40}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _SHORT = "speech/recognition/conversation/cognitiveservices/v1"
 _FAST = "speechtotext/transcriptions:transcribe?api-version=2024-11-15"
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="closes the connection",
+    tried="a stand-in by its reference",
+    needs="Azure's Speech service",
+    keys=_PROVIDER.key_variables,
+)
 
 
 @attrs.frozen

@@ -18,6 +18,7 @@ from loguru import logger
 
 from ...audio.pcm import Pcm
 from ...errors import EngineError
+from ..facts import EngineFacts
 from ..program import ProcessResult, command_of, run_program
 from ..settings import Environment, between, read_settings
 from ..whole import WholeAsr
@@ -30,6 +31,13 @@ LONGEST_TRANSCRIPT = 1_000_000
 FILE = "{file}"
 # Escape sequences with which programs colour what they write to a terminal.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="kills the program",
+    tried="programs",
+    needs="any program: WAV in, text out",
+)
 
 
 @attrs.frozen

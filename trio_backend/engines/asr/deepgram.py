@@ -18,6 +18,7 @@ import msgspec
 from ...audio.utterance import RATE
 from ...errors import EngineError
 from ..base import AsrTranscript, EndOfTurn
+from ..facts import EngineFacts
 from ..openai.answers import Answer, decode_json, refusal, whole_characters
 from ..openai.configs import Endpoint, Provider, check_key, checked_socket_url, find_key
 from ..service_asr import ServiceAsr
@@ -37,6 +38,14 @@ _JUDGEMENTS: Mapping[str, EndOfTurn] = {
 }
 # 1000 and 1005 are ordinary ends of the connection; the others that it uses (1008, 1011) are failures.
 _ORDINARY = (1000, 1005)
+
+FACTS = EngineFacts(
+    streams="yes; Flux judges the end of the turn",
+    cancel="closes the connection",
+    tried="a stand-in by its reference",
+    needs="Deepgram, Nova or Flux",
+    keys=_PROVIDER.key_variables,
+)
 
 
 @attrs.frozen

@@ -12,11 +12,21 @@ import trio
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError
+from ..facts import EngineFacts
 from ..settings import Environment, between, read_settings
 from ..whole import WholeAsr
 from ..worker import Worker, WorkerJob, open_worker
 
 NAMES = ("faster_whisper",)
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="ends its process",
+    tried="a stand-in for the library",
+    needs="a model, or a size to download",
+    extra="whisper",
+    modules=("faster_whisper",),
+)
 
 
 @attrs.frozen

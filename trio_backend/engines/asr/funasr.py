@@ -19,6 +19,7 @@ from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError
 from ..base import Asr, AsrTranscript
+from ..facts import EngineFacts
 from ..openai.answers import decode_json, whole_characters
 from ..openai.configs import Endpoint, Provider, checked_socket_url
 from ..service_asr import ServiceAsr
@@ -34,6 +35,14 @@ _PROVIDER = Provider(
 )
 # What SenseVoice writes of language, mood and sounds: <|zh|><|NEUTRAL|><|Speech|>.
 _MARKS = re.compile(r"<\|[^|<>]*\|>")
+
+FACTS = EngineFacts(
+    streams="with a server",
+    cancel="closes the connection",
+    tried="a stand-in by its code",
+    needs="a FunASR server, or the library and torch",
+    packages=("funasr", "torch", "torchaudio"),
+)
 
 
 @attrs.frozen

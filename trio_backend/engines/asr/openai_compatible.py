@@ -10,6 +10,7 @@ import attrs
 import trio
 
 from ..base import Asr
+from ..facts import EngineFacts
 from ..openai.configs import Endpoint, Provider, TranscriptionConfig, check_key, checked_url, find_key
 from ..settings import Environment, between, read_settings
 
@@ -24,6 +25,17 @@ _PROVIDERS = {
 }
 
 NAMES = tuple(provider.name for provider in _PROVIDERS)
+
+FACTS = {
+    provider.name: EngineFacts(
+        streams="no",
+        cancel="closes the connection",
+        tried="a stand-in by its reference",
+        needs="any `/v1/audio/transcriptions`" if not provider.needs_key else "an account there",
+        keys=provider.key_variables,
+    )
+    for provider in _PROVIDERS
+}
 
 
 @attrs.frozen

@@ -17,6 +17,7 @@ import msgspec
 
 from ...errors import EngineError
 from ..base import AsrTranscript, EndOfTurn
+from ..facts import EngineFacts
 from ..openai.answers import Answer, decode_json, refusal, whole_characters
 from ..openai.configs import Endpoint, Provider, check_key, checked_socket_url, find_key
 from ..service_asr import ServiceAsr
@@ -32,6 +33,14 @@ _OPENAI = attrs.evolve(_PROVIDER, needs_key=True)
 # Codes of `error` events, as the status that the same service has for them over HTTP.
 _STATUS = {"invalid_api_key": 401, "model_not_found": 404, "rate_limit_exceeded": 429, "server_error": 500}
 _TRANSCRIPTION = "conversation.item.input_audio_transcription."
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="closes the connection",
+    tried="a stand-in by its reference",
+    needs="OpenAI, or a server of its Realtime events",
+    keys=_PROVIDER.key_variables,
+)
 
 
 @attrs.frozen

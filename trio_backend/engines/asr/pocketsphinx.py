@@ -11,6 +11,7 @@ import attrs
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import SettingsError
+from ..facts import EngineFacts
 from ..settings import Environment, between, read_settings
 from ..whole import WholeAsr
 from ..worker import Worker, WorkerJob, open_worker
@@ -21,6 +22,15 @@ NAMES = ("pocketsphinx_asr",)
 MOST_PHRASES = 2_000
 _WORD = re.compile(r"[a-z][a-z'.-]*")
 _PHONES = re.compile(r"[A-Z]+( [A-Z]+)*")
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="ends its process",
+    tried="the library",
+    needs="nothing (embedded); English",
+    extra="voice",
+    modules=("pocketsphinx",),
+)
 
 
 @attrs.frozen

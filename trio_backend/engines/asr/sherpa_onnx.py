@@ -13,6 +13,7 @@ from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError, SettingsError
 from ..base import Asr
+from ..facts import EngineFacts
 from ..settings import Environment, between, one_of, read_settings
 from ..whole import WholeAsr
 from ..worker import Worker, WorkerJob, open_worker
@@ -23,6 +24,15 @@ NAMES = ("sherpa_onnx_asr",)
 WITHOUT_EFFECT = {"debug": "sherpa-onnx writes to a terminal that nobody sees"}
 
 WHERE = "https://github.com/k2-fsa/sherpa-onnx/releases/tag/asr-models"
+
+FACTS = EngineFacts(
+    streams="with `online_…` models",
+    cancel="ends its process",
+    tried="the library, with a tiny model",
+    needs="a model that you download",
+    extra="sherpa",
+    modules=("sherpa_onnx",),
+)
 
 
 @attrs.frozen

@@ -18,6 +18,7 @@ import msgspec
 from ...audio.utterance import RATE
 from ...errors import EngineError, SettingsError
 from ..base import AsrTranscript
+from ..facts import EngineFacts
 from ..openai.answers import Answer, Halves, decode_json, refusal, whole_characters
 from ..openai.configs import Endpoint, Provider, check_key, checked_socket_url, find_key
 from ..service_asr import ServiceAsr
@@ -34,6 +35,14 @@ _PROVIDER = Provider(
 )
 # Codes of `error` events, as statuses of HTTP; all others are faults of the request.
 _STATUS = {"model_not_found": 404, "processing_error": 500}
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="closes the connection",
+    tried="a stand-in by its code",
+    needs="`vllm serve` with a model for real time",
+    keys=_PROVIDER.key_variables,
+)
 
 
 @attrs.frozen

@@ -14,11 +14,21 @@ import attrs
 
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
+from ..facts import EngineFacts
 from ..settings import Environment, between, read_settings
 from ..whole import WholeAsr
 from ..worker import Worker, WorkerJob, open_worker
 
 NAMES = ("whisper",)
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="ends its process",
+    tried="a stand-in for the library",
+    needs="torch; a size to download",
+    modules=("whisper", "torch"),
+    packages=("openai-whisper",),
+)
 
 
 @attrs.frozen

@@ -12,6 +12,7 @@ import trio
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError
+from ..facts import EngineFacts
 from ..settings import Environment, between, read_settings
 from ..whole import WholeAsr, joined_text
 from ..worker import Worker, WorkerJob, open_worker
@@ -24,6 +25,15 @@ WITHOUT_EFFECT = {
 }
 
 WHERE = "https://huggingface.co/ggerganov/whisper.cpp"
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="ends its process",
+    tried="the library, with a tiny model",
+    needs="a model, or a size to download",
+    extra="whisper-cpp",
+    modules=("pywhispercpp",),
+)
 
 
 @attrs.frozen

@@ -16,6 +16,7 @@ import attrs
 from ...audio.utterance import RATE
 from ...errors import EngineError
 from ..base import AsrTranscript
+from ..facts import EngineFacts
 from ..openai.answers import whole_characters
 from ..openai.configs import Endpoint, Provider
 from ..service_asr import ServiceAsr
@@ -30,6 +31,13 @@ _PROVIDER = Provider(
 )
 _SOUND = {"rate": RATE, "width": 2, "channels": 1}
 _CODE = re.compile(r"[\w.-]{1,48}")
+
+FACTS = EngineFacts(
+    streams="if the server does: `streams: true`",
+    cancel="closes the connection",
+    tried="a server of its package",
+    needs="a Wyoming server, as for Home Assistant",
+)
 
 
 @attrs.frozen

@@ -10,10 +10,18 @@ import trio
 
 from ...errors import EngineError
 from ..base import Message, Nudge, Prompt, ReplyPart, ToolResult
+from ..facts import EngineFacts
 from ..settings import Environment, between, read_settings
 from ..whole import tagged
 
 NAMES = ("echo_llm",)
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="stops at once",
+    tried="ours: nothing foreign in it",
+    needs="nothing: for tests",
+)
 
 
 @attrs.frozen

@@ -11,6 +11,7 @@ import trio
 
 from ...errors import SettingsError
 from ..base import Llm
+from ..facts import EngineFacts
 from ..openai.configs import ChatConfig, Endpoint, Provider, check_key, checked_url, find_key
 from ..settings import Environment, between, read_settings
 
@@ -53,6 +54,17 @@ NAMES = tuple(provider.name for provider in _PROVIDERS)
 # Settings of existing configurations that have no meaning here: accounts of a single provider, what
 # an Ollama server does with its memory, and how the old backend wrote interruptions down.
 _OLD = ("organization_id", "project_id", "keep_alive", "unload_at_exit", "interrupt_method")
+
+FACTS = {
+    provider.name: EngineFacts(
+        streams="yes",
+        cancel="closes the connection",
+        tried="a stand-in by its reference",
+        needs="an account there" if provider.needs_key else "a server, and a model on it",
+        keys=provider.key_variables,
+    )
+    for provider in _PROVIDERS
+}
 
 
 @attrs.frozen

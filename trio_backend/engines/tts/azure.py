@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 import attrs
 
 from ...errors import SettingsError
+from ..facts import EngineFacts
 from ..open_speech import open_service
 from ..openai.answers import whole_characters
 from ..openai.configs import Endpoint, Provider, check_key, checked_url, find_key
@@ -28,6 +29,14 @@ _REGION = re.compile(r"[a-z0-9]{2,40}")
 _NUMBER = re.compile(r"[+-]?\d{1,3}(\.\d{1,3})?")
 # Characters that XML does not have, even escaped.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="closes the connection",
+    tried="a stand-in by its reference",
+    needs="Azure's Speech service",
+    keys=_PROVIDER.key_variables,
+)
 
 
 @attrs.frozen

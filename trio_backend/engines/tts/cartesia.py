@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import attrs
 
 from ...errors import SettingsError
+from ..facts import EngineFacts
 from ..open_speech import open_service
 from ..openai.answers import json_of
 from ..openai.configs import Endpoint, Provider, check_key, checked_url, find_key
@@ -22,6 +23,14 @@ NAMES = ("cartesia_tts",)
 WITHOUT_EFFECT = {"output_format": "samples are asked for, which are played while they come"}
 
 _PROVIDER = Provider("cartesia_tts", "https://api.cartesia.ai", ("CARTESIA_API_KEY",), needs_key=True)
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="closes the connection",
+    tried="a stand-in by its reference",
+    needs="Cartesia, and a `voice_id`",
+    keys=_PROVIDER.key_variables,
+)
 
 
 @attrs.frozen

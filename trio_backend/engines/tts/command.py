@@ -19,6 +19,7 @@ from loguru import logger
 
 from ...audio.pcm import Pcm
 from ...errors import EngineError
+from ..facts import EngineFacts
 from ..openai.answers import whole_characters
 from ..program import command_of, run_program
 from ..settings import Environment, between, read_settings
@@ -28,6 +29,13 @@ from ..whole import NO_SOUND, WholeTts, can_be_said
 NAMES = ("command_tts",)
 
 TEXT, FILE = "{text}", "{file}"
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="kills the program",
+    tried="programs",
+    needs="any program: text in, WAV or samples out",
+)
 
 
 @attrs.frozen

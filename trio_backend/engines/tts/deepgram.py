@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import attrs
 
+from ..facts import EngineFacts
 from ..open_speech import open_service
 from ..openai.answers import json_of
 from ..openai.configs import Endpoint, Provider, check_key, checked_url, find_key
@@ -20,6 +21,14 @@ from ..speech_service import ServiceSettings, SpeechService, SynthesisRequest
 NAMES = ("deepgram_tts",)
 
 _PROVIDER = Provider("deepgram_tts", "https://api.deepgram.com", ("DEEPGRAM_API_KEY",), needs_key=True)
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="closes the connection",
+    tried="a stand-in by its reference",
+    needs="Deepgram",
+    keys=_PROVIDER.key_variables,
+)
 
 
 @attrs.frozen

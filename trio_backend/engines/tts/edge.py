@@ -20,6 +20,7 @@ import trio
 from ...audio.pcm import Pcm
 from ...errors import EngineError, SettingsError, UnknownEngine
 from ..asyncio_thread import AsyncioThread, open_asyncio_thread
+from ..facts import EngineFacts
 from ..openai.answers import whole_characters
 from ..settings import Environment, between, read_settings
 from ..sound_file import decode, has_mp3_decoder
@@ -31,6 +32,16 @@ BYTES_PER_SECOND = 6_000
 """Of the only format that the service sends: MP3 of 48 kbit/s."""
 
 _VOICE = re.compile(r"[A-Za-z]{2,}-[A-Za-z]{2,}-[\w-]*Neural")
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="closes the connection",
+    tried="the library, with a stand-in of its service",
+    needs="the internet; no key",
+    extra="edge",
+    modules=("edge_tts", "soundfile"),
+    fallback="espeak_tts",
+)
 
 
 @attrs.frozen

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import attrs
 
 from ...errors import SettingsError
+from ..facts import EngineFacts
 from ..open_speech import open_service
 from ..openai.answers import json_of
 from ..openai.configs import Endpoint, Provider, check_key, checked_url, find_key
@@ -27,6 +28,14 @@ _PROVIDER = Provider(
     "https://api.elevenlabs.io",
     ("ELEVENLABS_API_KEY", "XI_API_KEY"),
     needs_key=True,
+)
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="closes the connection",
+    tried="a stand-in by its reference",
+    needs="ElevenLabs, and a `voice_id`",
+    keys=_PROVIDER.key_variables,
 )
 
 

@@ -19,6 +19,7 @@ from loguru import logger
 from ...audio.pcm import Pcm
 from ...errors import EngineError, NoVoice, SettingsError
 from ...text.scripts import HAN, HIRAGANA, KATAKANA
+from ..facts import EngineFacts
 from ..program import ProcessResult, run_program
 from ..settings import Environment, between, read_settings
 from ..whole import WholeTts
@@ -38,6 +39,14 @@ _SCRIPTS = (
 )
 
 _READS_HAN = re.compile(r"cmn|yue|hak|ja|sino|zh")
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="kills the program",
+    tried="the library",
+    needs="nothing (embedded); espeak-ng, as a program or by the extra",
+    extra="voice",
+)
 
 
 def _is_voice(_instance: object, field: attrs.Attribute[str], value: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from ..facts import EngineFacts
 from ..open_speech import open_service
 from ..openai.answers import json_of
 from ..openai.configs import Endpoint, Provider, check_key, checked_url, find_key
@@ -19,6 +20,14 @@ NAMES = ("fish_api_tts",)
 
 _PROVIDER = Provider(
     "fish_api_tts", "https://api.fish.audio", ("FISH_API_KEY", "FISH_AUDIO_API_KEY"), needs_key=True
+)
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="closes the connection",
+    tried="a stand-in by its reference",
+    needs="Fish Audio",
+    keys=_PROVIDER.key_variables,
 )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import attrs
 
 from ...errors import SettingsError
+from ..facts import EngineFacts
 from ..open_speech import open_service
 from ..openai.answers import json_of
 from ..openai.configs import Endpoint, Provider, split_url
@@ -25,6 +26,13 @@ _PROVIDER = Provider(
     "gpt_sovits_tts", "http://127.0.0.1:9880", start="start its api_v2.py, or correct api_url"
 )
 _MODES = {"true": True, "1": True, "2": 2, "3": 3, "false": False, "0": False, "": False}
+
+FACTS = EngineFacts(
+    streams="with `streaming_mode: true`",
+    cancel="closes the connection",
+    tried="a stand-in by its code",
+    needs="GPT-SoVITS's `api_v2.py`, and a recording",
+)
 
 
 @attrs.frozen

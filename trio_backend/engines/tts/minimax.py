@@ -15,6 +15,7 @@ import attrs
 import msgspec
 
 from ...errors import AnswerTooLong, EngineError, SettingsError
+from ..facts import EngineFacts
 from ..open_speech import open_service
 from ..openai.answers import Answer, json_of, refusal
 from ..openai.configs import Endpoint, Provider, check_key, checked_url, find_key
@@ -31,6 +32,14 @@ _STATUS = {1002: 429, 1039: 429, 1004: 401, 2049: 401, 1008: 402}
 _VOICES = {2042, 2054}
 LONGEST_PROBLEM = 65_536
 """Bytes of an answer that is no stream of events, and so says what went wrong."""
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="closes the connection",
+    tried="a stand-in by its reference",
+    needs="MiniMax",
+    keys=_PROVIDER.key_variables,
+)
 
 
 @attrs.frozen

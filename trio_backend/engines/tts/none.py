@@ -10,10 +10,18 @@ import trio
 
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
+from ..facts import EngineFacts
 from ..settings import Environment, read_settings
 from ..whole import WholeTts
 
 NAMES = ("none_tts",)
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="stops at once",
+    tried="ours: nothing foreign in it",
+    needs="nothing: it is silent",
+)
 
 
 @attrs.frozen

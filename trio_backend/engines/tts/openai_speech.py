@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from ..facts import EngineFacts
 from ..open_speech import open_service
 from ..openai.answers import json_of
 from ..openai.configs import Endpoint, Provider, check_key, checked_url, find_key
@@ -17,6 +18,14 @@ NAMES = ("openai_tts",)
 
 _LOCAL = Provider("openai_tts", "http://localhost:8880/v1")
 _OPENAI = Provider("openai_tts", "https://api.openai.com/v1", ("OPENAI_API_KEY",), needs_key=True)
+
+FACTS = EngineFacts(
+    streams="with `file_extension: pcm`",
+    cancel="closes the connection",
+    tried="a stand-in by its reference",
+    needs="any `/v1/audio/speech`; OpenAI's own wants the key",
+    keys=_OPENAI.key_variables,
+)
 
 
 @attrs.frozen

@@ -16,6 +16,7 @@ import trio
 
 from ...audio.pcm import Pcm
 from ...errors import EngineError
+from ..facts import EngineFacts
 from ..openai.answers import whole_characters
 from ..settings import Environment, between, read_settings
 from ..whole import NO_SOUND, WholeTts, can_be_said
@@ -28,6 +29,15 @@ RATE = struct.Struct("<I")
 
 MOST_RATE = 48_000
 """Samples a second that the bound on bytes is computed from; Piper's voices have 22 050 or fewer."""
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="ends its process",
+    tried="the library, with a tiny model",
+    needs="a voice that you download",
+    extra="piper",
+    modules=("piper",),
+)
 
 
 @attrs.frozen

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import attrs
 
 from ...errors import SettingsError
+from ..facts import EngineFacts
 from ..open_speech import open_service
 from ..openai.answers import json_of
 from ..openai.configs import Endpoint, Provider, check_key, find_key, split_url
@@ -25,6 +26,14 @@ WITHOUT_EFFECT = {
 
 _PROVIDER = Provider(
     "siliconflow_tts", "https://api.siliconflow.cn/v1", ("SILICONFLOW_API_KEY",), needs_key=True
+)
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="closes the connection",
+    tried="a stand-in by its reference",
+    needs="SiliconFlow, and a `default_voice`",
+    keys=_PROVIDER.key_variables,
 )
 
 

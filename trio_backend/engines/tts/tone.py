@@ -16,12 +16,20 @@ from trio.abc import ReceiveChannel
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError
+from ..facts import EngineFacts
 from ..settings import Environment, between, read_settings
 from ..whole import WholeSound, channel_of
 
 NAMES = ("tone_tts",)
 
 NOTE = 400  # Hz; divides the rate, so that one period repeats without a click
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="stops at once",
+    tried="ours: nothing foreign in it",
+    needs="nothing: a tone, for tests",
+)
 
 
 @attrs.frozen

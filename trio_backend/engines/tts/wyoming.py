@@ -17,6 +17,7 @@ from trio.abc import ReceiveChannel
 
 from ...audio.pcm import Pcm
 from ...errors import EngineError, HttpFailed, WireClosed
+from ..facts import EngineFacts
 from ..openai.answers import whole_characters
 from ..openai.configs import Endpoint, Provider
 from ..openai.connection import unreachable
@@ -33,6 +34,13 @@ _PROVIDER = Provider(
     "wyoming_tts", "http://127.0.0.1:10200", start="start a Wyoming server there, or correct base_url"
 )
 _CODE = re.compile(r"[\w.-]{1,48}")
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="closes the connection",
+    tried="a server of its package",
+    needs="a Wyoming server, as for Home Assistant",
+)
 
 
 @attrs.frozen

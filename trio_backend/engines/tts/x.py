@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from ..facts import EngineFacts
 from ..open_speech import open_service
 from ..openai.answers import json_of
 from ..openai.configs import Endpoint, Provider, split_url
@@ -18,6 +19,13 @@ from ..speech_service import ServiceSettings, SpeechService, SynthesisRequest
 NAMES = ("x_tts",)
 
 _PROVIDER = Provider("x_tts", "http://127.0.0.1:8020", start="start the server there, or correct api_url")
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="closes the connection",
+    tried="a stand-in by its code",
+    needs="`xtts-api-server`",
+)
 
 
 @attrs.frozen

@@ -15,6 +15,7 @@ import trio
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError, SettingsError
+from ..facts import EngineFacts
 from ..settings import Environment, read_settings
 from ..worker import Worker, WorkerJob, open_worker
 
@@ -27,6 +28,15 @@ TIMEOUT = 10.0
 # Answers that are waited for at once, of 10 to 100 ms each. Who comes later goes without the model: by the
 # time of the answer, the silence would be over.
 MOST_WAITING = 16
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="is not waited for",
+    tried="the library, with a tiny model",
+    needs="a model that you download",
+    extra="turn",
+    modules=("onnxruntime",),
+)
 
 
 @attrs.frozen

@@ -8,10 +8,18 @@ from contextlib import asynccontextmanager
 import attrs
 
 from ...audio.endpointing import Rules
+from ..facts import EngineFacts
 from ..settings import Environment, read_settings
 from . import Thresholds
 
 NAMES = ("loudness_vad",)
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="stops at once",
+    tried="ours: nothing foreign in it",
+    needs="nothing",
+)
 
 
 @attrs.frozen

