@@ -8,7 +8,7 @@ from pathlib import Path
 from .config.character import CharacterConfig, EngineChoice
 from .config.diagnostics import Finding, Findings, Severity
 from .config.load import survey
-from .engines.registry import configure, without_effect
+from .engines.registry import configure, missing, without_effect
 from .engines.settings import Environment
 from .errors import SettingsError, UnknownEngine
 
@@ -32,7 +32,7 @@ def engine_findings(character: CharacterConfig, environ: Mapping[str, str]) -> I
     for choice in filter(None, engines):
         environment = Environment(choice.folder, environ)
         try:
-            configure(choice.kind, choice.name, choice.settings, environment=environment)
+            config = configure(choice.kind, choice.name, choice.settings, environment=environment)
         except UnknownEngine as error:
             yield _finding("warning", choice, "", str(error))
         except SettingsError as error:
@@ -41,6 +41,8 @@ def engine_findings(character: CharacterConfig, environ: Mapping[str, str]) -> I
         else:
             for key, reason in without_effect(choice.kind, choice.name, choice.settings):
                 yield _finding("warning", choice, key, f"has no effect: {reason}")
+            for problem in missing(config):
+                yield _finding("warning", choice, "", problem)
 
 
 def _finding(severity: Severity, choice: EngineChoice, key: str, message: str) -> Finding:

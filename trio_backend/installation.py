@@ -8,12 +8,8 @@ It imports little, and late: child processes use it, too.
 
 from __future__ import annotations
 
-import os
-import shlex
-import shutil
 import sys
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
 PROJECT = "trio-backend"
@@ -30,8 +26,7 @@ def install_extras(names: Iterable[str]) -> str:
     clone = _clone()
     if clone is None:
         return install(PROJECT + extras)
-    here = os.path.isfile("pyproject.toml") and os.path.samefile(clone, os.curdir)
-    return install("-e", f"{'.' if here else clone}{extras}")
+    return install("-e", f"{'.' if clone == Path.cwd() else clone}{extras}")
 
 
 def install(*requirements: str) -> str:
@@ -41,11 +36,12 @@ def install(*requirements: str) -> str:
 
 def _pip() -> list[str]:
     """The words of a pip that installs into the environment of this interpreter."""
+    import shutil
+    from importlib.util import find_spec
+
     beside, found = Path(sys.executable).parent, shutil.which("pip")
     if found and Path(found).parent == beside:
         return ["pip", "install"]
-    from importlib.util import find_spec  # 5 ms
-
     if find_spec("pip") is not None:
         return [_quoted(sys.executable), "-m", "pip", "install"]
     # An environment without pip, as `python3 -m venv --without-pip` and uv make it.
@@ -54,25 +50,16 @@ def _pip() -> list[str]:
     return ["python3", "-m", "pip", "--python", _quoted(sys.executable), "install"]
 
 
-@cache
-def _clone() -> str | None:
+def _clone() -> Path | None:
     """The folder of the clone that this program runs from; None where it was installed as a package."""
-    import json
-    from importlib.metadata import PackageNotFoundError, distribution
-    from urllib.parse import urlsplit
-    from urllib.request import url2pathname
-
-    try:
-        # PEP 610: what pip and uv were told to install, where that was no name of a package.
-        told = json.loads(distribution(PROJECT).read_text("direct_url.json") or "{}")
-        editable = told.get("dir_info", {}).get("editable", False)
-        return url2pathname(urlsplit(told["url"]).path) if editable else None
-    except (PackageNotFoundError, ValueError, LookupError, AttributeError):
-        # It runs from its source, and nothing was installed; or the note is none of theirs.
-        return None
+    folder = Path(__file__).absolute().parents[1]
+    # The folder that packages are installed to has none.
+    return folder if (folder / "pyproject.toml").is_file() else None
 
 
 def _quoted(word: str) -> str:
+    import shlex
+
     # Of the shells of Windows, cmd knows no single quotes.
     if sys.platform == "win32":
         return f'"{word}"' if set(word) & set(" [],<>=&|^") else word

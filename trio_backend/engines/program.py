@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -54,6 +55,12 @@ def command_of(settings: Mapping[str, object], environment: Environment) -> obje
     if "/" in program or "\\" in program:
         program = str(environment.folder / Path(program).expanduser())
     return [program, *arguments]
+
+
+def missing_program(command: Sequence[str]) -> list[str]:
+    """The program of `command_of`, if there is none of that name; blocking."""
+    found = shutil.which(command[0])
+    return [] if found else [f"there is no program {command[0]}; install it, or correct command"]
 
 
 async def run_program(name: str, command: Sequence[str], data: bytes, most: int) -> ProcessResult | None:

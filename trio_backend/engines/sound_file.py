@@ -10,6 +10,7 @@ from typing import Any
 
 from ..audio.pcm import Pcm
 from ..audio.wav import mixed, read_wav
+from ..installation import extra_remedy
 
 MOST_RATE = 48_000
 """Samples per second that the bound on bytes is computed from: higher rates make speech no better."""
@@ -48,7 +49,7 @@ def _check_length(frames: int, rate: int, longest: float) -> None:
 
 def _decode_compressed(data: bytes, longest: float) -> Pcm:
     if not has_mp3_decoder():
-        raise ValueError("it is compressed, and there is no decoder: install the extra `voice`")
+        raise ValueError(f"it is compressed, and there is no decoder: {extra_remedy('voice')}")
     soundfile = import_module("soundfile")
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:

@@ -19,7 +19,7 @@ from loguru import logger
 from ...audio.pcm import Pcm
 from ...errors import EngineError
 from ..facts import EngineFacts
-from ..program import ProcessResult, command_of, run_program
+from ..program import ProcessResult, command_of, missing_program, run_program
 from ..settings import Environment, between, read_settings
 from ..whole import WholeAsr
 
@@ -66,6 +66,11 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     del name
     given = read_settings(_CommandAsrSettings, {**settings, "command": command_of(settings, environment)})
     return CommandAsrConfig(given.command, given.sample_rate, given.processes, given.timeout)
+
+
+def missing(config: CommandAsrConfig) -> list[str]:
+    """The program, if there is none of that name."""
+    return missing_program(config.command)
 
 
 @asynccontextmanager

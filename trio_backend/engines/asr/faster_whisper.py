@@ -81,17 +81,26 @@ def _is_path(model: str) -> bool:
     return model.startswith((".", "/", "~")) or model.count("/") > 1 or "\\" in model
 
 
+def missing(config: WhisperConfig) -> list[str]:
+    """The file of a model that is meant as a folder; the others are downloaded."""
+    file, remedy = (
+        Path(config.model_path, "model.bin"),
+        "or name a size such as 'small' to have it downloaded",
+    )
+    if not _is_path(config.model_path) or file.is_file():
+        return []
+    remedy = "correct model_path, or name a size such as 'small' to have it downloaded"
+    return [f"there is no file {file}; {remedy}"]
+
+
 @asynccontextmanager
 async def open(config: WhisperConfig) -> AsyncIterator[FasterWhisper]:
     """Load the model in its own process, and download it if it is not there yet.
 
     Raises `EngineError` that names a folder without a model in it.
     """
-    if _is_path(config.model_path) and not await trio.Path(config.model_path, "model.bin").is_file():
-        raise EngineError(
-            f"faster_whisper: there is no file {Path(config.model_path) / 'model.bin'}; correct model_path, "
-            "or name a size such as 'small' to have it downloaded"
-        )
+    for problem in await trio.to_thread.run_sync(missing, config):
+        raise EngineError(f"faster_whisper: {problem}")
     settings = attrs.asdict(config, filter=lambda field, _: field.name != "patience")
     job = WorkerJob(f"{__package__}.faster_whisper_process", "faster_whisper", settings, config.patience)
     async with open_worker(job) as worker:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import EngineError
+from ...installation import extra_remedy
 from ..child_process import Work, work
 
 
@@ -15,7 +16,7 @@ def load(settings: dict[str, Any]) -> Work:
         from faster_whisper import WhisperModel
     except ImportError:
         raise EngineError(
-            "faster_whisper: the library is not installed: install the extra `whisper`, as the README says"
+            f"faster_whisper: the library is not installed: {extra_remedy('whisper')}"
         ) from None
     try:
         model = WhisperModel(

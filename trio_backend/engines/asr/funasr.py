@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 
 import attrs
 import msgspec
@@ -18,6 +19,7 @@ import msgspec
 from ...audio.pcm import Pcm
 from ...audio.utterance import RATE
 from ...errors import EngineError
+from ...installation import install
 from ..base import Asr, AsrTranscript
 from ..facts import EngineFacts
 from ..openai.answers import decode_json, whole_characters
@@ -36,12 +38,14 @@ _PROVIDER = Provider(
 # What SenseVoice writes of language, mood and sounds: <|zh|><|NEUTRAL|><|Speech|>.
 _MARKS = re.compile(r"<\|[^|<>]*\|>")
 
+_LIBRARY = ("funasr", "torch", "torchaudio")
+
 FACTS = EngineFacts(
     streams="with a server",
     cancel="closes the connection",
     tried="a stand-in by its code",
     needs="a FunASR server, or the library and torch",
-    packages=("funasr", "torch", "torchaudio"),
+    packages=_LIBRARY,
 )
 
 
@@ -127,6 +131,15 @@ def configure(
         connect_timeout=given.connect_timeout,
         timeout=given.timeout,
     )
+
+
+def missing(config: FunAsrServerConfig | FunAsrConfig) -> list[str]:
+    """The library, unless there is a server."""
+    absent = [name for name in _LIBRARY if find_spec(name) is None]
+    if isinstance(config, FunAsrServerConfig) or not absent:
+        return []
+    remedy = "set base_url to the address of a FunASR server"
+    return [f"{', '.join(absent)} missing: `{install(*FACTS.packages)}`, or {remedy}"]
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import EngineError
+from ...installation import install
 from ..child_process import Work, work
 
 
@@ -16,7 +17,7 @@ def load(settings: dict[str, Any]) -> Work:
     except ImportError as error:
         raise EngineError(
             f"fun_asr: the library is not installed ({error.name}): install it with torch, as "
-            "`pip install funasr torch torchaudio`, or set base_url to the address of a FunASR server"
+            f"`{install('funasr', 'torch', 'torchaudio')}`, or set base_url to the address of a FunASR server"
         ) from None
     try:
         model = AutoModel(**settings["model"], disable_pbar=True, disable_log=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import EngineError
+from ...installation import extra_remedy
 from ..child_process import Work, work
 
 # With less, the decoder starves: it looks for speech in frames of 25 ms.
@@ -20,7 +21,7 @@ def load(settings: dict[str, Any]) -> Work:
         from pocketsphinx import Config, Decoder
     except ImportError:
         raise EngineError(
-            "pocketsphinx_asr: the library is not installed: install the extra `voice`, as the README says, "
+            f"pocketsphinx_asr: the library is not installed: {extra_remedy('voice')}, "
             "or choose another asr_model"
         ) from None
     phrases = settings["phrases"]

@@ -151,10 +151,18 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     )
 
 
+def missing(config: SherpaConfig) -> list[str]:
+    """The files of the model that are not there, in one line."""
+    files = [str(path) for _, path in config.files if not path.is_file()]
+    remedy = f"get a {config.model_type} model at {WHERE}, or correct the path"
+    return [f"there is no file {', '.join(files)}; {remedy}"] if files else []
+
+
 @asynccontextmanager
 async def open(config: SherpaConfig) -> AsyncIterator[Asr]:
     """Load the model in its own process. Raises `EngineError` that names a file which is not there."""
-    await trio.to_thread.run_sync(_check_files, config)
+    for problem in await trio.to_thread.run_sync(missing, config):
+        raise EngineError(f"sherpa_onnx_asr: {problem}")
     streams = MODEL_TYPES[config.model_type].streams
     job = WorkerJob(
         f"{__package__}.sherpa_onnx_{'stream_' if streams else ''}process",
@@ -174,15 +182,6 @@ async def open(config: SherpaConfig) -> AsyncIterator[Asr]:
         return
     async with open_worker(job) as worker:
         yield SherpaOnnx(worker)
-
-
-def _check_files(config: SherpaConfig) -> None:
-    missing = [str(path) for _, path in config.files if not path.is_file()]
-    if missing:
-        raise EngineError(
-            f"sherpa_onnx_asr: there is no file {', '.join(missing)}; "
-            f"get a {config.model_type} model at {WHERE}, or correct the path"
-        )
 
 
 @attrs.frozen

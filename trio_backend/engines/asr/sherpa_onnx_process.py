@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import EngineError
+from ...installation import extra_remedy
 from ..child_process import Work, work
 
 # That of `audio.utterance`, which imports numpy: see child_process.py.
@@ -18,7 +19,7 @@ def load(settings: dict[str, Any]) -> Work:
         import sherpa_onnx
     except ImportError:
         raise EngineError(
-            "sherpa_onnx_asr: the library is not installed: install the extra `sherpa`, as the README says"
+            f"sherpa_onnx_asr: the library is not installed: {extra_remedy('sherpa')}"
         ) from None
     build = getattr(sherpa_onnx.OfflineRecognizer, settings["constructor"], None)
     if build is None:

@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Any
 
 from ...errors import EngineError
+from ...installation import extra_remedy
 from ..child_process import Work, work
 
 REQUEST = struct.Struct("<BIII")
@@ -36,7 +37,7 @@ def load(settings: dict[str, Any]) -> Work:
         import sherpa_onnx
     except ImportError:
         raise EngineError(
-            "sherpa_onnx_asr: the library is not installed: install the extra `sherpa`, as the README says"
+            f"sherpa_onnx_asr: the library is not installed: {extra_remedy('sherpa')}"
         ) from None
     build = getattr(sherpa_onnx.OnlineRecognizer, settings["constructor"], None)
     if build is None:

@@ -82,17 +82,22 @@ def _is_file(model: str) -> bool:
     return model.endswith(".bin") or "/" in model or "\\" in model
 
 
+def missing(config: WhisperCppConfig) -> list[str]:
+    """The file of a model that is meant as a file; the others are downloaded."""
+    if not _is_file(config.model) or Path(config.model).is_file():
+        return []
+    remedy = "or name a size such as 'small' to have it downloaded"
+    return [f"there is no file {config.model}; get a model at {WHERE}, {remedy}"]
+
+
 @asynccontextmanager
 async def open(config: WhisperCppConfig) -> AsyncIterator[WhisperCpp]:
     """Load the model in its own process, and download it if it is not there yet.
 
     Raises `EngineError` that names a file which is not there.
     """
-    if _is_file(config.model) and not await trio.Path(config.model).is_file():
-        raise EngineError(
-            f"whisper_cpp: there is no file {config.model}; get a model at {WHERE}, "
-            "or name a size such as 'small' to have it downloaded"
-        )
+    for problem in await trio.to_thread.run_sync(missing, config):
+        raise EngineError(f"whisper_cpp: {problem}")
     settings = attrs.asdict(config, filter=lambda field, _: field.name != "patience")
     job = WorkerJob(f"{__package__}.whisper_cpp_process", "whisper_cpp", settings, config.patience)
     async with open_worker(job) as worker:

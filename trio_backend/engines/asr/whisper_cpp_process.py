@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import EngineError
+from ...installation import extra_remedy
 from ..child_process import Work, work
 
 # Bytes of 0.1 s: of less, the library makes nothing.
@@ -23,7 +24,7 @@ def load(settings: dict[str, Any]) -> Work:
         from pywhispercpp.utils import resolve_model_path
     except ImportError:
         raise EngineError(
-            "whisper_cpp: the library is not installed: install the extra `whisper-cpp`, as the README says"
+            f"whisper_cpp: the library is not installed: {extra_remedy('whisper-cpp')}"
         ) from None
     try:
         path = resolve_model_path(settings["model"], settings["model_dir"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import EngineError
+from ...installation import install
 from ..child_process import Work, work
 
 
@@ -16,7 +17,7 @@ def load(settings: dict[str, Any]) -> Work:
     except ImportError as error:
         raise EngineError(
             f"whisper: the library is not installed ({error.name}): install it with torch, as "
-            "`pip install openai-whisper`, or choose faster_whisper or whisper_cpp, which need no torch"
+            f"`{install('openai-whisper')}`, or choose faster_whisper or whisper_cpp, which need no torch"
         ) from None
     device = settings["device"] or None
     try:

@@ -21,7 +21,7 @@ from ...audio.pcm import Pcm
 from ...errors import EngineError
 from ..facts import EngineFacts
 from ..openai.answers import whole_characters
-from ..program import command_of, run_program
+from ..program import command_of, missing_program, run_program
 from ..settings import Environment, between, read_settings
 from ..sound_file import BYTES_PER_SECOND, HEADER, decode
 from ..whole import NO_SOUND, WholeTts, can_be_said
@@ -71,6 +71,11 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     return CommandTtsConfig(
         given.command, given.sample_rate, given.processes, given.timeout, environment.max_sentence_sound
     )
+
+
+def missing(config: CommandTtsConfig) -> list[str]:
+    """The program, if there is none of that name."""
+    return missing_program(config.command)
 
 
 @asynccontextmanager

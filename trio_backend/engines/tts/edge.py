@@ -19,6 +19,7 @@ import trio
 
 from ...audio.pcm import Pcm
 from ...errors import EngineError, SettingsError, UnknownEngine
+from ...installation import extra_remedy, install
 from ..asyncio_thread import AsyncioThread, open_asyncio_thread
 from ..facts import EngineFacts
 from ..openai.answers import whole_characters
@@ -75,7 +76,7 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
             raise SettingsError(key, f"must be a change such as {example}")
     if not _is_installed():
         raise UnknownEngine(
-            "edge_tts needs the extra `edge`, as the README says; espeak_tts is used instead",
+            f"edge_tts is not installed: {extra_remedy('edge')}; espeak_tts is used instead",
             kind="tts",
             name=name,
             instead="espeak_tts",
@@ -162,7 +163,7 @@ def _told(error: Exception, lost: bool) -> str:
     if status == 403 or type(error).__name__ == "SkewAdjustmentError":
         return (
             "edge_tts: the service refuses us (403); set this machine's clock, update the library "
-            "(`pip install -U edge-tts`), or use another speech synthesis: some countries have no access"
+            f"(`{install('-U', 'edge-tts')}`), or use another speech synthesis: some countries have no access"
         )
     if status == 429:
         return "edge_tts: too many requests (429); wait a little, or use another speech synthesis"
@@ -172,5 +173,5 @@ def _told(error: Exception, lost: bool) -> str:
         return "edge_tts: the service cannot be reached; check the network, and the proxy if there is one"
     return (
         f"edge_tts: the service answers what the library does not understand ({type(error).__name__}); "
-        "update it: `pip install -U edge-tts`"
+        f"update it: `{install('-U', 'edge-tts')}`"
     )

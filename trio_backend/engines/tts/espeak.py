@@ -88,6 +88,16 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     return read_settings(EspeakConfig, settings, preset={"max_sound": environment.max_sentence_sound})
 
 
+def missing(config: EspeakConfig) -> list[str]:
+    """espeak-ng, if neither the program nor the library is there."""
+    del config
+    try:
+        find_espeak()
+    except NoVoice as error:
+        return [str(error)]
+    return []
+
+
 @asynccontextmanager
 async def open(config: EspeakConfig) -> AsyncIterator[Espeak | NoVoiceTts]:
     """Find espeak-ng and try the voice. Raises `EngineError` if there is no such voice or variant.

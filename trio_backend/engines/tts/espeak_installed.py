@@ -16,6 +16,7 @@ import trio
 
 from ...audio.pcm import Pcm
 from ...errors import EngineError, NoVoice
+from ...installation import extra_remedy
 from ..program import ProcessResult, run_program
 from .espeak_worker import NO_SUCH_VOICE
 
@@ -135,16 +136,18 @@ def find_espeak() -> EspeakProgram | EspeakLibrary:
 def find_library() -> EspeakLibrary:
     """The library of the wheel. Raises `NoVoice` if that is not installed."""
     if find_spec("espeakng_loader") is None:
-        raise NoVoice(f"there is no voice: espeak-ng is not installed. {_REMEDY}, and start the server again")
+        raise NoVoice(
+            f"there is no voice: espeak-ng is not installed. {_remedy()}, and start the server again"
+        )
     loader = import_module("espeakng_loader")
     return EspeakLibrary(loader.get_library_path(), loader.get_data_path())
 
 
 _PROGRAM = {
     "darwin": "Install the program (`brew install espeak-ng`), or ",
-    "win32": "Install ",
+    "win32": "To speak, ",
 }.get(sys.platform, "Install the program (`apt-get install espeak-ng`), or ")
-_REMEDY = _PROGRAM + (
-    "the extra `voice` (in a clone: `python3 -m pip --python .venv/bin/python install -e '.[voice]'`; "
-    "else `pip install 'trio-backend[voice]'`)"
-)
+
+
+def _remedy() -> str:
+    return f"{_PROGRAM}{extra_remedy('voice')}"

@@ -67,12 +67,21 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     return attrs.evolve(given, model_path=str(path))
 
 
+def missing(config: PiperConfig) -> list[str]:
+    """The files of the voice that are not there."""
+    files = (Path(config.model_path), Path(f"{config.model_path}.json"))
+    return [
+        f"there is no file {path}; get a voice, both its files, at {WHERE}"
+        for path in files
+        if not path.is_file()
+    ]
+
+
 @asynccontextmanager
 async def open(config: PiperConfig) -> AsyncIterator[PiperTts]:
     """Load the voice in its own process. Raises `EngineError` that names a file which is not there."""
-    for path in (config.model_path, f"{config.model_path}.json"):
-        if not await trio.Path(path).is_file():
-            raise EngineError(f"piper_tts: there is no file {path}; get a voice, both its files, at {WHERE}")
+    for problem in await trio.to_thread.run_sync(missing, config):
+        raise EngineError(f"piper_tts: {problem}")
     most = int(config.max_sound * MOST_RATE) * 2 + RATE.size
     settings = attrs.asdict(config)
     job = WorkerJob(f"{__package__}.piper_process", "piper_tts", settings, config.patience, most)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import EngineError
+from ...installation import extra_remedy
 from ..child_process import Work, work
 
 
@@ -14,9 +15,7 @@ def load(settings: dict[str, Any]) -> Work:
         from onnxruntime.capi import onnxruntime_pybind11_state as onnx
         from piper import PiperVoice, SynthesisConfig
     except ImportError:
-        raise EngineError(
-            "piper_tts: the library is not installed: install the extra `piper`, as the README says"
-        ) from None
+        raise EngineError(f"piper_tts: the library is not installed: {extra_remedy('piper')}") from None
     # They have no parent of their own.
     broken = (onnx.Fail, onnx.InvalidArgument, onnx.InvalidGraph, onnx.InvalidProtobuf, onnx.RuntimeException)
     path = settings["model_path"]

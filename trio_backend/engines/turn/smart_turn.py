@@ -60,14 +60,18 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     return SmartTurnConfig(environment.folder / Path(given.model).expanduser())
 
 
+def missing(config: SmartTurnConfig) -> list[str]:
+    """The model's file, if it is not there."""
+    where = "https://huggingface.co/pipecat-ai/smart-turn-v3"
+    found = config.model.is_file()
+    return [] if found else [f"there is no file {config.model}; get one at {where}, or correct the path"]
+
+
 @asynccontextmanager
 async def open(config: SmartTurnConfig) -> AsyncIterator[SmartTurn]:
     """Load the model in its own process, 0.5 s and 100 MB. Raises `EngineError` with what is missing."""
-    if not await trio.Path(config.model).is_file():
-        raise EngineError(
-            f"turn_model: there is no file {config.model}; get one at "
-            "https://huggingface.co/pipecat-ai/smart-turn-v3, or correct the path"
-        )
+    for problem in await trio.to_thread.run_sync(missing, config):
+        raise EngineError(f"turn_model: {problem}")
     job = WorkerJob(
         f"{__package__}.smart_turn_process", "turn_model", {"model": str(config.model)}, timeout=TIMEOUT
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from ...errors import EngineError
+from ...installation import extra_remedy
 from ..child_process import Work, work
 
 
@@ -16,8 +16,7 @@ def load(settings: dict[str, Any]) -> Work:
         from onnxruntime.capi import onnxruntime_pybind11_state as errors
     except ImportError:
         raise EngineError(
-            "turn_model: the library onnxruntime is not installed (the extra `turn`): "
-            f"python3 -m pip --python {sys.executable} install onnxruntime"
+            f"turn_model: the library onnxruntime is not installed: {extra_remedy('turn')}"
         ) from None
     from .log_mel import BANDS, FRAMES, log_mel
 

@@ -16,6 +16,7 @@ from loguru import logger
 from ...audio.endpointing import Rules
 from ...audio.utterance import RATE
 from ...errors import EngineError, SettingsError
+from ...installation import extra_remedy
 from ..facts import EngineFacts
 from ..settings import Environment, read_settings
 from . import Thresholds
@@ -95,7 +96,7 @@ def _import(name: str) -> Any:
 
 def _not_installed() -> EngineError:
     return EngineError(
-        "silero_vad: the library is not installed: install the extra `voice`, as the README says, "
+        f"silero_vad: the library is not installed: {extra_remedy('voice')}, "
         "or choose vad_model: loudness_vad"
     )
 
