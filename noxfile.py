@@ -12,6 +12,11 @@ nox.needs_version = ">=2024.10.9"
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.error_on_missing_interpreters = False
 
+# All engines that run on any machine; without one of these libraries its tests would be skipped.
+EVERYTHING = ".[voice,edge,piper,dev]"
+# Many tests wait for another process, a browser or a socket most of the time, on one core too.
+WORKERS = "2"
+
 # What some tests need that pip cannot bring: the program, and Debian's package of it.
 PROGRAMS = {"espeak-ng": "espeak-ng", "chromium": "chromium"}
 
@@ -27,19 +32,21 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy, strict, for the package and its tests."""
-    session.install("-e", ".[voice,dev]")
+    session.install("-e", EVERYTHING)
     session.run("mypy")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests, warnings as errors, with branch coverage. Arguments go to pytest."""
+    """All tests in random order, warnings as errors, with branch coverage. Arguments go to pytest.
+
+    ``-- --randomly-seed=N`` repeats the order of an earlier run, ``-- -n 0`` needs no other process.
+    """
     _install_programs(session)
-    session.install("-e", ".[voice,dev]")
-    session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
-    session.run("coverage", "combine", "--quiet")
-    session.run("coverage", "report")
+    session.install("-e", EVERYTHING)
+    # Whoever has nothing left to do takes over tests of the other.
+    split = ("--numprocesses", WORKERS, "--dist", "worksteal")
+    session.run("python", "-m", "pytest", "--cov", "--cov-report=term", *split, *session.posargs)
 
 
 @nox.session

@@ -20,8 +20,13 @@ from trio_backend.config.system import SystemConfig
 from trio_backend.engines.settings import Environment
 from trio_backend.history.memory import MemoryHistory
 
-# How fast an example is on a busy machine says nothing about the code: speed is shown in benchmarks.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How fast an example is on a busy machine says nothing about the code: speed is shown in benchmarks. And a
+# change is not to fail by an example that it has nothing to do with: others are looked for with
+# `--hypothesis-profile=explore`.
+settings.register_profile(
+    "busy", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", settings.get_profile("busy"), derandomize=False)
 settings.load_profile("busy")
 
 Connect: TypeAlias = Callable[[], Awaitable[Client]]

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 import attrs
-import psutil
 import pytest
 import trio
 
+from tests.children import Children
 from tests.client import Client
 from tests.conftest import Connect
 from tests.engines.speech_sounds import noise
@@ -43,10 +43,10 @@ def options(options: BackendOptions) -> BackendOptions:
 @pytest.fixture
 async def backend(options: BackendOptions) -> AsyncIterator[Backend]:
     """A running backend, whose recognisers are all gone in the end."""
-    before = psutil.Process().children()
+    children = Children()
     async with open_backend(options) as backend:
         yield backend
-    assert psutil.Process().children() == before
+    assert children.all() == []
 
 
 @attrs.define(eq=False)

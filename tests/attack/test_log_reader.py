@@ -15,6 +15,7 @@ import httpx2
 import pytest
 import trio
 
+from tests.ports import unused_port
 from tests.serving.servers import open_client
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these pipes and signals are POSIX's")
@@ -155,7 +156,7 @@ async def test_a_full_disk_is_not_missed_either(tmp_path: Path) -> None:
             "serve",
             "conf.yaml",
             "--port",
-            str(await free_port()),
+            str(unused_port()),
         ]
         process = await trio.lowlevel.open_process([*command], cwd=tmp_path, stderr=full)
     try:
@@ -169,14 +170,6 @@ async def test_a_full_disk_is_not_missed_either(tmp_path: Path) -> None:
         process.kill()
         with trio.CancelScope(shield=True):
             await process.wait()
-
-
-async def free_port() -> int:
-    """A port on which no program listens at this moment."""
-    with trio.socket.socket() as probe:
-        await probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def answers(address: str) -> bool:

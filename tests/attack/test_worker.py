@@ -10,14 +10,9 @@ import psutil
 import pytest
 import trio
 
+from tests.children import Children
 from trio_backend.engines.worker import WorkerJob, open_worker
 from trio_backend.errors import EngineError
-
-
-def only_child(others: list[psutil.Process]) -> psutil.Process:
-    """The child process of this one, besides those of other tests, such as a browser."""
-    (child,) = (child for child in psutil.Process().children() if child not in others)
-    return child
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be refused")
@@ -26,10 +21,10 @@ async def test_no_utterance_is_lost_with_an_idle_process(reaped: bool) -> None:
     """Twenty kills of an idle worker, twenty answers; the system may not even have said that it is gone."""
     job = WorkerJob("tests.engines.sleepy_process", "sleepy", {}, 20)
     understood = 0
-    others = psutil.Process().children()
+    children = Children()
     async with open_worker(job) as worker:
         for _ in range(20):
-            child = only_child(others)
+            (child,) = children.direct()
             os.kill(child.pid, signal.SIGKILL)
             with trio.fail_after(20):
                 while reaped and child.status() != psutil.STATUS_ZOMBIE:

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 import trio
 
+from tests.children import Children
 from tests.engines.model_server import Answering, open_model_server
 from tests.engines.speech_sounds import OpenAsr, needs_espeak, noise, opened, silence, spoken
 from tests.promptness import promptly
@@ -122,7 +122,7 @@ async def test_utterances_may_overlap(open_asr: OpenAsr) -> None:
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.04])
 async def test_a_cancelled_utterance_ends_promptly(open_asr: OpenAsr, after: float) -> None:
     """Back at once, and the next one is heard; in the end no process is left."""
-    before = psutil.Process().children()
+    children = Children()
     async with open_asr() as asr:
 
         async def attempt() -> float:
@@ -133,7 +133,7 @@ async def test_a_cancelled_utterance_ends_promptly(open_asr: OpenAsr, after: flo
             return took
 
         await promptly(attempt)
-    assert psutil.Process().children() == before
+    assert children.all() == []
 
 
 @needs_espeak

@@ -11,6 +11,7 @@ import pytest
 import trio
 from loguru import logger
 
+from tests.children import Children
 from tests.engines.speech_sounds import noise, opened
 from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
@@ -63,7 +64,7 @@ async def test_a_command_may_be_written_as_in_a_shell(tmp_path: Path) -> None:
 @pytest.mark.parametrize("after", [0.0, 0.05, 0.3])
 async def test_a_cancel_kills_the_program_and_what_it_has_started(after: float, tmp_path: Path) -> None:
     """No process is left, however deep: neither of ours, nor an orphan."""
-    before = psutil.Process().children(recursive=True)
+    children = Children()
     pids = tmp_path / "pids"
     asleep = "import time; time.sleep(60)"
     code = (
@@ -77,7 +78,7 @@ async def test_a_cancel_kills_the_program_and_what_it_has_started(after: float, 
             await transcribed(asr, noise(0.1))
         assert trio.current_time() - scope.deadline < PROMPTLY
         with trio.fail_after(PROMPTLY):
-            while psutil.Process().children(recursive=True) != before:
+            while children.all():
                 await trio.sleep(0.01)
             for pid in pids.read_text().split() if pids.exists() else ():
                 while psutil.pid_exists(int(pid)) and psutil.Process(int(pid)).status() != "zombie":
@@ -87,7 +88,7 @@ async def test_a_cancel_kills_the_program_and_what_it_has_started(after: float, 
 async def test_so_many_run_at_once() -> None:
     """The others wait."""
     running = "import sys, time; sys.stdin.buffer.read(); time.sleep(0.3); print('done')"
-    most = 0
+    most, children = 0, Children()
 
     async with (
         opened("command_asr", {"command": python(running), "processes": 2})() as asr,
@@ -96,7 +97,7 @@ async def test_so_many_run_at_once() -> None:
         for _ in range(4):
             nursery.start_soon(transcribed, asr, noise(0.1))
         while nursery.child_tasks:
-            most = max(most, len(psutil.Process().children()))
+            most = max(most, len(children.direct()))
             await trio.sleep(0.02)
     assert most == 2
 

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
-import psutil
 import pytest
 import trio
 from loguru import logger
 
+from tests.children import Children
 from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.base import Tts
@@ -126,13 +126,14 @@ async def test_samples_have_a_bound() -> None:
 async def test_a_cancel_kills_the_program_and_what_it_started() -> None:
     """At once."""
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    children = Children()
     async with opened(command=python(code)) as tts:
         with trio.move_on_after(0.5) as scope:
             await spoken(tts, "Hello.")
         assert scope.cancelled_caught
         assert trio.current_time() - scope.deadline < PROMPTLY
         with trio.fail_after(2):
-            while [one for one in psutil.Process().children(True) if one.status() != psutil.STATUS_ZOMBIE]:
+            while children.all():
                 await trio.sleep(0.01)
 
 

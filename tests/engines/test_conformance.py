@@ -12,10 +12,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-import psutil
 import pytest
 import trio
 
+from tests.children import Children
 from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
 from trio_backend.config.character import EngineKind
@@ -331,11 +331,6 @@ async def test_a_failing_model_raises_from_receive() -> None:
             await tokens.receive()
 
 
-def children() -> list[int]:
-    """The child processes of this one."""
-    return [child.pid for child in psutil.Process().children(recursive=True)]
-
-
 async def test_a_sentence_becomes_sound(open_tts: OpenTts) -> None:
     """Whole samples at an ordinary rate; all but the silent one can be heard."""
     with trio.fail_after(20):
@@ -375,24 +370,24 @@ async def test_sentences_may_overlap(open_tts: OpenTts) -> None:
 @pytest.mark.parametrize("after", [0.0, 0.002, 0.03])
 async def test_a_cancelled_sentence_ends_promptly(open_tts: OpenTts, after: float) -> None:
     """A barge-in leaves no child process, and the engine speaks on."""
-    before = children()
+    children = Children()
     with trio.fail_after(30):
         async with open_tts() as tts:
             await spoken(tts, "Hello.")
             with trio.move_on_after(after) as scope:
                 await spoken(tts, "This is a very long sentence, and nobody will hear it out. " * 200)
             assert not scope.cancelled_caught or trio.current_time() - scope.deadline < PROMPTLY
-            assert children() == before
+            assert children.all() == []
             assert isinstance(await spoken(tts, "Hello."), Pcm)
 
 
 async def test_a_sentence_is_cancelled_at_each_receive(open_tts: OpenTts) -> None:
     """Wherever a turn is cut; no child process is left."""
-    before = children()
+    children = Children()
     with trio.fail_after(30):
         async with open_tts() as tts:
             await cancelled_at_each_receive(lambda: tts.speak("Hello there."))
-            assert children() == before
+            assert children.all() == []
 
 
 async def test_chunks_of_sound_are_of_one_rate_and_not_empty(open_tts: OpenTts) -> None:

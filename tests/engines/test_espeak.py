@@ -15,6 +15,7 @@ import psutil
 import pytest
 import trio
 
+from tests.children import Children
 from trio_backend.config.load import packaged_conf
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Environment
@@ -168,12 +169,13 @@ def test_what_is_no_name_of_a_voice_is_a_wrong_setting(name: str) -> None:
 async def test_the_text_is_on_no_command_line(voice: Voice) -> None:
     """What people talk about is not for a list of processes; a dash at its begin is no option."""
     commands: list[list[str]] = []
+    children = Children()
 
     async def look() -> None:
         # A child that has not begun to be espeak-ng is still a copy of this process.
         while "espeak" not in str(commands):
             await trio.sleep(0.001)
-            for child in psutil.Process().children():
+            for child in children.direct():
                 with suppress(psutil.Error):
                     commands.append(child.cmdline())
 
@@ -186,12 +188,12 @@ async def test_the_text_is_on_no_command_line(voice: Voice) -> None:
 
 async def test_no_more_processes_than_processors(voice: Voice) -> None:
     """The other sentences wait for their turn."""
-    tts, most = voice(at_once=2), 0
+    tts, most, children = voice(at_once=2), 0, Children()
 
     async def watch() -> None:
         nonlocal most
         while True:
-            most = max(most, len(psutil.Process().children()))
+            most = max(most, len(children.direct()))
             await trio.sleep(0.002)
 
     with trio.fail_after(30):
@@ -209,12 +211,12 @@ async def test_a_sentence_that_takes_too_long_is_stopped(
 ) -> None:
     """Its process is gone, and the turn goes on."""
     monkeypatch.setattr(espeak, "SENTENCE_TIMEOUT", 0.1)
-    tts = voice()
+    tts, children = voice(), Children()
     endless = attrs.evolve(tts, config=attrs.evolve(tts.config, max_sound=1e6))
     with trio.fail_after(5):
         with pytest.raises(EngineError, match=r"more than 0\.1 s"):
             await spoken(endless, "A sentence without end. " * 5000)
-    assert psutil.Process().children() == []
+    assert children.all() == []
 
 
 async def test_a_machine_without_espeak_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 import trio
 
+from tests.children import Children
 from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.base import Tts
@@ -81,6 +81,7 @@ async def test_what_a_model_writes_is_no_phonemes(folder: Path) -> None:
 
 async def test_a_cancel_stops_it_at_once(folder: Path) -> None:
     """And the next sentence is whole, by another process; none is left at the end."""
+    children = Children()
     with trio.fail_after(60):
         async with opened(folder, 3600) as tts:
             await spoken(tts, "a")
@@ -89,7 +90,7 @@ async def test_a_cancel_stops_it_at_once(folder: Path) -> None:
             assert scope.cancelled_caught
             assert trio.current_time() - scope.deadline < PROMPTLY
             assert (await spoken(tts, "a")).samples
-    assert not psutil.Process().children(recursive=True)
+    assert children.all() == []
 
 
 async def test_a_sentence_has_a_bound(folder: Path) -> None:

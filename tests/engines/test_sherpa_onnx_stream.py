@@ -6,10 +6,10 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import psutil
 import pytest
 import trio
 
+from tests.children import Children
 from tests.engines.speech_sounds import noise, opened
 from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
@@ -123,7 +123,7 @@ async def test_a_file_that_is_no_model_is_told(real: Path) -> None:
 
 async def test_utterances_share_the_process_and_nothing_else(stand_in: Path) -> None:
     """Three sessions at once, each with its own sound, in any order."""
-    before = len(psutil.Process().children())
+    children = Children()
     results: dict[float, str] = {}
 
     async def listen(asr: Asr, seconds: float) -> None:
@@ -131,7 +131,7 @@ async def test_utterances_share_the_process_and_nothing_else(stand_in: Path) -> 
         results[seconds] = (await heard(asr, *chunks))[-1].text
 
     async with opened("sherpa_onnx_asr", SETTINGS, stand_in)() as asr:
-        assert len(psutil.Process().children()) == before + 1
+        assert len(children.direct()) == 1
         with trio.fail_after(30):
             async with trio.open_nursery() as nursery:
                 for seconds in (0.5, 1.0, 1.5):
@@ -142,8 +142,9 @@ async def test_utterances_share_the_process_and_nothing_else(stand_in: Path) -> 
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.2])
 async def test_a_cancel_is_prompt_and_harms_no_other_utterance(stand_in: Path, after: float) -> None:
     """The process lives on, with the other sessions' sound in it."""
+    children = Children()
     async with opened("sherpa_onnx_asr", SETTINGS, stand_in)() as asr:
-        (child,) = [one.pid for one in psutil.Process().children()][-1:]
+        (child,) = children.direct()
         send, sound = trio.open_memory_channel[Pcm](1)
         async with send, sound, asr.listen(sound) as transcripts:
             await send.send(noise(0.5))
@@ -156,7 +157,7 @@ async def test_a_cancel_is_prompt_and_harms_no_other_utterance(stand_in: Path, a
             send.close()
             with trio.fail_after(10):
                 assert [one.text async for one in transcripts][-1] == "1.0 s"
-        assert psutil.pid_exists(child)
+        assert children.direct() == [child]
 
 
 async def test_no_utterance_that_was_given_up_stays_in_the_process(stand_in: Path) -> None:

@@ -6,10 +6,10 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-import psutil
 import pytest
 import trio
 
+from tests.children import Children
 from tests.engines.speech_sounds import noise, opened, silence
 from tests.engines.tiny_whisper import TRANSCRIPT, write_model
 from tests.promptness import PROMPTLY
@@ -60,7 +60,7 @@ async def test_a_size_is_looked_for_in_its_folder(model: Path) -> None:
 @needs_library
 async def test_a_cancelled_utterance_ends_its_process(model: Path) -> None:
     """At once, wherever the library is; another one is loaded, and in the end none is left."""
-    before = psutil.Process().children()
+    children = Children()
     async with opened("whisper_cpp", {"model_name": f"{model}"})() as asr:
         for after in (0.0, 0.05):
             with trio.move_on_after(after) as scope:
@@ -68,7 +68,7 @@ async def test_a_cancelled_utterance_ends_its_process(model: Path) -> None:
             assert trio.current_time() - scope.deadline < PROMPTLY
             with trio.fail_after(60):
                 assert await transcribed(asr, noise(1)) == TEXT
-    assert psutil.Process().children() == before
+    assert children.all() == []
 
 
 @needs_library

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 import trio
 import trio.lowlevel
 from loguru import logger
 
+from tests.children import Children
 from tests.promptness import promptly
 from trio_backend.engines.worker import WorkerJob, open_worker
 from trio_backend.errors import EngineError
@@ -21,25 +20,15 @@ def job(*, timeout: float = 20, **settings: object) -> WorkerJob:
     return WorkerJob("tests.engines.sleepy_process", "sleepy", settings, timeout)
 
 
-def children() -> list[Any]:
-    """The child processes of this one."""
-    return psutil.Process().children(recursive=True)
-
-
-def started_since(before: list[Any]) -> list[Any]:
-    """Those that were not there."""
-    return [child for child in children() if child not in before]
-
-
 async def test_it_answers_and_is_gone() -> None:
     """One process for all requests, and none after the block."""
-    before = children()
+    children = Children()
     async with open_worker(job()) as worker:
         assert await worker.ask(b"sleep 0") == "slept"
-        (child,) = started_since(before)
+        (child,) = children.direct()
         assert await worker.ask(b"size " + bytes(2_000_000)) == "2000005"
-        assert started_since(before) == [child]
-    assert children() == before
+        assert children.direct() == [child]
+    assert children.all() == []
 
 
 async def test_what_it_prints_tears_no_answer() -> None:
@@ -51,21 +40,22 @@ async def test_what_it_prints_tears_no_answer() -> None:
 
 async def test_one_that_cannot_load_says_why() -> None:
     """In its own words, as a bare error, and it leaves nothing."""
-    before = len(children())
+    children = Children()
     with pytest.raises(EngineError, match="the model is on strike"):
         async with open_worker(job(problem="the model is on strike")):
             raise AssertionError("never ready")
-    assert len(children()) == before
+    assert children.all() == []
 
 
 async def test_a_refused_request_is_only_that() -> None:
     """The process lives on."""
+    children = Children()
     async with open_worker(job()) as worker:
-        child = children()
+        (child,) = children.direct()
         with pytest.raises(EngineError, match="too quiet"):
             await worker.ask(b"refuse too quiet")
         assert await worker.ask(b"sleep 0") == "slept"
-        assert children() == child
+        assert children.direct() == [child]
 
 
 async def test_one_that_dies_is_told_and_replaced() -> None:
@@ -86,17 +76,17 @@ async def test_one_that_takes_too_long_is_ended() -> None:
 
 async def test_a_cancelled_request_ends_its_process_at_once() -> None:
     """Back at once, the busy process is dead, and the next request is answered by another."""
-    before = children()
+    children = Children()
     async with open_worker(job()) as worker:
 
         async def attempt() -> float:
-            (busy,) = started_since(before)
+            (busy,) = children.direct()
             with trio.move_on_after(0.2) as scope:
                 await worker.ask(b"sleep 60")
             took = trio.current_time() - scope.deadline
             assert not busy.is_running()
             assert await worker.ask(b"sleep 0") == "slept"
-            assert len(started_since(before)) == 1
+            assert len(children.direct()) == 1
             return took
 
         await promptly(attempt)
@@ -105,9 +95,9 @@ async def test_a_cancelled_request_ends_its_process_at_once() -> None:
 async def test_who_is_cancelled_in_the_queue_disturbs_nobody() -> None:
     """The one whose turn it is gets its answer, and so does the one behind."""
     answers: list[str] = []
-    before = children()
+    children = Children()
     async with open_worker(job()) as worker, trio.open_nursery() as nursery:
-        (child,) = started_since(before)
+        (child,) = children.direct()
 
         async def ask(request: bytes) -> None:
             answers.append(await worker.ask(request))
@@ -126,20 +116,20 @@ async def test_who_is_cancelled_in_the_queue_disturbs_nobody() -> None:
         await promptly(attempt)
         nursery.start_soon(ask, b"size")
         await worker.ask(b"size")
-        assert started_since(before) == [child]
+        assert children.direct() == [child]
     assert sorted(answers) == ["4", "4", "slept"]
 
 
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.05, 0.3])
 async def test_loading_may_be_cancelled_at_any_moment(after: float) -> None:
     """Back at once after the start of the process, and no process is left."""
-    before = children()
+    children = Children()
 
     async def attempt() -> float:
         with trio.move_on_after(after) as scope:
             async with open_worker(job(load=60)):
                 raise AssertionError("never ready")
-        assert children() == before
+        assert children.all() == []
         return trio.current_time() - scope.deadline
 
     await promptly(attempt)
@@ -158,7 +148,7 @@ async def test_a_replacement_that_still_loads_is_waited_for() -> None:
 
 async def test_leaving_ends_a_request_of_somebody_else() -> None:
     """The block's end is the end: who still waits gets an error, and nothing is started any more."""
-    before = children()
+    children = Children()
     problems: list[str] = []
 
     async def ask() -> None:
@@ -171,7 +161,7 @@ async def test_leaving_ends_a_request_of_somebody_else() -> None:
         nursery.start_soon(ask)
         await trio.sleep(0.1)
     assert len(problems) == 2
-    assert children() == before
+    assert children.all() == []
 
 
 async def test_a_replacement_is_nobodys_in_the_log(tmp_path: Path) -> None:

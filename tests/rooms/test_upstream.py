@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ import pytest
 import trio
 
 from tests.client import Client, Heard
+from tests.ports import unused_port
 from tests.serving.servers import configured, open_client, open_server, open_server_process
 from tests.serving.test_serving import settles_to
 from trio_backend.config.character import EngineChoice
@@ -38,15 +38,6 @@ system_config:
 # What a client is told of one message of its own.
 REASONS = ("queue-full", "turn-failed", "upstream-lost")
 ECHO, SILENT = EngineChoice("llm", "echo_llm", {}), EngineChoice("tts", "none_tts", {})
-
-
-def free_port() -> int:
-    """A port on which nobody listens, so that a server can come back to the place where it was."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-        assert isinstance(port, int)
-        return port
 
 
 @asynccontextmanager
@@ -173,7 +164,7 @@ async def test_a_killed_server_answers_nothing_twice(
     """Killed and restarted five times while four clients talk in two rooms: each message is answered once, or
     its sender is told; afterwards there is no task more than before."""
     monkeypatch.setattr(link, "BACKOFF", attrs.evolve(link.BACKOFF, longest=0.5))
-    port = free_port()
+    port = unused_port()
     async with open_front(tmp_path, port) as address:
         async with open_client(address) as client:
             await client.turn("Are you there?")
@@ -190,7 +181,7 @@ async def test_a_killed_server_answers_nothing_twice(
 
 async def test_a_room_of_another_server_is_like_any_other(tmp_path: Path, conf: Path) -> None:
     """The greeting, the turn, and who asked what; its character is the other server's."""
-    port = free_port()
+    port = unused_port()
     async with (
         open_server_process(conf, conf.parent, port=port),
         open_front(tmp_path, port) as address,
@@ -207,7 +198,7 @@ async def test_a_room_of_another_server_is_like_any_other(tmp_path: Path, conf: 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be stopped there")
 async def test_a_server_that_answers_no_pings_is_given_up(tmp_path: Path, conf: Path) -> None:
     """One that hangs, with its connection open: the clients are told, and it is met again once it goes on."""
-    port = free_port()
+    port = unused_port()
     async with (
         open_server_process(conf, conf.parent, port=port) as server,
         open_front(tmp_path, port, ping_interval=0.2, pong_timeout=0.5) as address,

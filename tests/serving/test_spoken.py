@@ -8,11 +8,11 @@ from pathlib import Path
 
 import attrs
 import httpx2
-import psutil
 import pytest
 import trio
 
 from tests.audio.sounds import chunk, form, riff
+from tests.children import Children
 from tests.client import Client, Heard
 from tests.engines.speech_sounds import needs_espeak, noise, silence, spoken
 from tests.serving.servers import SocketWire, configured, open_client, open_server
@@ -180,7 +180,7 @@ def as_stereo_of_24_bits(pcm: Pcm) -> bytes:
 
 async def test_a_client_that_leaves_stops_the_recognition(tmp_path: Path) -> None:
     """A request that is given up leaves no decoding behind, and the next one is answered."""
-    busy = noise(55).to_wav()
+    busy, children = noise(55).to_wav(), Children()
     with trio.fail_after(30):
         async with open_server(with_asr(tmp_path)) as address, httpx2.AsyncClient() as browser:
 
@@ -188,9 +188,7 @@ async def test_a_client_that_leaves_stops_the_recognition(tmp_path: Path) -> Non
                 return await browser.post(f"{address}/asr", files={"file": ("a.wav", data)}, timeout=20)
 
             assert (await post(silence(1).to_wav())).json() == {"text": ""}
-            (recogniser,) = [
-                child for child in psutil.Process().children() if "pocketsphinx" in str(child.cmdline())
-            ]
+            (recogniser,) = [child for child in children.direct() if "pocketsphinx" in str(child.cmdline())]
             with trio.move_on_after(0.4) as scope:
                 await post(busy)
             assert scope.cancelled_caught

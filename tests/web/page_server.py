@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import attrs
 
 import trio_backend
+from tests.ports import unused_port
 
 WEB = Path(trio_backend.__file__).parent / "web"
 
@@ -112,8 +112,7 @@ def build_page_server(folder: Path, *, system: str = "", character: str = "", qu
     ``system`` are more keys of a flow mapping, from the comma on; ``character`` more lines of the base
     character.
     """
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = unused_port()
     characters = folder / "characters"
     characters.mkdir(parents=True)
     (folder / "conf.yaml").write_text(_BASE.format(port=port, system=system, character=character), "utf-8")
