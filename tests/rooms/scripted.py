@@ -57,7 +57,10 @@ class ScriptedSessions:
     """
 
     turns: list[ScriptedTurn] = attrs.field(factory=list)
-    refused: list[str] = attrs.field(factory=list)
+    refused: dict[str, float] = attrs.field(factory=dict)
+    """What was answered with an error instead of a turn, and when."""
+    unprompted: list[float] = attrs.field(factory=list)
+    """When sessions said that a turn has begun that answers no text."""
     superseded: int = 0
     open_now: int = 0
     opened: int = 0
@@ -207,7 +210,7 @@ class _Session:
         await self.supersede()
         ending = text.split()[-1]
         if ending == "fail":
-            self.sessions.refused.append(text)
+            self.sessions.refused[text] = trio.current_time()
             await self.say({"type": "error", "message": "told to", "code": "engine-error"})
             await self.say({}, ("dropped", 0, request))
         elif ending == "mute":
@@ -240,6 +243,8 @@ class _Session:
             await trio.sleep(5)
         if turn is not None:
             turn.started = trio.current_time()
+        else:
+            self.sessions.unprompted.append(trio.current_time())
         await self.say(START, ("started", self.turns, request))
         match ending:
             case "slow":
