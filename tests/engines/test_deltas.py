@@ -7,6 +7,7 @@ import json
 import pytest
 
 from trio_backend.engines.base import Thought, ToolRequest
+from trio_backend.engines.chat_service import TokenUsage
 from trio_backend.engines.openai.deltas import DeltaReader
 from trio_backend.errors import EngineError
 
@@ -21,17 +22,79 @@ def test_content_is_the_token() -> None:
     assert reader.finished
 
 
-def test_reasoning_is_thought() -> None:
-    """Under either name that servers have for it."""
+@pytest.mark.parametrize(
+    "field",
+    ["reasoning_content", "reasoning", "thinking"],
+    ids=["DeepSeek, Zhipu, llama.cpp, LM Studio", "Ollama, Groq, OpenRouter", "Ollama's own"],
+)
+def test_reasoning_is_thought(field: str) -> None:
+    """Under each name that servers have for it."""
     reader = DeltaReader()
-    assert reader.feed('{"choices":[{"delta":{"reasoning_content":"Hm"}}]}') == [Thought("Hm")]
-    assert reader.feed('{"choices":[{"delta":{"reasoning":"Hm"}}]}') == [Thought("Hm")]
-    assert reader.feed('{"choices":[{"delta":{"reasoning":"So:","content":"Yes"}}]}') == [
-        Thought("So:"),
-        "Yes",
-    ]
+    assert reader.feed(json.dumps({"choices": [{"delta": {field: "Hm"}}]})) == [Thought("Hm")]
+    delta = {field: "So:", "content": "Yes"}
+    assert reader.feed(json.dumps({"choices": [{"delta": delta}]})) == [Thought("So:"), "Yes"]
     assert reader.feed('{"choices":[{"delta":{},"finish_reason":"length"}]}') == []
     assert reader.finished
+
+
+def test_reasoning_under_two_names_is_thought_once() -> None:
+    """As vLLM sends it, for clients of either name."""
+    reader = DeltaReader()
+    both = '{"choices":[{"delta":{"reasoning":"Hm","reasoning_content":"Hm"}}]}'
+    assert reader.feed(both) == [Thought("Hm")]
+
+
+def test_the_pieces_of_mistral_are_told_apart() -> None:
+    """Its reasoning models send lists where others send text, and thoughts as lists in them."""
+    reader = DeltaReader()
+    thinking = {
+        "type": "thinking",
+        "thinking": [{"type": "text", "text": "Hm"}, {"type": "text", "text": "m"}],
+    }
+    said = {"type": "text", "text": "Yes"}
+    pieces = [thinking, said, {"type": "reference", "reference_ids": [1]}]
+    assert reader.feed(json.dumps({"choices": [{"delta": {"content": pieces}}]})) == [Thought("Hmm"), "Yes"]
+    assert reader.feed('{"choices":[{"delta":{"content":[{"thinking":"So"}]}}]}') == [Thought("So")]
+    assert reader.feed('{"choices":[{"delta":{"content":"!"}}]}') == ["!"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {
+            "usage": {
+                "prompt_tokens": 9,
+                "completion_tokens": 2,
+                "prompt_tokens_details": {"cached_tokens": 7},
+            }
+        },
+        {"usage": {"prompt_tokens": 9, "completion_tokens": 2, "prompt_cache_hit_tokens": 7}},
+        {
+            "x_groq": {
+                "usage": {
+                    "prompt_tokens": 9,
+                    "completion_tokens": 2,
+                    "prompt_tokens_details": {"cached_tokens": 7},
+                }
+            }
+        },
+    ],
+    ids=["OpenAI", "DeepSeek", "Groq"],
+)
+def test_tokens_are_counted_where_the_service_says_them(told: dict[str, object]) -> None:
+    """Those that its cache had, too; behind the end of the reply as well."""
+    reader = DeltaReader()
+    reader.feed('{"choices":[{"delta":{},"finish_reason":"stop"}]}')
+    assert reader.usage is None
+    assert reader.feed(json.dumps({"choices": [], **told})) == []
+    assert reader.usage == TokenUsage(prompt=9, cached=7, reply=2)
+
+
+@pytest.mark.parametrize("usage", [5, [], {"prompt_tokens": "many", "prompt_tokens_details": 1}])
+def test_a_strange_count_costs_nobody_the_answer(usage: object) -> None:
+    """It is for the log alone."""
+    event = {"choices": [{"delta": {"content": "Hi"}}], "usage": usage, "x_groq": usage}
+    assert DeltaReader().feed(json.dumps(event)) == ["Hi"]
 
 
 def test_half_a_character_stays_with_its_kind() -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import trio
+from loguru import logger
 
 from tests.promptness import PROMPTLY
+from trio_backend.engines import http_chat
 from trio_backend.engines.base import (
     Llm,
     Message,
@@ -24,13 +26,14 @@ from trio_backend.engines.base import (
     ToolRequest,
     ToolResult,
 )
-from trio_backend.engines.openai import chat
+from trio_backend.engines.openai import deltas
 from trio_backend.engines.openai.answers import json_of
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Environment
 from trio_backend.errors import EngineError
 
 from .model_server import (
+    Answering,
     Behaviour,
     ModelServer,
     body,
@@ -255,7 +258,7 @@ async def test_pictures_are_written_in_a_thread(server: ModelServer, monkeypatch
         threads.append(threading.current_thread() is not threading.main_thread())
         return json_of(request)
 
-    monkeypatch.setattr(chat, "json_of", counted)
+    monkeypatch.setattr(http_chat, "json_of", counted)
     image = "data:image/png;base64,AAAA"
     async with open_chat(server.url) as llm:
         await read(llm)
@@ -377,6 +380,41 @@ async def test_an_error_of_many_megabytes_is_not_read_whole(server: ModelServer)
     assert "refused the request (400)" in await told(server)
 
 
+async def test_what_a_reply_cost_is_logged(server: ModelServer) -> None:
+    """OpenAI tells it if it is asked, behind the end of the reply; others are not asked."""
+
+    async def answer(answering: Answering) -> None:
+        await answering.begin_events()
+        await answering.token("Hi")
+        await answering.event('{"choices":[{"delta":{},"finish_reason":"stop"}]}')
+        usage = '{"prompt_tokens":9,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":7}}'
+        await answering.event(f'{{"choices":[],"usage":{usage}}}')
+        await answering.event("[DONE]")
+        await answering.stream.send_all(b"0\r\n\r\n")
+
+    server.behaviour = answer
+    told: list[str] = []
+    sink = logger.add(lambda line: told.append(line.record["message"]), level="DEBUG")
+    for provider in ("openai_llm", "groq_llm"):
+        async with open_chat(server.url, provider) as llm:
+            assert await read(llm) == [Text("Hi")]
+    logger.remove(sink)
+    assert [line for line in told if "tokens" in line] == [
+        "openai_llm: 9 tokens read, 7 of them from the cache, 2 written",
+        "groq_llm: 9 tokens read, 7 of them from the cache, 2 written",
+    ]
+    assert [asked.body.get("stream_options") for asked in server.asked] == [{"include_usage": True}, None]
+
+
+async def test_accounts_within_a_key_are_named(server: ModelServer) -> None:
+    """In the heads that OpenAI has for them."""
+    async with open_chat(server.url, organization_id="org-1", project_id="proj-2") as llm:
+        await read(llm)
+    (asked,) = server.asked
+    assert (asked.headers["openai-organization"], asked.headers["openai-project"]) == ("org-1", "proj-2")
+    assert asked.headers["authorization"] == f"Bearer {KEY}"
+
+
 class FedInOneStep(trio.abc.Instrument):
     """The most that is fed to a reader in one step of a task."""
 
@@ -403,13 +441,13 @@ async def test_what_says_nothing_is_read_in_small_steps(
     """A read brings up to 64 kB, of empty lines or of events without a word: others have their turn."""
     server.behaviour = body(quiet + b"data: [DONE]\n\n", "text/event-stream")
     fed = FedInOneStep()
-    feed = getattr(chat, reader).feed
+    feed = getattr(deltas, reader).feed
 
     def counted(self: object, data: bytes | str) -> object:
         fed.take(len(data) if isinstance(data, bytes) else 1)
         return feed(self, data)
 
-    monkeypatch.setattr(getattr(chat, reader), "feed", counted)
+    monkeypatch.setattr(getattr(deltas, reader), "feed", counted)
     async with open_chat(server.url) as llm:
         trio.lowlevel.add_instrument(fed)
         assert await read(llm) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trio_backend.config.character import EngineKind
-from trio_backend.engines.openai.configs import ChatConfig
+from trio_backend.engines.openai.completions import ChatConfig
 from trio_backend.engines.registry import configure
 from trio_backend.engines.settings import Environment
 from trio_backend.engines.tts.openai_speech import OpenAiSpeech

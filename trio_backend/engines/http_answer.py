@@ -191,17 +191,23 @@ class HttpAnswer:
             self.close()
         return bytes(body)
 
-    async def finish(self, *, within: float) -> None:
-        """Wait up to ``within`` seconds for its end, so that the connection can be kept; then close it."""
+    async def finish(self, *, within: float) -> bytes:
+        """Wait up to ``within`` seconds for its end, so that the connection can be kept; then close it.
+
+        Returns the rest of the body, or the first read of it where there is more.
+        """
+        rest = b"".join(self._answered.body)
+        self._answered.body.clear()
         try:
             if not self._answered.done:
                 with trio.move_on_after(within), suppress(HttpFailed):
-                    while await self.receive():
-                        pass
+                    while more := await self.receive():
+                        rest = rest or more
             else:
                 await trio.lowlevel.checkpoint()
         finally:
             self.close()
+        return rest
 
     def expire(self) -> None:
         """Nothing has come in time: who waits for it gets `HttpFailed`, soon."""

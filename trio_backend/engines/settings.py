@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 from cattrs.errors import BaseValidationError
@@ -71,6 +71,12 @@ def between(low: float, high: float, unit: str = "") -> Within:
 def one_of(*words: str) -> OneOf:
     """As `between`: one of a few words."""
     return OneOf(words)
+
+
+def for_header(_instance: object, _attribute: attrs.Attribute[Any], value: str) -> None:
+    """As `between`: a text that can go into the head of a request."""
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("holds characters that cannot be sent")
 
 
 def _unknown(key: str, allowed: Collection[str]) -> str:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from importlib import import_module
+from collections.abc import Mapping
 
 import attrs
-import trio
 
 from ...errors import SettingsError
-from ..base import Llm
+from ..chat_service import ChatSettings
 from ..facts import EngineFacts
-from ..openai.configs import ChatConfig, Endpoint, Provider, check_key, checked_url, find_key
-from ..settings import Environment, between, read_settings
+from ..open_chat import open_chat
+from ..openai.completions import ChatConfig
+from ..openai.configs import Endpoint, Provider, check_key, checked_url, find_key
+from ..settings import Environment, between, for_header, read_settings
 
 _OLLAMA = "http://localhost:11434/v1"
 
 _PROVIDERS = (
     Provider("openai_compatible_llm", _OLLAMA),
-    Provider("openai_llm", "https://api.openai.com/v1", ("OPENAI_API_KEY",), needs_key=True),
+    Provider(
+        "openai_llm",
+        "https://api.openai.com/v1",
+        ("OPENAI_API_KEY",),
+        needs_key=True,
+        counts_if_asked=True,
+    ),
     Provider(
         "ollama_llm",
         _OLLAMA,
@@ -51,9 +56,11 @@ _PROVIDERS = (
 
 NAMES = tuple(provider.name for provider in _PROVIDERS)
 
-# Settings of existing configurations that have no meaning here: accounts of a single provider, what
-# an Ollama server does with its memory, and how the old backend wrote interruptions down.
-_OLD = ("organization_id", "project_id", "keep_alive", "unload_at_exit", "interrupt_method")
+WITHOUT_EFFECT = {
+    "keep_alive": "Ollama keeps a model as long as OLLAMA_KEEP_ALIVE of its own environment says",
+    "unload_at_exit": "Ollama may serve others, too; it unloads what nobody has asked for in a while",
+    "interrupt_method": "what was not heard of an interrupted reply is left out of the conversation",
+}
 
 FACTS = {
     provider.name: EngineFacts(
@@ -68,23 +75,22 @@ FACTS = {
 
 
 @attrs.frozen
-class _OpenAiLlmSettings:
+class _OpenAiLlmSettings(ChatSettings):
     base_url: str = ""
     llm_api_key: str = ""
+    organization_id: str = attrs.field(default="", validator=for_header)
+    project_id: str = attrs.field(default="", validator=for_header)
     model: str = ""
     temperature: float | None = attrs.field(default=None, validator=attrs.validators.optional(between(0, 2)))
     max_tokens: int | None = attrs.field(
         default=None, validator=attrs.validators.optional(between(1, 10_000_000))
     )
-    connect_timeout: float = attrs.field(default=5.0, validator=between(0.1, 600))
-    first_token_timeout: float = attrs.field(default=60.0, validator=between(0.1, 3600))
-    token_timeout: float = attrs.field(default=30.0, validator=between(0.1, 3600))
 
 
 def configure(name: str, settings: Mapping[str, object], environment: Environment) -> ChatConfig:
     """The settings are the fields of `_OpenAiLlmSettings`; ``model`` is the one that must be there."""
     provider = next(provider for provider in _PROVIDERS if provider.name == name)
-    given = read_settings(_OpenAiLlmSettings, settings, ignored=_OLD)
+    given = read_settings(_OpenAiLlmSettings, settings, ignored=WITHOUT_EFFECT)
     if not given.model.strip():
         raise SettingsError("model", "is missing: which model of the server should speak?")
     endpoint = Endpoint(
@@ -95,21 +101,13 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
         api_key=find_key(given.llm_api_key, provider.key_variables, environment.environ),
     )
     return ChatConfig(
-        check_key(endpoint),
-        given.temperature,
-        given.max_tokens,
-        given.connect_timeout,
-        given.first_token_timeout,
-        given.token_timeout,
+        endpoint=check_key(endpoint),
+        temperature=given.temperature,
+        max_tokens=given.max_tokens,
+        organization=given.organization_id.strip(),
+        project=given.project_id.strip(),
+        **given.timeouts,
     )
 
 
-@asynccontextmanager
-async def open(config: ChatConfig) -> AsyncIterator[Llm]:
-    """Ready at once: the server is asked with the first reply, so one that starts later serves too."""
-    # The HTTP library takes 75 ms to import, too long for the event loop.
-    await trio.to_thread.run_sync(import_module, "..openai.chat", __package__)
-    from ..openai.chat import open_chat
-
-    async with open_chat(config) as chat:
-        yield chat
+open = open_chat

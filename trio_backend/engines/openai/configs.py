@@ -15,7 +15,7 @@ from ...errors import SettingsError
 
 # What configuration templates have in place of a key.
 _PLACEHOLDER = re.compile(
-    r"azure[-_]api[-_]key|your\b.*\bkey|not[-_ ]?needed|none|null|<.*>|sk-\.*|x+", re.IGNORECASE
+    r"azure[-_]api[-_]key|your\b.*\bkey(\b.*)?|not[-_ ]?needed|none|null|<.*>|sk-\.*|x+", re.IGNORECASE
 )
 
 
@@ -25,7 +25,8 @@ class Provider:
 
     ``key_variables`` are where the environment has its key, the first that is set counts; a provider
     with ``needs_key`` cannot be used without. ``start`` and ``find_model`` are remedies in words, where
-    ``{model}`` stands for the model's name.
+    ``{model}`` stands for the model's name. With ``counts_if_asked`` it tells the tokens of a reply only if
+    the request says so, in words that other servers may refuse.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Provider:
     needs_key: bool = False
     start: str = ""
     find_model: str = ""
+    counts_if_asked: bool = False
 
 
 @attrs.frozen
@@ -120,23 +122,6 @@ def check_key(endpoint: Endpoint) -> Endpoint:
     if not endpoint.api_key.isascii() or not endpoint.api_key.isprintable():
         raise SettingsError(endpoint.key_setting, "holds characters that no key has")
     return endpoint
-
-
-@attrs.frozen
-class ChatConfig:
-    """Timeouts are in seconds: to connect, from the request to the first token, from token to token."""
-
-    endpoint: Endpoint
-    temperature: float | None
-    max_tokens: int | None
-    connect_timeout: float
-    first_token_timeout: float
-    token_timeout: float
-
-    @property
-    def provider(self) -> str:
-        """The name that configurations use."""
-        return self.endpoint.provider.name
 
 
 @attrs.frozen

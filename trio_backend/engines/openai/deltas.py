@@ -11,13 +11,14 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any
 
 import attrs
 import msgspec
 
 from ...errors import AnswerTooLong, EngineError
 from ..base import Thought, ToolRequest
+from ..chat_service import Part, TokenUsage
 from .answers import Halves, decode_json
 
 LONGEST_EVENT = 2**20
@@ -89,9 +90,6 @@ MOST_CALLS = 64
 LONGEST_CALLS = 2**20
 """Characters of all their arguments together."""
 
-Part: TypeAlias = str | Thought | ToolRequest
-"""``str`` is what the model wrote, in which thoughts may stand between tags."""
-
 
 @attrs.define
 class _Function:
@@ -107,10 +105,21 @@ class _CallDelta:
 
 
 @attrs.define
+class _Piece:
+    """A piece of ``content`` of Mistral's reasoning models, where ``thinking`` is a list of such again."""
+
+    text: str | None = None
+    thinking: Any = None
+
+
+@attrs.define
 class _Delta:
-    content: str | None = None
+    content: str | list[_Piece] | None = None
+    # DeepSeek, Zhipu, llama.cpp and LM Studio have the first, Ollama, Groq and OpenRouter the second, and
+    # Ollama's own interface, which some servers in front of it pass on, the third. vLLM sends two alike.
     reasoning_content: str | None = None
     reasoning: str | None = None
+    thinking: str | None = None
     # Checked one by one: a malformed tool request must not lose the rest of the answer.
     tool_calls: Any = None
 
@@ -125,6 +134,9 @@ class _Choice:
 class _Chunk:
     choices: list[_Choice] = attrs.field(factory=list)
     error: Any = None
+    # Only counted, for the log: whatever a server sends there loses nobody the answer.
+    usage: Any = None
+    x_groq: Any = None
 
 
 _decoder = msgspec.json.Decoder(_Chunk)
@@ -140,6 +152,7 @@ class DeltaReader:
     """
 
     finished: bool = attrs.field(default=False, init=False)
+    usage: TokenUsage | None = attrs.field(default=None, init=False)
     _thinking: bool = attrs.field(default=False, init=False)
     _halves: Halves = attrs.field(factory=Halves, init=False)
     _calls: _Calls = attrs.field(factory=lambda: _Calls(), init=False)
@@ -151,15 +164,20 @@ class DeltaReader:
         chunk = self._decode(data)
         if chunk.error:
             raise EngineError("the model server broke off its answer with an error; its own log says why")
+        self.usage = _usage(chunk) or self.usage
         # The last event of many servers has no choice, only a count of tokens.
         return self._read(chunk.choices[0]) if chunk.choices else []
 
     def _read(self, choice: _Choice) -> list[Part]:
         delta = choice.delta
-        parts = [
-            *self._text(delta.reasoning_content or delta.reasoning or "", thought=True),
-            *self._text(delta.content or "", thought=False),
-        ]
+        thought = delta.reasoning_content or delta.reasoning or delta.thinking or ""
+        parts = [*self._text(thought, thought=True)]
+        if isinstance(delta.content, list):
+            for piece in delta.content:
+                parts += self._text(_thinking_of(piece), thought=True)
+                parts += self._text(piece.text or "", thought=False)
+        else:
+            parts += self._text(delta.content or "", thought=False)
         for call in _call_deltas(delta.tool_calls):
             self._calls.feed(call)
         if choice.finish_reason == "content_filter":
@@ -190,6 +208,29 @@ class DeltaReader:
         except ValueError:
             # Not chained: the error would carry what the model said.
             raise EngineError("the model server sent something that is not a chat completion") from None
+
+
+def _thinking_of(piece: _Piece) -> str:
+    if isinstance(piece.thinking, str):
+        return piece.thinking
+    inner = piece.thinking if isinstance(piece.thinking, list) else ()
+    texts = [part.get("text") for part in inner if isinstance(part, dict)]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _usage(chunk: _Chunk) -> TokenUsage | None:
+    usage = chunk.usage or (chunk.x_groq.get("usage") if isinstance(chunk.x_groq, dict) else None)
+    if not isinstance(usage, dict):
+        return None
+    details = usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    # DeepSeek has a name of its own.
+    cached = cached or usage.get("prompt_cache_hit_tokens")
+    return TokenUsage(*map(_count, (usage.get("prompt_tokens"), cached, usage.get("completion_tokens"))))
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 @attrs.define(eq=False)

@@ -1,27 +1,25 @@
-"""`OpenAiLlm`: a language model behind ``/chat/completions``."""
+"""`HttpLlm`: a language model behind HTTP, whose reply is a stream of server-sent events."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from itertools import islice
 
 import attrs
-import msgspec
 import trio
+from loguru import logger
 
-from ...errors import AnswerTooLong, EngineError, HttpFailed
-from ..base import Message, Nudge, Prompt, ReplyPart, Tool, ToolRequest, ToolResult
-from ..http_answer import HttpAnswer
-from ..whole import tagged
-from .answers import decode_json, json_of, not_a_stream
-from .configs import ChatConfig
-from .connection import ModelServer, open_model_server, read_refused, unreachable
-from .deltas import DeltaReader, EventReader, Part
-
-_object = msgspec.json.Decoder(dict[str, Any])
+from ..errors import AnswerTooLong, EngineError, HttpFailed
+from .base import Message, Nudge, Prompt, ReplyPart
+from .chat_service import ChatService, Part, ReplyReader
+from .http_answer import HttpAnswer
+from .openai.answers import json_of, not_a_stream
+from .openai.connection import ModelServer, open_model_server, read_refused, unreachable
+from .openai.deltas import EventReader
+from .whole import tagged
 
 LINGER = 0.05
 """Seconds for the last bytes of a finished answer, whose connection can then be used again."""
@@ -32,17 +30,19 @@ SLICE, QUIET_EVENTS = 8 * 1024, 64
 
 
 @asynccontextmanager
-async def open_chat(config: ChatConfig) -> AsyncIterator[OpenAiLlm]:
+async def open_http_chat(service: ChatService) -> AsyncIterator[HttpLlm]:
     """Nothing is asked yet: the first reply makes the first connection."""
-    async with open_model_server(config.endpoint, connect=config.connect_timeout) as server:
-        yield OpenAiLlm(config, server)
+    async with open_model_server(
+        service.endpoint, connect=service.connect_timeout, headers=service.headers
+    ) as server:
+        yield HttpLlm(service, server)
 
 
 @attrs.frozen
-class OpenAiLlm:
+class HttpLlm:
     """An `Llm`. All replies share one pool of connections."""
 
-    config: ChatConfig
+    config: ChatService
     _server: ModelServer
 
     @asynccontextmanager
@@ -56,16 +56,20 @@ class OpenAiLlm:
 class _ChatReply(trio.abc.ReceiveChannel[Part]):
     """Reads the answer in the task that receives: no task and no buffer of its own."""
 
-    _config: ChatConfig
+    _config: ChatService
     _server: ModelServer
     _prompt: Prompt
-    _deltas: DeltaReader = attrs.field(factory=DeltaReader, init=False)
+    _deltas: ReplyReader = attrs.field(init=False)
     _answer: HttpAnswer | None = attrs.field(default=None, init=False)
     _reader: EventReader = attrs.field(factory=EventReader, init=False)
     _received: bytes = attrs.field(default=b"", init=False, repr=False)
     _events: deque[str] = attrs.field(factory=deque, init=False, repr=False)
     _begun: bool = attrs.field(default=False, init=False)
     _parts: deque[Part] = attrs.field(factory=deque, init=False, repr=False)
+
+    @_deltas.default
+    def _its_reader(self) -> ReplyReader:
+        return self._config.reader()
 
     async def receive(self) -> Part:
         if self._begun:
@@ -80,7 +84,9 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
         if self._answer is None:
             await trio.lowlevel.checkpoint()
         else:
-            await self._answer.finish(within=LINGER if self._deltas.finished else 0)
+            rest = await self._answer.finish(within=LINGER if self._deltas.finished else 0)
+            if self._deltas.finished:
+                self._tell_usage(rest)
 
     @property
     def _name(self) -> str:
@@ -130,64 +136,34 @@ class _ChatReply(trio.abc.ReceiveChannel[Part]):
             else:
                 raise EngineError(f"{self._name}: the answer broke off before its end; try again")
 
+    def _tell_usage(self, rest: bytes) -> None:
+        """Log what the reply cost, of which some services tell only in ``rest``, behind its end."""
+        if self._deltas.usage is None:
+            # All has been said: what is wrong behind the end is nobody's concern.
+            with suppress(EngineError, AnswerTooLong):
+                self._events.extend(self._reader.feed((self._received + rest)[:SLICE]))
+                for event in islice(self._events, QUIET_EVENTS):
+                    self._deltas.feed(event)
+        if (usage := self._deltas.usage) is not None:
+            logger.debug(
+                "{}: {} tokens read, {} of them from the cache, {} written",
+                self._name,
+                usage.prompt,
+                usage.cached,
+                usage.reply,
+            )
+
     async def _ask(self) -> HttpAnswer:
         body = await self._body()
-        response = await self._server.ask("chat/completions", body, accept="text/event-stream")
+        response = await self._server.ask(self._config.path, body, accept="text/event-stream")
         if not response.headers.get("content-type", "").lower().startswith("text/event-stream"):
             answer = await read_refused(response)
             raise EngineError(not_a_stream(self._config.endpoint, answer).text)
         return response
 
     async def _body(self) -> bytes:
-        request = request_of(self._config, self._prompt)
+        request = self._config.request(self._prompt)
         if any(isinstance(message, Message | Nudge) and message.images for message in self._prompt.messages):
             # Megabytes of images take longer than the loop may be held up.
             return await trio.to_thread.run_sync(json_of, request)
         return json_of(request)
-
-
-def request_of(config: ChatConfig, prompt: Prompt) -> dict[str, object]:
-    """The JSON of the request; what is not set is left to the server."""
-    system = [{"role": "system", "content": prompt.system}] if prompt.system else []
-    request: dict[str, object] = {
-        "model": config.endpoint.model,
-        "messages": [*system, *map(_message, prompt.messages)],
-        "stream": True,
-    }
-    if prompt.tools:
-        request["tools"] = [_tool(tool) for tool in prompt.tools]
-    if config.temperature is not None:
-        request["temperature"] = config.temperature
-    if config.max_tokens is not None:
-        request["max_tokens"] = config.max_tokens
-    return request
-
-
-def _tool(tool: Tool) -> dict[str, object]:
-    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
-    return {"type": "function", "function": function}
-
-
-def _tool_call(request: ToolRequest) -> dict[str, object]:
-    # Servers read the arguments again, and refuse the whole prompt where a model has written no JSON.
-    try:
-        decode_json(request.arguments, _object)
-    except ValueError:
-        arguments = "{}"
-    else:
-        arguments = request.arguments
-    return {"id": request.id, "type": "function", "function": {"name": request.name, "arguments": arguments}}
-
-
-def _message(message: Message | Nudge | ToolResult) -> dict[str, object]:
-    if isinstance(message, ToolResult):
-        return {"role": "tool", "tool_call_id": message.id, "content": message.content}
-    if isinstance(message, Message) and message.requests:
-        calls = [_tool_call(request) for request in message.requests]
-        return {"role": message.role, "content": message.content or None, "tool_calls": calls}
-    # The interface knows no instruction in mid-conversation that all models heed, but the user's words.
-    role = "user" if isinstance(message, Nudge) else message.role
-    if not message.images:
-        return {"role": role, "content": message.content}
-    images = [{"type": "image_url", "image_url": {"url": url}} for url in message.images]
-    return {"role": role, "content": [{"type": "text", "text": message.content}, *images]}
