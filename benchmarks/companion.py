@@ -20,7 +20,7 @@ from trio_backend.config.system import SystemConfig
 from trio_backend.conversation.memory import Memory
 from trio_backend.engines.base import Message, Prompt
 from trio_backend.engines.llm.companion.answer import answer
-from trio_backend.engines.llm.companion.reading import read_companion
+from trio_backend.engines.llm.companion.files import load_companion
 from trio_backend.engines.llm.companion.rules import Companion
 from trio_backend.engines.llm.companion.understanding import TurnReadings
 
@@ -88,7 +88,7 @@ def main() -> None:
     """See the module."""
     gc.disable()  # a collection of all objects takes 16 ms, now and then, in whichever step it comes
     turns = int((sys.argv[1:] or ["500"])[0])
-    companion = read_companion(RULES.read_text(encoding="utf-8"), RULES.name)
+    companion = load_companion(RULES)
     print("milliseconds of CPU for a reply; median of the first turns and of the last ones")
     print("texts    manner       first     last  ratio     p99   worst  longest step")
     for name, texts in TEXTS.items():

@@ -10,7 +10,7 @@ import attrs
 
 from trio_backend.engines.base import Message, Nudge, Prompt
 from trio_backend.engines.llm.companion.answer import answer
-from trio_backend.engines.llm.companion.reading import read_companion
+from trio_backend.engines.llm.companion.files import load_companion
 from trio_backend.engines.llm.companion.rules import Companion
 
 RULES = Path(__file__).parents[3] / "conf" / "companion.yaml"
@@ -21,7 +21,7 @@ NUDGE = Nudge("Please say something.")
 @cache
 def delivered() -> Companion:
     """The rules that users get."""
-    return read_companion(RULES.read_text(encoding="utf-8"), RULES.name)
+    return load_companion(RULES)
 
 
 @attrs.define

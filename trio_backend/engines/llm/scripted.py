@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import lru_cache
 from pathlib import Path
 
 import attrs
@@ -18,20 +17,14 @@ from ..facts import EngineFacts
 from ..settings import Environment, between, read_settings
 from ..whole import channel_of
 from .companion.answer import answer
-from .companion.reading import read_companion
+from .companion.files import DELIVERED, load_companion, rules_file
 from .companion.rules import Companion
 from .companion.understanding import TurnReadings
 
 NAMES = ("scripted_llm",)
 
-DELIVERED = "companion.yaml"
-"""The rules that come with the package, used where the configuration's folder has none of its own."""
-
 UNTIL_COMPILED = 1.0
 """Seconds from when the rules were read until their patterns are compiled: a start is over then."""
-
-_LARGEST = 4_000_000
-"""Bytes of a rules file. The one delivered has some 200 kB; what is larger was named by mistake."""
 
 _TOKEN = re.compile(rf"(?:[{HAN}\u3000-\u303f\uff00-\uffef]{{1,2}}|[^\s{HAN}\u3000-\u303f\uff00-\uffef]+)\s*")
 
@@ -73,11 +66,7 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
 
 
 def _rules_file(folder: Path, name: str) -> Path:
-    candidates = [folder / name]
-    if name == DELIVERED:
-        package = Path(__file__).parents[2]
-        candidates += [package / "_conf" / name, package.parent / "conf" / name]
-    found = next((path for path in candidates if path.is_file()), None)
+    found = rules_file(folder, name)
     if found is None:
         raise SettingsError("rules", f"there is no file {str(folder / name)!r}")
     return found
@@ -95,19 +84,10 @@ async def open(config: ScriptedLlmConfig) -> AsyncIterator[ScriptedLlm]:
 
 
 def _load(config: ScriptedLlmConfig) -> Companion:
-    file = str(config.rules)
-    try:
-        state = config.rules.stat()
-        if state.st_size > _LARGEST:
-            raise EngineError(f"{file}: this is too large to be a rules file")
-        companion = _read(config.rules, (state.st_mtime_ns, state.st_size))
-    except OSError as error:
-        raise EngineError(f"{file}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise EngineError(f"{file}: the file must be UTF-8 text") from error
+    companion = load_companion(config.rules)
     if config.manner not in companion.manners:
         known = ", ".join(companion.manners)
-        raise EngineError(f"{file}: there is no manner {config.manner!r}; known are: {known}")
+        raise EngineError(f"{config.rules}: there is no manner {config.manner!r}; known are: {known}")
     return companion
 
 
@@ -138,13 +118,6 @@ class _Patterns:
         for pattern in self._companion.patterns():
             trio.from_thread.check_cancelled()
             pattern.compile()
-
-
-@lru_cache(maxsize=4)
-def _read(rules: Path, version: tuple[int, int]) -> Companion:
-    """The rules, which are frozen: characters that differ in manner alone share them, and load at once."""
-    del version
-    return read_companion(rules.read_text(encoding="utf-8"), str(rules))
 
 
 @attrs.frozen

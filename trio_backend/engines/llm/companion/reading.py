@@ -21,6 +21,9 @@ from .words import SCRIPTS, Sums, Tokenizer
 GIVEN = frozenset({"self", "sum", "result", "facts"})
 """The values that may be said besides slots and facts."""
 
+OpenFile = Callable[[str], str]
+"""The text of the file of that name. Raises `OSError`."""
+
 TOPIC = "topic"
 """Instead of a question's name: any that is marked as a topic."""
 
@@ -160,19 +163,33 @@ _LANGUAGE = (
 )
 
 
-def read_companion(text: str, file: str) -> Companion:
-    """Raises `EngineError`, which names ``file``, the line, and what is wrong there."""
+def read_companion(text: str, file: str, open_file: OpenFile | None = None) -> Companion:
+    """Raises `EngineError`, which names the file, the line, and what is wrong there.
+
+    A language stands in ``text`` itself, or is the name of a file that ``open_file`` gives the text of.
+    """
     page = open_page(text, file)
     fields = page.fields(("emotions", "manners", "languages"), required=("manners", "languages"))
     faces = fields.mapping("emotions", RulesNode.texts)
     manners = {key.text(): _manner(key.text(), place) for key, place in fields["manners"].entries()}
     languages = tuple(
-        _language(key.text(), place, faces=faces, manners=manners)
+        _language(key.text(), _language_page(place, open_file), faces=faces, manners=manners)
         for key, place in fields["languages"].entries()
     )
     if not languages:
         raise fields["languages"].wrong("at least one language is expected here")
     return Companion(faces, manners, languages)
+
+
+def _language_page(place: RulesNode, open_file: OpenFile | None) -> RulesNode:
+    """The language that stands in ``place``, or in the file that is named there."""
+    if place.is_mapping or open_file is None:
+        return place
+    name = place.text()
+    try:
+        return open_page(open_file(name), name)
+    except FileNotFoundError as error:
+        raise place.wrong(f"there is no file {name!r} beside this one") from error
 
 
 def _manner(name: str, place: RulesNode) -> Manner:
