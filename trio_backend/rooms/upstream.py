@@ -55,9 +55,8 @@ class TurnTracker:
     Before a turn is asked for, and after an interrupt, a `heartbeat` is sent as a barrier: a server answers
     it in order, so what comes before its ack is of earlier turns. No tasks, no clock.
 
-    Not so where a server acks before it says that a turn has begun which a message before the heartbeat asked
-    for (as by a nudge): it is taken for the one that was asked for. If that one is then refused, its sender
-    sees the error that everybody sees, and no ``turn-failed``.
+    Not so where a server acks before it tells of a turn that an earlier message (a nudge) began: it is taken
+    for the one asked for. If that one is then refused, its sender sees the common error, no ``turn-failed``.
     """
 
     turn: TrackedTurn | None = attrs.field(default=None, init=False)

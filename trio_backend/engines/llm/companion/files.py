@@ -41,7 +41,7 @@ _kept: dict[Path, _Read] = {}
 
 
 def load_companion(rules: Path) -> Companion:
-    """The companion of the file ``rules``; blocking. Raises `EngineError`, which names the file that is wrong.
+    """The companion of the file ``rules``; blocking. Raises `EngineError`, which names the wrong file.
 
     Characters that differ in manner alone share it, and load at once.
     """
