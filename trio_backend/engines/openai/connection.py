@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import attrs
@@ -55,11 +55,12 @@ async def open_model_server(
 
 @attrs.frozen
 class SoundForm:
-    """A form of ``fields`` and of ``wav``, a WAV file, as the field ``name``."""
+    """A form of ``fields`` and of ``wav``, as the field ``name``: WAV, unless ``file_name`` says else."""
 
     fields: Mapping[str, str]
     wav: bytes = attrs.field(repr=False)
     name: str = "file"
+    file_name: str = "speech.wav"
 
 
 @attrs.frozen
@@ -86,8 +87,15 @@ class ModelServer:
 
     async def post(self, path: str, content: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         """As `ask`, with ``content`` of any type, which the headers say."""
+        return await self._answered(lambda: self._client.post(path, content, headers))
+
+    async def get(self, path: str, *, accept: str) -> HttpAnswer:
+        """As `ask`, but GET ``path``."""
+        return await self._answered(lambda: self._client.request("GET", path, {"Accept": accept}))
+
+    async def _answered(self, request: Callable[[], Awaitable[HttpAnswer]]) -> HttpAnswer:
         for pause in (*PAUSES, None):
-            answer = await self._send(path, content, headers)
+            answer = await self._send(request)
             if isinstance(answer, HttpAnswer):
                 return answer
             if pause is None or not answer.passing or answer.after > LONGEST_RETRY_AFTER:
@@ -108,9 +116,9 @@ class ModelServer:
         except HttpFailed as error:
             raise EngineError(unreachable(self.endpoint, error).text) from error
 
-    async def _send(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer | ApiRefusal:
+    async def _send(self, request: Callable[[], Awaitable[HttpAnswer]]) -> HttpAnswer | ApiRefusal:
         try:
-            answer = await self._client.post(path, body, headers)
+            answer = await request()
         except HttpFailed as error:
             return unreachable(self.endpoint, error)
         if answer.status != 200:
@@ -130,7 +138,7 @@ def _encoded(body: bytes | SoundForm | SoundFile) -> tuple[bytes, str]:
     # Imported here: it takes 0.1 s, and only this recogniser needs it.
     import httpx2
 
-    files = {body.name: ("speech.wav", body.wav, "audio/wav")}
+    files = {body.name: (body.file_name, body.wav, "audio/wav")}
     request = httpx2.Request("POST", "http://localhost", data=dict(body.fields), files=files)
     return request.read(), request.headers["content-type"]
 
