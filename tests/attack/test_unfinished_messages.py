@@ -110,8 +110,8 @@ async def test_one_client_holds_no_more_than_its_own() -> None:
     quota = MemoryQuota()
     async with run_server(options, quota=quota) as running, connect(running.port) as client:
         await client.open()
-        for _ in range(20):
-            await client.send(frame(CONT if quota.used else BINARY, b"x" * 60_000, fin=False))
+        for number in range(20):
+            await client.send(frame(CONT if number else BINARY, b"x" * 60_000, fin=False))
             await trio.testing.wait_all_tasks_blocked()
             if quota.used > MIB:
                 pytest.fail("more than it may")

@@ -65,7 +65,7 @@ async def test_work_that_does_not_end_holds_nobody_up(monkeypatch: pytest.Monkey
     async def block() -> None:
         go_on.wait()
 
-    with trio.fail_after(2):
+    with trio.fail_after(PROMPTLY):
         async with open_asyncio_thread() as thread:
             with trio.move_on_after(0.05):
                 await thread.run(block)

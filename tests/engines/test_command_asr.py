@@ -77,7 +77,7 @@ async def test_a_cancel_kills_the_program_and_what_it_has_started(after: float, 
         with trio.move_on_after(after) as scope:
             await transcribed(asr, noise(0.1))
         assert trio.current_time() - scope.deadline < PROMPTLY
-        with trio.fail_after(PROMPTLY):
+        with trio.fail_after(30):
             while children.all():
                 await trio.sleep(0.01)
             for pid in pids.read_text().split() if pids.exists() else ():

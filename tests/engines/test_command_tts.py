@@ -132,7 +132,7 @@ async def test_a_cancel_kills_the_program_and_what_it_started() -> None:
             await spoken(tts, "Hello.")
         assert scope.cancelled_caught
         assert trio.current_time() - scope.deadline < PROMPTLY
-        with trio.fail_after(2):
+        with trio.fail_after(PROMPTLY):
             while children.all():
                 await trio.sleep(0.01)
 

@@ -125,7 +125,7 @@ async def test_what_goes_wrong_is_told(behaviour: Speaking, words: str) -> None:
             assert "sk-secret" not in str(caught.value)
             assert (await sound_of(tts, "Hello.")).seconds > 0.8
     # Whatever was open is closed.
-    with trio.fail_after(1):
+    with trio.fail_after(PROMPTLY):
         await service.connections[0].left.wait()
 
 
@@ -145,7 +145,7 @@ async def test_a_cancel_closes_the_connection(behaviour: Speaking) -> None:
             await sound_of(tts, "Hello.")
         assert scope.cancelled_caught
         assert trio.current_time() - scope.deadline < PROMPTLY
-        with trio.fail_after(1):
+        with trio.fail_after(PROMPTLY):
             await service.connections[0].left.wait()
         assert service.connections[0].left_at - scope.deadline < PROMPTLY
 

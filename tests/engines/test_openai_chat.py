@@ -194,7 +194,7 @@ async def test_a_barge_in_closes_the_connection(server: ModelServer, behaviour: 
     async with open_chat(server.url) as llm:
         with trio.move_on_after(0.1) as scope:
             await read(llm)
-        with trio.fail_after(1):
+        with trio.fail_after(PROMPTLY):
             await server.asked[0].left.wait()
     assert server.asked[0].left_at - scope.deadline < PROMPTLY
 
@@ -206,7 +206,7 @@ async def test_leaving_the_block_closes_the_connection(server: ModelServer) -> N
         async with llm.reply(PROMPT) as tokens:
             await tokens.receive()
         left = trio.current_time()
-        with trio.fail_after(1):
+        with trio.fail_after(PROMPTLY):
             await server.asked[0].left.wait()
     assert server.asked[0].left_at - left < PROMPTLY
 

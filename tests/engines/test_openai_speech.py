@@ -123,7 +123,7 @@ async def test_a_barge_in_closes_the_connection(server: ModelServer) -> None:
     async with open_speech(server) as tts:
         with trio.move_on_after(0.1) as scope:
             await spoken(tts, "Hello.")
-        with trio.fail_after(1):
+        with trio.fail_after(PROMPTLY):
             await server.asked[0].left.wait()
     assert server.asked[0].left_at - scope.deadline < PROMPTLY
 
@@ -253,7 +253,7 @@ async def test_a_cancelled_receive_closes_the_connection(server: ModelServer, at
                 scope.deadline = trio.current_time() + 0.05
                 await chunks.receive()
         assert scope.cancelled_caught
-        with trio.fail_after(1):
+        with trio.fail_after(PROMPTLY):
             await server.asked[0].left.wait()
     assert server.asked[0].left_at - scope.deadline < PROMPTLY
 
@@ -264,7 +264,7 @@ async def test_leaving_the_block_early_closes_the_connection(server: ModelServer
     async with open_speech(server, file_extension="pcm") as tts:
         async with tts.speak("Hello.") as chunks:
             await chunks.receive()
-        with trio.fail_after(1):
+        with trio.fail_after(PROMPTLY):
             await server.asked[0].left.wait()
 
 
@@ -290,7 +290,7 @@ async def test_a_stream_without_end_is_stopped(server: ModelServer) -> None:
             async with tts.speak("Hello.") as chunks:
                 sound = await until_it_fails(chunks, r"more sound than 2 s.*max_sentence_sound")
             assert len(sound) == RATE * 4
-            with trio.fail_after(1):
+            with trio.fail_after(PROMPTLY):
                 await server.asked[0].left.wait()
 
 

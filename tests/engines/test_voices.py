@@ -74,7 +74,7 @@ async def test_sound_is_handed_out_as_it_comes(streaming_voice: VoiceService) ->
     async with open_model_server() as server:
         server.behaviour = answer
         async with voice.opens(server) as tts, tts.speak("Hello.") as chunks:
-            with trio.fail_after(2):
+            with trio.fail_after(PROMPTLY):
                 first = await chunks.receive()
             go_on.set()
             rest = [chunk.samples async for chunk in chunks]
@@ -125,7 +125,7 @@ async def test_a_cancel_closes_the_connection(voice: VoiceService, after: int) -
             with trio.move_on_after(0.2) as scope:
                 await spoken(tts, "Hello.")
             assert scope.cancelled_caught
-            with trio.fail_after(1):
+            with trio.fail_after(PROMPTLY):
                 await server.asked[0].left.wait()
     assert server.asked[0].left_at - scope.deadline < PROMPTLY
 

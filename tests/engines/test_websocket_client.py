@@ -325,7 +325,7 @@ async def test_a_proxy_of_the_environment_tunnels(monkeypatch: pytest.MonkeyPatc
 )
 async def test_no_websocket_is_told_in_time(behaviour: Speaking, stage: str) -> None:
     """A server that dies in the handshake keeps nobody waiting."""
-    with trio.fail_after(2), pytest.raises(HttpFailed) as failed:
+    with trio.fail_after(PROMPTLY), pytest.raises(HttpFailed) as failed:
         await attempt(behaviour)
     assert failed.value.stage == stage
 
@@ -354,7 +354,7 @@ async def test_what_is_no_websocket_is_told(data: bytes) -> None:
     async def answer(spoken: Spoken) -> None:
         await spoken.stream.send_all(data)
 
-    with trio.fail_after(2), pytest.raises(HttpFailed) as failed:
+    with trio.fail_after(PROMPTLY), pytest.raises(HttpFailed) as failed:
         await attempt(answer)
     assert failed.value.stage == "malformed"
 

@@ -80,10 +80,10 @@ async def test_the_official_package_reads_what_is_asked(
 async def test_sound_is_handed_out_as_it_comes() -> None:
     """In chunks of 50 ms at least, while the server says the rest."""
     async with open_wyoming_stand_in(speaking(lambda _: SECOND, most=5)) as server, opened(server) as tts:
-        with trio.fail_after(2):
+        with trio.fail_after(PROMPTLY):
             async with tts.speak("Hello.") as chunks:
                 first = await chunks.receive()
-        with trio.fail_after(1):
+        with trio.fail_after(PROMPTLY):
             await server.clients[0].left.wait()
     assert 0.05 <= first.seconds < 0.2
     assert SECOND.samples.startswith(first.samples)
@@ -122,7 +122,7 @@ async def test_what_goes_wrong_is_told(behaviour: WyomingBehaviour, words: str, 
         with trio.fail_after(5), pytest.raises(EngineError, match=f"wyoming_tts: .*{words}") as caught:
             await listen(tts, heard)
         assert "sk-secret" not in str(caught.value)
-        with trio.fail_after(1):
+        with trio.fail_after(PROMPTLY):
             await server.clients[0].left.wait()
     assert sum(chunk.seconds for chunk in heard) == seconds
 
@@ -150,7 +150,7 @@ async def test_a_cancel_closes_the_connection(most: int) -> None:
         with trio.move_on_after(0.2) as scope:
             await spoken(tts, "Hello.")
         assert scope.cancelled_caught
-        with trio.fail_after(1):
+        with trio.fail_after(PROMPTLY):
             await server.clients[0].left.wait()
     assert server.clients[0].left_at - scope.deadline < PROMPTLY
 

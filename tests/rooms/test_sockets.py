@@ -125,7 +125,7 @@ async def test_a_client_that_never_reads_delays_nobody(tmp_path: Path) -> None:
     tts = EngineChoice("tts", "tone_tts", {"seconds_per_character": 0.2})
     text = " ".join(f"This is sentence {number} of quite a long story." for number in range(5))
     async with (
-        open_rooms(tmp_path, tts=tts, send_timeout=2, client_outbox=20) as address,
+        open_rooms(tmp_path, tts=tts, send_timeout=10, client_outbox=20) as address,
         open_client(address, "/proxy-ws") as client,
     ):
         deaf = await connect_raw(address, "/proxy-ws")
@@ -133,10 +133,10 @@ async def test_a_client_that_never_reads_delays_nobody(tmp_path: Path) -> None:
         with trio.move_on_after(5):
             while True:
                 together.append(await seconds_of_turn(client, text))
-        # Who waited for the deaf one would wait for 2 s, until that is sent away.
+        # Who waited for the deaf one would wait for 10 s, until that is sent away.
         assert together
-        assert max(together) < 1.5
-        with trio.fail_after(2):
+        assert max(together) < 8
+        with trio.fail_after(30):
             await read_to_the_end(deaf)
 
 

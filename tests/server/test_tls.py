@@ -67,7 +67,7 @@ async def test_the_end_comes_in_time_over_tls() -> None:
     async with run_server(options()) as running, connect_tls(running.port) as client:
         await client.send(handshake("/pour"))
         await trio.sleep(0.1)
-        with trio.fail_after(3):
+        with trio.fail_after(15):
             report = await running.stop()
     assert report.closed_websockets == 1
 
