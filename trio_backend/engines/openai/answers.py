@@ -95,7 +95,11 @@ _QUOTA = {
     "billing_hard_limit_reached",
     "billing_not_active",
 }
-_CONTEXT = re.compile(rb"context[ _](length|size|window)|maximum context|too many tokens", re.IGNORECASE)
+_CONTEXT = re.compile(
+    rb"context[ _](length|size|window)|maximum context|too many tokens|prompt is too long", re.IGNORECASE
+)
+# Anthropic tells it with the status and the type of any request that is wrong.
+_CREDIT = re.compile(rb"credit balance is too low", re.IGNORECASE)
 
 
 @attrs.frozen
@@ -155,12 +159,15 @@ def refusal(endpoint: Endpoint, answer: Answer) -> ApiRefusal:
     told = f"{answer.status}, {answer.code}" if answer.code else f"{answer.status}"
     name, status = endpoint.provider.name, answer.status
     # Before the key: ElevenLabs tells it with the same status.
-    if status == 402 or answer.code in _QUOTA:
+    if status == 402 or answer.code in _QUOTA or (status == 400 and _CREDIT.search(answer.body)):
         return ApiRefusal(f"{name}: the account has no credit left ({told}); look at its plan and billing")
     if status in {401, 403}:
         return ApiRefusal(_wrong_key(endpoint, told))
     if status == 429:
         return _too_many(name, told, answer.retry_after)
+    if status == 529 or answer.code == "overloaded_error":
+        text = f"{name}: the service is overloaded ({told}); try again soon, or use another model"
+        return ApiRefusal(text, passing=True, after=_seconds(answer.retry_after))
     if status in {408, 425} or status >= 500:
         text = f"{name}: the server at {endpoint.address} failed ({told}); its own log says why"
         return ApiRefusal(text, passing=True, after=_seconds(answer.retry_after))

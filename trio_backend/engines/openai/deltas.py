@@ -155,7 +155,7 @@ class DeltaReader:
     usage: TokenUsage | None = attrs.field(default=None, init=False)
     _thinking: bool = attrs.field(default=False, init=False)
     _halves: Halves = attrs.field(factory=Halves, init=False)
-    _calls: _Calls = attrs.field(factory=lambda: _Calls(), init=False)
+    _calls: ToolRequests = attrs.field(factory=lambda: ToolRequests(), init=False)
 
     def feed(self, data: str) -> list[Part]:
         """The next parts of the reply, often none. Raises `EngineError` where the model stopped in error."""
@@ -179,7 +179,7 @@ class DeltaReader:
         else:
             parts += self._text(delta.content or "", thought=False)
         for call in _call_deltas(delta.tool_calls):
-            self._calls.feed(call)
+            self._calls.add(call.index, call.id, call.function.name, call.function.arguments)
         if choice.finish_reason == "content_filter":
             raise EngineError("the provider's content filter stopped the answer; say it in other words")
         return [*parts, *self._finish()] if choice.finish_reason else parts
@@ -242,26 +242,30 @@ class _Call:
 
 
 @attrs.define(eq=False)
-class _Calls:
-    """Requests for tools, put together from their deltas."""
+class ToolRequests:
+    """Requests for tools, put together from their pieces."""
 
     _calls: list[_Call] = attrs.field(factory=list, init=False)
     _size: int = attrs.field(default=0, init=False)
 
-    def feed(self, delta: _CallDelta) -> None:
-        """One delta: of a call that was begun, or the first of another one."""
-        call = next((call for call in reversed(self._calls) if call.index == delta.index), None)
+    def knows(self, index: int | None) -> bool:
+        """Whether a request of this number was begun."""
+        return any(call.index == index for call in self._calls)
+
+    def add(self, index: int | None, call_id: str | None, name: str | None, arguments: str | None) -> None:
+        """One piece: of a request that was begun, or the first of another one. Raises `EngineError`."""
+        call = next((call for call in reversed(self._calls) if call.index == index), None)
         # Some servers number all calls 0, or none, and tell them apart by their ids alone.
-        if call is None or (delta.id and delta.id != call.id):
-            call = _Call(delta.index, delta.id or f"call_{len(self._calls)}")
+        if call is None or (call_id and call_id != call.id):
+            call = _Call(index, call_id or f"call_{len(self._calls)}")
             self._calls.append(call)
-        call.name = delta.function.name or call.name
-        call.arguments.append(delta.function.arguments or "")
+        call.name = name or call.name
+        call.arguments.append(arguments or "")
         self._size += len(call.arguments[-1]) + 1
         if self._size > LONGEST_CALLS or len(self._calls) > MOST_CALLS:
             raise EngineError("the model server sent a tool request that is too long")
 
-    def flush(self) -> list[Part]:
+    def flush(self) -> list[ToolRequest]:
         """What is asked for, in order, and nothing the next time. A request that names no tool is none."""
         calls, self._calls = self._calls, []
         return [ToolRequest(call.id, call.name, "".join(call.arguments)) for call in calls if call.name]
