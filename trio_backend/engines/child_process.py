@@ -5,6 +5,9 @@ front, that says what it is. The first answer, to no request, says that the engi
 that was received is answered twice: that it has begun, and how it ended; so who asked knows whether it may
 have been the request that ended a process.
 
+An engine whose answers come in parts sends each of them as a frame before the last. A request of no bytes
+then stops the one that runs, which ends as if it had said all.
+
 The code of each engine's process is a module of its own, ``asr/…_process.py``, beside the adapter that starts
 it. Both import nothing but the standard library and our errors: a process that imported the adapter would be
 there after 240 ms instead of 20, and a new one is started after each request that was cancelled.
@@ -16,8 +19,11 @@ import json
 import os
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from enum import IntEnum
+from queue import SimpleQueue
+from threading import Event, Thread
 from typing import Any, BinaryIO, TypeAlias
 
 from ..errors import EngineError
@@ -30,6 +36,8 @@ ANSWER_HEAD = struct.Struct("<BI")
 
 Work: TypeAlias = Callable[[bytes], str | bytes]
 
+WorkInParts: TypeAlias = Callable[[bytes], Generator[str, None, None]]
+
 
 class AnswerKind(IntEnum):
     """What an answer is."""
@@ -37,6 +45,7 @@ class AnswerKind(IntEnum):
     DONE = 0
     FAILED = 1
     BEGUN = 2
+    PART = 3
 
 
 def work(load: Callable[[dict[str, Any]], Work]) -> None:
@@ -61,21 +70,73 @@ def work(load: Callable[[dict[str, Any]], Work]) -> None:
             _answer(answers, AnswerKind.DONE, result)
 
 
+def work_in_parts(load: Callable[[dict[str, Any], Event], WorkInParts]) -> None:
+    """As `work`, of an engine whose answers come in parts.
+
+    The event is set while a request is to be stopped. It is looked at after each part; an engine that takes
+    long for one looks at it, too, and may stop by whatever it likes.
+    """
+    requests, answers = _take_pipes()
+    stopped = Event()
+    try:
+        do = load(json.loads(os.environ.pop(SETTINGS)), stopped)
+    except EngineError as problem:
+        _answer(answers, AnswerKind.FAILED, str(problem))
+        return
+    inbox: SimpleQueue[bytes | None] = SimpleQueue()
+    # Who asks waits for an answer before the next request, so the queue holds one at most. A daemon, since a
+    # process that ends by an error must not wait for more requests.
+    Thread(target=_sort, args=(requests, inbox, stopped), daemon=True).start()
+    _answer(answers, AnswerKind.DONE, "")
+    while (request := inbox.get()) is not None:
+        _answer(answers, AnswerKind.BEGUN, "")
+        try:
+            with closing(do(request)) as parts:
+                for part in parts:
+                    if stopped.is_set():
+                        break
+                    _answer(answers, AnswerKind.PART, part)
+        except EngineError as problem:
+            _answer(answers, AnswerKind.FAILED, str(problem))
+        else:
+            _answer(answers, AnswerKind.DONE, "")
+
+
+def _sort(requests: BinaryIO, inbox: SimpleQueue[bytes | None], stopped: Event) -> None:
+    """Tell requests from the wish to stop, until there are no more; then stop, too."""
+    while (request := _read(requests)) is not None:
+        if request:
+            # The one before has ended: a wish to stop that came too late for it means nothing.
+            stopped.clear()
+            inbox.put(request)
+        else:
+            stopped.set()
+    stopped.set()
+    inbox.put(None)
+
+
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     """Our two pipes. What a library prints goes to standard error, and cannot tear a frame."""
-    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    # Requests without a buffer: a thread that waits in one would spoil the end of the process.
+    requests, answers = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     sys.stdin.close()
     return requests, answers
 
 
 def _read(requests: BinaryIO) -> bytes | None:
-    head = requests.read(HEAD.size)
-    if len(head) < HEAD.size:
-        return None
-    (size,) = HEAD.unpack(head)
-    body = requests.read(size)
-    return body if len(body) == size else None
+    head = _exactly(requests, HEAD.size)
+    return None if head is None else _exactly(requests, *HEAD.unpack(head))
+
+
+def _exactly(requests: BinaryIO, size: int) -> bytes | None:
+    found = bytearray()
+    while len(found) < size:
+        more = requests.read(size - len(found))
+        if not more:
+            return None
+        found += more
+    return bytes(found)
 
 
 def _answer(answers: BinaryIO, kind: AnswerKind, result: str | bytes) -> None:

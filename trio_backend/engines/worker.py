@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from contextvars import Context, copy_context
 from functools import partial
 
@@ -16,26 +12,21 @@ import trio
 from loguru import logger
 
 from ..errors import EngineError, NotBegun
-from .child_process import ANSWER_HEAD, HEAD, SETTINGS, AnswerKind
+from .child_process import AnswerKind
+from .worker_process import ProcessAnswer, WorkerProcess
+from .worker_process import WorkerJob as WorkerJob  # adapters need both, and nothing else of that module
 
-LONGEST_ANSWER = 2**20
-_KINDS = frozenset(AnswerKind)
-REAPING = 2.0
-"""Seconds that a killed process has to be gone; it takes a few milliseconds unless the machine is stuck."""
+STOPPING = 1.0
+"""Seconds that a request has to stop. A language model stops within milliseconds; loading it anew takes up to
+minutes, so it is worth a wait that a user hardly notices."""
 
 
 @attrs.frozen
-class WorkerJob:
-    """What a child process runs: a module, its name in error texts, and its ``settings``.
+class Patience:
+    """Seconds from the request to the first part of the answer, and from part to part."""
 
-    ``timeout`` is how many seconds it may take to load, and for one request. ``longest_answer`` is in bytes.
-    """
-
-    module: str
-    name: str
-    settings: Mapping[str, object]
-    timeout: float = 120.0
-    longest_answer: int = LONGEST_ANSWER
+    first: float
+    each: float
 
 
 @asynccontextmanager
@@ -44,7 +35,7 @@ async def open_worker(job: WorkerJob) -> AsyncIterator[Worker]:
 
     Leaving the block, or cancelling it at any moment, ends the process.
     """
-    first = await _Child.start(job)
+    first = await WorkerProcess.start(job)
     try:
         # Outside the nursery, whose errors come in groups.
         await first.wait_loaded()
@@ -70,7 +61,7 @@ class Worker:
 
     _job: WorkerJob
     _nursery: trio.Nursery
-    _child: _Child | None
+    _child: WorkerProcess | None
     _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     # A replacement belongs to no request: its log lines must not have the id of the last session.
@@ -92,26 +83,66 @@ class Worker:
                 answer = await self._ask(request)
         return answer.result()
 
+    async def stream(self, request: bytes, patience: Patience) -> AsyncGenerator[bytes, None]:
+        """The parts of the answer to ``request``, as they come, of a process that runs `work_in_parts`.
+
+        The others wait until the generator has ended or is closed, which a cancel demands, too: it stops the
+        request, and keeps the process if that takes less than `STOPPING`. Raises `EngineError`. What the
+        process is ahead of the reader waits in the pipe, which holds it up when it is full.
+        """
+        async with self._turn:
+            child = await self._loaded()
+            if child.has_ended:
+                # As in `fetch`: it was killed while it was idle.
+                logger.warning("{}: its process has ended; another one is started", self._job.name)
+                await self._end()
+                child = await self._loaded()
+            over = False
+            try:
+                answer = await child.ask(request, within=patience.first)
+                while answer.kind is AnswerKind.PART:
+                    yield answer.body
+                    answer = await child.receive(within=patience.each)
+                over = True
+            finally:
+                if not over:
+                    await self._stop(child)
+        answer.result()
+
     async def close(self) -> None:
         """End the process, if there is one, and wait until it is gone; requests fail from now on."""
         self._closed = True
         await self._end()
 
-    async def _ask(self, request: bytes) -> _ChildAnswer:
+    async def _ask(self, request: bytes) -> ProcessAnswer:
         child = await self._loaded()
         try:
-            return await child.ask(request)
+            answer = await child.ask(request)
+            if answer.kind is AnswerKind.PART:
+                raise EngineError(f"{self._job.name}: its process sent a part where the whole was asked for")
+            return answer
         except NotBegun:
             await self._end()
             raise
         except BaseException:
-            await self._end()
-            if not self._closed:
-                name = f"{self._job.name}/replacement"
-                self._context.run(partial(self._nursery.start_soon, self._replace, name=name))
+            await self._end_and_replace()
             raise
 
-    async def _loaded(self) -> _Child:
+    async def _stop(self, child: WorkerProcess) -> None:
+        """End the request that ``child`` works on, and the process where that does not help."""
+        stopped = False
+        with trio.move_on_after(STOPPING, shield=True), suppress(EngineError):
+            stopped = await child.stop()
+        if not stopped:
+            await self._end_and_replace()
+
+    async def _end_and_replace(self) -> None:
+        await self._end()
+        if not self._closed:
+            name = f"{self._job.name}/replacement"
+            self._context.run(partial(self._nursery.start_soon, self._replace, name=name))
+
+    async def _loaded(self) -> WorkerProcess:
         if self._child is None:
             await self._start()
         assert self._child is not None
@@ -124,7 +155,7 @@ class Worker:
 
     async def _start(self) -> None:
         self._check_open()
-        self._child = await _Child.start(self._job)
+        self._child = await WorkerProcess.start(self._job)
         try:
             self._check_open()
         except EngineError:
@@ -148,116 +179,3 @@ class Worker:
         child, self._child = self._child, None
         if child is not None:
             await child.end()
-
-
-@attrs.frozen
-class _ChildAnswer:
-    kind: AnswerKind
-    body: bytes = attrs.field(repr=False)
-
-    def result(self) -> bytes:
-        if self.kind is AnswerKind.FAILED:
-            raise EngineError(self.body.decode("utf-8", "replace"))
-        return self.body
-
-
-@attrs.define(eq=False)
-class _Child:
-    """A running process and its two pipes."""
-
-    _job: WorkerJob
-    _process: trio.Process
-    _loaded: bool = attrs.field(default=False, init=False)
-    _begun: bool = attrs.field(default=False, init=False)
-    _received: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
-
-    @classmethod
-    async def start(cls, job: WorkerJob) -> _Child:
-        """Returns when it runs; it loads then."""
-        try:
-            process = await trio.lowlevel.open_process(
-                [sys.executable, "-m", job.module],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, SETTINGS: json.dumps(dict(job.settings))},
-                # A Ctrl-C in the terminal is for the backend, which lets its turns end.
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise EngineError(f"{job.name}: no process can be started: {error.strerror}") from error
-        return cls(job, process)
-
-    async def wait_loaded(self) -> None:
-        """Wait until it is loaded. Raises `EngineError` if it cannot be; a cancel leaves it loading."""
-        if not self._loaded:
-            (await self._in_time(b"")).result()
-            self._loaded = True
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the process is known to have ended."""
-        return self._process.poll() is not None
-
-    async def ask(self, request: bytes) -> _ChildAnswer:
-        """One request and its answer. Raises `EngineError` if the process ends, or takes too long.
-
-        That is a `NotBegun` if it ends before it begins with the request.
-        """
-        self._begun = False
-        try:
-            return await self._in_time(HEAD.pack(len(request)), request)
-        except EngineError as error:
-            if self._begun or not self.has_ended:
-                raise
-            raise NotBegun(str(error)) from None
-
-    async def end(self) -> None:
-        """Kill it, close its pipes, and wait until it is gone. Doing it twice is harmless."""
-        with trio.move_on_after(REAPING, shield=True):
-            self._process.kill()
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    await pipe.aclose()
-            await self._process.wait()
-
-    async def _in_time(self, *parts: bytes) -> _ChildAnswer:
-        with trio.move_on_after(self._job.timeout):
-            try:
-                return await self._exchange(*parts)
-            except (trio.BrokenResourceError, trio.ClosedResourceError, EOFError):
-                how = await self._exit_code()
-                raise EngineError(f"{self._job.name}: its process ended unexpectedly ({how})") from None
-        raise EngineError(f"{self._job.name}: no answer within {self._job.timeout:g} s")
-
-    async def _exchange(self, *parts: bytes) -> _ChildAnswer:
-        assert self._process.stdin is not None
-        for part in parts:
-            await self._process.stdin.send_all(part)
-        return await self._receive()
-
-    async def _receive(self) -> _ChildAnswer:
-        """The next answer. A cancel loses no byte: the next call gets the whole answer."""
-        assert self._process.stdout is not None
-        while True:
-            if len(self._received) >= ANSWER_HEAD.size:
-                kind, size = ANSWER_HEAD.unpack_from(self._received)
-                if size > self._job.longest_answer or kind not in _KINDS:
-                    raise EngineError(f"{self._job.name}: its process sent something that is not an answer")
-                end = ANSWER_HEAD.size + size
-                if len(self._received) >= end:
-                    body = bytes(self._received[ANSWER_HEAD.size : end])
-                    del self._received[:end]
-                    if kind != AnswerKind.BEGUN:
-                        return _ChildAnswer(AnswerKind(kind), body)
-                    self._begun = True
-                    continue
-            more = await self._process.stdout.receive_some()
-            if not more:
-                raise EOFError
-            self._received += more
-
-    async def _exit_code(self) -> str:
-        with trio.move_on_after(1):
-            code = await self._process.wait()
-            return f"signal {-code}" if code < 0 else f"exit code {code}"
-        return "it still runs, but says nothing more"
