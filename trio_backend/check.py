@@ -8,9 +8,9 @@ from pathlib import Path
 from .config.character import CharacterConfig, EngineChoice
 from .config.diagnostics import Finding, Findings, Severity
 from .config.load import survey
+from .engines.chosen import resolve
 from .engines.registry import configure, missing, without_effect
 from .engines.settings import Environment
-from .errors import SettingsError, UnknownEngine
 
 
 def check(path: Path, environ: Mapping[str, str]) -> list[Finding]:
@@ -31,18 +31,17 @@ def engine_findings(character: CharacterConfig, environ: Mapping[str, str]) -> I
     engines = (character.llm, character.tts, character.asr, character.vad, character.turn)
     for choice in filter(None, engines):
         environment = Environment(choice.folder, environ)
-        try:
-            config = configure(choice.kind, choice.name, choice.settings, environment=environment)
-        except UnknownEngine as error:
-            yield _finding("warning", choice, "", str(error))
-        except SettingsError as error:
-            for wrong in (error, *error.others):
-                yield _finding("error", choice, wrong.key, wrong.message)
-        else:
-            for key, reason in without_effect(choice.kind, choice.name, choice.settings):
-                yield _finding("warning", choice, key, f"has no effect: {reason}")
+        found = resolve(choice, environment).findings
+        for one in found:
+            yield _finding(one.severity, one.choice, one.key, one.message)
+        for each in (choice, *choice.then):
+            if any(one.choice is each for one in found):
+                continue
+            for key, reason in without_effect(each.kind, each.name, each.settings):
+                yield _finding("warning", each, key, f"has no effect: {reason}")
+            config = configure(each.kind, each.name, each.settings, environment=environment)
             for problem in missing(config):
-                yield _finding("warning", choice, "", problem)
+                yield _finding("warning", each, "", problem)
 
 
 def _finding(severity: Severity, choice: EngineChoice, key: str, message: str) -> Finding:

@@ -81,4 +81,4 @@ async def import_history(folder: Path, history_file: Path) -> None:
 
 
 def _environment(config: Config) -> Environment:
-    return Environment(config.folders.root, os.environ, config.system.max_sentence_sound)
+    return Environment.of(config, os.environ)

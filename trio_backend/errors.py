@@ -8,6 +8,7 @@ TrioBackendError
 ├── FileTooLarge       a file of a configuration is larger than its reader allows
 ├── EngineError        an engine could not do its job; says what to do
 │   ├── NoVoice        this machine has nothing that speaks; says how to install it
+│   ├── EngineReplaced an engine failed amid its work, and another one does what comes next
 │   └── NotBegun       a child process ended before it began with a request
 ├── HttpFailed         a request over HTTP brought no whole answer; says at which stage it failed
 ├── UpgradeRefused     a server answered the request for a WebSocket with something else; has its answer
@@ -55,13 +56,21 @@ class ConfigError(TrioBackendError):
 
 
 class UnknownEngine(ConfigError):
-    """No engine of that ``kind`` is called ``name``; ``instead`` is the embedded one that stands in."""
+    """No engine of that ``kind`` is called ``name``; ``instead`` is the embedded one that stands in.
+
+    ``message`` says so, in the words "X is used instead".
+    """
 
     def __init__(self, message: str, *, kind: str, name: str, instead: str) -> None:
         super().__init__(message)
         self.kind = kind
         self.name = name
         self.instead = instead
+
+    def with_instead(self, instead: str) -> str:
+        """The message where ``instead`` stands in, or where nothing needs to, if that is empty."""
+        then = f"{instead} is used instead" if instead else "it is left out"
+        return str(self).replace(f"{self.instead} is used instead", then)
 
 
 class SettingsError(ConfigError):
@@ -87,6 +96,10 @@ class EngineError(TrioBackendError):
 
 class NoVoice(EngineError):
     """This machine has nothing that speaks. The text says how to install something."""
+
+
+class EngineReplaced(EngineError):
+    """An engine of a list failed amid its work. Another one has taken its place, and is asked from now on."""
 
 
 class NotBegun(EngineError):

@@ -256,7 +256,7 @@ def _backend_options(
         config.system,
         DiskCatalog.of(config, os.environ),
         history,
-        Environment(config.folders.root, os.environ, config.system.max_sentence_sound),
+        Environment.of(config, os.environ),
         partial(trio.to_thread.run_sync, find_backgrounds, config.folders.backgrounds),
         observer,
         quota,

@@ -62,8 +62,9 @@ def _as_dict(mapping: Mapping[str, object]) -> Mapping[str, object]:
 class EngineChoice:
     """Which engine a character uses, and the settings under its name, as they are in the file.
 
-    ``folder`` is the one of ``conf.yaml``: relative paths in the settings start there. Two choices are
-    equal when they would open the same engine, wherever they were written.
+    ``folder`` is the one of ``conf.yaml``: relative paths in the settings start there. ``then`` are the
+    engines that are used while this one fails, in this order. Two choices are equal when they would open the
+    same engine, wherever they were written.
     """
 
     kind: EngineKind
@@ -75,6 +76,7 @@ class EngineChoice:
     """Path of the settings in the file: ``character_config.tts_config.espeak_tts``."""
     locations: Mapping[str, Location] = attrs.field(default=_NOWHERE, repr=False, eq=False)
     """Where each setting stands, by dotted key; ``""`` is where the engine is chosen."""
+    then: tuple[EngineChoice, ...] = ()
 
     def where(self, key: str = "") -> Location:
         """The location of ``key``; of what would hold it, where the file does not have it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 
 # Of a name that is too long, or holds a NUL, these say no, where the methods of `Path` raise.
 from os.path import isfile
@@ -15,10 +16,12 @@ from ..text.lines import SpeechFilters
 from .character import CharacterConfig, EngineChoice, EngineKind, WakeWordConfig
 from .diagnostics import Findings, Location, did_you_mean
 from .references import ModelEntry, Prompts
-from .structure import OtherKeys, report_unknown, structured
-from .tree import Scalar, Table, Values, walk
+from .structure import EngineNames, OtherKeys, report_unknown, structured
+from .tree import Listing, Node, Scalar, Table, Values, walk
 
 AGENT = "basic_memory_agent"
+
+_SCRIPTED, _ESPEAK = EngineNames(("scripted_llm",)), EngineNames(("espeak_tts",))
 
 
 def _required(*, secret: bool = False) -> Any:
@@ -29,7 +32,7 @@ def _required(*, secret: bool = False) -> Any:
 class MemoryAgentSection:
     """``basic_memory_agent``: the one way in which characters converse here."""
 
-    llm_provider: str = "scripted_llm"
+    llm_provider: EngineNames = _SCRIPTED
     faster_first_response: bool = True
 
 
@@ -52,14 +55,14 @@ class AgentSection:
 class TtsSection:
     """``tts_config``: the name of the speech synthesis, with a section of settings under each name."""
 
-    tts_model: str = "espeak_tts"
+    tts_model: EngineNames = _ESPEAK
 
 
 @attrs.frozen
 class AsrSection:
     """``asr_config``: as `TtsSection`, for speech recognition; null: the embedded one."""
 
-    asr_model: str | None = None
+    asr_model: EngineNames | None = None
 
 
 @attrs.frozen
@@ -134,9 +137,9 @@ def build_character(file: str, table: Table, references: References, values: Val
         file=file,
         conf_name=section.conf_name,
         conf_uid=section.conf_uid,
-        llm=pick.engine("llm", agent.llm_provider, "agent_config.llm_configs"),
-        tts=pick.engine("tts", section.tts_config.tts_model, "tts_config"),
-        asr=pick.engine("asr", asr, "asr_config") if asr else None,
+        llm=pick.engines("llm", agent.llm_provider, "agent_config.llm_configs"),
+        tts=pick.engines("tts", section.tts_config.tts_model, "tts_config"),
+        asr=pick.engines("asr", asr, "asr_config") if asr and asr[0] else None,
         vad=pick.engine("vad", vad, "vad_config") if vad else None,
         turn=pick.turn_model(section.vad_config.turn_model),
         live2d_model_name=section.live2d_model_name,
@@ -172,7 +175,18 @@ class _EngineChooser:
     folder: Path
     values: Values
 
-    def engine(self, kind: EngineKind, name: str, section: str) -> EngineChoice:
+    def engines(self, kind: EngineKind, names: EngineNames, section: str) -> EngineChoice:
+        """The first of ``names``, and the others behind it."""
+        chosen = self.table.find(CHOSEN_AT[kind])
+        places = chosen.items if isinstance(chosen, Listing) else ()
+        first, *others = (
+            self.engine(kind, name, section, place)
+            for name, place in zip_longest(names, places[: len(names)])
+        )
+        return attrs.evolve(first, then=tuple(others))
+
+    def engine(self, kind: EngineKind, name: str, section: str, place: Node | None = None) -> EngineChoice:
+        """``place`` is where it is named, in a list."""
         blocks = self.table.table(section)
         # Existing files write Edge_TTS here and edge_tts there.
         found = next((n for n in (name, name.lower()) if blocks and n in blocks.entries), name)
@@ -180,7 +194,7 @@ class _EngineChooser:
         if isinstance(block, Scalar) and block.is_null:
             block = None
         key = f"{self.table.location.key}.{section}.{found}"
-        chosen = block or self.table.find(CHOSEN_AT[kind]) or self.table
+        chosen = block or place or self.table.find(CHOSEN_AT[kind]) or self.table
         locations = {"": chosen.location}
         settings: object = {}
         if isinstance(block, Table):

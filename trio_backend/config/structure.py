@@ -92,8 +92,25 @@ def _checked(field: attrs.Attribute[Any], converter: cattrs.Converter) -> Hook:
     return structure
 
 
+class EngineNames(tuple[str, ...]):
+    """The engines that a key names: one, as text, or a list of several in the order of preference."""
+
+    __slots__ = ()
+
+
+def _engine_names(value: object, _: Any) -> EngineNames:
+    if not isinstance(value, list):
+        return EngineNames((_text(value, str),))
+    if not value or not all(isinstance(name, str) and name.strip() for name in value):
+        raise ValueError("must be a name, or a list of names such as [edge_tts, espeak_tts]")
+    if len(set(value)) < len(value):
+        raise ValueError("names an engine twice")
+    return EngineNames(value)
+
+
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=True)
+    converter.register_structure_hook(EngineNames, _engine_names)
     for kind, hook in ((str, _text), (bool, _boolean), (int, _integer), (float, _number)):
         converter.register_structure_hook(kind, hook)
     converter.register_structure_hook_factory(attrs.has, _class_hook)

@@ -186,6 +186,12 @@ class SystemConfig(ServerSettings):
         "sound that speech synthesis may make of one sentence",
         when_full="stop it; `error` engine-error, and the turn goes on as text",
     )
+    fallback_for: float = bound(
+        60,
+        Within(1, 3_600, "s"),
+        "how long an engine that failed is left for the next of its list; see docs/fallbacks.md",
+        when_full="try it again",
+    )
     turn_deadline: float = bound(
         120, Within(1, 3_600, "s"), "one turn up to its last audio", when_full="end the turn with an `error`"
     )

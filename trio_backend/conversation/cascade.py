@@ -126,6 +126,7 @@ class _Reply:
             await self._events.send(Problem("engine-error", str(error)))
             return None
         timeline.transcript()
+        await self._tell_replacements()
         return text if text.strip() else None
 
     async def _read_replies(self, prompt: Prompt) -> None:
@@ -161,6 +162,7 @@ class _Reply:
         except EngineError as error:
             requests.clear()
             await self._events.send(Problem("engine-error", str(error)))
+        await self._tell_replacements()
         for line in reader.flush():
             await self._begin(line)
         return "".join(said), requests
@@ -221,5 +223,11 @@ class _Reply:
         )
         with context.timeline.until_gone("synthesis"):
             await self._synthesis.speak(sentence, before)
+        await self._tell_replacements()
         sent.set()
         self._ahead.release()
+
+    async def _tell_replacements(self) -> None:
+        """Say which engine was used in place of another, once for each time that one fails."""
+        for text in self._character.replacements.take():
+            await self._events.send(Problem("engine-replaced", text))

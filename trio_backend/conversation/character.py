@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -14,11 +14,14 @@ from trio.abc import ReceiveChannel
 from ..audio.pcm import Pcm
 from ..config.character import CharacterConfig, EngineChoice
 from ..engines.base import Llm, NoTools, ToolServer, Tts
+from ..engines.chosen import resolve
+from ..engines.fallback import Replacement
+from ..engines.fallback_engines import replacement_of
 from ..engines.leases import Leases
-from ..engines.registry import EngineConfig, configure
+from ..engines.registry import EngineConfig
 from ..engines.settings import Environment
 from ..engines.whole import NO_SOUND, WholeSound
-from ..errors import ConfigError, NoVoice, SettingsError, UnknownEngine
+from ..errors import ConfigError, NoVoice
 from .speech_engines import SpeechEngines, open_speech_engines
 
 
@@ -31,6 +34,7 @@ class Character:
     tts: Tts
     speech_engines: SpeechEngines
     tools: ToolServer = attrs.field(factory=NoTools)
+    replacements: ReplacementNotices = attrs.field(factory=lambda: ReplacementNotices())
 
 
 @asynccontextmanager
@@ -51,7 +55,27 @@ async def open_character(
         nullcontext() if config.turn is None else lease(config.turn) as turn,
         open_speech_engines(config, lease, turn=turn) as speech_engines,
     ):
-        yield Character(config, llm, _TtsWithOneWarning(tts), speech_engines)
+        replacements = ReplacementNotices(lambda: (llm, tts, speech_engines.asr))
+        yield Character(config, llm, _TtsWithOneWarning(tts), speech_engines, replacements=replacements)
+
+
+def _no_engines() -> Sequence[object]:
+    return ()
+
+
+@attrs.define(eq=False)
+class ReplacementNotices:
+    """Which engines of a character's lists are replaced by others: what one session has not been told yet."""
+
+    _engines: Callable[[], Sequence[object]] = _no_engines
+    _told: tuple[Replacement, ...] = attrs.field(default=(), init=False)
+
+    def take(self) -> Sequence[str]:
+        """What is new since the last call, for a person. Nothing is told twice."""
+        found = tuple(filter(None, map(replacement_of, self._engines())))
+        new = [replacement.text for replacement in found if replacement not in self._told]
+        self._told = found
+        return new
 
 
 @attrs.define(eq=False)
@@ -87,14 +111,15 @@ async def lease_engine(choice: EngineChoice, leases: Leases, environment: Enviro
 
 
 def engine_config(choice: EngineChoice, environment: Environment) -> EngineConfig:
-    """The frozen configuration of the engine chosen, or of the embedded one where there is none of that name.
+    """The frozen configuration of the engine chosen, or of what stands in for it: see `resolve`.
 
-    Raises `ConfigError`, with the place of the setting that is wrong.
+    Raises `ConfigError`, with the place of the first setting that is wrong.
     """
-    try:
-        return configure(choice.kind, choice.name, choice.settings, environment=environment)
-    except UnknownEngine as error:
-        logger.warning("{}: {}", choice.locate(), error)
-        return configure(choice.kind, error.instead, {}, environment=environment)
-    except SettingsError as error:
-        raise ConfigError(f"{choice.locate(error.key)}: {error.message}") from error
+    resolved = resolve(choice, environment)
+    for finding in resolved.findings:
+        if finding.severity == "error":
+            raise ConfigError(f"{finding.choice.locate(finding.key)}: {finding.message}")
+    for finding in resolved.findings:
+        logger.warning("{}: {}", finding.choice.locate(), finding.message)
+    assert resolved.config is not None
+    return resolved.config

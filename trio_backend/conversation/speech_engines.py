@@ -45,6 +45,11 @@ class SpeechEngines:
         self._asr.prepare()
 
     @property
+    def asr(self) -> Asr | None:
+        """The speech recognition, once it is loaded."""
+        return self._asr.loaded
+
+    @property
     def streams(self) -> bool:
         """Whether recognition is loaded, and understands while one speaks: see `Asr.streams`."""
         return self._asr.loaded is not None and self._asr.loaded.streams

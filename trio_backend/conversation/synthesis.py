@@ -9,7 +9,7 @@ from trio.abc import ReceiveChannel
 from ..audio.pcm import Pcm
 from ..engines.base import Tts
 from ..engines.whole import NO_SOUND, WholeSound, joined
-from ..errors import EngineError
+from ..errors import EngineError, EngineReplaced
 from .events import AudioChunk, Problem, Sentence
 from .responder import Response
 from .timeline import Timeline
@@ -29,7 +29,11 @@ class MadeSentence:
 
 @attrs.define(eq=False)
 class Synthesis:
-    """Has the sentences of one reply spoken, several at once. An engine that fails leaves them to be read."""
+    """Has the sentences of one reply spoken, several at once. An engine that fails leaves them to be read.
+
+    One that is followed by the next of its list (`EngineReplaced`) does not: a sentence of which nothing was
+    handed out yet is spoken anew. Of one that was cut the rest is missing.
+    """
 
     _tts: Tts
     _timeline: Timeline
@@ -85,7 +89,7 @@ class Synthesis:
         """As `_stream`, but what comes before its time waits in a buffer."""
         turn, index, buffer = sentence.turn, sentence.index, SoundBuffer()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._fill, buffer, sound, name="turn/sentence ahead")
+            nursery.start_soon(self._fill, buffer, sentence, sound, name="turn/sentence ahead")
             await before.wait()
             pcm, last = await buffer.take()
             if last:
@@ -97,15 +101,20 @@ class Synthesis:
                 pcm, last = await buffer.take()
                 await self._events.send(AudioChunk(turn, index, pcm, last))
 
-    async def _fill(self, buffer: SoundBuffer, sound: ReceiveChannel[Pcm]) -> None:
+    async def _fill(self, buffer: SoundBuffer, sentence: Sentence, sound: ReceiveChannel[Pcm]) -> None:
         try:
             await buffer.fill(sound)
+        except EngineReplaced:
+            # As often as there are engines, at most: the last one is replaced by none.
+            if buffer.clear():
+                async with self._tts.speak(sentence.spoken) as again:
+                    await self._fill(buffer, sentence, again)
         except EngineError as error:
             await self._fail(error)
 
     async def _fail(self, error: EngineError) -> None:
-        # Several sentences may fail at once; that is told once.
-        if not self._failed:
+        # Several sentences may fail at once; that is told once. Of a replacement the character tells.
+        if not self._failed and not isinstance(error, EngineReplaced):
             self._failed = True
             await self._events.send(Problem("engine-error", str(error)))
 
@@ -125,6 +134,8 @@ class SoundBuffer:
     _rate: int = attrs.field(default=0, init=False)
     _seconds: float = attrs.field(default=0.0, init=False)
     _ended: bool = attrs.field(default=False, init=False)
+    _begun: bool = attrs.field(default=False, init=False)
+    """Whether something was taken."""
     _changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
     async def fill(self, stream: ReceiveChannel[Pcm]) -> None:
@@ -149,6 +160,15 @@ class SoundBuffer:
         while not self._chunks and not self._ended:
             await self._changed.park()
         pcm = joined(self._chunks) if self._chunks else NO_SOUND
-        self._chunks, self._seconds = [], 0.0
+        self._chunks, self._seconds, self._begun = [], 0.0, True
         self._changed.unpark_all()
         return pcm, self._ended
+
+    def clear(self) -> bool:
+        """Begin anew, to be filled from another stream; False, and nothing is done, if something was taken.
+
+        To be called right after `fill` has raised.
+        """
+        if not self._begun:
+            self._chunks, self._rate, self._seconds, self._ended = [], 0, 0.0, False
+        return not self._begun

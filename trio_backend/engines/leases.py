@@ -14,6 +14,8 @@ import trio
 from loguru import logger
 
 from ..errors import EngineError, without
+from .fallback import MemberStatistics
+from .fallback_engines import FallbackSettings, members_of, open_fallbacks
 from .registry import EngineConfig, label, open_engine
 
 CLOSING_GRACE = 10.0
@@ -29,7 +31,8 @@ State = Literal["loading", "open", "closing"]
 class EngineStatistics:
     """One engine: how many leases it has, what it is doing, and for how many seconds it has existed.
 
-    ``lessees`` are the names of the tasks that hold the first `LESSEES_NAMED` leases.
+    ``lessees`` are the names of the tasks that hold the first `LESSEES_NAMED` leases. ``members`` are the
+    engines of a list, which are among all engines, too.
     """
 
     kind: str
@@ -38,6 +41,7 @@ class EngineStatistics:
     state: State
     age: float
     lessees: tuple[str, ...]
+    members: tuple[MemberStatistics, ...] = ()
 
 
 @attrs.frozen
@@ -73,7 +77,8 @@ class _Holder:
     def statistics(self) -> EngineStatistics:
         named = tuple(task.name for task in self.lessees[:LESSEES_NAMED])
         age = trio.current_time() - self.began
-        return EngineStatistics(self.config.kind, self.config.name, self.leases, self.state, age, named)
+        kind, name, members = self.config.kind, self.config.name, members_of(self.engine)
+        return EngineStatistics(kind, name, self.leases, self.state, age, named, members)
 
 
 @attrs.define(eq=False)
@@ -158,11 +163,17 @@ class Leases:
 
     async def _stay_open(self, holder: _Holder) -> None:
         what, began = label(holder.config), trio.current_time()
-        async with self._open(holder.config) as engine:
+        async with self._opened(holder.config) as engine:
             holder.engine = engine
             holder.settled.set()
             logger.info("engine {} is ready after {:.2f} s", what, trio.current_time() - began)
             await trio.sleep_forever()
+
+    def _opened(self, config: EngineConfig) -> AbstractAsyncContextManager[Any]:
+        if isinstance(config.settings, FallbackSettings):
+            # Its engines are leased too, so they are shared with whoever has chosen one of them alone.
+            return open_fallbacks(config.settings, self.lease)
+        return self._open(config)
 
     def _break_down(self, holder: _Holder, error: BaseException) -> None:
         """Keep what the lessees will be told; a plain cancellation is no problem."""

@@ -19,11 +19,12 @@ from trio.abc import ReceiveChannel
 
 from ..audio.pcm import Pcm
 from ..audio.resampling import StreamResampler
-from ..errors import EngineError, HttpFailed, UpgradeRefused, WireClosed, first_leaf
+from ..errors import EngineError, HttpFailed, UpgradeRefused, WireClosed
 from .base import AsrTranscript
 from .openai.answers import Answer, ApiRefusal, refusal
 from .openai.connection import LONGEST_RETRY_AFTER, PAUSES, unreachable
 from .service_format import PIECE, RecognitionService, ServiceLink, UtteranceFormat
+from .whole import helper_tasks
 
 
 class ServiceAsr(ABC):
@@ -56,20 +57,12 @@ class ServiceAsr(ABC):
 async def _listen(
     service: RecognitionService, recognition: UtteranceFormat, sound: ReceiveChannel[Pcm]
 ) -> AsyncIterator[ReceiveChannel[AsrTranscript]]:
-    try:
-        async with trio.open_nursery() as nursery:
-            stream = _Transcripts(service, recognition)
-            nursery.start_soon(stream.read, sound, name=f"{service.name}/sound")
-            nursery.start_soon(stream.run, name=f"{service.name}/connection")
-            yield stream
-            nursery.cancel_scope.cancel("nobody listens to the transcripts any more")
-    except BaseExceptionGroup as group:
-        # The tasks hand their failures to the receiver, so that an error here is that of the block, which has
-        # to come out as it went in. Only bugs make it more than one.
-        _, others = group.split(trio.Cancelled)
-        if others is not None and len(others.exceptions) == 1:
-            raise first_leaf(others) from None
-        raise
+    # The tasks hand their failures to the receiver.
+    async with helper_tasks("nobody listens to the transcripts any more") as nursery:
+        stream = _Transcripts(service, recognition)
+        nursery.start_soon(stream.read, sound, name=f"{service.name}/sound")
+        nursery.start_soon(stream.run, name=f"{service.name}/connection")
+        yield stream
 
 
 @attrs.define(eq=False)

@@ -14,6 +14,7 @@ from cattrs.errors import BaseValidationError
 
 from ..config.bounds import OneOf, Within
 from ..config.diagnostics import did_you_mean
+from ..config.folder import Config
 from ..config.structure import CONVERTER, KeyPath, mistakes
 from ..errors import SettingsError
 
@@ -25,12 +26,20 @@ class Environment:
     """What an engine's configuration depends on besides its settings.
 
     Relative paths in settings start at ``folder``, that of ``conf.yaml``. ``environ`` has the variables of
-    the process, for keys that are not in the file. ``max_sentence_sound`` is the server's bound, in seconds.
+    the process, for keys that are not in the file. ``max_sentence_sound`` is the server's bound, in seconds,
+    and ``fallback_for`` how long an engine that failed is left for the next of its list.
     """
 
     folder: Path
     environ: Mapping[str, str] = attrs.field(repr=False)
     max_sentence_sound: float = 120.0
+    fallback_for: float = 60.0
+
+    @classmethod
+    def of(cls, config: Config, environ: Mapping[str, str]) -> Environment:
+        """That of the engines of ``config``."""
+        system = config.system
+        return cls(config.folders.root, environ, system.max_sentence_sound, system.fallback_for)
 
 
 def read_settings(

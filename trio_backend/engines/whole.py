@@ -2,7 +2,8 @@
 
 `WholeTts` and `WholeAsr` are base classes for engines that know only whole values, `channel_of` makes a
 stream of a generator, `joined_text` one text of several, and `tagged` is for language models that write their
-thoughts between tags. `spoken` and `transcribed` are for callers that have no use for pieces.
+thoughts between tags; `helper_tasks` are the tasks of a stream. `spoken` and `transcribed` are for callers
+that have no use for pieces.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -21,7 +22,7 @@ from trio.abc import ReceiveChannel
 
 from ..audio.pcm import Pcm
 from ..audio.utterance import RATE
-from ..errors import EngineError
+from ..errors import EngineError, EngineReplaced, first_leaf
 from ..text.lines import SLICE, slices
 from ..text.scripts import WIDE
 from ..text.thoughts import Part, ThoughtReader
@@ -130,12 +131,33 @@ def tagged(source: ReceiveChannel[str | Thought | ToolRequest]) -> ReceiveChanne
     return _Tagged(source)
 
 
+@asynccontextmanager
+async def helper_tasks(reason: str) -> AsyncIterator[trio.Nursery]:
+    """A nursery for tasks that are cancelled when the block is left; ``reason`` is why.
+
+    Nothing but a bug comes out of them. So an error of the block itself comes out as it went in, in no group.
+    """
+    try:
+        async with trio.open_nursery() as nursery:
+            yield nursery
+            nursery.cancel_scope.cancel(reason)
+    except BaseExceptionGroup as group:
+        _, others = group.split(trio.Cancelled)
+        if others is not None and len(others.exceptions) == 1:
+            raise first_leaf(others) from None
+        raise
+
+
 async def spoken(tts: Tts, text: str) -> Pcm:
     """The whole sound of ``text``; empty where there is nothing to say. Raises and cancels as `Tts.speak`."""
-    async with tts.speak(text) as chunks:
-        if isinstance(chunks, WholeSound):
-            return await chunks.whole()
-        return joined([chunk async for chunk in chunks])
+    while True:
+        try:
+            async with tts.speak(text) as chunks:
+                if isinstance(chunks, WholeSound):
+                    return await chunks.whole()
+                return joined([chunk async for chunk in chunks])
+        except EngineReplaced:
+            pass  # Nobody has heard anything of it: the next engine of the list speaks it from the begin.
 
 
 async def transcribed(asr: Asr, pcm: Pcm) -> str:

@@ -131,6 +131,14 @@ class Inspection:
         for engine in self.backend.leases.statistics().engines:
             labels = {"kind": engine.kind, "name": engine.name, "state": engine.state}
             yield Reading("leases", "Leases of each engine.", engine.leases, labels)
+            for member in engine.members:
+                labels = {"kind": engine.kind, "list": engine.name, "name": member.name}
+                yield Reading(
+                    "engine_in_use",
+                    "1 for the engine of a list that is asked now.",
+                    int(member.state == "in use"),
+                    labels,
+                )
         passes = self.instrumentation.passes
         yield Reading("loop_busy_seconds", "Time that the event loop was not waiting.", passes.busy)
         yield Reading(

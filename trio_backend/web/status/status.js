@@ -127,7 +127,7 @@ function draw(seen) {
   spark(sounds);
   list("engines", seen.engines.map((one) => ({
     title: `${one.kind} ${one.name}`, end: `${one.state} · ${time(one.age)}`, bad: one.state === "closing",
-    under: `${one.leases} ${one.leases === 1 ? "lease" : "leases"}: ${one.lessees.join(", ")}`,
+    under: [`${one.leases} ${one.leases === 1 ? "lease" : "leases"}: ${one.lessees.join(", ")}`, ...one.members.map(ofList)].join(" · "),
   })));
   list("rooms", seen.rooms.map((one) => ({
     title: one.name, end: `${one.clients} ${one.clients === 1 ? "client" : "clients"}${one.busy ? " · a turn runs" : ""}`, fill: [one.waiting, one.capacity], under: `${one.waiting} of ${one.capacity} messages wait`,
@@ -138,6 +138,9 @@ function draw(seen) {
   })));
   showTree();
 }
+
+/** An engine of a list: whether it is asked now, or for how long it is not. */
+const ofList = (one) => `${one.name}: ${one.state}${one.left ? ` for ${time(one.left)}` : ""}`;
 
 function spark(sounds) {
   const top = Math.max(...sounds, .1);

@@ -1,0 +1,69 @@
+"""`resolve`: the engine of a choice in a configuration, and what is wrong with the choice.
+
+What stands in for an engine that we do not have, or that cannot be used here, is decided here alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+import attrs
+
+from ..config.character import EngineChoice
+from ..errors import SettingsError, UnknownEngine
+from .fallback_engines import config_of_list
+from .registry import EngineConfig, configure, embedded
+from .settings import Environment
+
+Severity: TypeAlias = Literal["error", "warning"]
+
+
+@attrs.frozen
+class ChoiceFinding:
+    """Something that is wrong with ``choice``, or with its setting ``key``."""
+
+    severity: Severity
+    choice: EngineChoice
+    key: str
+    message: str
+
+
+@attrs.frozen
+class ResolvedChoice:
+    """``config`` is None where a setting is wrong: then one of the ``findings`` is an error."""
+
+    config: EngineConfig | None
+    findings: tuple[ChoiceFinding, ...]
+
+
+def resolve(choice: EngineChoice, environment: Environment) -> ResolvedChoice:
+    """The engine of ``choice``: the list, where it names several. Opens nothing.
+
+    One that is unknown, or cannot be used here, is left out with a warning: the next of the list is used
+    instead, and where none is left the embedded one. A wrong setting is an error, in any of the list.
+    """
+    configs: list[EngineConfig] = []
+    findings: list[ChoiceFinding] = []
+    choices = (choice, *choice.then)
+    for number, each in enumerate(choices):
+        try:
+            configs.append(configure(each.kind, each.name, each.settings, environment=environment))
+        except UnknownEngine as error:
+            instead = next((other.name for other in choices[number + 1 :]), "")
+            if not instead and not configs:
+                instead = error.instead
+            findings.append(ChoiceFinding("warning", each, "", error.with_instead(instead)))
+        except SettingsError as error:
+            findings += _wrong(each, error)
+    if any(finding.severity == "error" for finding in findings):
+        return ResolvedChoice(None, tuple(findings))
+    if not configs:
+        stand_in = embedded(choice.kind)
+        configs.append(configure(stand_in.kind, stand_in.name, {}, environment=environment))
+    return ResolvedChoice(config_of_list(configs, environment.fallback_for), tuple(findings))
+
+
+def _wrong(choice: EngineChoice, error: SettingsError) -> Iterator[ChoiceFinding]:
+    for wrong in (error, *error.others):
+        yield ChoiceFinding("error", choice, wrong.key, wrong.message)
