@@ -19,7 +19,7 @@ from trio_backend.conversation.said import Said
 from trio_backend.conversation.synthesis import BUFFERED, MadeSentence, Synthesis
 from trio_backend.conversation.timeline import Timeline
 from trio_backend.engines.whole import WholeSound, channel_of
-from trio_backend.errors import EngineError
+from trio_backend.errors import EngineError, EngineReplaced
 
 RATE = 16_000
 
@@ -28,12 +28,14 @@ RATE = 16_000
 class Voice:
     """A `Tts` of which a text says what it does: each word is a chunk, ``1.5`` so many seconds of it.
 
-    ``fail`` fails, ``other`` is a chunk of another rate. Each takes ``delay`` seconds.
+    ``fail`` fails, ``other`` is a chunk of another rate. Each takes ``delay`` seconds. At ``next`` another one
+    takes its place, for which that is a chunk of two seconds.
     """
 
     delay: float = 1.0
     whole: bool = False
     made: float = 0.0
+    replaced: bool = False
 
     def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
         """See `Tts.speak`."""
@@ -47,7 +49,12 @@ class Voice:
             await trio.sleep(self.delay)
             if word == "fail":
                 raise EngineError("it fails")
-            if word == "other":
+            if word == "next" and not self.replaced:
+                self.replaced = True
+                raise EngineReplaced("it fails")
+            if word == "next":
+                yield Pcm(bytes(4 * RATE), RATE)
+            elif word == "other":
                 yield Pcm(bytes(200), 8_000)
             else:
                 self.made += float(word)
@@ -152,6 +159,24 @@ async def test_a_voice_that_breaks_off_leaves_what_it_has_said(
     assert found.count("Problem") == 1
     assert found[found.index("Problem") + 1] == (0.0, "last")
     assert found[-1] == (2, 2.0)
+
+
+async def test_a_sentence_that_another_voice_goes_on_without_ends_there(autojump_clock: MockClock) -> None:
+    """What was heard is not said again; the sentence behind is spoken, and nothing is told here."""
+    async with speaking(Voice(), "1 next 1", "1 1") as reader:
+        await trio.sleep(20)
+    found = [what for _, what in reader.found]
+    assert found[:3] == [0, 1.0, (0.0, "last")]
+    assert found[3:] in ([1, 1.0, 1.0, (0.0, "last")], [1, 1.0, (1.0, "last")])
+
+
+async def test_a_sentence_that_nobody_has_heard_is_spoken_anew(autojump_clock: MockClock) -> None:
+    """Made ahead and cut: the next engine makes it whole, and nothing of the first is heard."""
+    async with speaking(Voice(), "1 1 1 1 1 1", "1 next") as reader:
+        await trio.sleep(20)
+    found = [what for _, what in reader.found]
+    assert "Problem" not in found
+    assert found[-1] == (1, 3.0)
 
 
 async def test_nothing_is_asked_of_a_voice_that_broke_off(autojump_clock: MockClock) -> None:
