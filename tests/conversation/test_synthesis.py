@@ -28,8 +28,8 @@ RATE = 16_000
 class Voice:
     """A `Tts` of which a text says what it does: each word is a chunk, ``1.5`` so many seconds of it.
 
-    ``fail`` fails, ``other`` is a chunk of another rate. Each takes ``delay`` seconds. At ``next`` another one
-    takes its place, for which that is a chunk of two seconds.
+    ``fail`` fails, ``other`` is a chunk of another rate. Each takes ``delay`` seconds. At ``next`` another
+    one takes its place, for which that is a chunk of two seconds.
     """
 
     delay: float = 1.0

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import pytest
 import trio
@@ -20,6 +20,7 @@ from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
 from trio_backend.config.character import EngineKind
 from trio_backend.engines.base import Asr, AsrTranscript, Llm, Message, Prompt, Text, Tts
+from trio_backend.engines.fallback_engines import config_of_list
 from trio_backend.engines.registry import EngineConfig, configure, open_engine
 from trio_backend.engines.settings import Environment
 from trio_backend.engines.tts import espeak, espeak_installed
@@ -72,6 +73,14 @@ async def open_model() -> AsyncIterator[Llm]:
             yield llm
 
 
+NOWHERE = "http://127.0.0.1:9/v1"  # nobody listens there
+
+
+def opens_list(*chosen: EngineConfig) -> Callable[[], AbstractAsyncContextManager[Any]]:
+    """Several engines as one."""
+    return lambda: open_engine(config_of_list(chosen, 3600))
+
+
 @asynccontextmanager
 async def open_speech_server() -> AsyncIterator[Tts]:
     """The adapter for speech servers, and a server that hums."""
@@ -106,13 +115,18 @@ async def open_espeak_library() -> AsyncIterator[Tts]:
     yield espeak.Espeak(espeak.EspeakConfig(), espeak_installed.find_library(), trio.CapacityLimiter(2))
 
 
-@pytest.fixture(params=["echo_llm", "scripted_llm", "openai_compatible_llm"])
+@pytest.fixture(params=["echo_llm", "scripted_llm", "openai_compatible_llm", "a list", "a list, the second"])
 def open_llm(request: pytest.FixtureRequest) -> object:
     """Each language model in turn."""
     return {
         "echo_llm": opens("llm", "echo_llm", token_delay=0.01),
         "scripted_llm": opens("llm", "scripted_llm", token_delay=0.01),
         "openai_compatible_llm": open_model,
+        "a list": opens_list(config("llm", "echo_llm", {"token_delay": 0.01}), config("llm", "echo_llm", {})),
+        "a list, the second": opens_list(
+            config("llm", "openai_compatible_llm", {"base_url": NOWHERE, "model": "m"}),
+            config("llm", "echo_llm", {"token_delay": 0.01}),
+        ),
     }[request.param]
 
 
@@ -123,6 +137,9 @@ def open_llm(request: pytest.FixtureRequest) -> object:
         "none_tts",
         "espeak_tts",
         "espeak_library",
+        "a list",
+        "a list, chunks",
+        "a list, the second",
         "openai_tts",
         "openai_tts, pcm",
         "edge_tts",
@@ -143,6 +160,14 @@ def open_tts(request: pytest.FixtureRequest) -> object:
         "none_tts": opens("tts", "none_tts"),
         "espeak_tts": opens("tts", "espeak_tts"),
         "espeak_library": open_espeak_library,
+        "a list": opens_list(config("tts", "tone_tts", {}), config("tts", "none_tts", {})),
+        "a list, chunks": opens_list(
+            config("tts", "tone_tts", {"chunk": 0.3}), config("tts", "none_tts", {})
+        ),
+        "a list, the second": opens_list(
+            config("tts", "openai_tts", {"base_url": NOWHERE, "file_extension": "pcm"}),
+            config("tts", "tone_tts", {"chunk": 0.3}),
+        ),
         "openai_tts": open_speech_server,
         "openai_tts, pcm": open_stream_of_samples,
         "edge_tts": open_edge,
@@ -192,6 +217,8 @@ async def open_azure_asr() -> AsyncIterator[Asr]:
     params=[
         "scripted_asr",
         "scripted_asr, partial",
+        "a list",
+        "a list, the second",
         "pocketsphinx_asr",
         "openai_compatible_asr",
         "wyoming_asr",
@@ -213,6 +240,13 @@ def open_asr(request: pytest.FixtureRequest, tmp_path: Path) -> object:
     return {
         "scripted_asr": opens("asr", "scripted_asr", delay=0.01),
         "scripted_asr, partial": opens("asr", "scripted_asr", partial=True),
+        "a list": opens_list(
+            config("asr", "scripted_asr", {"partial": True}), config("asr", "scripted_asr", {})
+        ),
+        "a list, the second": opens_list(
+            config("asr", "openai_compatible_asr", {"base_url": NOWHERE}),
+            config("asr", "scripted_asr", {"partial": True}),
+        ),
         "pocketsphinx_asr": opens("asr", "pocketsphinx_asr", phrases=["hello there"]),
         "openai_compatible_asr": open_transcription_server,
         "wyoming_asr": open_wyoming_asr,
