@@ -97,7 +97,7 @@ async def test_speech_has_a_deadline(tmp_path: Path) -> None:
 async def test_one_address_does_not_have_the_tts_to_itself(tmp_path: Path) -> None:
     """A client that comes after six texts of another waits for one of them, not for six."""
     order: list[str] = []
-    async with tts_server(tmp_path, {"delay": 0.1}, max_speeches=1) as port, trio.open_nursery() as nursery:
+    async with tts_server(tmp_path, {"delay": 0.4}, max_speeches=1) as port, trio.open_nursery() as nursery:
 
         async def speak(address: str, text: str) -> None:
             async with speaker(port, address) as client:

@@ -41,20 +41,28 @@ async def test_results_and_errors_come_back() -> None:
 async def test_a_cancel_waits_until_the_work_has_tidied_up() -> None:
     """And returns then."""
     tidied: list[bool] = []
+    begun = trio.Event()
 
     async def work() -> None:
+        tell_begun()
         try:
             await asyncio.sleep(60)
         finally:
             await asyncio.sleep(0.01)
             tidied.append(True)
 
-    async with open_asyncio_thread() as thread:
-        with trio.move_on_after(0.05) as scope:
-            await thread.run(work)
-        assert scope.cancelled_caught
-        assert tidied == [True]
-        assert trio.current_time() - scope.deadline < PROMPTLY
+    token = trio.lowlevel.current_trio_token()
+
+    def tell_begun() -> None:
+        token.run_sync_soon(begun.set)
+
+    async with open_asyncio_thread() as thread, trio.open_nursery() as nursery:
+        nursery.start_soon(thread.run, work)
+        await begun.wait()
+        cancelled = trio.current_time()
+        nursery.cancel_scope.cancel()
+    assert tidied == [True]
+    assert trio.current_time() - cancelled < PROMPTLY
 
 
 async def test_work_that_does_not_end_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:

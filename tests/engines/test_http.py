@@ -39,6 +39,8 @@ class Server:
     connections: int = 0
     closed: trio.Event = attrs.field(factory=trio.Event)
     """Set when a client has closed a connection."""
+    sent: trio.Event = attrs.field(factory=trio.Event)
+    """Set when all answers to a request were sent."""
 
     async def serve(self, stream: trio.abc.Stream) -> None:
         self.connections += 1
@@ -57,6 +59,7 @@ class Server:
                             return
                         await stream.send_all(answer)
                         await trio.sleep(0.002)
+                    self.sent.set()
         self.closed.set()
 
     @staticmethod
@@ -229,6 +232,7 @@ async def test_what_comes_on_an_idle_connection_is_no_answer() -> None:
     """Bytes that nobody asked for, and later than the answer."""
     async with answering(WHOLE, b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged") as (server, client):
         assert await asked(client) == b"hello"
+        await server.sent.wait()
         await trio.sleep(0.05)
         assert await asked(client) == b"hello"
         assert server.connections == 2

@@ -102,7 +102,9 @@ async def test_who_is_cancelled_in_the_queue_disturbs_nobody() -> None:
         async def ask(request: bytes) -> None:
             answers.append(await worker.ask(request))
 
-        nursery.start_soon(ask, b"sleep 0.4")
+        # It is busy for as long as the test wants.
+        child.suspend()
+        nursery.start_soon(ask, b"sleep 0")
         await trio.sleep(0.1)
         nursery.start_soon(ask, b"size")
         await trio.lowlevel.checkpoint()
@@ -114,6 +116,7 @@ async def test_who_is_cancelled_in_the_queue_disturbs_nobody() -> None:
             return trio.current_time() - scope.deadline
 
         await promptly(attempt)
+        child.resume()
         nursery.start_soon(ask, b"size")
         await worker.ask(b"size")
         assert children.direct() == [child]
@@ -137,7 +140,7 @@ async def test_loading_may_be_cancelled_at_any_moment(after: float) -> None:
 
 async def test_a_replacement_that_still_loads_is_waited_for() -> None:
     """A cancelled wait for it loses nothing."""
-    async with open_worker(job(load=0.5)) as worker:
+    async with open_worker(job(load=2)) as worker:
         with trio.move_on_after(0.05):
             await worker.ask(b"sleep 60")
         with trio.move_on_after(0.2) as scope:

@@ -75,7 +75,7 @@ class RawClient:
     """Bytes out, frames in. Every wait has a deadline: ``timeout`` seconds."""
 
     stream: trio.abc.Stream
-    timeout: float = 5
+    timeout: float = 10
     _buffer: bytearray = attrs.field(factory=bytearray)
 
     async def send(self, *data: bytes) -> None:

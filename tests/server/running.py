@@ -83,7 +83,7 @@ class Running:
 
     async def wait_connections(self, count: int) -> None:
         """Wait until the server has this many connections."""
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             # The server has no event for that, and needs none: this is for tests only.
             while self.server.connections != count:
                 await trio.sleep(0.005)
