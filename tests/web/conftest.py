@@ -12,12 +12,15 @@ import pytest
 
 pytest.importorskip("playwright", reason="the page's tests need playwright")
 
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from tests.web.page_server import PageServer, build_page_server
 from tests.web.page_user import PageUser
 from tests.web.recorder import record
 from tests.web.stand_in import StandIn
+
+# Milliseconds: what does not come does not come later either, and a busy machine takes its time.
+expect.set_options(timeout=30_000)
 
 Open: TypeAlias = Callable[..., PageUser]
 Connect: TypeAlias = Callable[..., StandIn]
@@ -80,7 +83,7 @@ def open_page(browser: Browser, page_server: PageServer) -> Iterator[Open]:
 
     def open_one(**options: Any) -> PageUser:
         user = PageUser(browser.new_context(**options).new_page())
-        user.page.set_default_timeout(15_000)
+        user.page.set_default_timeout(30_000)
         users.append(user)
         user.open(page_server.url)
         return user

@@ -53,14 +53,14 @@ class PageUser:
 
     def wait_quiet(self) -> None:
         """Wait until a turn has begun and ended."""
-        self.page.wait_for_selector("#app:not([data-turn=idle])", timeout=5_000)
+        self.page.wait_for_selector("#app:not([data-turn=idle])", timeout=30_000)
         self.page.wait_for_selector("#app[data-turn=idle]")
 
     def says(self, name: str) -> list[dict[str, Any]]:
         """The messages of that type that the page sent."""
         return [message for message in self.sent if message["type"] == name]
 
-    def until(self, happened: Callable[[], bool], *, within: float = 10) -> None:
+    def until(self, happened: Callable[[], bool], *, within: float = 30) -> None:
         """Let the browser go on until ``happened``. Raises `AssertionError` when it does not."""
         deadline = time.monotonic() + within
         while not happened():

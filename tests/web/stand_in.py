@@ -59,6 +59,8 @@ class StandIn:
     heard: list[dict[str, Any]] = attrs.field(factory=list)
     knows_hello: bool | None = True
     """None is for a server that says nothing to what it does not know."""
+    ours: set[str] = attrs.field(factory=lambda: set(_OURS))
+    """Types of messages that the real server does not hear."""
     in_conversation: bool = attrs.field(default=False, init=False)
     _route: WebSocketRoute | None = attrs.field(default=None, init=False)
     _sentence: int = attrs.field(default=0, init=False)
@@ -157,7 +159,7 @@ class StandIn:
                 self.say("hello", accepts=said["accepts"], server="stand-in")
             elif said["type"] == "hello" and self.knows_hello is False:
                 self.say("error", code="unknown-type", message="unknown type hello")
-            if said["type"] not in _OURS:
+            if said["type"] not in self.ours:
                 server.send(message)
 
         def pass_on(message: str | bytes) -> None:

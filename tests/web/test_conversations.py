@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import trio
+from playwright.sync_api import expect
 
 from tests.history.samples import MAO, human
-from tests.web.conftest import Open
+from tests.web.conftest import Connect, Open
 from tests.web.page_server import PageServer, build_page_server
 from tests.web.page_user import PageUser
 from trio_backend.history.sqlite import open_sqlite_history
@@ -91,3 +92,27 @@ def test_a_list_that_was_changed_elsewhere_is_shown_anew(open_page: Open) -> Non
 
     user.until(lambda: shown(user) == ["Hello 7.", "Hello 6.", "Hello 4."])
     assert user.texts("#notices .notice") == []
+
+
+def test_the_question_before_a_deletion_stands_while_the_list_comes_anew(connect: Connect) -> None:
+    """As when the list arrives only after the button was pressed: the answer, and the focus, stay."""
+    server = connect()
+    page = server.page
+    kept = {"role": "human", "content": "A secret.", "timestamp": "2026-01-01T12:00:00"}
+    listed = [
+        {"uid": f"told {number}", "latest_message": kept, "timestamp": kept["timestamp"]} for number in (1, 2)
+    ]
+    server.ours.add("fetch-history-list")
+    page.click("#open-conversations")
+    server.wait_for("fetch-history-list")
+    server.say("history-list", histories=listed, more=False)
+    rows = page.locator("#conversation-list .item").filter(has_text="A secret.")
+    expect(rows).to_have_count(2)
+    rows.first.get_by_role("button", name="Delete conversation").click()
+
+    server.say("history-list", histories=listed[::-1], more=False)
+
+    expect(rows).to_have_count(1)
+    expect(page.locator("#conversation-list .sure button:focus")).to_have_text("Keep")
+    page.click("#conversation-list .danger")
+    assert server.wait_for("delete-history") == {"type": "delete-history", "history_uid": "told 1"}

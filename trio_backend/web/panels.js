@@ -108,8 +108,13 @@ export class Conversations {
     /** @type {any[]} */ this.known = [];
     /** Older ones were asked for. */
     this.waiting = false;
+    /** The one whose row asks whether it is to be deleted. */
+    this.asked = "";
     navigation.addEventListener("moved", () => this.show());
-    openWith(find("open-conversations"), this.sheet, () => this.refresh());
+    openWith(find("open-conversations"), this.sheet, () => {
+      this.asked = "";
+      this.refresh();
+    });
     this.older.addEventListener("click", () => {
       this.waiting = navigation.connection.send({ type: "fetch-history-list", before: this.known.at(-1)?.uid });
     });
@@ -146,8 +151,11 @@ export class Conversations {
   }
 
   show() {
+    // The list may come anew between the question and its answer.
+    const answering = document.activeElement?.closest(".sure");
     this.none.hidden = this.known.length > 0;
     this.list.replaceChildren(...this.known.map((one) => this.#row(one)));
+    if (answering) this.list.querySelector(".sure button:last-of-type")?.focus();
   }
 
   #row({ uid, latest_message: latest, timestamp }) {
@@ -163,21 +171,27 @@ export class Conversations {
     label(bin, "remove1");
     bin.addEventListener("click", () => this.#ask(item, uid));
     item.append(bin);
+    if (uid === this.asked) this.#ask(item, uid);
     return item;
   }
 
   /** Gone is gone: the row itself asks once more. */
   #ask(item, uid) {
+    this.asked = uid;
     const sure = make("div", "sure"), yes = make("button", "small danger", say("yesDelete")), no = make("button", "small", say("noKeep"));
     yes.type = no.type = "button";
     sure.append(make("p", "", say("sure")), yes, no);
     sure.setAttribute("role", "group");
     sure.setAttribute("aria-label", say("sure"));
     yes.addEventListener("click", () => {
+      this.asked = "";
       this.navigation.connection.send({ type: "delete-history", history_uid: uid });
       this.sheet.querySelector("#new-conversation").focus();
     });
-    no.addEventListener("click", () => this.show());
+    no.addEventListener("click", () => {
+      this.asked = "";
+      this.show();
+    });
     item.replaceChildren(sure);
     no.focus();
   }
