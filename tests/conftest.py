@@ -29,6 +29,13 @@ settings.register_profile(
 settings.register_profile("explore", settings.get_profile("busy"), derandomize=False)
 settings.load_profile("busy")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The page's tests come last, in whatever order: the browser that they share goes on beside others."""
+    web = Path(__file__).parent / "web"
+    items.sort(key=lambda item: item.path.is_relative_to(web))
+
+
 Connect: TypeAlias = Callable[[], Awaitable[Client]]
 
 GREETING = ["group-update", "full-text", "set-model-and-conf", "group-update", "control"]

@@ -6,8 +6,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any, TypeAlias
 
+import attrs
 import pytest
 
 pytest.importorskip("playwright", reason="the page's tests need playwright")
@@ -21,6 +23,8 @@ from tests.web.stand_in import StandIn
 
 # Milliseconds: what does not come does not come later either, and a busy machine takes its time.
 expect.set_options(timeout=30_000)
+
+ATTEMPTS = 4
 
 Open: TypeAlias = Callable[..., PageUser]
 Connect: TypeAlias = Callable[..., StandIn]
@@ -94,26 +98,60 @@ def open_page(browser: Browser, page_server: PageServer) -> Iterator[Open]:
     assert [error for user in users for error in user.wrong] == []
 
 
-@pytest.fixture
-def connect(browser: Browser, page_server: PageServer) -> Iterator[Connect]:
-    """Opens a page whose turns the test speaks; what it plays is recorded at ``rate``."""
-    opened: list[tuple[StandIn, list[str]]] = []
+@attrs.define(eq=False)
+class Connecting:
+    """Opens pages whose turns the test speaks; what each plays is recorded at ``rate``."""
 
-    def open_one(rate: int = 48_000, *, knows_hello: bool | None = True, **options: Any) -> StandIn:
-        page = browser.new_context(bypass_csp=True, **options).new_page()
+    browser: Browser
+    page_server: PageServer
+    opened: list[tuple[StandIn, list[str]]] = attrs.field(factory=list, init=False)
+
+    def __call__(self, rate: int = 48_000, *, knows_hello: bool | None = True, **options: Any) -> StandIn:
+        page = self.browser.new_context(bypass_csp=True, **options).new_page()
         wrong: list[str] = []
         page.on("pageerror", lambda error: wrong.append(str(error)))
         record(page, rate)
         server = StandIn(page, knows_hello=knows_hello)
-        opened.append((server, wrong))
+        self.opened.append((server, wrong))
         page.route_web_socket("**/client-ws", lambda route: server.connect(route))
-        page.goto(page_server.url)
+        page.goto(self.page_server.url)
         page.wait_for_selector("#app[data-link=open][data-busy=no]")
         page.evaluate("tap.ready")
         server.wait_connected()
+        page.evaluate("tap.late = 0")
         return server
 
-    yield open_one
-    for server, _ in opened:
-        server.page.context.close()
-    assert [error for _, wrong in opened for error in wrong] == []
+    def close(self) -> None:
+        """Close all pages; none may have had an error."""
+        for server, _ in self.opened:
+            server.page.context.close()
+        wrong = [error for _, wrong in self.opened for error in wrong]
+        self.opened.clear()
+        assert wrong == []
+
+
+@pytest.fixture
+def connect(browser: Browser, page_server: PageServer) -> Iterator[Connect]:
+    """See `Connecting`."""
+    connecting = Connecting(browser, page_server)
+    yield connecting
+    connecting.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Where a machine with too much to do held up the page, a test of what it plays is made again."""
+    connecting = pyfuncitem.funcargs.get("connect")
+    if not isinstance(connecting, Connecting):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in signature(pyfuncitem.obj).parameters}
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            pyfuncitem.obj(**arguments)
+        except AssertionError:
+            if not left or not any(server.was_held_up() for server, _ in connecting.opened):
+                raise
+            connecting.close()
+        else:
+            break
+    return True

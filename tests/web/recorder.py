@@ -42,7 +42,12 @@ _LISTEN = """
   localStorage.setItem("trio-backend", JSON.stringify({ volume: 100 }));
   const Native = window.AudioContext, connect = AudioNode.prototype.connect;
   window.AudioContext = class extends Native { constructor() { super({ sampleRate: RATE }); } };
-  const tap = window.tap = { chunks: [], shown: [], stopped: null, context: null, ready: null };
+  const tap = window.tap = { chunks: [], shown: [], stopped: null, context: null, ready: null, late: 0 };
+  let due = performance.now() + 20;
+  setInterval(() => {
+    tap.late = Math.max(tap.late, performance.now() - due);
+    due = performance.now() + 20;
+  }, 20);
   const listen = async (source) => {
     const { context } = source;
     tap.context = context;

@@ -24,6 +24,8 @@ Samples: TypeAlias = npt.NDArray[np.float32]
 
 RATE = 24_000
 """Of the voice, in Hz."""
+HELD_UP = 0.05
+"""Seconds that a page may be held up by other programs before it is no fault of it what is heard."""
 ACCEPTS = ["bytes", "partial-transcription", "latency", "wake-word-state"]
 # What belongs to a turn, or to what a client may accept: the real server hears nothing of it.
 _OURS = {"hello", "text-input", "interrupt-signal", "audio-play-start", "frontend-playback-complete"}
@@ -62,6 +64,8 @@ class StandIn:
     ours: set[str] = attrs.field(factory=lambda: set(_OURS))
     """Types of messages that the real server does not hear."""
     in_conversation: bool = attrs.field(default=False, init=False)
+    late: float = attrs.field(default=0.0, init=False)
+    """Seconds that a piece was sent later than `speak` was asked to, at most."""
     _route: WebSocketRoute | None = attrs.field(default=None, init=False)
     _sentence: int = attrs.field(default=0, init=False)
 
@@ -83,6 +87,10 @@ class StandIn:
                 return
             self.page.wait_for_timeout(20)
         raise AssertionError(f"the page said {[message['type'] for message in self.heard]}")
+
+    def was_held_up(self) -> bool:
+        """Whether the machine had no time for the page, or for this: what is heard is not their doing."""
+        return max(self.late, float(self.page.evaluate("tap.late")) / 1000) > HELD_UP
 
     def say(self, kind: str, /, **fields: Any) -> None:
         assert self._route is not None
@@ -122,8 +130,9 @@ class StandIn:
         for at, samples in enumerate(all_pieces):
             sent += len(samples) / RATE
             if pace and sent > due:
-                left = began + (sent - due) / pace - time.monotonic()
-                self.page.wait_for_timeout(max(0.0, left * 1000))
+                at_time = began + (sent - due) / pace
+                self.page.wait_for_timeout(max(0.0, at_time - time.monotonic()) * 1000)
+                self.late = max(self.late, time.monotonic() - at_time)
             self.send_piece(sentence, at, samples, last=at == len(all_pieces) - 1)
 
     def speak_whole(self, text: str, sound: Samples) -> None:
