@@ -222,7 +222,7 @@ async def test_a_sentence_is_spoken_by_the_next(
         assert [one.state for one in members_of(tts)] == ["left", "in use"]
     assert first.log == ["0 One."]
     assert second.log == ["0 One.", "2 Two.", "4 Three."]
-    assert warnings == ["tts/first: first fails; second is used instead, for 60 s"]
+    assert warnings == ["tts/first fails; second is used instead, for 60 s"]
 
 
 async def test_an_engine_that_failed_is_tried_again_after_a_while(
@@ -360,7 +360,7 @@ async def test_an_engine_that_cannot_be_opened_is_left_for_the_next(
         assert trio.current_time() == 6
         await spoken(tts, "One.")
         assert [line for line in warnings if "instead" in line] == [
-            "tts/first: first cannot be opened; second is used instead, for 30 s"
+            "tts/first cannot be opened; second is used instead, for 30 s"
         ]
         await trio.sleep(60)
         assert [one.state for one in members_of(tts)] == ["not loaded", "in use"]
@@ -493,6 +493,16 @@ async def test_a_reply_that_was_cut_ends_with_the_error(autojump_clock: MockCloc
             with pytest.raises(EngineReplaced, match="a fails"):
                 await parts.receive()
         assert await reply_of(llm) == ["b thinks", "b0 ", "b1 "]
+
+
+async def test_a_model_that_thinks_is_not_taken_for_dead(autojump_clock: MockClock) -> None:
+    """When it is tried again: it may think for longer than a dead one has time to answer."""
+    first, second = Engine("a", delay=40, fails_at=0), Engine("b")
+    async with listed("llm", first, second) as llm:
+        await reply_of(llm)
+        await trio.sleep(60)
+        first.fails_at = None
+        assert await reply_of(llm) == ["a thinks", "a0 ", "a1 "]
 
 
 # Recognition.

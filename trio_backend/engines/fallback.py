@@ -32,9 +32,9 @@ LOADING_PATIENCE = 2.0
 behind HTTP is open within 0.1 s; a local model may take a minute, in which the next one can speak."""
 
 RETRY_PATIENCE = 10.0
-"""Seconds within which an engine that failed before has to answer when it is tried again; twice the time that
-it took when it last worked come on top. A service that takes connections and is silent would otherwise cost a
-sentence its whole timeout, which is a minute, once in each minute."""
+"""Seconds within which an engine that failed before has to begin with its answer when it is tried again;
+twice the time that this took when it last worked comes on top. A service that takes connections and is silent
+would otherwise cost a sentence its whole timeout, which is a minute, once in each minute."""
 
 MemberState: TypeAlias = Literal["in use", "ready", "left", "loading", "not loaded"]
 
@@ -70,7 +70,7 @@ class _Member(Generic[E]):
     """Whether a request finds out right now if it works again."""
     problem: str = attrs.field(default="", init=False, repr=False)
     took: float = attrs.field(default=0.0, init=False)
-    """Seconds from the request to its answer, when it last worked."""
+    """Seconds from the request to its first sign of life, when it last worked."""
     attempts: set[Attempt] = attrs.field(factory=set, init=False, repr=False)
     """Those to which it has not answered yet."""
 
@@ -87,6 +87,7 @@ class Attempt:
     """Until when the engine was to be left, if it is tried again after a failure."""
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     began: float = attrs.field(default=math.inf, init=False)
+    _alive: bool = attrs.field(default=False, init=False)
     has_answered: bool = attrs.field(default=False, init=False)
 
     def expect(self) -> None:
@@ -95,15 +96,20 @@ class Attempt:
         if self.again is not None:
             self.scope.deadline = self.began + RETRY_PATIENCE + 2 * self._member.took
 
+    def is_alive(self) -> None:
+        """It does something, such as to think: it may take its time."""
+        if not self._alive and not self.scope.cancel_called:
+            self._alive, self.scope.deadline = True, math.inf
+            self._member.took = max(0.0, trio.current_time() - self.began)
+
     def answered(self) -> None:
         """Something of the answer is handed out, so that nobody else can give it any more."""
         if self.has_answered or self.scope.cancel_called:
             return
+        self.is_alive()
         self.has_answered = True
-        self.scope.deadline = math.inf
         member = self._member
         member.attempts.discard(self)
-        member.took = max(0.0, trio.current_time() - self.began)
         if self.again is not None and member.left_until == self.again:
             member.left_until, member.tried_again = None, False
             logger.info("{} works again", label(member.config))
@@ -212,7 +218,7 @@ class Fallbacks(Generic[E]):
                     continue
                 with trio.move_on_after(math.inf if member is left[-1] else LOADING_PATIENCE):
                     await loading.wait()
-            if member.engine is not None:
+            if member.engine is not None and not member.is_left():
                 return member
         # Nothing else is there: rather one that has failed a while ago, or takes long to load, than none.
         for member in left:
@@ -244,7 +250,7 @@ class Fallbacks(Generic[E]):
         what = problem if problem.startswith(name) else f"{name}: {problem}"
         then = f"{instead.config.name} is used instead" if instead else "there is no other"
         self._replacement = Replacement(f"{what}; {then}, for {self._seconds:g} s")
-        logger.warning("{}: {}", label(member.config), self._replacement.text)
+        logger.warning("{}/{}", member.config.kind, self._replacement.text)
         for attempt in list(member.attempts):
             attempt.scope.cancel(f"{name} has failed for another one")
 

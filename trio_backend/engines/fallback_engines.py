@@ -132,7 +132,9 @@ async def _reply(prompt: Prompt, llm: Llm, attempt: Attempt, hand_out: HandOut[R
     attempt.expect()
     async with llm.reply(prompt) as parts:
         async for part in parts:
-            if not isinstance(part, Thought):
+            if isinstance(part, Thought):
+                attempt.is_alive()
+            else:
                 attempt.answered()
             await hand_out(part)
 
