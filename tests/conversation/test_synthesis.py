@@ -179,6 +179,14 @@ async def test_a_sentence_that_nobody_has_heard_is_spoken_anew(autojump_clock: M
     assert found[-1] == (1, 3.0)
 
 
+async def test_a_sentence_that_was_made_ahead_and_begun_is_not_said_again(autojump_clock: MockClock) -> None:
+    """From the first of its sound on it is as one that was not made ahead."""
+    async with speaking(Voice(), "0.5 0.5", "0.5 0.5 0.5 next 0.5") as reader:
+        await trio.sleep(20)
+    found = [what for _, what in reader.found]
+    assert found[found.index(1) + 1 :] == [0.5, 0.5, 0.5, (0.0, "last")]
+
+
 async def test_nothing_is_asked_of_a_voice_that_broke_off(autojump_clock: MockClock) -> None:
     """Sentences that begin later have no sound."""
     send, receive = trio.open_memory_channel[Response | MadeSentence](10)

@@ -30,7 +30,7 @@ from trio_backend.engines.fallback_engines import config_of_list, members_of, re
 from trio_backend.engines.leases import Leases
 from trio_backend.engines.registry import EngineConfig, open_engine
 from trio_backend.engines.settings import Environment
-from trio_backend.engines.whole import WholeTts, channel_of, spoken, transcribed
+from trio_backend.engines.whole import WholeSound, WholeTts, channel_of, spoken, transcribed
 from trio_backend.errors import EngineError, EngineReplaced
 
 RATE = 16_000
@@ -303,6 +303,34 @@ async def test_sentences_under_way_move_too(autojump_clock: MockClock, warnings:
     assert len(warnings) == 1
 
 
+async def test_what_fails_later_in_the_same_period_is_not_told_again(
+    autojump_clock: MockClock, warnings: list[str]
+) -> None:
+    """Sentences that had begun may end well or not; and the period is not made longer."""
+    first, second = Engine("first", pieces=9), Engine("second")
+    async with listed("tts", first, second) as tts, trio.open_nursery() as nursery:
+
+        async def say(starts: float) -> None:
+            await trio.sleep(starts)
+            await spoken(tts, "One.")
+
+        nursery.start_soon(say, 0)
+        nursery.start_soon(say, 0.5)
+        await trio.sleep(1.75)
+        first.fails_at = 0
+        await trio.sleep(10)
+        assert len(warnings) == 1
+        assert [one.left for one in members_of(tts)] == [62 - 11.75, 0]
+
+
+async def test_a_sentence_of_an_engine_that_makes_it_at_once_comes_at_once(autojump_clock: MockClock) -> None:
+    """With its sound, as from that engine alone; of one that hands out chunks, chunks."""
+    async with listed("tts", WholeEngine("first"), Engine("second")) as tts:
+        assert isinstance(tts.speak("One."), WholeSound)
+    async with listed("tts", Engine("first"), WholeEngine("second")) as tts:
+        assert not isinstance(tts.speak("One."), WholeSound)
+
+
 async def test_a_sentence_that_was_cut_ends_there(autojump_clock: MockClock) -> None:
     """What was handed out is not said again; the next sentence is the next engine's."""
     first, second = Engine("first", fails_at=1), Engine("second")
@@ -369,6 +397,19 @@ async def test_an_engine_that_cannot_be_opened_is_left_for_the_next(
         await trio.sleep(4)
         await spoken(tts, "Three.")
     assert first.log == ["74 Three."]
+
+
+async def test_a_model_that_could_be_opened_at_last_has_all_the_time_it_needs(
+    autojump_clock: MockClock,
+) -> None:
+    """It has not failed to answer."""
+    first, second = Engine("first", broken=True, delay=40), Engine("second")
+    async with listed("tts", first, second) as tts:
+        await trio.sleep(60)
+        first.broken = False
+        await spoken(tts, "One.")
+        await trio.sleep(1)
+        assert await sound_of(tts, "Two.") == [(103, 0.5), (143, 0.5)]
 
 
 async def test_the_others_are_opened_when_they_are_needed(autojump_clock: MockClock) -> None:
