@@ -264,7 +264,7 @@ class Fallbacks(Generic[E]):
         """Begin to open ``member``, unless that has begun. What is set when it has ended."""
         if member.loading is None:
             member.loading = trio.Event()
-            name = f"{label(member.config)}/one of a list"
+            name = f"{label(member.config)}/engine of a list"
             self._context.run(
                 partial(self._nursery.start_soon, self._keep, member, member.loading, name=name)
             )

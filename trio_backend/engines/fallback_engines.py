@@ -169,7 +169,7 @@ async def _streamed(
         send.close()
 
     async with helper_tasks("nobody wants the rest") as nursery:
-        nursery.start_soon(run, name="one of a list")
+        nursery.start_soon(run, name="list of engines")
         yield handed_out
 
 
