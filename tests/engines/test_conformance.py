@@ -28,7 +28,9 @@ from trio_backend.engines.tts.tone import hum
 from trio_backend.engines.whole import spoken, transcribed
 from trio_backend.errors import EngineError
 
-from . import tiny_whisper
+from . import llama_stand_in, tiny_llama, tiny_whisper
+from .claude_stand_in import open_claude
+from .completion_stand_in import open_completions
 from .edge_stand_in import open_edge
 from .model_server import Answering, body, hanging, open_model_server, refusing, streaming
 from .speech_services import SERVICES
@@ -115,9 +117,28 @@ async def open_espeak_library() -> AsyncIterator[Tts]:
     yield espeak.Espeak(espeak.EspeakConfig(), espeak_installed.find_library(), trio.CapacityLimiter(2))
 
 
-@pytest.fixture(params=["echo_llm", "scripted_llm", "openai_compatible_llm", "a list", "a list, the second"])
-def open_llm(request: pytest.FixtureRequest) -> object:
-    """Each language model in turn."""
+@pytest.fixture(
+    params=[
+        "echo_llm",
+        "scripted_llm",
+        "openai_compatible_llm",
+        "claude_llm",
+        "stateless_llm_with_template",
+        "llama_cpp_llm",
+        "llama_cpp_llm, stand-in",
+        "a list",
+        "a list, the second",
+    ]
+)
+def open_llm(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Each language model in turn; llama.cpp for real where it is installed, on a tiny model."""
+    if request.param.startswith("llama_cpp_llm"):
+        if request.param.endswith("stand-in"):
+            llama_stand_in.use(tmp_path / "stand-in", monkeypatch)
+        elif find_spec("llama_cpp") is None:
+            pytest.skip("the extra llama-cpp is not installed")
+        tiny_llama.write_model(tmp_path / "m.gguf")
+        return opens("llm", "llama_cpp_llm", model_path=f"{tmp_path / 'm.gguf'}")
     return {
         "echo_llm": opens("llm", "echo_llm", token_delay=0.01),
         "scripted_llm": opens("llm", "scripted_llm", token_delay=0.01),
@@ -127,6 +148,8 @@ def open_llm(request: pytest.FixtureRequest) -> object:
             config("llm", "openai_compatible_llm", {"base_url": NOWHERE, "model": "m"}),
             config("llm", "echo_llm", {"token_delay": 0.01}),
         ),
+        "claude_llm": open_claude,
+        "stateless_llm_with_template": open_completions,
     }[request.param]
 
 

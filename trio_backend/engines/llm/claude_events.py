@@ -42,7 +42,7 @@ class _BlockDelta:
 
 
 @attrs.define
-class _Event:
+class _MessageEvent:
     type: str = ""
     index: int | None = None
     content_block: _Block = attrs.field(factory=_Block)
@@ -52,7 +52,7 @@ class _Event:
     error: Any = None
 
 
-_decoder = msgspec.json.Decoder(_Event)
+_decoder = msgspec.json.Decoder(_MessageEvent)
 
 
 @attrs.define(eq=False)
@@ -93,7 +93,7 @@ class ClaudeReader:
                 raise EngineError(_failure(event.error))
         return []
 
-    def _begin(self, event: _Event) -> list[Part]:
+    def _begin(self, event: _MessageEvent) -> list[Part]:
         block = event.content_block
         if block.type == "tool_use":
             self._requests.add(event.index, block.id, block.name, None)
@@ -102,7 +102,7 @@ class ClaudeReader:
             *self._text(block.text if block.type == "text" else None, thought=False),
         ]
 
-    def _read(self, event: _Event) -> list[Part]:
+    def _read(self, event: _MessageEvent) -> list[Part]:
         delta = event.delta
         match delta.type:
             case "text_delta":
@@ -152,7 +152,7 @@ class ClaudeReader:
             self._counts.update({key: value for key, value in usage.items() if isinstance(value, int)})
 
     @staticmethod
-    def _decode(data: str) -> _Event:
+    def _decode(data: str) -> _MessageEvent:
         try:
             return decode_json(data, _decoder)
         except ValueError:

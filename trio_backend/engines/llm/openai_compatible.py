@@ -75,7 +75,9 @@ FACTS = {
 
 
 @attrs.frozen
-class _OpenAiLlmSettings(ChatSettings):
+class OpenAiLlmSettings(ChatSettings):
+    """The settings of a model behind OpenAI's interface, in chats or in completions."""
+
     base_url: str = ""
     llm_api_key: str = ""
     organization_id: str = attrs.field(default="", validator=for_header)
@@ -88,9 +90,9 @@ class _OpenAiLlmSettings(ChatSettings):
 
 
 def configure(name: str, settings: Mapping[str, object], environment: Environment) -> ChatConfig:
-    """The settings are the fields of `_OpenAiLlmSettings`; ``model`` is the one that must be there."""
+    """The settings are the fields of `OpenAiLlmSettings`; ``model`` is the one that must be there."""
     provider = next(provider for provider in _PROVIDERS if provider.name == name)
-    given = read_settings(_OpenAiLlmSettings, settings, ignored=WITHOUT_EFFECT)
+    given = read_settings(OpenAiLlmSettings, settings, ignored=WITHOUT_EFFECT)
     if not given.model.strip():
         raise SettingsError("model", "is missing: which model of the server should speak?")
     endpoint = Endpoint(

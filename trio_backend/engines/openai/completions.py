@@ -9,7 +9,7 @@ import attrs
 import msgspec
 
 from ..base import Message, Nudge, Prompt, Tool, ToolRequest, ToolResult
-from ..chat_service import ChatService
+from ..chat_service import ChatService, ReplyReader
 from .answers import decode_json
 from .deltas import DeltaReader
 
@@ -59,7 +59,7 @@ class ChatConfig(ChatService):
             request["max_tokens"] = self.max_tokens
         return request
 
-    def reader(self) -> DeltaReader:
+    def reader(self) -> ReplyReader:
         """See `ChatService.reader`."""
         return DeltaReader()
 

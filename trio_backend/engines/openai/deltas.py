@@ -164,7 +164,8 @@ class DeltaReader:
         chunk = self._decode(data)
         if chunk.error:
             raise EngineError("the model server broke off its answer with an error; its own log says why")
-        self.usage = _usage(chunk) or self.usage
+        groq = chunk.x_groq.get("usage") if isinstance(chunk.x_groq, dict) else None
+        self.usage = usage_of(chunk.usage or groq) or self.usage
         # The last event of many servers has no choice, only a count of tokens.
         return self._read(chunk.choices[0]) if chunk.choices else []
 
@@ -218,8 +219,8 @@ def _thinking_of(piece: _Piece) -> str:
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def _usage(chunk: _Chunk) -> TokenUsage | None:
-    usage = chunk.usage or (chunk.x_groq.get("usage") if isinstance(chunk.x_groq, dict) else None)
+def usage_of(usage: object) -> TokenUsage | None:
+    """What is counted in the ``usage`` of an answer; None where that is nothing of the kind."""
     if not isinstance(usage, dict):
         return None
     details = usage.get("prompt_tokens_details")

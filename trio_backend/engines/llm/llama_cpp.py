@@ -1,0 +1,121 @@
+"""`llama_cpp_llm`: a language model in a GGUF file, by llama-cpp-python, in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import attrs
+import trio
+
+from ...errors import EngineError, SettingsError
+from ..base import Prompt, ReplyPart
+from ..openai.answers import json_of
+from ..plain_messages import plain_messages
+from ..settings import Environment, between, read_settings
+from ..whole import channel_of, tagged
+from ..worker import Patience, Worker, WorkerJob, open_worker
+
+NAMES = ("llama_cpp_llm",)
+
+WITHOUT_EFFECT = {
+    "interrupt_method": "what was not heard of an interrupted reply is left out of the conversation",
+}
+
+WHERE = "https://huggingface.co/models?library=gguf"
+
+
+@attrs.frozen
+class LlamaCppConfig:
+    """``model_path`` is a GGUF file. No ``temperature`` and ``max_tokens`` mean those of the library.
+
+    ``n_ctx`` is how many tokens a conversation and its reply may have, 0 as many as the model was made for.
+    ``n_gpu_layers`` go to the graphics card, -1 means all; ``n_threads`` is 0 for half of the processor's.
+    ``chat_format`` is a name that the library knows, and empty for the model's own template.
+    ``verbose`` lets the library write to the server's standard error. ``patience`` is in seconds, to load.
+    """
+
+    model_path: str
+    verbose: bool
+    n_ctx: int
+    n_gpu_layers: int
+    n_threads: int
+    chat_format: str
+    temperature: float | None
+    max_tokens: int | None
+    patience: float
+    first_token_timeout: float
+    token_timeout: float
+
+
+@attrs.frozen
+class _LlamaCppSettings:
+    model_path: str = ""
+    verbose: bool = False
+    # The library's default, 512, is less than a persona and a few sentences need; what a model was made for
+    # may need more memory than there is.
+    n_ctx: int = attrs.field(default=4096, validator=between(0, 10_000_000))
+    n_gpu_layers: int = attrs.field(default=0, validator=between(-1, 10_000))
+    n_threads: int = attrs.field(default=0, validator=between(0, 1024))
+    chat_format: str = ""
+    temperature: float | None = attrs.field(default=None, validator=attrs.validators.optional(between(0, 2)))
+    max_tokens: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(between(1, 10_000_000))
+    )
+    patience: float = attrs.field(default=600.0, validator=between(1, 36_000))
+    # To read a long prompt takes a processor a minute, which a service needs a second for.
+    first_token_timeout: float = attrs.field(default=180.0, validator=between(0.1, 3600))
+    token_timeout: float = attrs.field(default=30.0, validator=between(0.1, 3600))
+
+
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> LlamaCppConfig:
+    """The settings are the fields of `LlamaCppConfig`; paths start at the configuration's folder."""
+    del name
+    given = read_settings(_LlamaCppSettings, settings, ignored=WITHOUT_EFFECT)
+    path = given.model_path.strip()
+    # In templates there is something in angle brackets.
+    if not path or path.startswith("<"):
+        raise SettingsError("model_path", f"is missing: name a .gguf file; there are some at {WHERE}")
+    fields = attrs.asdict(given)
+    fields["model_path"] = str(environment.folder / Path(path).expanduser())
+    return LlamaCppConfig(**fields)
+
+
+@asynccontextmanager
+async def open(config: LlamaCppConfig) -> AsyncIterator[LlamaCpp]:
+    """Load the model in its own process. Raises `EngineError` that names a file which is not there."""
+    if not await trio.Path(config.model_path).is_file():
+        raise EngineError(
+            f"llama_cpp_llm: there is no file {config.model_path}; correct model_path, "
+            f"or get a model at {WHERE}"
+        )
+    job = WorkerJob(
+        f"{__package__}.llama_cpp_process", "llama_cpp_llm", attrs.asdict(config), config.patience
+    )
+    async with open_worker(job) as worker:
+        yield LlamaCpp(worker, Patience(config.first_token_timeout, config.token_timeout))
+
+
+@attrs.frozen
+class LlamaCpp:
+    """An `Llm` in one child process, for which its sessions queue.
+
+    The library keeps what it has read, up to the first token that is another one: of the next prompt of a
+    conversation only what is new is read.
+    """
+
+    _worker: Worker = attrs.field(repr=False)
+    _patience: Patience
+
+    @asynccontextmanager
+    async def reply(self, prompt: Prompt) -> AsyncIterator[trio.abc.ReceiveChannel[ReplyPart]]:
+        """Work begins with the first receive. A cancel stops it, and the model stays loaded."""
+        async with tagged(channel_of(self._tokens(prompt))) as reply:
+            yield reply
+
+    async def _tokens(self, prompt: Prompt) -> AsyncGenerator[str, None]:
+        request = json_of({"messages": plain_messages(prompt)})
+        async with aclosing(self._worker.stream(request, self._patience)) as tokens:
+            async for token in tokens:
+                yield token.decode("utf-8", "replace")
