@@ -226,7 +226,8 @@ def test_another_agent_is_a_warning_that_names_what_is_used(write: Write) -> Non
 
     assert lines(write({"conf.yaml": BASE + agent})) == [
         "warning: conf.yaml:5: character_config.agent_config.conversation_agent_choice: there is no agent "
-        "'letta_agent' here; basic_memory_agent is used instead"
+        "'letta_agent' here, and its settings are not used; basic_memory_agent answers, with its "
+        "llm_provider scripted_llm"
     ]
 
 

@@ -229,7 +229,12 @@ def _report_unused(section: CharacterSection, table: Table, findings: Findings) 
     choice = table.find("agent_config.conversation_agent_choice")
     if choice and section.agent_config.conversation_agent_choice != AGENT:
         name = section.agent_config.conversation_agent_choice
-        findings.warning(choice.location, f"there is no agent {name!r} here", f"{AGENT} is used instead")
+        model = section.agent_config.agent_settings.basic_memory_agent.llm_provider
+        findings.warning(
+            choice.location,
+            f"there is no agent {name!r} here, and its settings are not used",
+            f"{AGENT} answers, with its llm_provider {model}",
+        )
     translate = table.find("tts_preprocessor_config.translator_config.translate_audio")
     if isinstance(translate, Scalar) and translate.text.lower() in ("true", "yes", "on"):
         findings.warning(translate.location, "speech is not translated here", "it is spoken as it is shown")
