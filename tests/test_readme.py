@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from socket import socket
 
 import pytest
 import trio
@@ -17,9 +18,11 @@ from trio_backend.config.bounds import Bound, bounds_of
 from trio_backend.config.character import EngineChoice, EngineKind
 from trio_backend.config.load import load_config
 from trio_backend.config.system import SystemConfig
+from trio_backend.config.wyoming import WyomingSettings
 from trio_backend.engines import registry
 from trio_backend.engines.settings import Environment
 from trio_backend.engines.whole import spoken
+from trio_backend.engines.wyoming import WyomingEvent, encoded
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -186,10 +189,11 @@ def tasks_below(task: trio.lowlevel.Task, path: list[str]) -> Iterator[tuple[str
     for nursery in task.child_nurseries:
         for child in nursery.child_tasks:
             name = name_in_tree(child)
-            # A room's session is below its link, and has the same tasks as a connection's.
+            # A room's session is below its link, and has the same tasks as a connection's; so has the scene
+            # of a conversation by Wyoming.
             below = [name] if name == "session" else [*path, name]
             yield name, below
-            yield from tasks_below(child, below)
+            yield from tasks_below(child, [name] if path[-1:] == ["wyoming conversation"] else below)
 
 
 # Tasks of the server that the README leaves out: two that end soon, and one that waits for a cancel.
@@ -201,25 +205,41 @@ async def test_the_tree_of_tasks_is_the_servers(tmp_path: Path) -> None:
     llm = EngineChoice("llm", "echo_llm", {})
     tts = EngineChoice("tts", "tone_tts", {"delay": 3600})
     known, text = tree_paths(), b'{"type": "text-input", "text": "Hello."}'
-    async with open_server(
-        configured(tmp_path, llm=llm, tts=tts, enable_proxy=True, drain_timeout=0)
-    ) as address:
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        wyoming = WyomingSettings(port=free.getsockname()[1])
+    config = configured(tmp_path, llm=llm, tts=tts, enable_proxy=True, drain_timeout=0, wyoming=wyoming)
+    async with open_server(config) as address:
         here = trio.lowlevel.current_task()
         (serving,) = (
             task for nursery in here.child_nurseries for task in nursery.child_tasks if "serve" in task.name
         )
-        async with open_client(address) as client, open_client(address, "/proxy-ws?room=den") as viewer:
+        async with (
+            open_client(address) as client,
+            open_client(address, "/proxy-ws?room=den") as viewer,
+            trio.open_nursery() as nursery,
+        ):
             await client.wire.send(text)
             await viewer.wire.send(text)
+            for kind in ("transcript", "synthesize", "audio-stop"):
+                satellite = await nursery.start(keep_open, wyoming.port)
+                await satellite.send_all(encoded(WyomingEvent(kind, {"text": "Hello."})))
             with trio.fail_after(30):
-                while sum(name == "sentence" for name, _ in tasks_below(serving, [])) < 2:
+                while sum(name == "sentence" for name, _ in tasks_below(serving, [])) < 3:
                     await trio.sleep(0.01)
             running = [(name, path) for name, path in tasks_below(serving, []) if name not in LEFT_OUT]
+            nursery.cancel_scope.cancel()
     for name, path in running:
         assert any(in_order(path, each) for each in known[name]), f"{' > '.join(path)} is not in the tree"
-    assert {"engine", "forwarder", "link", "acceptor", "requests", "sentence"} <= {
-        name for name, _ in running
-    }
+    expected = {"engine", "forwarder", "link", "acceptor", "requests", "sentence", "speech", "news"}
+    assert expected <= {name for name, _ in running}
+
+
+async def keep_open(port: int, task_status: trio.TaskStatus[trio.SocketStream]) -> None:
+    """A connection, until cancelled."""
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        task_status.started(stream)
+        await trio.sleep_forever()
 
 
 def in_order(part: Sequence[str], whole: Sequence[str]) -> bool:

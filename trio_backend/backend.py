@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import attrs
 import trio
@@ -13,6 +14,7 @@ from loguru import logger
 
 from .boundary import Boundary
 from .config.catalog import CharacterCatalog
+from .config.character import EngineChoice
 from .config.system import SystemConfig
 from .conversation.admission import AdmissionLimits, TurnAdmission
 from .conversation.character import lease_engine, open_character
@@ -128,6 +130,13 @@ class Backend:
         """The TTS of the base character, for requests outside of sessions."""
         return self._lease(self.services.catalog.base.tts)
 
+    def lease(self, choice: EngineChoice) -> AbstractAsyncContextManager[Any]:
+        """An engine for requests outside of sessions, until the block is left.
+
+        Raises `EngineError`, or `ConfigError` where its settings are wrong.
+        """
+        return self._lease(choice)
+
     async def drain(self) -> int:
         """Begin no new turn, and wait up to ``drain_timeout`` seconds for those that run.
 
@@ -135,10 +144,8 @@ class Backend:
         """
         self.services.closing.set()
         with trio.move_on_after(self.services.system.drain_timeout):
-            async with trio.open_nursery() as nursery:
-                for session in self.services.sessions:
-                    nursery.start_soon(session.wait_turn_over)
-        return sum(session.turn_running for session in self.services.sessions)
+            await self.services.wait_turns_over()
+        return self.services.turns_running
 
     async def keep_base_character(self) -> None:
         """Keep the base character's engines loaded, so that the first client need not wait for them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from .config.character import CharacterConfig, EngineChoice
@@ -23,12 +23,18 @@ def check(path: Path, environ: Mapping[str, str]) -> list[Finding]:
     findings.extend(seen.findings)
     for character in seen.characters:
         findings.extend(engine_findings(character, environ))
+    if seen.config and seen.config.wyoming:
+        findings.extend(_findings_of((seen.config.wyoming.tts, seen.config.wyoming.asr), environ))
     return list(findings.all)
 
 
 def engine_findings(character: CharacterConfig, environ: Mapping[str, str]) -> Iterator[Finding]:
     """What is wrong with the engines that ``character`` chooses."""
     engines = (character.llm, character.tts, character.asr, character.vad, character.turn)
+    yield from _findings_of(engines, environ)
+
+
+def _findings_of(engines: Iterable[EngineChoice | None], environ: Mapping[str, str]) -> Iterator[Finding]:
     for choice in filter(None, engines):
         environment = Environment(choice.folder, environ)
         found = resolve(choice, environment).findings

@@ -18,9 +18,9 @@ from .boundary import Boundary
 from .config.catalog import DiskCatalog
 from .config.folder import Config
 from .config.system import SystemConfig
+from .config.wyoming import WyomingEngines
 from .conversation.observer import Observer
-from .engines.local_servers import find_ollama
-from .engines.registry import DEFAULTS
+from .engines.local_servers import suggest_local_model
 from .engines.settings import Environment
 from .history.opening import open_store
 from .history.store import History
@@ -47,6 +47,7 @@ from .server.sockets import open_listeners, port_of
 from .server.sound_cache import SoundCache, open_sound_cache
 from .server.speech import Speech, SpeechLimits, serve_speech
 from .server.transcription import Transcription
+from .server.wyoming.listener import WyomingListener, open_wyoming_listeners
 from .wire import Wire
 
 # Up to so many sessions garbage is collected during turns too: looking at all their objects takes less than
@@ -79,6 +80,7 @@ async def serve(
     async with (
         open_instrumentation(time_steps=config.system.debug) as instrumentation,
         open_listeners(config.system.host, config.system.port) as listeners,
+        open_wyoming_listeners(config.system, restricted=authenticator is not None) as wyoming_listeners,
         open_store(config.system.history_file, boundary=boundary) as history,
         _open_sound_cache(config.system, boundary) as cache,
         open_backend(
@@ -109,11 +111,17 @@ async def serve(
         for name, job in {
             "ready": partial(_log_when_ready, backend, address),
             "garbage collection": partial(_collect_garbage, backend, departures),
-            "local servers": partial(_suggest_local_model, config),
+            "local servers": partial(suggest_local_model, config.character.llm.name, config.path.name),
         }.items():
             nursery.start_soon(boundary.run, name, job, name=name)
         task_status.started(address)
-        report = await server.serve(listeners, shutdown=shutdown)
+        async with trio.open_nursery() as serving:
+            if wyoming_listeners:
+                engines = config.wyoming or WyomingEngines.of(config.character)
+                wyoming = WyomingListener(backend.services, engines, backend.lease, boundary, quota)
+                serve_wyoming = partial(wyoming.serve, wyoming_listeners, shutdown=shutdown)
+                serving.start_soon(boundary.run, "wyoming", serve_wyoming, name="wyoming")
+            report = await server.serve(listeners, shutdown=shutdown)
         nursery.cancel_scope.cancel("shutting down")
     logger.debug("after the drain: {}", report)
     logger.info("shut down; left over: {}", count_resources().minus(before))
@@ -213,20 +221,6 @@ async def _collect_garbage(backend: Backend, departures: _Departures) -> None:
         return len(sessions) <= FEW_SESSIONS or not any(session.turn_running for session in sessions)
 
     await collect_when_quiet(is_quiet, lambda: departures.count, after=give_back_free_pages)
-
-
-async def _suggest_local_model(config: Config) -> None:
-    """Log how to use a language model that runs on this machine, if none is configured."""
-    if config.character.llm.name != DEFAULTS["llm"]:
-        return
-    models = await find_ollama()
-    if models is not None:
-        logger.info(
-            "an Ollama server answers on this machine (models: {}): to use it, set llm_provider: ollama_llm "
-            "and llm_configs.ollama_llm.model in {}",
-            ", ".join(models) or "none; run 'ollama pull NAME'",
-            config.path.name,
-        )
 
 
 def _debug_routes(config: Config, inspection: Inspection, metrics: Metrics, for_all: bool) -> DebugRoutes:

@@ -163,7 +163,7 @@ async def test_a_bug_ends_one_connection(tmp_path: Path, monkeypatch: pytest.Mon
 BACKGROUND_TASKS = {
     "ready": "trio_backend.serving._log_when_ready",
     "garbage collection": "trio_backend.serving.collect_when_quiet",
-    "local servers": "trio_backend.serving._suggest_local_model",
+    "local servers": "trio_backend.serving.suggest_local_model",
 }
 
 
@@ -186,7 +186,7 @@ async def test_a_bug_in_holding_an_engine_of_the_server_ends_no_session(
 ) -> None:
     """The engine of POST /asr belongs to no session, so no session's boundary is around it."""
     client = await connect()
-    monkeypatch.setattr("trio_backend.conversation.speech_engines._Standby._hold", fail_in_a_nursery)
+    monkeypatch.setattr("trio_backend.conversation.speech_engines.Standby._hold", fail_in_a_nursery)
     with errors_logged() as errors:
         backend.speech_engines.prepare()
         assert (await client.turn("Are you there?"))[-1]["text"] == "conversation-chain-end"

@@ -77,8 +77,11 @@ def option(default: object, help: str, **more: Any) -> Any:
 
 
 def bounds_of(cls: type[attrs.AttrsInstance]) -> Iterator[Bound]:
-    """The fields of ``cls`` that were made with `bound`, in their order."""
+    """The fields of ``cls`` that were made with `bound`, in their order; those of its sections, too."""
     for field in attrs.fields(cls):
+        if section := field.metadata.get("section"):
+            for inner in bounds_of(section):
+                yield attrs.evolve(inner, key=f"{field.name}.{inner.key}")
         if isinstance(field.validator, Within) and field.metadata.get("when_full"):
             yield Bound(
                 field.name,

@@ -17,10 +17,11 @@ from .diagnostics import Finding, Findings, Location, did_you_mean
 from .files import FileCache
 from .listing import CharacterListing, list_characters, location_of, title_of
 from .references import ReferencedFiles, check_references
-from .schema import TOP_LEVEL, TOP_LEVEL_OTHER_KEYS, References, build_character
+from .schema import TOP_LEVEL, TOP_LEVEL_OTHER_KEYS, References, build_character, wyoming_engines
 from .structure import report_unknown, structured
 from .system import SystemConfig
 from .tree import Table, Values, overlay
+from .wyoming import WyomingEngines
 from .yaml import parse
 
 # Bytes of a YAML file: 200 times the conf.yaml that is shipped.
@@ -60,15 +61,13 @@ class ConfigFolders:
 
 @attrs.frozen
 class Config:
-    """A whole configuration. ``path`` is its ``conf.yaml``; ``character`` is the base character.
-
-    ``warnings`` were found when it was loaded; the caller of `load_config` tells them to the user.
-    """
+    """All of the ``conf.yaml`` at ``path``, with its base character. ``warnings`` are for the user."""
 
     path: Path
     system: SystemConfig
     character: CharacterConfig
     warnings: tuple[Finding, ...] = ()
+    wyoming: WyomingEngines | None = None
 
     @property
     def folders(self) -> ConfigFolders:
@@ -136,7 +135,7 @@ class ConfigFolder:
         factory=lambda: FileCache(_document, MAX_FILE_SIZE), init=False
     )
     _references: ReferencedFiles = attrs.field(factory=ReferencedFiles, init=False)
-    # Of the last ``conf.yaml`` that was read: the same tree has the same section.
+    # Of the last ``conf.yaml`` that was read.
     _server: _ServerSection | None = attrs.field(default=None, init=False)
 
     def base(self, findings: Findings) -> Config | None:
@@ -149,7 +148,8 @@ class ConfigFolder:
         if base is None or section is None:
             return None
         character = build_character(self.path.name, section, base.references, base.values)
-        return Config(self.path, base.system, character)
+        engines = wyoming_engines(character, base.system.wyoming, base.document, base.values)
+        return Config(self.path, base.system, character, wyoming=engines)
 
     def character(self, filename: str, findings: Findings) -> CharacterConfig | None:
         """The character of ``filename``, laid over the base key by key; None where it cannot be read.

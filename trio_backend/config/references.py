@@ -17,6 +17,7 @@ from .diagnostics import Finding, Findings, Location
 from .files import FileCache
 from .system import SystemConfig
 from .tree import Table
+from .wyoming import is_this_machine
 
 EXPRESSIONS = "live2d_expression_prompt"
 NUDGING = "proactive_speak_prompt"
@@ -201,9 +202,25 @@ def check_references(system: SystemConfig, table: Table, root: Path, findings: F
             f"there is no folder {system.frontend_dir!r}",
             f"relative paths start at {root.name}/",
         )
+    _check_wyoming(system, table, findings)
     pair = {"tls_certificate": system.tls_certificate, "tls_key": system.tls_key}
     for key, name in pair.items():
         if name and not all(pair.values()):
             error(key, "is of no use alone", "TLS needs both tls_certificate and tls_key")
         elif name and not isfile(root / Path(name).expanduser()):
             error(key, f"there is no file {name!r}", "give the path of a PEM file")
+
+
+def _check_wyoming(system: SystemConfig, table: Table, findings: Findings) -> None:
+    settings, node = system.wyoming, table.find("wyoming.port")
+    if settings.port is None or node is None:
+        return
+    if settings.port == system.port != 0:
+        findings.error(node.location, "is the port of the server itself", "10700 is the custom for Wyoming")
+    host = table.find("wyoming.host")
+    if system.access_token and not settings.host:
+        message = "is served to this machine alone, since Wyoming cannot send the access_token"
+        findings.warning(node.location, message, "to serve others, name an address as wyoming.host")
+    elif system.access_token and host is not None and not is_this_machine(settings.host):
+        message = "whoever reaches this address needs no access_token here"
+        findings.warning(host.location, message, "keep the port behind a firewall")

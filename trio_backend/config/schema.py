@@ -18,6 +18,7 @@ from .diagnostics import Findings, Location, did_you_mean
 from .references import ModelEntry, Prompts
 from .structure import EngineNames, OtherKeys, report_unknown, structured
 from .tree import Listing, Node, Scalar, Table, Values, walk
+from .wyoming import WyomingEngines, WyomingSettings
 
 AGENT = "basic_memory_agent"
 
@@ -215,6 +216,31 @@ class _EngineChooser:
         key = f"{self.table.location.key}.{CHOSEN_AT['turn']}"
         locations = {"": chosen.location}
         return EngineChoice("turn", "smart_turn", {"model": file}, self.folder, key, locations)
+
+
+def wyoming_engines(
+    character: CharacterConfig, settings: WyomingSettings, document: Table, values: Values
+) -> WyomingEngines | None:
+    """The engines that ``settings`` name, with their settings in the ``character_config`` of ``document``.
+
+    None where nothing is served.
+    """
+    table = document.table("character_config")
+    if settings.port is None or table is None:
+        return None
+    pick, own = _EngineChooser(table, character.tts.folder, values), WyomingEngines.of(character)
+
+    def chosen(kind: EngineKind, name: str, section: str) -> EngineChoice:
+        choice = pick.engine(kind, name, section)
+        node = document.find(f"system_config.wyoming.{kind}")
+        if node is None or table.find(f"{section}.{name}"):
+            return choice
+        return attrs.evolve(choice, key=node.location.key, locations={"": node.location})
+
+    return WyomingEngines(
+        chosen("tts", settings.tts, "tts_config") if settings.tts else own.tts,
+        chosen("asr", settings.asr, "asr_config") if settings.asr else own.asr,
+    )
 
 
 def _wake_word(section: CharacterSection) -> WakeWordConfig:

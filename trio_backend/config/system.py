@@ -6,6 +6,7 @@ import attrs
 
 from .bounds import Within, bound
 from .server_settings import ServerSettings
+from .wyoming import WyomingSettings
 
 MIB = 2**20
 
@@ -282,3 +283,4 @@ class SystemConfig(ServerSettings):
         "texts that wait while the history file is locked or its disk is full",
         when_full="`error` history-error; it is lost",
     )
+    wyoming: WyomingSettings = attrs.field(factory=WyomingSettings, metadata={"section": WyomingSettings})

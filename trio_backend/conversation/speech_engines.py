@@ -36,8 +36,8 @@ class SpeechEngines:
     `open_speech_engines` is left.
     """
 
-    _asr: _Standby[Asr]
-    _vad: _Standby[Vad]
+    _asr: Standby[Asr]
+    _vad: Standby[Vad]
     _turn: TurnDetector | None = None
 
     def prepare(self) -> None:
@@ -112,8 +112,8 @@ async def open_speech_engines(
     vad = config.vad or embedded("vad")
     async with trio.open_nursery() as nursery:
         standbys = (
-            _Standby[Asr](asr, lease, nursery, boundary),
-            _Standby[Vad](vad, lease, nursery, boundary),
+            Standby[Asr](asr, lease, nursery, boundary),
+            Standby[Vad](vad, lease, nursery, boundary),
         )
         try:
             yield SpeechEngines(*standbys, turn)
@@ -135,7 +135,7 @@ async def _judge_end(turn: TurnDetector, pcm: Pcm, tell: Callable[[float], None]
 
 
 @attrs.define(eq=False)
-class _Standby(Generic[E]):
+class Standby(Generic[E]):
     """An engine that is leased when it is first needed, and kept by a task in ``nursery`` from then on."""
 
     _choice: EngineChoice

@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 import trio
+from loguru import logger
 
 from ..errors import AnswerTooLong, HttpFailed
 from .http import open_http_client
 from .http_target import HttpTarget
+from .registry import DEFAULTS
 
 OLLAMA = "http://127.0.0.1:11434"
 
@@ -77,3 +79,20 @@ def _names(body: bytes) -> Sequence[str] | None:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     return [model.name for model in models if _NAME.fullmatch(model.name)][:MOST_NAMES]
+
+
+async def suggest_local_model(llm: str, file: str) -> None:
+    """Log how to use a language model that runs on this machine, if ``llm`` is only the embedded one.
+
+    ``file`` is the configuration to change.
+    """
+    if llm != DEFAULTS["llm"]:
+        return
+    models = await find_ollama()
+    if models is not None:
+        logger.info(
+            "an Ollama server answers on this machine (models: {}): to use it, set llm_provider: ollama_llm "
+            "and llm_configs.ollama_llm.model in {}",
+            ", ".join(models) or "none; run 'ollama pull NAME'",
+            file,
+        )

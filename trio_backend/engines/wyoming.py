@@ -68,10 +68,17 @@ def encoded(event: WyomingEvent) -> bytes:
 
 @attrs.define(eq=False)
 class WyomingReader:
-    """Bytes as they come to events. Does no I/O."""
+    """Bytes as they come to events, whose data and payload may be so long. Does no I/O."""
 
+    longest_data: int = LONGEST_DATA
+    longest_payload: int = LONGEST_PAYLOAD
     _bytes: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
     _line: _Line | None = attrs.field(default=None, init=False)
+
+    @property
+    def held(self) -> int:
+        """Bytes that came, and are no event yet."""
+        return len(self._bytes)
 
     def feed(self, data: bytes | bytearray) -> None:
         """Take in what came."""
@@ -88,7 +95,7 @@ class WyomingReader:
             self._line = _parsed(_line_decoder, bytes(self._bytes[:end]))
             del self._bytes[: end + 1]
         data_size, payload_size = self._line.data_length or 0, self._line.payload_length or 0
-        if not (0 <= data_size <= LONGEST_DATA and 0 <= payload_size <= LONGEST_PAYLOAD):
+        if not (0 <= data_size <= self.longest_data and 0 <= payload_size <= self.longest_payload):
             raise ValueError("an event of that size")
         whole = data_size + payload_size
         if len(self._bytes) < whole:

@@ -110,8 +110,7 @@ class Inspection:
         sessions = self.backend.services.sessions
         yield Reading("connections", "Open connections, of all kinds.", self.connections())
         yield Reading("sessions_open", "Clients that are connected.", len(sessions))
-        running = sum(session.turn_running for session in sessions)
-        yield Reading("turns_running", "Turns that are running.", running)
+        yield Reading("turns_running", "Turns that are running.", self.backend.services.turns_running)
         resting = self.backend.services.budgets.resting
         yield Reading("speculation_resting", "Characters with whom no turn is begun early now.", resting)
         admission = self.backend.services.admission.statistics()
@@ -164,7 +163,7 @@ async def take_snapshot(
         _read_loop(instrumentation),
         connections,
         len(sessions),
-        sum(session.turn_running for session in sessions),
+        backend.services.turns_running,
         backend.services.admission.statistics(),
         [repr(session) for session in sessions[:MAX_SESSIONS]],
         backend.leases.statistics().engines,

@@ -7,6 +7,7 @@ import trio
 from loguru import logger
 
 from ..concurrency import names_of_tasks
+from ..conversation.conversation import Conversation
 from ..errors import WireClosed
 from ..protocol import SoundForSome
 from ..user import NOBODY, User
@@ -23,9 +24,28 @@ CLEAN_UP_TIME = 1.0
 
 @attrs.frozen
 class Services(SessionServices):
-    """What all sessions share, and which of them there are: those that have begun and not ended."""
+    """What all sessions share, and which of them there are: those that have begun and not ended.
+
+    ``conversations`` are those that belong to no session.
+    """
 
     sessions: set[Session] = attrs.field(factory=set)
+    conversations: set[Conversation] = attrs.field(factory=set)
+
+    @property
+    def turns_running(self) -> int:
+        """How many turns run."""
+        return sum(one.turn_running for one in self._with_turns)
+
+    async def wait_turns_over(self) -> None:
+        """Wait until each turn that runs has ended."""
+        async with trio.open_nursery() as nursery:
+            for one in self._with_turns:
+                nursery.start_soon(one.wait_turn_over)
+
+    @property
+    def _with_turns(self) -> list[Session | Conversation]:
+        return [*self.sessions, *self.conversations]
 
 
 async def run_session(

@@ -1,0 +1,1 @@
+"""Wyoming, by which Home Assistant uses our voice, our recognition, and a character as its agent."""
