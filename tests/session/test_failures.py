@@ -39,6 +39,19 @@ async def test_a_model_that_fails_is_told_and_the_turn_ends(
         await client.until("heartbeat-ack")
 
 
+async def test_a_turn_that_failed_at_once_leaves_no_status(
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
+) -> None:
+    """The official page shows the status where the character's words stand: it would seem to think for ever."""
+    async with open_backend(with_llm(options, {"fail": "the model is gone", "fail_at": 0})) as backend:
+        client = await connect_greeted(backend, nursery)
+        heard = await client.turn(THREE)
+        assert types(heard) == [
+            "control", "full-text", "error", "full-text", "force-new-message", "control",
+        ]  # fmt: skip
+        assert [message["text"] for message in heard if message["type"] == "full-text"] == ["Thinking...", ""]
+
+
 async def test_a_voice_that_fails_leaves_the_text(
     autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:

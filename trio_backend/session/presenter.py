@@ -61,7 +61,8 @@ _OfATurn: TypeAlias = Sentence | AudioChunk | Transcript | ToolCall | SpeechComp
 class _Bracket:
     """The turn that the client sees: begun, and not over.
 
-    ``timed`` once its latency was sent, ``parted`` once `force-new-message` was.
+    ``timed`` once its latency was sent, ``parted`` once `force-new-message` was; ``failed`` once something
+    went wrong before its first sentence.
     """
 
     turn: TurnId
@@ -72,6 +73,7 @@ class _Bracket:
     each: frozenset[Accepts] = frozenset()
     timed: bool = False
     parted: bool = False
+    failed: bool = False
 
 
 @attrs.define(eq=False)
@@ -189,6 +191,8 @@ class Presenter:
             case InputDropped():
                 return await self._present(event)
             case Problem(code, text, retry_after):
+                if self._bracket is not None and self._bracket.sentence is None:
+                    self._bracket.failed = True
                 return await self.tell(Error(text, code, retry_after))
             case WakeWordUsed():
                 return await self.tell(self._wake_word_state(event))
@@ -279,6 +283,10 @@ class Presenter:
             stages = event.timeline.stages.items()
             await self.tell(Latency({stage: round(1000 * took, 1) for stage, took in stages}))
         bracket.timed = True
+        if bracket.failed and bracket.sentence is None:
+            # Otherwise "Thinking..." stands where a page shows what the character says, until it says something.
+            await self.tell(FullText(""))
+            bracket.failed = False
         if not bracket.parted:
             await self.tell(ForceNewMessage())
             bracket.parted = True
