@@ -75,10 +75,9 @@ async def measure(conversations: int) -> None:
     """Three runs with so many conversations."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(CONF, Path(folder) / "conf")
-        (Path(folder) / "chat_history").mkdir()
         uid = re.search(r"conf_uid: (\w+)", (CONF / "conf.yaml").read_text())
         assert uid
-        fill(Path(folder) / "chat_history" / "history.sqlite3", conversations, uid[1])
+        fill(Path(folder) / "history.sqlite3", conversations, uid[1])
         async with trio.open_nursery() as nursery:
             process: trio.Process = await nursery.start(serve, folder)
             assert process.stderr

@@ -23,7 +23,7 @@ LAYERS = [
     {"session", "rooms"},
     {"backend", "server", "chat", "memory_tuning"},
     {"observe"},
-    {"serving", "check", "commands", "engine_document", "prove"},
+    {"addresses", "serving", "check", "commands", "engine_document", "prove"},
     {"ending"},
     {"cli", "__init__"},
     {"__main__"},

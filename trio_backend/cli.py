@@ -226,8 +226,9 @@ def import_history(folder: Path, /, *, config: Path | None = None) -> None:
         The configuration that names the history_file; found as for `serve`.
     """
     from .commands import import_history as run
+    from .history.opening import place_of
 
-    _run(run, folder, Path(_load(config).system.history_file))
+    _run(run, folder, Path(place_of(_load(config).system.history_file)))
 
 
 @app.command

@@ -12,6 +12,7 @@ import attrs
 import trio
 from loguru import logger
 
+from .addresses import address_of
 from .assets import find_backgrounds, live2d_info
 from .backend import Backend, BackendOptions, open_backend
 from .boundary import Boundary
@@ -22,7 +23,7 @@ from .config.wyoming import WyomingEngines
 from .conversation.observer import Observer
 from .engines.local_servers import suggest_local_model
 from .engines.settings import Environment
-from .history.opening import open_store
+from .history.opening import open_store, place_of
 from .history.store import History
 from .memory_tuning import collect_when_quiet, give_back_free_pages
 from .observe.inspection import Inspection
@@ -81,7 +82,7 @@ async def serve(
         open_instrumentation(time_steps=config.system.debug) as instrumentation,
         open_listeners(config.system.host, config.system.port) as listeners,
         open_wyoming_listeners(config.system, restricted=authenticator is not None) as wyoming_listeners,
-        open_store(config.system.history_file, boundary=boundary) as history,
+        open_store(place_of(config.system.history_file), boundary=boundary) as history,
         _open_sound_cache(config.system, boundary) as cache,
         open_backend(
             attrs.evolve(
@@ -96,7 +97,9 @@ async def serve(
         # With a token, every request to these routes has brought it, and its owners are trusted like the
         # operator. Users of an `Authenticator` are not.
         for_all = config.system.debug or (authenticator is None and config.system.access_token != "")
-        app = http_app(_http_content(config, backend, _debug_routes(config, inspection, metrics, for_all)))
+        debug = _debug_routes(config, inspection, metrics, for_all)
+        token = config.system.access_token if authenticator is None else ""
+        app = http_app(_http_content(config, backend, debug, token))
         server = Server(
             _server_options(config),
             departures.counting(_websocket_routes(config, backend, cache)),
@@ -107,7 +110,7 @@ async def serve(
             quota=quota,
             authenticator=authenticator or AccessToken(config.system.access_token),
         )
-        address = _address(config, port_of(listeners[0]))
+        address = address_of(config, port_of(listeners[0]))
         for name, job in {
             "ready": partial(_log_when_ready, backend, address),
             "garbage collection": partial(_collect_garbage, backend, departures),
@@ -264,7 +267,7 @@ def _server_options(config: Config) -> ServerOptions:
     return ServerOptions(**shared, tls=config.tls)
 
 
-def _http_content(config: Config, backend: Backend, debug: DebugRoutes) -> HttpContent:
+def _http_content(config: Config, backend: Backend, debug: DebugRoutes, token: str) -> HttpContent:
     folders = config.folders
 
     async def models() -> Mapping[str, object]:
@@ -277,6 +280,7 @@ def _http_content(config: Config, backend: Backend, debug: DebugRoutes) -> HttpC
             folders.avatars,
             Path(config.system.cache_dir),
             config.frontend,
+            config.web_tool,
         ),
         models,
         lambda: backend.not_ready or backend.services.admission.not_ready,
@@ -284,11 +288,5 @@ def _http_content(config: Config, backend: Backend, debug: DebugRoutes) -> HttpC
         transcription=_transcription(config, backend),
         body_timeout=config.system.request_body_timeout,
         origins=config.system.allowed_origins,
+        token=token,
     )
-
-
-def _address(config: Config, port: int) -> str:
-    """The server's URL for a browser on this machine."""
-    host = config.system.host
-    shown = "localhost" if host in ("", "0.0.0.0", "::") else host
-    return f"{'https' if config.tls else 'http'}://{f'[{shown}]' if ':' in shown else shown}:{port}"

@@ -42,7 +42,7 @@ async def test_a_model_that_fails_is_told_and_the_turn_ends(
 async def test_a_turn_that_failed_at_once_leaves_no_status(
     autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
 ) -> None:
-    """The official page shows the status where the character's words stand: it would seem to think for ever."""
+    """The official page shows the status where the character's words stand: it seemed to think for ever."""
     async with open_backend(with_llm(options, {"fail": "the model is gone", "fail_at": 0})) as backend:
         client = await connect_greeted(backend, nursery)
         heard = await client.turn(THREE)

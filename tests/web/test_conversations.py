@@ -25,7 +25,7 @@ def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer
     """A server with a long list."""
     folder = tmp_path_factory.mktemp("listing")
     page_server = build_page_server(folder, system=f", history_list: {LISTED}")
-    trio.run(store, folder / "chat_history" / "history.sqlite3")
+    trio.run(store, folder / "history.sqlite3")
     page_server.start()
     yield page_server
     page_server.kill()

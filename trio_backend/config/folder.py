@@ -13,11 +13,13 @@ import attrs
 
 from ..errors import FileTooLarge
 from .character import CharacterConfig
+from .config_folders import ConfigFolders
 from .diagnostics import Finding, Findings, Location, did_you_mean
 from .files import FileCache
 from .listing import CharacterListing, list_characters, location_of, title_of
 from .references import ReferencedFiles, check_references
 from .schema import TOP_LEVEL, TOP_LEVEL_OTHER_KEYS, References, build_character, wyoming_engines
+from .server_settings import OUR_PAGE
 from .structure import report_unknown, structured
 from .system import SystemConfig
 from .tree import Table, Values, overlay
@@ -28,35 +30,6 @@ from .yaml import parse
 MAX_FILE_SIZE = 2**20
 # Bytes of a file's name: the longest that common file systems take.
 MAX_NAME = 255
-
-
-@attrs.frozen
-class ConfigFolders:
-    """The folders of a configuration, beside ``conf.yaml``. Any of them may be missing on disk."""
-
-    root: Path
-    characters: Path
-
-    @property
-    def prompts(self) -> Path:
-        return self.root / "prompts"
-
-    @property
-    def model_dict(self) -> Path:
-        """The model dictionary, a JSON file."""
-        return self.root / "model_dict.json"
-
-    @property
-    def live2d_models(self) -> Path:
-        return self.root / "live2d-models"
-
-    @property
-    def backgrounds(self) -> Path:
-        return self.root / "backgrounds"
-
-    @property
-    def avatars(self) -> Path:
-        return self.root / "avatars"
 
 
 @attrs.frozen
@@ -76,8 +49,15 @@ class Config:
 
     @property
     def frontend(self) -> Path | None:
-        """The folder with another front end's build, if one is configured."""
-        return self._beside(self.system.frontend_dir)
+        """The folder with another front end's build: the configured one, or ``frontend`` if one is there."""
+        if self.system.frontend_dir == OUR_PAGE:
+            return None
+        return self._beside(self.system.frontend_dir) or self.folders.page_in("frontend")
+
+    @property
+    def web_tool(self) -> Path | None:
+        """Open-LLM-VTuber's page that tries recognition and speech, if it is there."""
+        return self.folders.page_in("web_tool")
 
     @property
     def tls(self) -> tuple[Path, Path] | None:

@@ -15,6 +15,7 @@ from ..errors import FileTooLarge
 from .character import NUDGE
 from .diagnostics import Finding, Findings, Location
 from .files import FileCache
+from .server_settings import OUR_PAGE
 from .system import SystemConfig
 from .tree import Table
 from .wyoming import is_this_machine
@@ -196,7 +197,8 @@ def check_references(system: SystemConfig, table: Table, root: Path, findings: F
             "is longer than max_silence",
             "a complete sentence ends sooner than an incomplete one",
         )
-    if system.frontend_dir and not isdir(root / Path(system.frontend_dir).expanduser()):
+    named = system.frontend_dir not in ("", OUR_PAGE)
+    if named and not isdir(root / Path(system.frontend_dir).expanduser()):
         error(
             "frontend_dir",
             f"there is no folder {system.frontend_dir!r}",

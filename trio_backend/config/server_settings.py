@@ -8,6 +8,9 @@ import attrs
 
 from .bounds import OneOf, Within, check_folder, check_origins, check_proxies, check_upstream, option
 
+OUR_PAGE = "ours"
+"""Instead of a folder with a front end."""
+
 AUDIO_PIECES = ("auto", "always", "never")
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -54,7 +57,11 @@ class ServerSettings:
         repr=False,
     )
 
-    frontend_dir: str = option("", "folder with a build of a front end to serve at /; empty: ours")
+    frontend_dir: str = option(
+        "",
+        "folder with a build of a front end to serve at /; empty: frontend/, if there is one; "
+        f"{OUR_PAGE}: our page, which is always at /page/",
+    )
     allowed_origins: tuple[str, ...] = option(
         ("same-host", "localhost", "file"), "which web pages may connect", validator=check_origins
     )
@@ -71,9 +78,7 @@ class ServerSettings:
         "whether to begin turns before the user has certainly finished; see docs/voice.md",
         validator=OneOf(("off", "cautious", "eager")),
     )
-    history_file: str = option(
-        "chat_history/history.sqlite3", "conversations; relative to the working directory"
-    )
+    history_file: str = option("history.sqlite3", "conversations; relative to the working directory")
     cache_dir: str = option(
         "cache", "files served under /cache; relative to the working directory", validator=check_folder
     )

@@ -17,6 +17,15 @@ from .store import History
 
 IN_MEMORY = "memory:"
 
+# Version 0.1 kept the file in the folder where Open-LLM-VTuber keeps its own.
+_MOVED = {"history.sqlite3": "chat_history/history.sqlite3"}
+
+
+def place_of(history_file: str) -> str:
+    """Where the conversations of ``history_file`` are: elsewhere if an earlier version has put them there."""
+    before = _MOVED.get(history_file, "")
+    return before if before and not Path(history_file).exists() and Path(before).exists() else history_file
+
 
 @asynccontextmanager
 async def open_store(

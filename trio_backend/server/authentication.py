@@ -11,12 +11,14 @@ from urllib.parse import parse_qs
 import attrs
 import trio
 from loguru import logger
+from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..boundary import Boundary
 from ..user import NOBODY, User
 from .responses import Refusal
+from .token_cookie import TokenCookie
 
 # Seconds: long enough to ask another server of the same network twice, and less than a person waits for a
 # page.
@@ -64,7 +66,7 @@ class Authenticator(Protocol):
 class AccessToken:
     """An `Authenticator` with one secret for all: all who send it are `NOBODY`, one user.
 
-    An empty ``token`` means that none is needed.
+    An empty ``token`` means that none is needed. Pages that were opened with it have a `TokenCookie` instead.
     """
 
     token: str = attrs.field(repr=False)
@@ -73,7 +75,9 @@ class AccessToken:
         """See `Authenticator.identify`."""
         await trio.lowlevel.checkpoint()
         authorization = credentials.headers.get("authorization", "")
-        return NOBODY if token_allowed(self.token, authorization, credentials.query) else _NO_TOKEN
+        if token_allowed(self.token, authorization, credentials.query):
+            return NOBODY
+        return NOBODY if TokenCookie(self.token).allows(credentials.headers) else _NO_TOKEN
 
 
 def token_allowed(token: str, authorization: str, query: str) -> bool:
@@ -146,6 +150,27 @@ class UserGate:
         fields = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         query = scope["query_string"].decode("latin-1")
         return await self._authenticator.identify(Credentials(scope["path"], query, joined(fields)))
+
+
+class CookieForPages:
+    """An ASGI application in front of another: who asks for a page with the token gets its `TokenCookie`."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if headers.get("content-type", "").startswith("text/html"):
+                    secure = scope["scheme"] == "https"
+                    headers.append("Set-Cookie", TokenCookie(self._token).header(secure=secure))
+            await send(message)
+
+        query = scope.get("query_string", b"").decode("latin-1")
+        brought = "token=" in query and token_allowed(self._token, "", query)
+        await self._app(scope, receive, send_with_cookie if brought else send)
 
 
 def joined(fields: Iterable[tuple[str, str]]) -> dict[str, str]:

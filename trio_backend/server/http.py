@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import Scope
 
 from .access import OriginGate
+from .authentication import CookieForPages
 from .body_limit import BODY_TIMEOUT, BodyLimit
 from .debug_routes import DebugRoutes
 from .static import Folder, FrontEnd
@@ -47,7 +48,8 @@ _PUBLIC = (_HEALTH, _STATUS, _PAGE)
 class Folders:
     """The folders of static files. A folder that does not exist is an empty one.
 
-    ``frontend`` is the build of another front end, which is served instead of our page.
+    ``frontend`` is the build of another front end, which is served at / instead of our page; ``web_tool`` a
+    page served at /web-tool/.
     """
 
     live2d_models: Path
@@ -55,6 +57,7 @@ class Folders:
     avatars: Path
     cache: Path
     frontend: Path | None = None
+    web_tool: Path | None = None
 
 
 @attrs.frozen
@@ -64,7 +67,7 @@ class HttpContent:
     ``models`` returns the body of ``/live2d-models/info``; ``unready`` the reason why the server is not ready
     yet, or "". Without ``debug`` there are no debug routes, without ``transcription`` no ``/asr``. Pages of
     ``origins`` may read the sounds under ``/cache``. A request's body must come within ``body_timeout``
-    seconds.
+    seconds. A page that is opened with ``token`` gets its cookie.
     """
 
     folders: Folders
@@ -74,6 +77,7 @@ class HttpContent:
     transcription: Transcription | None = None
     body_timeout: float = BODY_TIMEOUT
     origins: Sequence[str] = ("same-host", "localhost", "file")
+    token: str = attrs.field(default="", repr=False)
 
 
 def http_app(content: HttpContent) -> Starlette:
@@ -115,10 +119,19 @@ def _routes(content: HttpContent) -> list[BaseRoute]:
             f"{reason or 'ready'}\n", 503 if reason else 200, headers={"Cache-Control": "no-store"}
         )
 
-    async def to_status(request: Request) -> Response:
-        # With the query, since the token is in it, and with a slash, since the page's files are named
+    async def with_slash(request: Request) -> Response:
+        # With the query, since the token is in it, and with a slash, since a page's files are named
         # relative to it.
-        return RedirectResponse(f"/status/?{request.url.query}")
+        return RedirectResponse(f"{request.url.path}/?{request.url.query}")
+
+    def pages(path: str, front_end: FrontEnd, name: str) -> list[BaseRoute]:
+        return [
+            *([Route(path, with_slash, name=name)] if path else []),
+            Mount(path or "/", front_end, middleware=cookies, name=name),
+        ]
+
+    ours = FrontEnd(WEB, policy=PAGE_POLICY)
+    cookies = [Middleware(CookieForPages, token=content.token)] if content.token else []
 
     return [
         Route("/healthz", healthz, name=_HEALTH),
@@ -130,11 +143,8 @@ def _routes(content: HttpContent) -> list[BaseRoute]:
         Mount("/bg", Folder(folders.backgrounds), middleware=_ANY_ORIGIN),
         Mount("/avatars", Folder(folders.avatars, suffixes=AVATAR_SUFFIXES), middleware=_ANY_ORIGIN),
         Mount("/cache", Folder(folders.cache, cache="no-store"), middleware=[gate, *_ANY_ORIGIN]),
-        Route("/status", to_status, name=_STATUS),
-        Mount("/status", FrontEnd(WEB / "status", WEB, policy=PAGE_POLICY), name=_STATUS),
-        Mount("/", _frontend(folders.frontend), name=_PAGE),
+        *pages("/status", FrontEnd(WEB / "status", WEB, policy=PAGE_POLICY), _STATUS),
+        *(pages("/web-tool", FrontEnd(folders.web_tool), _PAGE) if folders.web_tool else []),
+        *pages("/page", ours, _PAGE),
+        *pages("", FrontEnd(folders.frontend) if folders.frontend else ours, _PAGE),
     ]
-
-
-def _frontend(build: Path | None) -> FrontEnd:
-    return FrontEnd(WEB, policy=PAGE_POLICY) if build is None else FrontEnd(build)

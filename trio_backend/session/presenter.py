@@ -284,7 +284,7 @@ class Presenter:
             await self.tell(Latency({stage: round(1000 * took, 1) for stage, took in stages}))
         bracket.timed = True
         if bracket.failed and bracket.sentence is None:
-            # Otherwise "Thinking..." stands where a page shows what the character says, until it says something.
+            # Or "Thinking..." stands where a page shows what the character says, until it says something.
             await self.tell(FullText(""))
             bracket.failed = False
         if not bracket.parted:
