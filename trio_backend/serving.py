@@ -12,7 +12,7 @@ import attrs
 import trio
 from loguru import logger
 
-from .addresses import address_of
+from .addresses import address_of, network_addresses_of
 from .assets import find_backgrounds, live2d_info
 from .backend import Backend, BackendOptions, open_backend
 from .boundary import Boundary
@@ -113,6 +113,7 @@ async def serve(
         address = address_of(config, port_of(listeners[0]))
         for name, job in {
             "ready": partial(_log_when_ready, backend, address),
+            "addresses": partial(_log_network_addresses, config, port_of(listeners[0])),
             "garbage collection": partial(_collect_garbage, backend, departures),
             "local servers": partial(suggest_local_model, config.character.llm.name, config.path.name),
         }.items():
@@ -187,6 +188,11 @@ async def _drain(backend: Backend) -> None:
     left = await backend.drain()
     if left:
         logger.warning("{} turns were still running after drain_timeout, and are cancelled", left)
+
+
+async def _log_network_addresses(config: Config, port: int) -> None:
+    for address in await trio.to_thread.run_sync(network_addresses_of, config, port):
+        logger.info("for other machines of the network: {}", address)
 
 
 async def _log_when_ready(backend: Backend, address: str) -> None:
