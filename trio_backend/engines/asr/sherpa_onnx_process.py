@@ -14,24 +14,8 @@ RATE = 16_000
 
 def load(settings: dict[str, Any]) -> Work:
     """The recognizer of ``settings``."""
-    try:
-        import numpy as np
-        import sherpa_onnx
-    except ImportError:
-        raise EngineError(
-            f"sherpa_onnx_asr: the library is not installed: {extra_remedy('sherpa')}"
-        ) from None
-    build = getattr(sherpa_onnx.OfflineRecognizer, settings["constructor"], None)
-    if build is None:
-        raise EngineError("sherpa_onnx_asr: this sherpa-onnx does not know that model_type; get a newer one")
-    # An empty option would override the library's own default.
-    options = {word: value for word, value in settings["options"].items() if value != ""}
-    shared = {"num_threads": settings["num_threads"], "provider": settings["provider"]}
-    try:
-        recognizer = build(**settings["files"], **options, **shared)
-    except (RuntimeError, ValueError) as error:
-        # What the library says of a file that is no model, or not one of this type.
-        raise EngineError(f"sherpa_onnx_asr: the model cannot be loaded: {error}") from error
+    recognizer = load_recognizer("OfflineRecognizer", settings)
+    import numpy as np
 
     def transcribe(samples: bytes) -> str:
         if not samples:
@@ -42,6 +26,27 @@ def load(settings: dict[str, Any]) -> Work:
         return str(stream.result.text).strip()
 
     return transcribe
+
+
+def load_recognizer(kind: str, settings: dict[str, Any]) -> Any:
+    """What the class ``kind`` of sherpa-onnx makes of ``settings``. Raises `EngineError`."""
+    try:
+        import sherpa_onnx
+    except ImportError:
+        raise EngineError(
+            f"sherpa_onnx_asr: the library is not installed: {extra_remedy('sherpa')}"
+        ) from None
+    build = getattr(getattr(sherpa_onnx, kind), settings["constructor"], None)
+    if build is None:
+        raise EngineError("sherpa_onnx_asr: this sherpa-onnx does not know that model_type; get a newer one")
+    # An empty option would override the library's own default.
+    options = {word: value for word, value in settings["options"].items() if value != ""}
+    shared = {"num_threads": settings["num_threads"], "provider": settings["provider"]}
+    try:
+        return build(**settings["files"], **options, **shared)
+    except (RuntimeError, ValueError) as error:
+        # What the library says of a file that is no model, or not one of this type.
+        raise EngineError(f"sherpa_onnx_asr: the model cannot be loaded: {error}") from error
 
 
 if __name__ == "__main__":

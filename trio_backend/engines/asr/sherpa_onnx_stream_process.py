@@ -11,8 +11,8 @@ from enum import IntEnum
 from typing import Any
 
 from ...errors import EngineError
-from ...installation import extra_remedy
 from ..child_process import Work, work
+from .sherpa_onnx_process import load_recognizer
 
 REQUEST = struct.Struct("<BIII")
 """A `Step`, the utterance's number, its sample rate, and how many numbers of others follow."""
@@ -32,23 +32,9 @@ class Step(IntEnum):
 
 def load(settings: dict[str, Any]) -> Work:
     """The recognizer of ``settings``."""
-    try:
-        import numpy as np
-        import sherpa_onnx
-    except ImportError:
-        raise EngineError(
-            f"sherpa_onnx_asr: the library is not installed: {extra_remedy('sherpa')}"
-        ) from None
-    build = getattr(sherpa_onnx.OnlineRecognizer, settings["constructor"], None)
-    if build is None:
-        raise EngineError("sherpa_onnx_asr: this sherpa-onnx does not know that model_type; get a newer one")
-    options = {word: value for word, value in settings["options"].items() if value != ""}
-    shared = {"num_threads": settings["num_threads"], "provider": settings["provider"]}
-    try:
-        recognizer = build(**settings["files"], **options, **shared)
-    except (RuntimeError, ValueError) as error:
-        # What the library says of a file that is no model, or not one of this type.
-        raise EngineError(f"sherpa_onnx_asr: the model cannot be loaded: {error}") from error
+    recognizer = load_recognizer("OnlineRecognizer", settings)
+    import numpy as np
+
     streams: dict[int, Any] = {}
 
     def recognise(request: bytes) -> str:

@@ -6,7 +6,6 @@ code; so it has a process of its own.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,21 +13,14 @@ from pathlib import Path
 import attrs
 import trio
 
-from ...audio.pcm import Pcm
 from ...errors import EngineError
 from ..facts import EngineFacts
-from ..openai.answers import whole_characters
 from ..settings import Environment, between, read_settings
-from ..whole import NO_SOUND, WholeTts, can_be_said
-from ..worker import Worker, WorkerJob, open_worker
+from ..speech_worker import WorkerTts, open_worker_tts
 
 NAMES = ("piper_tts",)
 
 WHERE = "https://huggingface.co/rhasspy/piper-voices"
-RATE = struct.Struct("<I")
-
-MOST_RATE = 48_000
-"""Samples a second that the bound on bytes is computed from; Piper's voices have 22 050 or fewer."""
 
 FACTS = EngineFacts(
     streams="no",
@@ -78,28 +70,15 @@ def missing(config: PiperConfig) -> list[str]:
 
 
 @asynccontextmanager
-async def open(config: PiperConfig) -> AsyncIterator[PiperTts]:
+async def open(config: PiperConfig) -> AsyncIterator[WorkerTts]:
     """Load the voice in its own process. Raises `EngineError` that names a file which is not there."""
     for problem in await trio.to_thread.run_sync(missing, config):
         raise EngineError(f"piper_tts: {problem}")
-    most = int(config.max_sound * MOST_RATE) * 2 + RATE.size
-    settings = attrs.asdict(config)
-    job = WorkerJob(f"{__package__}.piper_process", "piper_tts", settings, config.patience, most)
-    async with open_worker(job) as worker:
-        yield PiperTts(config, worker)
-
-
-@attrs.frozen
-class PiperTts(WholeTts):
-    """A `Tts` in one child process, for which sentences queue."""
-
-    config: PiperConfig
-    _worker: Worker = attrs.field(repr=False)
-
-    async def synthesize(self, text: str) -> Pcm:
-        """``text`` as sound; a cancel ends the process, and another is started."""
-        if not can_be_said(text):
-            await trio.lowlevel.checkpoint()
-            return NO_SOUND
-        answer = await self._worker.fetch(whole_characters(text).encode())
-        return Pcm(answer[RATE.size :], *RATE.unpack_from(answer))
+    async with open_worker_tts(
+        "piper_tts",
+        f"{__package__}.piper_process",
+        attrs.asdict(config),
+        longest=config.max_sound,
+        patience=config.patience,
+    ) as tts:
+        yield tts

@@ -1,12 +1,14 @@
-"""The child process of `piper_tts`: a text in; out the sample rate in four bytes, and then the samples."""
+"""The child process of `piper_tts`: a text in, sound out, as `speech_process` has it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ...errors import EngineError
 from ...installation import extra_remedy
 from ..child_process import Work, work
+from ..speech_process import speaking
 
 
 def load(settings: dict[str, Any]) -> Work:
@@ -34,25 +36,13 @@ def load(settings: dict[str, Any]) -> Work:
         normalize_audio=settings["normalize_audio"],
         volume=settings["volume"],
     )
-    most = int(settings["max_sound"] * voice.config.sample_rate) * 2
 
-    def speak(request: bytes) -> bytes:
+    def say(text: str) -> Iterator[bytes]:
         # Between double brackets it would take what a model writes for phonemes.
-        text = request.decode().replace("[[", "[ [")
-        answer = bytearray(voice.config.sample_rate.to_bytes(4, "little"))
-        try:
-            for chunk in voice.synthesize(text, syn_config=config):
-                answer += chunk.audio_int16_bytes
-                if len(answer) - 4 > most:
-                    raise EngineError(
-                        f"piper_tts: more sound than {settings['max_sound']:g} s can be (max_sentence_sound)"
-                    )
-        except broken as error:
-            # Not what it says: it may repeat the text.
-            raise EngineError(f"piper_tts: the voice cannot be run ({type(error).__name__})") from None
-        return bytes(answer)
+        text = text.replace("[[", "[ [")
+        return (chunk.audio_int16_bytes for chunk in voice.synthesize(text, syn_config=config))
 
-    return speak
+    return speaking("piper_tts", voice.config.sample_rate, settings["max_sound"], say, broken)
 
 
 if __name__ == "__main__":
