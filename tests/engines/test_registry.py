@@ -123,8 +123,8 @@ def test_an_unknown_engine_is_told_with_what_stands_in_for_it() -> None:
     assert "none_tts" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["bark_tts", "coqui_tts", "melo_tts", "cosyvoice_tts"])
-def test_a_voice_of_the_old_backend_is_no_slip_of_the_pen(name: str) -> None:
+@pytest.mark.parametrize("name", ["kokoro_tts", "voicevox_tts", "styletts_tts", "vits_tts"])
+def test_a_voice_of_another_backend_is_no_slip_of_the_pen(name: str) -> None:
     """It is known what is used instead, and no name is guessed that only ends alike."""
     with pytest.raises(UnknownEngine) as caught:
         configure("tts", name, {"voice": "x"}, environment=ENVIRONMENT)

@@ -208,6 +208,29 @@ async def test_events_that_are_none_of_minimax_are_told(event: str) -> None:
 # The keys of `tts_config` in the older backend's conf.default.yaml, with its values.
 OLD: Mapping[str, Mapping[str, object]] = {
     "edge_tts": {"voice": "en-US-AvaMultilingualNeural"},
+    "pyttsx3_tts": {},
+    "bark_tts": {"voice": "v2/en_speaker_1"},
+    "melo_tts": {"speaker": "EN-Default", "language": "EN", "device": "auto", "speed": 1.0},
+    "coqui_tts": {
+        "model_name": "tts_models/en/ljspeech/tacotron2-DDC",
+        "speaker_wav": "",
+        "language": "en",
+        "device": "",
+    },
+    "sherpa_onnx_tts": {
+        "vits_model": "/path/to/tts-models/vits-melo-tts-zh_en/model.onnx",
+        "vits_lexicon": "/path/to/tts-models/vits-melo-tts-zh_en/lexicon.txt",
+        "vits_tokens": "/path/to/tts-models/vits-melo-tts-zh_en/tokens.txt",
+        "vits_data_dir": "",
+        "vits_dict_dir": "/path/to/tts-models/vits-melo-tts-zh_en/dict",
+        "tts_rule_fsts": "/path/to/number.fst,/path/to/phone.fst",
+        "max_num_sentences": 2,
+        "sid": 1,
+        "provider": "cpu",
+        "num_threads": 1,
+        "speed": 1.0,
+        "debug": False,
+    },
     "azure_tts": {
         "api_key": "azure-api-key",
         "region": "eastus",
@@ -301,7 +324,8 @@ def test_each_name_and_key_of_the_older_backend_is_understood(
 ) -> None:
     """What its template leaves out is said when the character is loaded, one by one."""
     # Without its library another voice stands in, whatever the settings are.
-    monkeypatch.setattr("trio_backend.engines.tts.edge.find_spec", lambda _name: "there")
+    for module in ("edge", "pyttsx3"):
+        monkeypatch.setattr(f"trio_backend.engines.tts.{module}.find_spec", lambda _name: "there")
     environment = Environment(Path(), {})
     assert name in known("tts")
     settings = dict(OLD[name])

