@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 
@@ -15,6 +16,9 @@ from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.base import Tts
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Environment
+from trio_backend.engines.speech_process import int16
+from trio_backend.engines.tts import sherpa_onnx_process
+from trio_backend.engines.tts.sherpa_onnx import SherpaTtsConfig
 from trio_backend.engines.whole import spoken
 from trio_backend.errors import EngineError, SettingsError
 
@@ -108,15 +112,32 @@ async def test_a_cancel_stops_it_at_once(folder: Path) -> None:
 
 
 async def test_a_sentence_has_a_bound(folder: Path) -> None:
-    """It says which, and the next one is said; of one in parts, no more is made than the bound."""
+    """It says which, and the next one is said."""
     children = Children()
-    async with opened(folder, 1, max_num_sentences=1) as tts:
+    async with opened(folder, 1) as tts:
         (child,) = children.direct()
-        for text in ("a" * 51, "aaa. " * 50_000):
-            with pytest.raises(EngineError, match=r"more sound than 1 s .*max_sentence_sound"):
-                await spoken(tts, text)
+        with pytest.raises(EngineError, match=r"more sound than 1 s .*max_sentence_sound"):
+            await spoken(tts, "a" * 51)
         assert (await spoken(tts, "a" * 50)).samples
         assert children.direct() == [child]
+
+
+def test_no_more_is_made_than_the_bound(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a text in a thousand parts, each of 80 ms."""
+    made: list[int] = []
+
+    def count(samples: Sequence[float]) -> bytes:
+        made.append(len(samples))
+        return int16(samples)
+
+    monkeypatch.setattr(sherpa_onnx_process, "int16", count)
+    given = {"vits_model": "model.onnx", "vits_tokens": "tokens.txt", "max_num_sentences": 1}
+    config = configure("tts", "sherpa_onnx_tts", given, environment=Environment(folder, {}, 1))
+    assert isinstance(config.settings, SherpaTtsConfig)
+    speak = sherpa_onnx_process.load(attrs.asdict(config.settings))
+    with pytest.raises(EngineError, match="more sound than 1 s"):
+        speak(b"aaa." * 1_000)
+    assert 10 < len(made) < 20
 
 
 async def test_what_is_missing_is_told_when_it_is_loaded(folder: Path) -> None:
