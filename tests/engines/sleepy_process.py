@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from tempfile import NamedTemporaryFile
 from typing import Any
 
@@ -24,6 +25,12 @@ def load(settings: dict[str, Any]) -> Work:
         match request.decode().partition(" "):
             case "sleep", _, seconds:
                 time.sleep(float(seconds))
+                return "slept"
+            case "stubborn", _, seconds:
+                end = time.monotonic() + float(seconds)
+                while (left := end - time.monotonic()) > 0:
+                    with suppress(BaseException):
+                        time.sleep(left)
                 return "slept"
             case "die", _, code:
                 os._exit(int(code))

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import trio
 
+from tests.children import Children
 from tests.engines.speech_services import SERVICES
 from tests.engines.speech_sounds import noise, opened
 from tests.engines.websocket_server import open_websocket_service
@@ -143,6 +145,24 @@ async def test_the_library_is_given_its_settings(tmp_path: Path, monkeypatch: py
     with pytest.raises(EngineError, match="'nosuch' cannot be loaded: nosuch is not registered"):
         async with opened("fun_asr", {"model_name": "nosuch"})():
             raise AssertionError("never ready")
+
+
+async def test_a_cancel_leaves_the_models_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Utterances are often given up, in pauses that end, and loading them takes long."""
+    children = Children()
+    monkeypatch.setattr("trio_backend.engines.asr.funasr.INTERRUPTION", 10)
+    slow = "if len(input) > 16_000: time.sleep(3600)"
+    text = LIBRARY.replace("        return", f"        {slow}\n        return", 1)
+    (tmp_path / "funasr.py").write_text(f"import time\n{text}")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with trio.fail_after(60):
+        async with opened("fun_asr", {})() as asr:
+            loaded = children.direct()
+            with trio.move_on_after(0.2) as scope:
+                await transcribed(asr, noise(2))
+            assert scope.cancelled_caught
+            assert "16000 float32" in await transcribed(asr, noise(1))
+            assert children.direct() == loaded
 
 
 async def test_a_library_that_is_not_installed_is_named(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trio
 
+from tests.children import Children
 from tests.engines.speech_sounds import noise, opened
 from trio_backend.audio.pcm import Pcm
 from trio_backend.engines.whole import transcribed
@@ -51,6 +53,23 @@ async def test_a_file_of_ones_own_may_be_named(library: Path) -> None:
         heard = await transcribed(asr, noise(0.1))
     assert f"('{library / 'm.pt'}', None, " in heard
     assert "'language': 'de'" in heard
+
+
+async def test_a_cancel_leaves_the_model_loaded(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Utterances are often given up, in pauses that end, and loading it takes long."""
+    children = Children()
+    monkeypatch.setattr("trio_backend.engines.asr.whisper.INTERRUPTION", 10)
+    slow = "if len(samples) > 16_000: time.sleep(3600)"
+    text = LIBRARY.replace("        return", f"        {slow}\n        return", 1)
+    (library / "whisper.py").write_text(f"import time\n{text}")
+    with trio.fail_after(60):
+        async with opened("whisper", {}, library)() as asr:
+            loaded = children.direct()
+            with trio.move_on_after(0.2) as scope:
+                await transcribed(asr, noise(2))
+            assert scope.cancelled_caught
+            assert "16000 float32" in await transcribed(asr, noise(1))
+            assert children.direct() == loaded
 
 
 async def test_a_model_that_does_not_exist_is_told(library: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from trio_backend.engines.worker import WorkerJob, open_worker
 from trio_backend.errors import EngineError
 
 
-def job(*, timeout: float = 20, **settings: object) -> WorkerJob:
+def job(*, timeout: float = 20, interruption: float = 0, **settings: object) -> WorkerJob:
     """The sleepy child."""
-    return WorkerJob("tests.engines.sleepy_process", "sleepy", settings, timeout)
+    module = "tests.engines.sleepy_process"
+    return WorkerJob(module, "sleepy", settings, timeout, interruption=interruption)
 
 
 async def test_it_answers_and_is_gone() -> None:
@@ -90,6 +92,78 @@ async def test_a_cancelled_request_ends_its_process_at_once() -> None:
             return took
 
         await promptly(attempt)
+
+
+async def test_an_interrupted_request_ends_and_its_process_goes_on() -> None:
+    """Back at once; the engine need not be loaded again, whose library runs Python code."""
+    children = Children()
+    async with open_worker(job(interruption=10)) as worker:
+        child = children.direct()
+
+        async def attempt() -> float:
+            with trio.move_on_after(0.2) as scope:
+                await worker.ask(b"sleep 60")
+            assert scope.cancelled_caught
+            return trio.current_time() - scope.deadline
+
+        await promptly(attempt)
+        assert await worker.ask(b"size") == "4"
+        assert children.direct() == child
+
+
+async def test_a_library_that_cannot_be_interrupted_is_ended() -> None:
+    """When its time for that is over; another process answers."""
+    children = Children()
+    async with open_worker(job(interruption=0.05)) as worker:
+        child = children.direct()
+
+        async def attempt() -> float:
+            with trio.move_on_after(0.1) as scope:
+                await worker.ask(b"stubborn 60")
+            assert scope.cancelled_caught
+            return trio.current_time() - scope.deadline
+
+        await promptly(attempt)
+        assert await worker.ask(b"size") == "4"
+        assert children.direct() != child
+
+
+async def test_a_request_may_be_interrupted_at_any_moment() -> None:
+    """Before it begins, amid it, amid its answer, and behind it; the next answer is that of its question."""
+    async with open_worker(job(interruption=10)) as worker:
+        for step in range(200):
+            with trio.move_on_after(step * 0.00002):
+                await worker.ask(b"sleep 0.001")
+            assert await worker.ask(b"size " + bytes(step)) == f"{5 + step}"
+
+
+async def test_an_interrupt_that_comes_too_early_is_followed_by_another() -> None:
+    """So that a request which has not begun when it is cancelled ends all the same."""
+    children = Children()
+    async with open_worker(job(interruption=10)) as worker, trio.open_nursery() as nursery:
+        (child,) = children.direct()
+
+        async def go_on() -> None:
+            await trio.sleep(0.3)
+            child.resume()
+
+        child.suspend()
+        nursery.start_soon(go_on)
+        with trio.move_on_after(0.1):
+            await worker.ask(b"sleep 60")
+        assert await worker.ask(b"size") == "4"
+        assert children.direct() == [child]
+
+
+async def test_an_interrupt_that_comes_too_late_is_none() -> None:
+    """The process waits for its next request, and answers that."""
+    children = Children()
+    async with open_worker(job(interruption=10)) as worker:
+        (child,) = children.direct()
+        for _ in range(5):
+            child.send_signal(signal.SIGINT)
+            assert await worker.ask(b"size") == "4"
+        assert children.direct() == [child]
 
 
 async def test_who_is_cancelled_in_the_queue_disturbs_nobody() -> None:

@@ -16,7 +16,9 @@ def tone(text, rate):
     if "cuda" in text: raise RuntimeError("CUDA error: device-side assert triggered")
     print("saying", text)
     # As often as models give the interpreter its turn.
-    for _ in range(min(len(text), 1000)): time.sleep(0.0005)
+    for _ in range(min(len(text), 10_000)):
+        try: time.sleep(0.0005)
+        except Exception: pass
     count = sum(map(str.isalnum, text)) * rate // 50
     return (np.sin(np.arange(count) * 2 * np.pi * 400 / rate) * 0.8).astype(np.float32)
 """

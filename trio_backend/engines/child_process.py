@@ -3,7 +3,8 @@
 A frame is its length in four bytes, little-endian, then that many bytes; an answer has one more byte in
 front, that says what it is. The first answer, to no request, says that the engine is loaded. Each request
 that was received is answered twice: that it has begun, and how it ended; so who asked knows whether it may
-have been the request that ended a process.
+have been the request that ended a process. An interrupt, SIGINT, ends a request early where the library runs
+Python code; it is answered all the same, and the engine stays loaded.
 
 An engine whose answers come in parts sends each of them as a frame before the last. A request of no bytes
 then stops the one that runs, which ends as if it had said all.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import struct
 import sys
 from collections.abc import Callable, Generator
@@ -39,6 +41,10 @@ Work: TypeAlias = Callable[[bytes], str | bytes]
 WorkInParts: TypeAlias = Callable[[bytes], Generator[str, None, None]]
 
 
+class Interrupted(BaseException):
+    """The request is to end. Not an `Exception`: libraries catch those, and go on."""
+
+
 class AnswerKind(IntEnum):
     """What an answer is."""
 
@@ -54,6 +60,8 @@ def work(load: Callable[[dict[str, Any]], Work]) -> None:
     An `EngineError` of either goes to whoever asked, and its text to people; anything else ends the process.
     """
     requests, answers = _take_pipes()
+    interrupts = _Interrupts()
+    signal.signal(signal.SIGINT, interrupts.handle)
     try:
         do = load(json.loads(os.environ.pop(SETTINGS)))
     except EngineError as problem:
@@ -62,12 +70,32 @@ def work(load: Callable[[dict[str, Any]], Work]) -> None:
     _answer(answers, AnswerKind.DONE, "")
     while (request := _read(requests)) is not None:
         _answer(answers, AnswerKind.BEGUN, "")
+        _answer(answers, *_result(do, request, interrupts))
+
+
+class _Interrupts:
+    """An interrupt counts while a request is worked on; one that comes too late must tear no frame."""
+
+    def __init__(self) -> None:
+        self.working = False
+
+    def handle(self, _number: int, _frame: object) -> None:
+        if self.working:
+            self.working = False
+            raise Interrupted
+
+
+def _result(do: Work, request: bytes, interrupts: _Interrupts) -> tuple[AnswerKind, str | bytes]:
+    try:
         try:
-            result = do(request)
+            interrupts.working = True
+            return AnswerKind.DONE, do(request)
         except EngineError as problem:
-            _answer(answers, AnswerKind.FAILED, str(problem))
-        else:
-            _answer(answers, AnswerKind.DONE, result)
+            return AnswerKind.FAILED, str(problem)
+        finally:
+            interrupts.working = False
+    except Interrupted:
+        return AnswerKind.FAILED, "it was interrupted"
 
 
 def work_in_parts(load: Callable[[dict[str, Any], Event], WorkInParts]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import attrs
 import trio
@@ -18,16 +17,13 @@ from .worker import Worker, WorkerJob, open_worker
 
 
 @asynccontextmanager
-async def open_worker_tts(
-    name: str, module: str, settings: Mapping[str, Any], *, longest: float, patience: float
-) -> AsyncIterator[WorkerTts]:
-    """Load the library in its own process, which is ``module``. Raises `EngineError`.
+async def open_worker_tts(job: WorkerJob, *, longest: float) -> AsyncIterator[WorkerTts]:
+    """Load the library in its own process. Raises `EngineError`.
 
-    The process has ``settings``, and in them ``max_sound``, which is ``longest``: seconds that the sound of a
-    sentence may last. ``patience`` is how many seconds loading may take, and then a sentence.
+    ``longest`` is how many seconds the sound of a sentence may last; the process has it as ``max_sound``.
     """
-    most = RATE.size + 2 * int(longest * MOST_RATE)
-    job = WorkerJob(module, name, {**settings, "max_sound": longest}, patience, most)
+    settings = {**job.settings, "max_sound": longest}
+    job = attrs.evolve(job, settings=settings, longest_answer=RATE.size + 2 * int(longest * MOST_RATE))
     async with open_worker(job) as worker:
         yield WorkerTts(worker)
 
@@ -39,7 +35,7 @@ class WorkerTts(WholeTts):
     _worker: Worker = attrs.field(repr=False)
 
     async def synthesize(self, text: str) -> Pcm:
-        """``text`` as sound; a cancel ends the process, and another is started."""
+        """``text`` as sound; a cancel ends the process, unless its job says that it can be interrupted."""
         if not can_be_said(text):
             await trio.lowlevel.checkpoint()
             return NO_SOUND

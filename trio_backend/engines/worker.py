@@ -20,6 +20,10 @@ STOPPING = 1.0
 """Seconds that a request has to stop. A language model stops within milliseconds; loading it anew takes up to
 minutes, so it is worth a wait that a user hardly notices."""
 
+INTERRUPTION = 0.5
+"""Seconds that an interrupted request has to end, of libraries with torch, which take 10 s and more to load.
+Their calls into C, amid which they do not stop, take milliseconds each, mostly."""
+
 
 @attrs.frozen
 class Patience:
@@ -55,7 +59,8 @@ class Worker:
     """One child process that answers one request at a time; the others queue, first come, first served.
 
     A request that is cancelled or takes too long ends the process, since nothing else stops its
-    libraries; the next process begins to load at once, before anybody asks for it. A process that has
+    libraries, unless its job says that they can be interrupted; the next process begins to load at once,
+    before anybody asks for it. A process that has
     ended by itself before it began with a request costs that request only the time to load another.
     """
 
@@ -123,6 +128,10 @@ class Worker:
             return answer
         except NotBegun:
             await self._end()
+            raise
+        except trio.Cancelled:
+            if not await child.interrupted():
+                await self._end_and_replace()
             raise
         except BaseException:
             await self._end_and_replace()

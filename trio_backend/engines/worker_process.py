@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,6 +18,8 @@ from .child_process import ANSWER_HEAD, HEAD, SETTINGS, AnswerKind
 
 LONGEST_ANSWER = 2**20
 _KINDS = frozenset(AnswerKind)
+_AGAIN = 0.01
+"""Seconds until a process is interrupted again: an interrupt before it has begun counts for nothing."""
 REAPING = 2.0
 """Seconds that a killed process has to be gone; it takes a few milliseconds unless the machine is stuck."""
 
@@ -26,6 +29,7 @@ class WorkerJob:
     """What a child process runs: a module, its name in error texts, and its ``settings``.
 
     ``timeout`` is how many seconds it may take to load, and for one request. ``longest_answer`` is in bytes.
+    A cancelled request is interrupted, and has ``interruption`` seconds to end before its process is ended.
     """
 
     module: str
@@ -33,6 +37,7 @@ class WorkerJob:
     settings: Mapping[str, object]
     timeout: float = 120.0
     longest_answer: int = LONGEST_ANSWER
+    interruption: float = 0.0
 
 
 @attrs.frozen
@@ -116,6 +121,24 @@ class WorkerProcess:
         while answer.kind is AnswerKind.PART:
             answer = await self.receive(within=self._job.timeout)
         return True
+
+    async def interrupted(self) -> bool:
+        """Whether an interrupt has ended the request, in the time that the job has for that.
+
+        If so, the process is ready for the next one. A part of a request cannot be taken back.
+        """
+        if sys.platform == "win32" or not (self._sent and self._job.interruption):
+            return False
+        with trio.move_on_after(self._job.interruption, shield=True):
+            while not self.has_ended:
+                self._process.send_signal(signal.SIGINT)
+                with trio.move_on_after(_AGAIN):
+                    try:
+                        await self._receive()
+                    except (trio.BrokenResourceError, trio.ClosedResourceError, EOFError, EngineError):
+                        return False
+                    return True
+        return False
 
     async def end(self) -> None:
         """Kill it, close its pipes, and wait until it is gone. Doing it twice is harmless."""

@@ -28,7 +28,7 @@ from ..service_asr import ServiceAsr
 from ..service_format import RecognitionService, closed_early, websocket_service
 from ..settings import Environment, between, one_of, read_settings
 from ..whole import WholeAsr, joined_text
-from ..worker import Worker, WorkerJob, open_worker
+from ..worker import INTERRUPTION, Worker, WorkerJob, open_worker
 
 NAMES = ("fun_asr",)
 
@@ -151,7 +151,8 @@ async def open(config: FunAsrServerConfig | FunAsrConfig) -> AsyncIterator[Asr]:
         yield FunAsrServer(config, RecognitionService(endpoint, connect, RATE, config.timeout))
         return
     settings = {"model": dict(config.model), "options": dict(config.options)}
-    job = WorkerJob(f"{__package__}.funasr_process", "fun_asr", settings, config.patience)
+    module = f"{__package__}.funasr_process"
+    job = WorkerJob(module, "fun_asr", settings, config.patience, interruption=INTERRUPTION)
     async with open_worker(job) as worker:
         yield FunAsr(worker)
 
@@ -163,7 +164,7 @@ class FunAsr(WholeAsr):
     _worker: Worker = attrs.field(repr=False)
 
     async def transcribe(self, pcm: Pcm) -> str:
-        """What is said in ``pcm``; a cancel ends the process, and another is started."""
+        """What is said in ``pcm``; a cancel stops it, or ends the process if it does not stop."""
         return _plain(await self._worker.ask(pcm.resampled(RATE).samples))
 
 

@@ -17,7 +17,7 @@ from ...audio.utterance import RATE
 from ..facts import EngineFacts
 from ..settings import Environment, between, read_settings
 from ..whole import WholeAsr
-from ..worker import Worker, WorkerJob, open_worker
+from ..worker import INTERRUPTION, Worker, WorkerJob, open_worker
 
 NAMES = ("whisper",)
 
@@ -77,7 +77,8 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
 async def open(config: OpenAiWhisperConfig) -> AsyncIterator[OpenAiWhisper]:
     """Load the model in its own process, and download it if it is not there yet. Raises `EngineError`."""
     settings = attrs.asdict(config, filter=lambda field, _: field.name != "patience")
-    job = WorkerJob(f"{__package__}.whisper_process", "whisper", settings, config.patience)
+    module = f"{__package__}.whisper_process"
+    job = WorkerJob(module, "whisper", settings, config.patience, interruption=INTERRUPTION)
     async with open_worker(job) as worker:
         yield OpenAiWhisper(worker)
 
@@ -89,5 +90,5 @@ class OpenAiWhisper(WholeAsr):
     _worker: Worker = attrs.field(repr=False)
 
     async def transcribe(self, pcm: Pcm) -> str:
-        """What is said in ``pcm``; a cancel ends the process, and another is started."""
+        """What is said in ``pcm``; a cancel stops it, or ends the process if it does not stop."""
         return await self._worker.ask(pcm.resampled(RATE).samples)

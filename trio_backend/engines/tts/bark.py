@@ -18,6 +18,7 @@ import trio
 from ...errors import EngineError, SettingsError
 from ..settings import Environment, between, read_settings
 from ..speech_worker import WorkerTts, open_worker_tts
+from ..worker import INTERRUPTION, WorkerJob
 
 NAMES = ("bark_tts",)
 
@@ -54,11 +55,12 @@ async def open(config: BarkConfig) -> AsyncIterator[WorkerTts]:
     """Load the models in their own process, and download what is not there yet. Raises `EngineError`."""
     if config.voice.endswith(".npz") and not await trio.Path(config.voice).is_file():
         raise EngineError(f"bark_tts: there is no file {config.voice}; correct voice")
-    async with open_worker_tts(
-        "bark_tts",
+    job = WorkerJob(
         f"{__package__}.bark_process",
+        "bark_tts",
         attrs.asdict(config),
-        longest=config.max_sound,
-        patience=config.patience,
-    ) as tts:
+        config.patience,
+        interruption=INTERRUPTION,
+    )
+    async with open_worker_tts(job, longest=config.max_sound) as tts:
         yield tts

@@ -16,6 +16,7 @@ import trio
 from ...errors import EngineError
 from ..settings import Environment, between, read_settings
 from ..speech_worker import WorkerTts, open_worker_tts
+from ..worker import INTERRUPTION, WorkerJob
 
 NAMES = ("coqui_tts",)
 
@@ -61,11 +62,12 @@ async def open(config: CoquiConfig) -> AsyncIterator[WorkerTts]:
     """Load the model in its own process, and download it if it is not there yet. Raises `EngineError`."""
     if config.speaker_wav and not await trio.Path(config.speaker_wav).is_file():
         raise EngineError(f"coqui_tts: there is no file {config.speaker_wav}; correct speaker_wav")
-    async with open_worker_tts(
-        "coqui_tts",
+    job = WorkerJob(
         f"{__package__}.coqui_process",
+        "coqui_tts",
         attrs.asdict(config),
-        longest=config.max_sound,
-        patience=config.patience,
-    ) as tts:
+        config.patience,
+        interruption=INTERRUPTION,
+    )
+    async with open_worker_tts(job, longest=config.max_sound) as tts:
         yield tts

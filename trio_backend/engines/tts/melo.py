@@ -13,6 +13,7 @@ import attrs
 
 from ..settings import Environment, between, read_settings
 from ..speech_worker import WorkerTts, open_worker_tts
+from ..worker import INTERRUPTION, WorkerJob
 
 NAMES = ("melo_tts",)
 
@@ -43,11 +44,12 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
 @asynccontextmanager
 async def open(config: MeloConfig) -> AsyncIterator[WorkerTts]:
     """Load the model in its own process, and download it if it is not there yet. Raises `EngineError`."""
-    async with open_worker_tts(
-        "melo_tts",
+    job = WorkerJob(
         f"{__package__}.melo_process",
+        "melo_tts",
         attrs.asdict(config),
-        longest=config.max_sound,
-        patience=config.patience,
-    ) as tts:
+        config.patience,
+        interruption=INTERRUPTION,
+    )
+    async with open_worker_tts(job, longest=config.max_sound) as tts:
         yield tts

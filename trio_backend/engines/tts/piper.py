@@ -17,6 +17,7 @@ from ...errors import EngineError
 from ..facts import EngineFacts
 from ..settings import Environment, between, read_settings
 from ..speech_worker import WorkerTts, open_worker_tts
+from ..worker import WorkerJob
 
 NAMES = ("piper_tts",)
 
@@ -74,11 +75,6 @@ async def open(config: PiperConfig) -> AsyncIterator[WorkerTts]:
     """Load the voice in its own process. Raises `EngineError` that names a file which is not there."""
     for problem in await trio.to_thread.run_sync(missing, config):
         raise EngineError(f"piper_tts: {problem}")
-    async with open_worker_tts(
-        "piper_tts",
-        f"{__package__}.piper_process",
-        attrs.asdict(config),
-        longest=config.max_sound,
-        patience=config.patience,
-    ) as tts:
+    job = WorkerJob(f"{__package__}.piper_process", "piper_tts", attrs.asdict(config), config.patience)
+    async with open_worker_tts(job, longest=config.max_sound) as tts:
         yield tts

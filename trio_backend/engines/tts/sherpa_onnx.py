@@ -18,6 +18,7 @@ import trio
 from ...errors import EngineError, SettingsError
 from ..settings import Environment, between, one_of, read_settings
 from ..speech_worker import WorkerTts, open_worker_tts
+from ..worker import WorkerJob
 
 NAMES = ("sherpa_onnx_tts",)
 
@@ -87,11 +88,11 @@ async def open(config: SherpaTtsConfig) -> AsyncIterator[WorkerTts]:
             raise EngineError(
                 f"sherpa_onnx_tts: there is no file {path}; get a model at {WHERE}, or correct the path"
             )
-    async with open_worker_tts(
-        "sherpa_onnx_tts",
+    job = WorkerJob(
         f"{__package__}.sherpa_onnx_process",
+        "sherpa_onnx_tts",
         attrs.asdict(config),
-        longest=config.max_sound,
-        patience=config.patience,
-    ) as tts:
+        config.patience,
+    )
+    async with open_worker_tts(job, longest=config.max_sound) as tts:
         yield tts
