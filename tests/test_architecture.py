@@ -16,14 +16,14 @@ IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
 # Packages and modules by layer, the lowest first. A module imports from lower layers and its own package.
 LAYERS = [
     {"errors", "identity", "boundary", "concurrency", "quota", "user", "wire", "protocol", "text", "audio"}
-    | {"installation"},
+    | {"installation", "running"},
     {"config", "assets", "history"},
     {"engines", "client"},
     {"conversation"},
     {"session", "rooms"},
     {"backend", "server", "chat", "memory_tuning", "addresses"},
     {"observe"},
-    {"serving", "check", "commands", "engine_document", "prove"},
+    {"serving", "check", "commands", "engine_commands", "prove"},
     {"ending"},
     {"cli", "__init__"},
     {"__main__"},
@@ -34,6 +34,7 @@ LAYER_OF = {package: number for number, layer in enumerate(LAYERS) for package i
 LOWEST = [
     "errors",
     "installation",
+    "running",
     "identity",
     "boundary",
     "concurrency",

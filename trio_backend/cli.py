@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
+from .engine_commands.command_line import engines, speak, transcribe
 from .prove.options import MeasuredServer, ReportFiles, RunSize
+from .running import INTERRUPTED, run_command
 
 if TYPE_CHECKING:
     from .config.folder import Config
-
-T = TypeVar("T")
 
 app = App(
     name="trio-backend",
     help="The server behind a talking character: it answers sentence by sentence, and can be interrupted.",
 )
+for command in (engines, speak, transcribe):
+    app.command(command)
 
 Level = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -34,6 +35,12 @@ def main() -> None:
         app()
     except TrioBackendError as error:
         sys.exit(f"trio-backend: {error}")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # As of `trio-backend engines | head`. What Python still holds goes nowhere, without another error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 @app.command
@@ -88,7 +95,7 @@ def serve(
             log_level=log_level or loaded.system.log_level,
         )
         start_logging(system.log_level)
-        _run(serve_until_signal, attrs.evolve(loaded, system=system))
+        run_command(serve_until_signal, attrs.evolve(loaded, system=system))
 
 
 @app.command
@@ -147,68 +154,7 @@ def chat(
     from .chat import ChatOptions, RoomOptions
     from .chat import chat as talk
 
-    sys.exit(_run(talk, ChatOptions(url, voice, once, RoomOptions(room, name))))
-
-
-@app.command
-def engines(*, markdown: bool = False) -> None:
-    """List the engines that there are: language models, speech synthesis, speech recognition and others.
-
-    Parameters
-    ----------
-    markdown
-        Print docs/engines.md, the table of what is known about each.
-    """
-    from .engine_document import document
-
-    if markdown:
-        print(document(), end="")
-
-
-@app.command
-def transcribe(file: Path, /, *, config: Path | None = None) -> None:
-    """Print what the base character's speech recognition understands of a WAV file.
-
-    Parameters
-    ----------
-    file
-        A WAV file, of any sample rate and number of channels.
-    config
-        The configuration with the engine; found as for `serve`.
-    """
-    from .commands import transcribe as run
-    from .observe.log import start_logging
-
-    loaded = _load(config)
-    start_logging("WARNING")
-    print(_run(run, loaded, file))
-
-
-@app.command
-def speak(
-    text: str,
-    /,
-    *,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("speech.wav"),
-    config: Path | None = None,
-) -> None:
-    """Speak a text into a WAV file, with the base character's speech synthesis.
-
-    Parameters
-    ----------
-    text
-        What to say.
-    output
-        The file to write.
-    config
-        The configuration with the engine; found as for `serve`.
-    """
-    from .commands import speak as run
-    from .observe.log import start_logging
-
-    loaded = _load(config)
-    start_logging("WARNING")
-    print(f"{output}: {_run(run, loaded, text, output):.1f} s")
+    sys.exit(run_command(talk, ChatOptions(url, voice, once, RoomOptions(room, name))))
 
 
 @app.command
@@ -228,7 +174,7 @@ def import_history(folder: Path, /, *, config: Path | None = None) -> None:
     from .commands import import_history as run
     from .history.opening import place_of
 
-    _run(run, folder, Path(place_of(_load(config).system.history_file)))
+    run_command(run, folder, Path(place_of(_load(config).system.history_file)))
 
 
 @app.command
@@ -252,7 +198,7 @@ def prove(
     from .prove.runner import ProveOptions
     from .prove.runner import prove as run
 
-    sys.exit(0 if _run(run, ProveOptions(scenarios, server, size, files)) else 1)
+    sys.exit(0 if run_command(run, ProveOptions(scenarios, server, size, files)) else 1)
 
 
 def _load(path: Path | None, *, strict: bool = False) -> Config:
@@ -270,16 +216,3 @@ def _load(path: Path | None, *, strict: bool = False) -> Config:
     for finding in findings:
         print(f"{finding.severity}: {finding}", file=sys.stderr)
     return loaded.config
-
-
-def _run(async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
-    """`trio.run`, with the one error inside an exception group in its place."""
-    import trio
-
-    from .errors import TrioBackendError, first_leaf
-
-    try:
-        return trio.run(async_fn, *args)
-    except BaseExceptionGroup as group:
-        leaf = first_leaf(group)
-        raise leaf if isinstance(leaf, TrioBackendError) else group from None

@@ -25,6 +25,7 @@ TrioBackendError
 ├── NoConnection       no server can be reached at an address; says why, and what to do
 ├── RequestFailed      a server answered a request of the terminal client with an error
 ├── PlayerFailed       a program cannot play sound on this machine; says why
+├── Interrupted        the user pressed Ctrl-C, and what the command had begun has ended
 └── WireClosed         the other side is gone
 """
 
@@ -207,6 +208,10 @@ class RequestFailed(TrioBackendError):
 
 class PlayerFailed(TrioBackendError):
     """A program that plays sound cannot play on this machine; the text says why."""
+
+
+class Interrupted(TrioBackendError):
+    """The user pressed Ctrl-C, and what the command had begun has ended."""
 
 
 class WireClosed(TrioBackendError):

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from trio_backend.config.character import EngineKind
-from trio_backend.engine_document import document
+from trio_backend.engine_commands.document import document
 from trio_backend.engines.facts import EngineFacts
 from trio_backend.engines.registry import facts_of, known
 

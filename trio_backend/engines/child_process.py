@@ -3,8 +3,9 @@
 A frame is its length in four bytes, little-endian, then that many bytes; an answer has one more byte in
 front, that says what it is. The first answer, to no request, says that the engine is loaded. Each request
 that was received is answered twice: that it has begun, and how it ended; so who asked knows whether it may
-have been the request that ended a process. An interrupt, SIGINT, ends a request early where the library runs
-Python code; it is answered all the same, and the engine stays loaded.
+have been the request that ended a process. Between them it may say how far a download is (loading.py). An
+interrupt, SIGINT, ends a request early where the library runs Python code; it is answered all the same, and
+the engine stays loaded.
 
 An engine whose answers come in parts sends each of them as a frame before the last. A request of no bytes
 then stops the one that runs, which ends as if it had said all.
@@ -25,16 +26,19 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from enum import IntEnum
 from queue import SimpleQueue
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any, BinaryIO, TypeAlias
 
 from ..errors import EngineError
+from .loading import WANTED, tell_downloads
 
 SETTINGS = "TRIO_BACKEND_ENGINE_SETTINGS"
 """The environment variable with the engine's settings, as JSON."""
 
 HEAD = struct.Struct("<I")
 ANSWER_HEAD = struct.Struct("<BI")
+
+_writing = Lock()
 
 Work: TypeAlias = Callable[[bytes], str | bytes]
 
@@ -52,6 +56,7 @@ class AnswerKind(IntEnum):
     FAILED = 1
     BEGUN = 2
     PART = 3
+    DOWNLOADING = 4
 
 
 def work(load: Callable[[dict[str, Any]], Work]) -> None:
@@ -144,11 +149,16 @@ def _sort(requests: BinaryIO, inbox: SimpleQueue[bytes | None], stopped: Event) 
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Our two pipes. What a library prints goes to standard error, and cannot tear a frame."""
+    """Our two pipes. What a library prints goes to standard error, and cannot tear a frame.
+
+    Its downloads are told to who listens.
+    """
     # Requests without a buffer: a thread that waits in one would spoil the end of the process.
     requests, answers = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     sys.stdin.close()
+    if os.environ.pop(WANTED, ""):
+        tell_downloads(lambda step: _answer(answers, AnswerKind.DOWNLOADING, step.encode()))
     return requests, answers
 
 
@@ -169,5 +179,7 @@ def _exactly(requests: BinaryIO, size: int) -> bytes | None:
 
 def _answer(answers: BinaryIO, kind: AnswerKind, result: str | bytes) -> None:
     body = result.encode("utf-8", "replace") if isinstance(result, str) else result
-    answers.write(ANSWER_HEAD.pack(kind, len(body)) + body)
-    answers.flush()
+    # Downloads are told by threads.
+    with _writing:
+        answers.write(ANSWER_HEAD.pack(kind, len(body)) + body)
+        answers.flush()

@@ -37,7 +37,7 @@ DEFAULTS: Mapping[EngineKind, str] = {
 }
 """The embedded engine of each kind: needs no key, no model and no network."""
 
-_NOUNS: Mapping[EngineKind, str] = {
+NOUNS: Mapping[EngineKind, str] = {
     "llm": "language model",
     "tts": "speech synthesis",
     "asr": "speech recognition",
@@ -118,7 +118,7 @@ def register_engine(kind: EngineKind, adapter: Adapter) -> None:
         raise TypeError(f"{adapter!r} is no adapter: it needs NAMES, a tuple of text, configure and open")
     taken = [name for name in adapter.NAMES if _adapters(kind).get(name, adapter) is not adapter]
     if taken:
-        raise ValueError(f"there is a {_NOUNS[kind]} called {taken[0]!r} already")
+        raise ValueError(f"there is a {NOUNS[kind]} called {taken[0]!r} already")
     if adapter not in _registered[kind]:
         _registered[kind].append(adapter)
 
@@ -172,12 +172,17 @@ def missing(config: EngineConfig) -> Sequence[str]:
 
     Modules first. Nothing is imported, opened or asked.
     """
-    facts = facts_of(config.kind, config.name)
-    found = []
-    if facts is not None and (modules := facts.missing_modules()):
-        found.append(f"{', '.join(modules)} {'is' if len(modules) == 1 else 'are'} missing: {facts.remedy}")
+    modules = missing_modules(config.kind, config.name)
     look: Callable[[Any], Iterable[str]] | None = getattr(config.adapter, "missing", None)
-    return [*found, *(look(config.settings) if look else ())]
+    return [*([modules] if modules else ()), *(look(config.settings) if look else ())]
+
+
+def missing_modules(kind: EngineKind, name: str) -> str:
+    """Which libraries of the engine ``name`` are not installed, and how to install them; empty if none."""
+    facts = facts_of(kind, name)
+    if facts is None or not (modules := facts.missing_modules()):
+        return ""
+    return f"{', '.join(modules)} {'is' if len(modules) == 1 else 'are'} not installed: {facts.remedy}"
 
 
 def embedded(kind: EngineKind) -> EngineChoice:
@@ -226,11 +231,16 @@ def _module_called(kind: EngineKind, name: str) -> Adapter | None:
     return cast(Adapter, module) if name in getattr(module, "NAMES", ()) else None
 
 
+def no_such_engine(kind: EngineKind, name: str) -> str:
+    """That there is none of that name, and what may have been meant."""
+    meant = did_you_mean(name, known(kind))
+    return f"no {NOUNS[kind]} is called {name!r}{f' ({meant})' if meant else ''}"
+
+
 def _unknown(kind: EngineKind, name: str) -> UnknownEngine:
-    noun, instead, meant = _NOUNS[kind], DEFAULTS[kind], did_you_mean(name, known(kind))
+    instead = DEFAULTS[kind]
     return UnknownEngine(
-        f"no {noun} is called {name!r}{f' ({meant})' if meant else ''}; {instead} is used instead. "
-        f"Known are: {', '.join(known(kind))}",
+        f"{no_such_engine(kind, name)}; {instead} is used instead. Known are: {', '.join(known(kind))}",
         kind=kind,
         name=name,
         instead=instead,

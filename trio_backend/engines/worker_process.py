@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 import attrs
@@ -15,6 +16,7 @@ import trio
 
 from ..errors import EngineError, NotBegun
 from .child_process import ANSWER_HEAD, HEAD, SETTINGS, AnswerKind
+from .loading import WANTED, DownloadStep, download_listener
 
 LONGEST_ANSWER = 2**20
 _KINDS = frozenset(AnswerKind)
@@ -68,12 +70,13 @@ class WorkerProcess:
     @classmethod
     async def start(cls, job: WorkerJob) -> WorkerProcess:
         """Returns when it runs; it loads then."""
+        listens = download_listener.get() is not None
         try:
             process = await trio.lowlevel.open_process(
                 [sys.executable, "-m", job.module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env={**os.environ, SETTINGS: json.dumps(dict(job.settings))},
+                env={**os.environ, SETTINGS: json.dumps(dict(job.settings)), WANTED: "1" if listens else ""},
                 # A Ctrl-C in the terminal is for the backend, which lets its turns end.
                 start_new_session=True,
             )
@@ -178,9 +181,12 @@ class WorkerProcess:
                 if len(self._received) >= end:
                     body = bytes(self._received[ANSWER_HEAD.size : end])
                     del self._received[:end]
-                    if kind != AnswerKind.BEGUN:
+                    if kind == AnswerKind.DOWNLOADING:
+                        _tell(body)
+                    elif kind == AnswerKind.BEGUN:
+                        self._begun = True
+                    else:
                         return ProcessAnswer(AnswerKind(kind), body)
-                    self._begun = True
                     continue
             more = await self._process.stdout.receive_some()
             if not more:
@@ -192,3 +198,11 @@ class WorkerProcess:
             code = await self._process.wait()
             return f"signal {-code}" if code < 0 else f"exit code {code}"
         return "it still runs, but says nothing more"
+
+
+def _tell(body: bytes) -> None:
+    """Hand the step of a download to whoever listens in this task."""
+    listener = download_listener.get()
+    if listener is not None:
+        with suppress(ValueError):
+            listener(DownloadStep.decode(body))

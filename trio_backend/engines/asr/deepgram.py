@@ -40,10 +40,10 @@ _JUDGEMENTS: Mapping[str, EndOfTurn] = {
 _ORDINARY = (1000, 1005)
 
 FACTS = EngineFacts(
-    streams="yes; Flux judges the end of the turn",
+    streams="yes",
     cancel="closes the connection",
     tried="a stand-in by its reference",
-    needs="Deepgram, Nova or Flux",
+    needs="Deepgram, Nova or Flux, which judges the end of the turn",
     keys=_PROVIDER.key_variables,
 )
 

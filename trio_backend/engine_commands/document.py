@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import get_args
 
-from .config.character import EngineKind
-from .engines.facts import EngineFacts
-from .engines.registry import DEFAULTS, facts_of, known
+from ..config.character import EngineKind
+from ..engines.facts import EngineFacts
+from ..engines.registry import DEFAULTS, facts_of, known
 
 _ABOUT: Mapping[str, str] = {
     "llm": "Language models: `basic_memory_agent.llm_provider`, with settings in `llm_configs`.",
