@@ -44,7 +44,7 @@ def _findings_of(engines: Iterable[EngineChoice | None], environ: Mapping[str, s
             if any(one.choice is each for one in found):
                 continue
             for key, reason in without_effect(each.kind, each.name, each.settings):
-                yield _finding("warning", each, key, f"has no effect: {reason}")
+                yield _finding("note", each, key, f"has no effect: {reason}")
             config = configure(each.kind, each.name, each.settings, environment=environment)
             for problem in missing(config):
                 yield _finding("warning", each, "", problem)

@@ -118,8 +118,10 @@ def check(config: Path | None = None, /, *, strict: bool = False) -> None:
     findings = find(path, os.environ)
     for finding in findings:
         print(f"{finding.severity}: {finding}")
-    errors = [finding for finding in findings if strict or finding.severity == "error"]
-    print(f"{path}: {len(errors)} errors, {len(findings) - len(errors)} warnings")
+    told = [finding for finding in findings if finding.severity != "note"]
+    errors = [finding for finding in told if strict or finding.severity == "error"]
+    notes = f", {len(findings) - len(told)} keys without effect" if len(told) < len(findings) else ""
+    print(f"{path}: {len(errors)} errors, {len(told) - len(errors)} warnings{notes}")
     sys.exit(1 if errors else 0)
 
 
@@ -209,7 +211,9 @@ def _load(path: Path | None, *, strict: bool = False) -> Config:
 
     found = find_config(path, Path.cwd())
     loaded = load_config(found, environ=os.environ)
-    findings = [*loaded.findings, *engine_findings(loaded.config.character, os.environ)]
+    found_with_engines = [*loaded.findings, *engine_findings(loaded.config.character, os.environ)]
+    # Keys without effect are for `check`, and not for each start.
+    findings = [finding for finding in found_with_engines if finding.severity != "note"]
     errors = [finding for finding in findings if strict or finding.severity == "error"]
     if errors:
         raise ConfigError("\n".join(["the configuration is wrong:", *map(str, errors)]))

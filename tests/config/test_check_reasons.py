@@ -25,6 +25,6 @@ def test_a_setting_without_effect_is_named_with_its_reason(tmp_path: Path) -> No
     (tmp_path / "conf.yaml").write_text(FILE, "utf-8")
     found = [finding for finding in check(tmp_path / "conf.yaml", {}) if "no effect" in finding.message]
     assert [(one.severity, one.line, one.key) for one in found] == [
-        ("warning", 9, "character_config.asr_config.whisper_cpp.print_progress")
+        ("note", 9, "character_config.asr_config.whisper_cpp.print_progress")
     ]
     assert "not to the terminal" in found[0].message

@@ -1,18 +1,21 @@
-"""Files written for the backend that this one follows load as they are, without a word."""
+"""Files written for the backend that this one follows load as they are, without a warning."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from trio_backend.config.load import survey
+from trio_backend.config.load import load_config, survey
 from trio_backend.text.lines import SpeechFilters
 
 OLD = Path(__file__).parent / "old_backend" / "conf.yaml"
 
 
-def test_every_section_is_understood_or_passed_over_in_silence() -> None:
-    """No finding: not for the engines that are not chosen, nor for the sections that have no use here."""
-    assert survey(OLD, {}).findings == ()
+def test_every_section_is_understood_or_named_as_having_no_effect() -> None:
+    """No warning: not for the engines that are not chosen, nor for the sections that have no use here."""
+    findings = survey(OLD, {}).findings
+    assert all(one.severity == "note" and "has no effect: " in one.message for one in findings)
+    assert {one.key.rpartition(".")[2] for one in findings} >= {"live_config", "group_conversation_prompt"}
+    assert load_config(OLD, environ={}).findings == ()
 
 
 def test_its_values_arrive() -> None:

@@ -99,6 +99,7 @@ def test_a_missing_prompt_or_picture_is_a_warning_at_its_key(write: Write) -> No
     assert said(path) == [
         "conf.yaml:3: system_config.tool_prompts.think_tag_prompt: there is no prompt 'thoughts'; write it "
         "as prompts/utils/thoughts.txt, or remove the key",
+        "conf.yaml:4: system_config.tool_prompts.mcp_prompt: has no effect: characters have no tools yet",
         "conf.yaml:9: character_config.avatar: there is no file 'ann.png' in avatars/; the first letter is "
         "shown",
     ]

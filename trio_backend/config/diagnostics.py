@@ -9,7 +9,8 @@ from typing import Literal
 
 import attrs
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]
+"""A note is told to whoever asks what is in a file (`check`), not at each start."""
 
 
 # Of one severity in one file: nobody reads more, and a file of 1 MiB could have 100 000.
@@ -69,6 +70,9 @@ class Findings:
 
     def warning(self, location: Location, message: str, remedy: str = "") -> None:
         self._add("warning", location, message, remedy)
+
+    def note(self, location: Location, message: str, remedy: str = "") -> None:
+        self._add("note", location, message, remedy)
 
     def extend(self, found: Iterable[Finding]) -> None:
         """Add findings that were collected elsewhere."""

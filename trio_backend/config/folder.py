@@ -246,9 +246,8 @@ def _character_section(document: Table, findings: Findings) -> Table | None:
     if isinstance(node, Table):
         return node
     location = node.location if node else Location(document.location.file, 1, "character_config")
-    findings.error(
-        location, "must be a section with keys of its own" if node else "is missing", "see conf.yaml"
-    )
+    message = "must be a section with keys of its own" if node else "is missing"
+    findings.error(location, message, "see conf.yaml")
     return None
 
 
@@ -259,7 +258,9 @@ def _report_top(document: Table, known: tuple[str, ...], findings: Findings) -> 
     for key, node in document.entries.items():
         if findings.is_full("warning", document.location.file):
             break  # Comparing a key with all known ones takes 0.15 ms, and a file may hold 100 000.
-        if key not in known and key not in TOP_LEVEL_OTHER_KEYS:
+        if key in TOP_LEVEL_OTHER_KEYS:
+            findings.note(node.location, TOP_LEVEL_OTHER_KEYS[key])
+        elif key not in known:
             remedy = did_you_mean(key, known) or f"here counts only {' and '.join(known)}"
             findings.warning(node.location, "this key is not known", remedy)
 

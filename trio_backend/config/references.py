@@ -27,7 +27,11 @@ KEYWORDS_GO_HERE = "[<insert_emomap_keys>]"
 # Prompts for nudges, groups and tools: not part of the system prompt of a plain conversation.
 ELSEWHERE = {"group_conversation_prompt", NUDGING, "mcp_prompt", "tool_guidance_prompt"}
 # Nothing uses these yet, so a missing file is not worth a warning.
-UNUSED = {"group_conversation_prompt", "mcp_prompt", "tool_guidance_prompt"}
+UNUSED = {
+    "group_conversation_prompt": "several characters in one conversation are not here yet",
+    "mcp_prompt": "characters have no tools yet",
+    "tool_guidance_prompt": "characters have no tools yet",
+}
 
 # Bytes. A prompt of 1 MiB is longer than models read; the dictionary that is shipped has 2 kB.
 MAX_PROMPT_SIZE = 2**20
@@ -140,6 +144,8 @@ class ReferencedFiles:
         texts = {}
         for key, name in named.items():
             location = section.entries[key].location
+            if key in UNUSED:
+                findings.note(location, f"has no effect: {UNUSED[key]}")
             text = self._prompt(folder, name, location, findings)
             if text is None and key not in UNUSED:
                 remedy = f"write it as prompts/utils/{name}.txt, or remove the key"

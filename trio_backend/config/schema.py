@@ -96,20 +96,26 @@ class CharacterSection:
     wake_word_config: WakeWordConfig = attrs.field(factory=WakeWordConfig)
 
 
+_NO_TOOLS = "characters have no tools yet"
 # Keys of existing files that change nothing here, and must not be warned of.
 OTHER_KEYS: Mapping[type, OtherKeys] = {
-    # For segmenting there is one splitter, and tools have no part here yet.
-    MemoryAgentSection: OtherKeys(frozenset({"segment_method", "use_mcpp", "mcp_enabled_servers"})),
+    MemoryAgentSection: OtherKeys(
+        {
+            "segment_method": "sentences are found in one way, for all languages",
+            "use_mcpp": _NO_TOOLS,
+            "mcp_enabled_servers": _NO_TOOLS,
+        }
+    ),
     AgentSettingsSection: OtherKeys(engines=True),
-    AgentSection: OtherKeys(frozenset({"llm_configs"})),
+    AgentSection: OtherKeys({"llm_configs": ""}),
     TtsSection: OtherKeys(engines=True),
     AsrSection: OtherKeys(engines=True),
     VadSection: OtherKeys(engines=True),
-    SpeechFilters: OtherKeys(frozenset({"translator_config"})),
+    SpeechFilters: OtherKeys({"translator_config": ""}),
 }
 TOP_LEVEL = ("system_config", "character_config")
 # Written for another program that reads the same file.
-TOP_LEVEL_OTHER_KEYS = ("live_config",)
+TOP_LEVEL_OTHER_KEYS = {"live_config": "has no effect: messages of live streams are not read here"}
 
 
 @attrs.frozen

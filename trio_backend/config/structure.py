@@ -154,9 +154,12 @@ def _type_hints(cls: type) -> Mapping[str, Any]:
 
 @attrs.frozen
 class OtherKeys:
-    """Keys that a section may hold besides its own: by name, or any that hold an engine's settings."""
+    """Keys that a section may hold besides its own: by name, or any that hold an engine's settings.
 
-    names: frozenset[str] = frozenset()
+    ``names`` say why they have no effect; empty where they are read elsewhere.
+    """
+
+    names: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     engines: bool = False
 
 
@@ -193,6 +196,9 @@ def report_unknown(
             break  # Comparing a key with all known ones takes 0.15 ms, and a file may hold 100 000.
         remedy = did_you_mean(key, [*hints, *names]) or "it changes nothing"
         findings.warning(table.entries[key].location, "this key is not known", remedy)
+    for key, reason in names.items():
+        if reason and key in table.entries:
+            findings.note(table.entries[key].location, f"has no effect: {reason}")
     for key, hint in hints.items():
         section = table.table(key)
         if section and attrs.has(hint):
