@@ -110,7 +110,9 @@ def test_old_conversations_are_imported_once(tmp_path: Path) -> None:
     assert "0 conversations with 0 messages imported" in second.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "check", "chat", "import-history"])
+@pytest.mark.parametrize(
+    "command", ["serve", "check", "chat", "import-history", "engines", "speak", "transcribe"]
+)
 def test_help_teaches(tmp_path: Path, command: str) -> None:
     """Every command says what it does, and what each argument means."""
     told = run(command, "--help", folder=tmp_path)

@@ -19,6 +19,7 @@ from ..engines.registry import (
     configure,
     embedded,
     known,
+    missing,
     missing_modules,
     no_such_engine,
 )
@@ -75,9 +76,12 @@ def chosen_engine(request: EngineRequest, environ: Mapping[str, str]) -> TriedEn
 
 def _configured(choice: EngineChoice, environment: Environment) -> EngineConfig:
     try:
-        return configure(choice.kind, choice.name, choice.settings, environment=environment)
+        config = configure(choice.kind, choice.name, choice.settings, environment=environment)
     except SettingsError as error:
         raise ConfigError("\n".join(_lines(choice, error))) from error
+    if problems := missing(config):
+        raise EngineError("\n".join(f"{choice.name}: {problem}" for problem in problems))
+    return config
 
 
 def _lines(choice: EngineChoice, error: SettingsError) -> Iterator[str]:
