@@ -134,7 +134,8 @@ def _used(path: Path, environ: Mapping[str, str]) -> Mapping[tuple[EngineKind, s
 
 def _choices(character: CharacterConfig) -> Iterable[EngineChoice]:
     asr, vad = character.asr or embedded("asr"), character.vad or embedded("vad")
-    return filter(None, (character.llm, character.tts, asr, vad, character.turn))
+    chosen = filter(None, (character.llm, character.tts, asr, vad, character.turn))
+    return (each for choice in chosen for each in (choice, *choice.then))
 
 
 def _endpoint(found: _Found) -> Endpoint | None:
