@@ -22,15 +22,11 @@ TEXT = (Path(__file__).parent / "old_names.yaml").read_text("utf-8")
 
 # To be emptied as their adapters come.
 EXPECTED: Mapping[str, Sequence[str]] = {
-    "llm": ["stateless_llm_with_template", "claude_llm", "llama_cpp_llm"],
     "tts": [
         "bark_tts",
-        "cosyvoice_tts",
-        "cosyvoice2_tts",
         "melo_tts",
         "coqui_tts",
         "sherpa_onnx_tts",
-        "spark_tts",
         "pyttsx3_tts",
     ],
 }

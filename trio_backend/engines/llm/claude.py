@@ -16,6 +16,7 @@ import msgspec
 from ...errors import SettingsError
 from ..base import Message, Nudge, Prompt, Tool, ToolRequest, ToolResult
 from ..chat_service import ChatService, ChatSettings
+from ..facts import EngineFacts
 from ..open_chat import open_chat
 from ..openai.answers import decode_json
 from ..openai.configs import Endpoint, Provider, check_key, checked_url, find_key
@@ -47,6 +48,14 @@ _object = msgspec.json.Decoder(dict[str, Any])
 # Up to such a mark the service keeps what it has read, for five minutes from the last use: a prompt that
 # begins with the same bytes is read from there, sooner and at a tenth of the price. At most four are allowed.
 _KEEP = {"type": "ephemeral"}
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="closes the connection",
+    tried="a stand-in by its reference",
+    needs="an account there",
+    keys=_PROVIDER.key_variables,
+)
 
 
 @attrs.frozen

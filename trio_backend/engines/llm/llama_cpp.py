@@ -11,6 +11,7 @@ import trio
 
 from ...errors import EngineError, SettingsError
 from ..base import Prompt, ReplyPart
+from ..facts import EngineFacts
 from ..openai.answers import json_of
 from ..plain_messages import plain_messages
 from ..settings import Environment, between, read_settings
@@ -24,6 +25,15 @@ WITHOUT_EFFECT = {
 }
 
 WHERE = "https://huggingface.co/models?library=gguf"
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="stops after the token",
+    tried="the library, with a tiny model",
+    needs="a model that you download",
+    extra="llama-cpp",
+    modules=("llama_cpp",),
+)
 
 
 @attrs.frozen
@@ -82,14 +92,17 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     return LlamaCppConfig(**fields)
 
 
+def missing(config: LlamaCppConfig) -> list[str]:
+    """The model's file, if it is not there."""
+    found, remedy = Path(config.model_path).is_file(), f"correct model_path, or get a model at {WHERE}"
+    return [] if found else [f"there is no file {config.model_path}; {remedy}"]
+
+
 @asynccontextmanager
 async def open(config: LlamaCppConfig) -> AsyncIterator[LlamaCpp]:
     """Load the model in its own process. Raises `EngineError` that names a file which is not there."""
-    if not await trio.Path(config.model_path).is_file():
-        raise EngineError(
-            f"llama_cpp_llm: there is no file {config.model_path}; correct model_path, "
-            f"or get a model at {WHERE}"
-        )
+    for problem in await trio.to_thread.run_sync(missing, config):
+        raise EngineError(f"llama_cpp_llm: {problem}")
     job = WorkerJob(
         f"{__package__}.llama_cpp_process", "llama_cpp_llm", attrs.asdict(config), config.patience
     )

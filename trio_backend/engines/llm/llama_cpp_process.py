@@ -11,6 +11,7 @@ from threading import Event
 from typing import Any
 
 from ...errors import EngineError
+from ...installation import extra_remedy
 from ..child_process import WorkInParts, work_in_parts
 
 TOO_LONG = "exceed context window"
@@ -23,7 +24,7 @@ def load(settings: dict[str, Any], stopped: Event) -> WorkInParts:
         import llama_cpp
     except ImportError:
         raise EngineError(
-            "llama_cpp_llm: the library is not installed: install the extra `llama-cpp`, as the README says"
+            f"llama_cpp_llm: the library is not installed: {extra_remedy('llama-cpp')}"
         ) from None
     try:
         llama = llama_cpp.Llama(

@@ -17,6 +17,7 @@ import msgspec
 from ...errors import EngineError, SettingsError
 from ..base import Prompt
 from ..chat_service import Part, ReplyReader, TokenUsage
+from ..facts import EngineFacts
 from ..open_chat import open_chat
 from ..openai.answers import Halves, decode_json
 from ..openai.completions import ChatConfig
@@ -39,6 +40,13 @@ _PROVIDER = Provider(
     "stateless_llm_with_template",
     "http://localhost:8080/v1",
     start="start the server (`llama-server -m model.gguf`, for instance), or check base_url",
+)
+
+FACTS = EngineFacts(
+    streams="yes",
+    cancel="closes the connection",
+    tried="a stand-in by its reference",
+    needs="a server of completions, and a model on it",
 )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import attrs
 
 from ...errors import SettingsError
+from ..facts import EngineFacts
 from ..gradio_speech import MODEL_TIMEOUT, GradioSpeech, Value, open_gradio, recordings
 from ..openai.configs import Endpoint, Provider, checked_url, find_key
 from ..settings import Environment, between, read_settings
@@ -23,6 +24,13 @@ _URL = "http://127.0.0.1:50000"
 # The modes, as the server calls them: a voice that is trained in, one that is imitated from a few seconds,
 # one that is imitated in another language, and one that is told how to speak.
 TRAINED, IMITATED, ACROSS_LANGUAGES, INSTRUCTED = "预训练音色", "3s极速复刻", "跨语种复刻", "自然语言控制"
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="closes the request, and tells the server to stop",
+    tried="a stand-in by its code",
+    needs="CosyVoice's `webui.py`",
+)
 
 
 @attrs.frozen

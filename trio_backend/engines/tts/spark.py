@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import attrs
 
 from ...errors import SettingsError
+from ..facts import EngineFacts
 from ..gradio_speech import MODEL_TIMEOUT, GradioSpeech, Value, open_gradio, recordings
 from ..openai.configs import Endpoint, Provider, checked_url, find_key
 from ..settings import Environment, between, one_of, read_settings
@@ -21,6 +22,13 @@ NAMES = ("spark_tts",)
 
 _PROVIDER = Provider(
     "spark_tts", "http://127.0.0.1:6006", start="start Spark-TTS's webui.py, or correct api_url"
+)
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="closes the request, and tells the server to stop",
+    tried="a stand-in by its code",
+    needs="Spark-TTS's `webui.py`",
 )
 
 
