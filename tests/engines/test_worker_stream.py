@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from contextlib import aclosing
 
@@ -78,6 +80,18 @@ async def test_one_that_does_not_stop_is_replaced(monkeypatch: pytest.MonkeyPatc
         second = await pid(worker)
         assert second != first
         assert not psutil.pid_exists(int(first))
+
+
+async def test_a_request_that_was_cut_costs_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes behind half a frame would be read as the rest of it: nobody waits for an answer to that."""
+    monkeypatch.setattr(worker_module, "STOPPING", 30)
+    async with open_worker(job()) as worker:
+        first = await pid(worker)
+        os.kill(int(first), signal.SIGSTOP)
+        with trio.move_on_after(0.1) as scope:
+            await read(worker, "count 1 0;" * 100_000)
+        assert trio.current_time() - scope.deadline < PROMPTLY
+        assert await pid(worker) != first
 
 
 @pytest.mark.parametrize(

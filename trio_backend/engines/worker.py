@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from contextvars import Context, copy_context
 from functools import partial
+from typing import TypeVar
 
 import attrs
 import trio
@@ -15,6 +16,8 @@ from ..errors import EngineError, NotBegun
 from .child_process import AnswerKind
 from .worker_process import ProcessAnswer, WorkerProcess
 from .worker_process import WorkerJob as WorkerJob  # adapters need both, and nothing else of that module
+
+T = TypeVar("T")
 
 STOPPING = 1.0
 """Seconds that a request has to stop. A language model stops within milliseconds; loading it anew takes up to
@@ -79,13 +82,7 @@ class Worker:
     async def fetch(self, request: bytes) -> bytes:
         """The answer to ``request``. Raises `EngineError`. A cancelled one no longer runs when it returns."""
         async with self._turn:
-            try:
-                answer = await self._ask(request)
-            except NotBegun as ended:
-                # It was killed while it was idle, perhaps by the system for want of memory.
-                # Only once: a process that always ends must not be restarted for ever.
-                logger.warning("{}; another one is started", ended)
-                answer = await self._ask(request)
+            answer = await self._asked_again(partial(self._ask, request))
         return answer.result()
 
     async def stream(self, request: bytes, patience: Patience) -> AsyncGenerator[bytes, None]:
@@ -96,15 +93,9 @@ class Worker:
         process is ahead of the reader waits in the pipe, which holds it up when it is full.
         """
         async with self._turn:
-            child = await self._loaded()
-            if child.has_ended:
-                # As in `fetch`: it was killed while it was idle.
-                logger.warning("{}: its process has ended; another one is started", self._job.name)
-                await self._end()
-                child = await self._loaded()
+            child, answer = await self._asked_again(partial(self._begin, request, patience.first))
             over = False
             try:
-                answer = await child.ask(request, within=patience.first)
                 while answer.kind is AnswerKind.PART:
                     yield answer.body
                     answer = await child.receive(within=patience.each)
@@ -118,6 +109,28 @@ class Worker:
         """End the process, if there is one, and wait until it is gone; requests fail from now on."""
         self._closed = True
         await self._end()
+
+    async def _asked_again(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What ``ask`` gives, if need be of another process."""
+        try:
+            return await ask()
+        except NotBegun as ended:
+            # It was killed while it was idle, perhaps by the system for want of memory.
+            # Only once: a process that always ends must not be restarted for ever.
+            logger.warning("{}; another one is started", ended)
+            return await ask()
+
+    async def _begin(self, request: bytes, within: float) -> tuple[WorkerProcess, ProcessAnswer]:
+        """The first part of the answer, and who gives it."""
+        child = await self._loaded()
+        try:
+            return child, await child.ask(request, within=within)
+        except NotBegun:
+            await self._end()
+            raise
+        except BaseException:
+            await self._stop(child)
+            raise
 
     async def _ask(self, request: bytes) -> ProcessAnswer:
         child = await self._loaded()
