@@ -90,6 +90,15 @@ def options_of(world: World) -> BackendOptions:
         return ["beach.jpg"]
 
     base = attrs.evolve(character("mao", partial=world.seed % 2 == 1), file="conf.yaml")
+    if world.has_lists:
+        # Of each kind a list: what fails at random falls back to what fails at random.
+        assert base.asr is not None
+        base = attrs.evolve(
+            base,
+            llm=attrs.evolve(base.llm, then=(EngineChoice("llm", "simulated_llm", {"who": "other"}),)),
+            tts=attrs.evolve(base.tts, then=(base.tts,)),
+            asr=attrs.evolve(base.asr, then=(base.asr,)),
+        )
     others = [character("ann", load=2), character("slow", load=30)]
     catalog = MemoryCatalog(base, {other.file: other for other in others})
     return BackendOptions(SYSTEM, catalog, world.store, Environment(Path(), {}), backgrounds)

@@ -108,6 +108,11 @@ class World:
         self._ids = Random(self.seed + 1)
         self.store = Store(self)
 
+    @property
+    def has_lists(self) -> bool:
+        """Whether the base character has two engines of each kind; SEED of the scenarios does not."""
+        return self.seed % 3 == 2
+
     def chance(self, probability: float) -> bool:
         """Whether something of that probability happens now."""
         return self.random.random() < probability
