@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import time
@@ -70,11 +71,15 @@ class Steps(trio.abc.Instrument):
 def watching() -> Iterator[Steps]:
     """Watch the steps of all tasks."""
     steps = Steps()
+    # What thousands of other tests have left is no garbage of these steps.
+    gc.collect()
+    gc.freeze()
     trio.lowlevel.add_instrument(steps)
     try:
         yield steps
     finally:
         trio.lowlevel.remove_instrument(steps)
+        gc.unfreeze()
 
 
 def messages(kind: str, sound: Pcm) -> list[bytes]:

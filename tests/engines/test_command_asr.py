@@ -81,25 +81,36 @@ async def test_a_cancel_kills_the_program_and_what_it_has_started(after: float, 
             while children.all():
                 await trio.sleep(0.01)
             for pid in pids.read_text().split() if pids.exists() else ():
-                while psutil.pid_exists(int(pid)) and psutil.Process(int(pid)).status() != "zombie":
-                    await trio.sleep(0.01)
+                with suppress(psutil.NoSuchProcess):
+                    while psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE:
+                        await trio.sleep(0.01)
 
 
-async def test_so_many_run_at_once() -> None:
+async def test_so_many_run_at_once(tmp_path: Path) -> None:
     """The others wait."""
-    running = "import sys, time; sys.stdin.buffer.read(); time.sleep(0.3); print('done')"
-    most, children = 0, Children()
-
-    async with (
-        opened("command_asr", {"command": python(running), "processes": 2})() as asr,
-        trio.open_nursery() as nursery,
-    ):
-        for _ in range(4):
-            nursery.start_soon(transcribed, asr, noise(0.1))
-        while nursery.child_tasks:
-            most = max(most, len(children.direct()))
-            await trio.sleep(0.02)
-    assert most == 2
+    running = (
+        "import os, sys, time\n"
+        "sys.stdin.buffer.read()\n"
+        f"while not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)\n"
+        "print('done')"
+    )
+    children, counts = Children(), set[int]()
+    with trio.fail_after(60):
+        async with (
+            opened("command_asr", {"command": python(running), "processes": 2})() as asr,
+            trio.open_nursery() as nursery,
+        ):
+            for _ in range(4):
+                nursery.start_soon(transcribed, asr, noise(0.1))
+            while 2 not in counts:
+                counts.add(len(children.direct()))
+                await trio.sleep(0.02)
+            await trio.sleep(0.1)  # in which a third would have begun
+            (tmp_path / "go").touch()
+            while nursery.child_tasks:
+                counts.add(len(children.direct()))
+                await trio.sleep(0.02)
+    assert max(counts) == 2
 
 
 @pytest.mark.parametrize(

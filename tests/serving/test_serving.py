@@ -218,7 +218,7 @@ async def test_300_visits_leave_nothing(tmp_path: Path) -> None:
         last = await seconds_to_sound(steady)
         await settles_to(before)
     # The question waits behind nobody's sentences: one left over would cost 0.05 s each, of hundreds.
-    assert last < first + 1.0
+    assert last < first + 4.0
 
 
 async def run_client(way: Way, address: str, limiter: trio.CapacityLimiter, number: int) -> None:

@@ -260,7 +260,7 @@ def run(story: Story, world: World, steps: Steps | None = None) -> Result:
     """Run ``story`` to its end in ``world``, and judge it."""
     steps = steps or Steps()
     faults: list[str] = []
-    threads = threading.active_count()
+    threads = threading.enumerate()
 
     def note(message: loguru.Message) -> None:
         error = message.record["exception"]
@@ -277,8 +277,9 @@ def run(story: Story, world: World, steps: Steps | None = None) -> Result:
         logger.remove(sink)
     expected = ("the base character cannot be loaded", "broke down")
     problems += [fault.strip() for fault in faults if not any(words in fault for words in expected)]
-    if threading.active_count() > threads:
-        problems.append(f"{threading.active_count() - threads} threads are left")
+    begun = [thread.name for thread in threading.enumerate() if thread not in threads]
+    if begun:
+        problems.append(f"threads are left: {begun}")
     notes = [(client.name, *attrs.astuple(note)) for client in clients for note in client.notes]
     digest = hashlib.blake2b(json.dumps(notes, sort_keys=True).encode(), digest_size=16).hexdigest()
     return Result(tuple(problems), digest, steps.all, len(notes))

@@ -105,9 +105,9 @@ def test_the_time_of_a_match_is_linear(source: str) -> None:
         clause = Clause(tuple(TypedWord("a", "a") for _ in range(count)))
         text, times = clause.text, []
         for _ in range(5):
-            began = time.perf_counter()
+            began = time.thread_time()
             pattern.match(clause, text)
-            times.append(time.perf_counter() - began)
+            times.append(time.thread_time() - began)
         return min(times)
 
     seconds(1_000)
