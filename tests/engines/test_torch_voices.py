@@ -112,8 +112,8 @@ async def test_a_cancel_stops_it_at_once(folder: Path, name: str, monkeypatch: p
 @pytest.mark.parametrize(
     ("name", "package", "install"),
     [
-        ("coqui_tts", "TTS", "pip install coqui-tts"),
-        ("melo_tts", "melo", "MeloTTS.git` and `python -m unidic download"),
+        ("coqui_tts", "TTS", "install coqui-tts"),
+        ("melo_tts", "melo", "install git.https://github.com/myshell-ai/MeloTTS.git"),
         ("bark_tts", "bark", "suno-ai/bark.git 'torch<2.6'"),
     ],
 )
@@ -191,4 +191,4 @@ async def test_what_bark_lacks_is_told_when_it_is_loaded(
     monkeypatch.setenv("NO_NETWORK", "1")
     await refused("the models cannot be loaded: OSError: suno/bark cannot be reached", "bark_tts")
     monkeypatch.setenv("NEWER_TORCH", "1")
-    await refused("this torch refuses Bark's models.*pip install 'torch<2.6'", "bark_tts")
+    await refused("this torch refuses Bark's models.*install 'torch<2.6'", "bark_tts")

@@ -18,6 +18,7 @@ Cancel: TypeAlias = Literal[
     "closes the connection",
     "closes the request, and tells the server to stop",
     "ends its process",
+    "interrupts its process, or ends it",
     "kills the program",
     "stops at once",
     "stops after the token",

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..errors import EngineError
+from ..installation import install
 from .child_process import Work
 
 RATE = struct.Struct("<I")
@@ -67,11 +68,14 @@ def speaking(
     return speak
 
 
-def no_library(name: str, error: Exception, install: str) -> EngineError:
-    """What to say where a library with torch, which is never ours, is not installed or cannot be imported."""
+def no_library(name: str, error: Exception, *requirements: str) -> EngineError:
+    """What to say where a library with torch, which is never ours, is not installed or cannot be imported.
+
+    ``requirements`` are what pip is to install.
+    """
     return EngineError(
-        f"{name}: the library cannot be imported ({error}): install it with torch, as {install}, "
-        "or choose piper_tts or sherpa_onnx_tts, which need no torch"
+        f"{name}: the library cannot be imported ({error}): install it with torch, as "
+        f"`{install(*requirements)}`, or choose piper_tts or sherpa_onnx_tts, which need no torch"
     )
 
 

@@ -23,7 +23,7 @@ NAMES = ("whisper",)
 
 FACTS = EngineFacts(
     streams="no",
-    cancel="ends its process",
+    cancel="interrupts its process, or ends it",
     tried="a stand-in for the library",
     needs="torch; a size to download",
     modules=("whisper", "torch"),

@@ -16,11 +16,21 @@ import attrs
 import trio
 
 from ...errors import EngineError, SettingsError
+from ..facts import EngineFacts
 from ..settings import Environment, between, read_settings
 from ..speech_worker import WorkerTts, open_worker_tts
 from ..worker import INTERRUPTION, WorkerJob
 
 NAMES = ("bark_tts",)
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="interrupts its process, or ends it",
+    tried="a stand-in for the library",
+    needs="torch; models to download; better with a graphics card",
+    modules=("bark", "torch"),
+    packages=("git+https://github.com/suno-ai/bark.git", "torch<2.6"),
+)
 
 _VOICE = re.compile(r"announcer|(v2/)?(en|de|es|fr|hi|it|ja|ko|pl|pt|ru|tr|zh)_speaker_\d")
 
@@ -50,11 +60,17 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     return attrs.evolve(given, voice=voice)
 
 
+def missing(config: BarkConfig) -> list[str]:
+    """The file of the voice, if there is none."""
+    absent = config.voice.endswith(".npz") and not Path(config.voice).is_file()
+    return [f"there is no file {config.voice}; correct voice"] if absent else []
+
+
 @asynccontextmanager
 async def open(config: BarkConfig) -> AsyncIterator[WorkerTts]:
     """Load the models in their own process, and download what is not there yet. Raises `EngineError`."""
-    if config.voice.endswith(".npz") and not await trio.Path(config.voice).is_file():
-        raise EngineError(f"bark_tts: there is no file {config.voice}; correct voice")
+    for problem in await trio.to_thread.run_sync(missing, config):
+        raise EngineError(f"bark_tts: {problem}")
     job = WorkerJob(
         f"{__package__}.bark_process",
         "bark_tts",

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from ...errors import EngineError
+from ...installation import install
 from ..child_process import Work, work
 from ..speech_process import LIBRARY_ERRORS, int16, no_library, speaking
 
@@ -22,13 +23,13 @@ def load(settings: dict[str, Any]) -> Work:
         from bark import SAMPLE_RATE, generate_audio, preload_models
     except LIBRARY_ERRORS as error:
         # `pip install bark` brings another program, which may be what was found.
-        install = "`pip install git+https://github.com/suno-ai/bark.git 'torch<2.6'`"
-        raise no_library("bark_tts", error, install) from None
+        bark = "git+https://github.com/suno-ai/bark.git"
+        raise no_library("bark_tts", error, bark, "torch<2.6") from None
     try:
         preload_models()
     except pickle.UnpicklingError as error:
         raise EngineError(
-            "bark_tts: this torch refuses Bark's models; install an older one: `pip install 'torch<2.6'`"
+            f"bark_tts: this torch refuses Bark's models; install an older one: `{install('torch<2.6')}`"
         ) from error
     except LIBRARY_ERRORS as error:
         raise EngineError(

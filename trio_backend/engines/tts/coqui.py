@@ -14,11 +14,21 @@ import attrs
 import trio
 
 from ...errors import EngineError
+from ..facts import EngineFacts
 from ..settings import Environment, between, read_settings
 from ..speech_worker import WorkerTts, open_worker_tts
 from ..worker import INTERRUPTION, WorkerJob
 
 NAMES = ("coqui_tts",)
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="interrupts its process, or ends it",
+    tried="a stand-in for the library",
+    needs="torch; a model to download",
+    modules=("TTS", "torch"),
+    packages=("coqui-tts",),
+)
 
 
 # That of the library's own program; the library has none.
@@ -57,11 +67,17 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     )
 
 
+def missing(config: CoquiConfig) -> list[str]:
+    """The recording, if there is none."""
+    absent = config.speaker_wav and not Path(config.speaker_wav).is_file()
+    return [f"there is no file {config.speaker_wav}; correct speaker_wav"] if absent else []
+
+
 @asynccontextmanager
 async def open(config: CoquiConfig) -> AsyncIterator[WorkerTts]:
     """Load the model in its own process, and download it if it is not there yet. Raises `EngineError`."""
-    if config.speaker_wav and not await trio.Path(config.speaker_wav).is_file():
-        raise EngineError(f"coqui_tts: there is no file {config.speaker_wav}; correct speaker_wav")
+    for problem in await trio.to_thread.run_sync(missing, config):
+        raise EngineError(f"coqui_tts: {problem}")
     job = WorkerJob(
         f"{__package__}.coqui_process",
         "coqui_tts",

@@ -15,7 +15,7 @@ def load(settings: dict[str, Any]) -> Work:
         import torch
         from TTS.api import TTS
     except LIBRARY_ERRORS as error:
-        raise no_library("coqui_tts", error, "`pip install coqui-tts`") from None
+        raise no_library("coqui_tts", error, "coqui-tts") from None
     name = settings["model_name"]
     device = settings["device"] or ("cuda" if torch.cuda.is_available() else "cpu")
     try:

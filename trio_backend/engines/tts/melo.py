@@ -11,11 +11,21 @@ from contextlib import asynccontextmanager
 
 import attrs
 
+from ..facts import EngineFacts
 from ..settings import Environment, between, read_settings
 from ..speech_worker import WorkerTts, open_worker_tts
 from ..worker import INTERRUPTION, WorkerJob
 
 NAMES = ("melo_tts",)
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="interrupts its process, or ends it",
+    tried="a stand-in for the library",
+    needs="torch; a language to download",
+    modules=("melo", "torch"),
+    packages=("git+https://github.com/myshell-ai/MeloTTS.git",),
+)
 
 
 @attrs.frozen

@@ -14,10 +14,7 @@ def load(settings: dict[str, Any]) -> Work:
     try:
         from melo.api import TTS
     except LIBRARY_ERRORS as error:
-        install = (
-            "`pip install git+https://github.com/myshell-ai/MeloTTS.git` and `python -m unidic download`"
-        )
-        raise no_library("melo_tts", error, install) from None
+        raise no_library("melo_tts", error, "git+https://github.com/myshell-ai/MeloTTS.git") from None
     language, speaker = settings["language"], settings["speaker"]
     try:
         model = TTS(language=language, device=settings["device"])

@@ -18,6 +18,8 @@ import trio
 
 from ...audio.pcm import Pcm
 from ...errors import EngineError, UnknownEngine
+from ...installation import extra_remedy
+from ..facts import EngineFacts
 from ..openai.answers import whole_characters
 from ..settings import Environment, between, read_settings
 from ..sound_file import BYTES_PER_SECOND, HEADER, decode
@@ -25,6 +27,16 @@ from ..whole import NO_SOUND, WholeTts, can_be_said
 from ..worker import Worker, WorkerJob, open_worker
 
 NAMES = ("pyttsx3_tts",)
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="ends its process",
+    tried="the library",
+    needs="what the system speaks with: SAPI, NSSpeechSynthesizer or espeak-ng",
+    extra="pyttsx3",
+    modules=("pyttsx3",),
+    fallback="espeak_tts",
+)
 
 
 @attrs.frozen
@@ -50,7 +62,7 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     config = read_settings(Pyttsx3Config, settings, preset={"max_sound": environment.max_sentence_sound})
     if find_spec("pyttsx3") is None:
         raise UnknownEngine(
-            "pyttsx3_tts needs the extra `pyttsx3`, as the README says; espeak_tts is used instead",
+            f"pyttsx3_tts is not installed: {extra_remedy('pyttsx3')}; espeak_tts is used instead",
             kind="tts",
             name=name,
             instead="espeak_tts",

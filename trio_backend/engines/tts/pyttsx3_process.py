@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from ...errors import EngineError
+from ...installation import extra_remedy
 from ..child_process import Work, work
 from ..speech_process import LIBRARY_ERRORS, muted
 
@@ -18,8 +19,7 @@ def load(settings: dict[str, Any]) -> Work:
         import pyttsx3
     except ImportError as error:
         raise EngineError(
-            f"pyttsx3_tts: the library is not installed ({error.name}): install the extra `pyttsx3`, as the "
-            "README says"
+            f"pyttsx3_tts: the library is not installed ({error.name}): {extra_remedy('pyttsx3')}"
         ) from None
     try:
         engine = pyttsx3.init()

@@ -16,11 +16,21 @@ import attrs
 import trio
 
 from ...errors import EngineError, SettingsError
+from ..facts import EngineFacts
 from ..settings import Environment, between, one_of, read_settings
 from ..speech_worker import WorkerTts, open_worker_tts
 from ..worker import WorkerJob
 
 NAMES = ("sherpa_onnx_tts",)
+
+FACTS = EngineFacts(
+    streams="no",
+    cancel="ends its process",
+    tried="the library, with a tiny model",
+    needs="a VITS model that you download",
+    extra="sherpa",
+    modules=("sherpa_onnx",),
+)
 
 WITHOUT_EFFECT = {"debug": "sherpa-onnx writes to a terminal that nobody sees"}
 
@@ -80,14 +90,18 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     )
 
 
+def missing(config: SherpaTtsConfig) -> list[str]:
+    """The files and folders of the model that are not there, in one line."""
+    paths = [path for path in config.paths() if not Path(path).exists()]
+    remedy = f"get a model at {WHERE}, or correct the path"
+    return [f"there is no file {', '.join(paths)}; {remedy}"] if paths else []
+
+
 @asynccontextmanager
 async def open(config: SherpaTtsConfig) -> AsyncIterator[WorkerTts]:
     """Load the model in its own process. Raises `EngineError` that names a file which is not there."""
-    for path in config.paths():
-        if not await trio.Path(path).exists():
-            raise EngineError(
-                f"sherpa_onnx_tts: there is no file {path}; get a model at {WHERE}, or correct the path"
-            )
+    for problem in await trio.to_thread.run_sync(missing, config):
+        raise EngineError(f"sherpa_onnx_tts: {problem}")
     job = WorkerJob(
         f"{__package__}.sherpa_onnx_process",
         "sherpa_onnx_tts",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import EngineError
+from ...installation import extra_remedy, install
 from ..child_process import Work, work
 from ..speech_process import int16, muted, speaking
 
@@ -15,7 +16,7 @@ def load(settings: dict[str, Any]) -> Work:
         import sherpa_onnx
     except ImportError:
         raise EngineError(
-            "sherpa_onnx_tts: the library is not installed: install the extra `sherpa`, as the README says"
+            f"sherpa_onnx_tts: the library is not installed: {extra_remedy('sherpa')}"
         ) from None
     names = ("model", "tokens", "lexicon", "data_dir", "dict_dir")
     files = {name: settings[f"vits_{name}"] for name in names if settings[f"vits_{name}"]}
@@ -69,7 +70,7 @@ def _check_phonemes(tts: Any, settings: dict[str, Any]) -> None:
     if silent:
         raise EngineError(
             "sherpa_onnx_tts: the model says nothing without a vits_lexicon. With vits_data_dir alone it "
-            "needs an older library, `pip install 'sherpa-onnx<2'`; or give it to piper_tts, if it is Piper's"
+            f"needs an older library, `{install('sherpa-onnx<2')}`; or give it to piper_tts, if it is Piper's"
         )
 
 
