@@ -45,7 +45,7 @@ Work: TypeAlias = Callable[[bytes], str | bytes]
 WorkInParts: TypeAlias = Callable[[bytes], Generator[str, None, None]]
 
 
-class Interrupted(BaseException):
+class RequestInterrupted(BaseException):
     """The request is to end. Not an `Exception`: libraries catch those, and go on."""
 
 
@@ -87,7 +87,7 @@ class _Interrupts:
     def handle(self, _number: int, _frame: object) -> None:
         if self.working:
             self.working = False
-            raise Interrupted
+            raise RequestInterrupted
 
 
 def _result(do: Work, request: bytes, interrupts: _Interrupts) -> tuple[AnswerKind, str | bytes]:
@@ -99,7 +99,7 @@ def _result(do: Work, request: bytes, interrupts: _Interrupts) -> tuple[AnswerKi
             return AnswerKind.FAILED, str(problem)
         finally:
             interrupts.working = False
-    except Interrupted:
+    except RequestInterrupted:
         return AnswerKind.FAILED, "it was interrupted"
 
 
