@@ -22,7 +22,8 @@ import trio
 
 from tests.engines import wyoming_stand_in
 from tests.engines.edge_stand_in import HEAD, begun, mp3, pointed_at, say_bytes
-from tests.engines.model_server import Answering, ModelServer, open_model_server
+from tests.engines.gradio_stand_in import EVENT, GRADIO_VOICES, GradioVoice
+from tests.engines.model_server import Answering, Asked, ModelServer, hanging, open_model_server
 from tests.engines.speech_services import SERVICES, SpeechService
 from tests.engines.speech_sounds import noise, opened
 from tests.engines.voice_services import VOICES, VoiceService
@@ -113,14 +114,19 @@ async def wyoming(silent: bool) -> AsyncIterator[Session]:
 
 @attrs.define
 class HttpSeen:
-    """Of the last request, and the last answer."""
+    """Of the last request, and the last answer; of those whose path has ``part`` in it."""
 
     server: ModelServer
     said_at: float = 0.0
+    part: str = ""
+
+    @property
+    def asked(self) -> list[Asked]:
+        return [asked for asked in self.server.asked if self.part in asked.path]
 
     @property
     def left_at(self) -> float:
-        return self.server.asked[-1].left_at
+        return self.asked[-1].left_at
 
 
 def over_http(name: str, settings: dict[str, object], transcript: bytes) -> Case:
@@ -172,9 +178,27 @@ def speaking(voice: VoiceService) -> Case:
             seen = HttpSeen(server)
             server.behaviour = answer
             async with voice.opens(server) as tts:
-                yield Session(first_chunk(tts), lambda: seen)
+                yield Session(first_chunk(tts), lambda: seen, lambda: len(server.asked))
 
     return Case(voice.variant or voice.name, session)
+
+
+def behind_gradio(name: str, voice: GradioVoice) -> Case:
+    """A voice behind a Gradio server: from the file's first byte, and a cancel amid the wait for events."""
+
+    @asynccontextmanager
+    async def session(silent: bool) -> AsyncIterator[Session]:
+        async def sound(answering: Answering) -> None:
+            seen.said_at = trio.current_time()
+            await answering.whole(200, SOUND.resampled(voice.rate).to_wav(), "content-type: audio/wav")
+
+        async with voice.serves() as stand_in, voice.opens(stand_in) as tts:
+            seen = HttpSeen(stand_in.server, part=f"/{EVENT}")
+            await first_chunk(tts)()
+            stand_in.instead |= {"events": hanging()} if silent else {"file": sound}
+            yield Session(first_chunk(tts), lambda: seen, lambda: len(seen.asked))
+
+    return Case(name, session)
 
 
 @asynccontextmanager
@@ -191,7 +215,7 @@ async def edge(silent: bool) -> AsyncIterator[Session]:
 
     sound = mp3(0.5)
     async with open_websocket_service(answer) as service, pointed_at(service) as tts:
-        yield Session(first_chunk(tts), lambda: service.connections[-1])
+        yield Session(first_chunk(tts), lambda: service.connections[-1], lambda: len(service.connections))
 
 
 @asynccontextmanager
@@ -206,7 +230,7 @@ async def wyoming_speaking(silent: bool) -> AsyncIterator[Session]:
         settings, environment = {"base_url": server.url}, Environment(Path(), {})
         config = configure("tts", "wyoming_tts", settings, environment=environment)
         async with open_engine(config) as tts:
-            yield Session(first_chunk(tts), lambda: server.clients[-1])
+            yield Session(first_chunk(tts), lambda: server.clients[-1], lambda: len(server.clients))
 
 
 CASES: Sequence[Case] = [
@@ -215,6 +239,7 @@ CASES: Sequence[Case] = [
     over_http("openai_compatible_asr", {}, b'{"text": "Hello."}'),
     over_http("azure_asr", {"api_key": "k"}, b'{"RecognitionStatus": "Success", "DisplayText": "Hello."}'),
     *map(speaking, VOICES.values()),
+    *(behind_gradio(name, voice) for name, voice in GRADIO_VOICES.items()),
     Case("edge_tts", edge),
     Case("wyoming_tts", wyoming_speaking),
 ]

@@ -25,6 +25,7 @@ class Asked:
     body: dict[str, Any]
     connection: int
     raw: bytes = attrs.field(kw_only=True, repr=False)
+    method: str = attrs.field(default="POST", kw_only=True)
     left: trio.Event = attrs.field(factory=trio.Event)
     left_at: float = 0.0
 
@@ -243,7 +244,7 @@ class _Reader:
             {} if kind.startswith(("multipart", "audio", "application/ssml")) else json.loads(raw or b"{}")
         )
         del self._bytes[:end]
-        return Asked(first.split()[1], headers, content, connection, raw=raw)
+        return Asked(first.split()[1], headers, content, connection, raw=raw, method=first.split()[0])
 
     async def until_gone(self) -> None:
         """Return when the client has closed its side."""

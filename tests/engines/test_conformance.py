@@ -32,6 +32,7 @@ from . import llama_stand_in, tiny_llama, tiny_whisper
 from .claude_stand_in import open_claude
 from .completion_stand_in import open_completions
 from .edge_stand_in import open_edge
+from .gradio_stand_in import GRADIO_VOICES
 from .model_server import Answering, body, hanging, open_model_server, refusing, streaming
 from .speech_services import SERVICES
 from .speech_sounds import silence
@@ -195,6 +196,7 @@ def open_tiny_voice(name: str, folder: Path) -> OpenTts:
         "pyttsx3_tts",
         *TORCH_VOICES,
         *VOICES,
+        *GRADIO_VOICES,
     ]
 )
 def open_tts(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
@@ -232,6 +234,7 @@ def open_tts(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
         "wyoming_tts": open_wyoming_tts,
         "command_tts": opens("tts", "command_tts", command=HUMMING, sample_rate=16_000),
         **{name: voice.open for name, voice in VOICES.items()},
+        **{name: voice.open for name, voice in GRADIO_VOICES.items()},
     }[request.param]
 
 

@@ -15,6 +15,7 @@ from trio_backend.engines.settings import Environment
 from trio_backend.engines.whole import spoken
 from trio_backend.errors import EngineError, SettingsError
 
+from .gradio_stand_in import SAMPLE
 from .model_server import Answering, Behaviour, body, cut, hanging, open_model_server, page, refusing
 from .voice_services import VOICES, VoiceService
 
@@ -271,6 +272,38 @@ OLD: Mapping[str, Mapping[str, object]] = {
         "speed": 1,
         "gain": 0,
     },
+    "cosyvoice_tts": {
+        "client_url": "http://127.0.0.1:50000/",
+        "mode_checkbox_group": "预训练音色",
+        "sft_dropdown": "中文女",
+        "prompt_text": "",
+        "prompt_wav_upload_url": SAMPLE,
+        "prompt_wav_record_url": SAMPLE,
+        "instruct_text": "",
+        "seed": 0,
+        "api_name": "/generate_audio",
+    },
+    "cosyvoice2_tts": {
+        "client_url": "http://127.0.0.1:50000/",
+        "mode_checkbox_group": "3s极速复刻",
+        "sft_dropdown": "",
+        "prompt_text": "",
+        "prompt_wav_upload_url": SAMPLE,
+        "prompt_wav_record_url": SAMPLE,
+        "instruct_text": "",
+        "stream": False,
+        "seed": 0,
+        "speed": 1.0,
+        "api_name": "/generate_audio",
+    },
+    "spark_tts": {
+        "api_url": "http://127.0.0.1:6006/",
+        "api_name": "voice_clone",
+        "prompt_wav_upload": SAMPLE,
+        "gender": "female",
+        "pitch": 3,
+        "speed": 3,
+    },
     "openai_tts": {
         "model": "kokoro",
         "voice": "af_sky+af_bella",
@@ -310,6 +343,7 @@ OLD: Mapping[str, Mapping[str, object]] = {
 MISSING = {
     "azure_tts": {"api_key": "k"},
     "gpt_sovits_tts": {"ref_audio_path": "mao.wav"},
+    "cosyvoice2_tts": {"prompt_text": "Well."},
     "fish_api_tts": {"api_key": "k"},
     "siliconflow_tts": {"api_key": "k", "default_voice": "FunAudioLLM/CosyVoice2-0.5B:anna"},
     "minimax_tts": {"api_key": "k"},

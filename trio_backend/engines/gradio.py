@@ -191,7 +191,11 @@ class GradioServer:
         path = f"stream/{path}" if file.is_stream else f"file={path}"
         # Servers since 5 stream AAC, which nothing here decodes; this is the whole, in the model's format.
         path = re.sub(r"/playlist\.m3u8$", "/playlist-file", path)
-        answer = await self._server.get(f"{endpoint.prefix}{path}", accept="*/*")
+        try:
+            answer = await self._server.get(f"{endpoint.prefix}{path}", accept="*/*")
+        except EngineError as error:
+            told = "the server does not hand out the sound that it made; its own log says why"
+            raise self.error(told) from error
         return await self._server.read(answer, most=most, too_long=too_long)
 
     def error(self, told: str) -> EngineError:

@@ -1,21 +1,17 @@
-"""`GradioSpeech`: what is configured of a voice behind a Gradio server, and how it is opened.
+"""`GradioSpeech`: what is configured of a voice behind a Gradio server.
 
 Apart from the engine, `gradio_tts`, so that a configuration can be checked without the HTTP library.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from importlib import import_module
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
-import trio
 
-from .base import Tts
 from .openai.configs import Endpoint
 from .settings import Environment
 
@@ -71,20 +67,6 @@ def recordings(environment: Environment, places: Iterable[tuple[str, str]]) -> t
         Recording(parameter, place if not place or _is_url(place) else _path(environment, place))
         for parameter, place in ((parameter, given.strip()) for parameter, given in places)
     )
-
-
-@asynccontextmanager
-async def open_gradio(config: GradioSpeech) -> AsyncIterator[Tts]:
-    """Ready when the recordings on this machine are read; the server is asked with the first sentence.
-
-    Raises `EngineError` where one of them cannot be read.
-    """
-    # The HTTP library takes 75 ms to import, too long for the event loop.
-    await trio.to_thread.run_sync(import_module, ".gradio_tts", __package__)
-    from .gradio_tts import open_gradio_tts
-
-    async with open_gradio_tts(config) as tts:
-        yield tts
 
 
 def _is_url(place: str) -> bool:

@@ -163,7 +163,8 @@ def refusal(endpoint: Endpoint, answer: Answer) -> ApiRefusal:
         return ApiRefusal(f"{name}: the account has no credit left ({told}); look at its plan and billing")
     if status in {401, 403}:
         return ApiRefusal(_wrong_key(endpoint, told))
-    if status == 429:
+    # With 503 and this text Gradio refuses a call when too many wait.
+    if status == 429 or (status == 503 and b"Queue is full" in answer.body):
         return _too_many(name, told, answer.retry_after)
     if status == 529 or answer.code == "overloaded_error":
         text = f"{name}: the service is overloaded ({told}); try again soon, or use another model"

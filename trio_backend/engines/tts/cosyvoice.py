@@ -12,7 +12,8 @@ import attrs
 
 from ...errors import SettingsError
 from ..facts import EngineFacts
-from ..gradio_speech import MODEL_TIMEOUT, GradioSpeech, Value, open_gradio, recordings
+from ..gradio_speech import MODEL_TIMEOUT, GradioSpeech, Value, recordings
+from ..open_speech import open_gradio
 from ..openai.configs import Endpoint, Provider, checked_url, find_key
 from ..settings import Environment, between, read_settings
 from ..speech_service import ServiceSettings
