@@ -88,6 +88,25 @@ def test_an_engine_s_settings_are_found_in_lower_case_too(write: Write) -> None:
     assert choice.locate("at").endswith("conf.yaml:5: character_config.tts_config.edge_tts.at")
 
 
+@pytest.mark.parametrize(
+    ("sections", "settings"),
+    [
+        ("gpt_sovits: {text_lang: en}", {"text_lang": "en"}),
+        ("gpt_sovits_tts: {text_lang: zh}, gpt_sovits: {text_lang: en}", {"text_lang": "zh"}),
+    ],
+)
+def test_the_section_of_an_engine_may_have_its_other_name(
+    write: Write, sections: str, settings: dict[str, object]
+) -> None:
+    """``gpt_sovits`` is what Open-LLM-VTuber reads as well; the engine's own name comes first."""
+    tts = f"  tts_config: {{tts_model: gpt_sovits_tts, {sections}}}\n"
+
+    choice = load_config(write({"conf.yaml": BASE + tts}), environ={}).config.character.tts
+
+    assert (choice.name, choice.settings) == ("gpt_sovits_tts", settings)
+    assert choice.locate("text_lang").endswith(f"{sections.partition(':')[0]}.text_lang")
+
+
 def test_an_engine_without_settings_is_located_where_it_is_chosen(write: Write) -> None:
     """An empty block counts as none."""
     tts = "  tts_config:\n    tts_model: tone_tts\n    tone_tts:\n"

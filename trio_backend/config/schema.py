@@ -174,6 +174,10 @@ CHOSEN_AT = {
 }
 
 
+SECTION_ALIASES = {"gpt_sovits_tts": "gpt_sovits"}
+"""Other names that Open-LLM-VTuber reads the sections of engines by."""
+
+
 @attrs.frozen
 class _EngineChooser:
     """Finds the settings of an engine: the section that has its name, in the section of its kind."""
@@ -196,7 +200,8 @@ class _EngineChooser:
         """``place`` is where it is named, in a list."""
         blocks = self.table.table(section)
         # Existing files write Edge_TTS here and edge_tts there.
-        found = next((n for n in (name, name.lower()) if blocks and n in blocks.entries), name)
+        names = (name, name.lower(), SECTION_ALIASES.get(name.lower(), name))
+        found = next((n for n in names if blocks and n in blocks.entries), name)
         block = blocks.entries.get(found) if blocks else None
         if isinstance(block, Scalar) and block.is_null:
             block = None
