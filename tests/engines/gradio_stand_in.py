@@ -227,8 +227,8 @@ class GradioVoice:
     rate: int = 22_050
 
     def sound(self, text: str) -> Pcm:
-        """A tone, the longer the more is said."""
-        return hum(0.01 * len(text)).resampled(self.rate)
+        """A tone, the longer the more is said, up to 4 s."""
+        return hum(0.01 * min(400, len(text))).resampled(self.rate)
 
     def opens(
         self, stand_in: GradioStandIn, folder: Path = Path(), **more: object

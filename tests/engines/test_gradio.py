@@ -303,6 +303,34 @@ async def test_a_server_that_takes_no_cancel_delays_nothing(monkeypatch: pytest.
         assert trio.current_time() - ended < 0.2 + PROMPTLY
 
 
+async def test_a_cancel_that_is_not_taken_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next call that is given up is told after the deadline of the one before."""
+    monkeypatch.setattr(gradio, "CANCELLING", 0.2)
+    async with TRAINED.serves() as stand_in:
+        stand_in.instead |= {"events": hanging(), "cancel": hanging()}
+        async with TRAINED.opens(stand_in) as tts:
+            for _ in range(2):
+                with trio.move_on_after(0.1):
+                    await spoken(tts, "Hello.")
+            with trio.fail_after(5):
+                while stand_in.paths.count("POST /gradio_api/cancel") < 2:
+                    await trio.sleep(0.01)
+
+
+async def test_many_calls_are_given_up_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's end waits once for a server that takes no cancel, not once for each of them."""
+    monkeypatch.setattr(gradio, "CANCELLING", 0.3)
+    async with TRAINED.serves() as stand_in:
+        stand_in.instead |= {"events": hanging(), "cancel": hanging()}
+        async with TRAINED.opens(stand_in) as tts:
+            with trio.move_on_after(0.5):
+                async with trio.open_nursery() as nursery:
+                    for _ in range(10):
+                        nursery.start_soon(spoken, tts, "Hello.")
+            ended = trio.current_time()
+        assert trio.current_time() - ended < 0.3 + PROMPTLY
+
+
 def test_events_may_come_in_any_pieces() -> None:
     """Byte by byte, too."""
     told = event("generating", file("a", "b", stream=True)) + event("complete", "[]")

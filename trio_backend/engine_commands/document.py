@@ -33,7 +33,8 @@ a file.
 - **extra**: of this package, or the packages that `pip` installs for it.
 - **keys**: variables of the environment in which a key is looked for, if it is not in the file.
 - **tried with**: what is at the other end in the tests of this project. “By its reference” and “by its code”
-  are servers of ours that speak the service's format as its documentation, or its own program, has it.
+  are servers of ours that speak the service's format as its documentation, or its own program, has it; “by
+  recordings of it” one that says what real ones said.
 - **without it**: the engine that is used if the libraries are missing. Where none is named, the character
   says what is missing. The embedded engine is that of a configuration that names none.
 """

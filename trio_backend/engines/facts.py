@@ -33,6 +33,7 @@ Tried: TypeAlias = Literal[
     "a stand-in for the library",
     "a stand-in by its reference",
     "a stand-in by its code",
+    "a stand-in by recordings of it",
     "programs",
     "a server of its package",
     "ours: nothing foreign in it",

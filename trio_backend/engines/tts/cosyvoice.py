@@ -29,8 +29,8 @@ TRAINED, IMITATED, ACROSS_LANGUAGES, INSTRUCTED = "预训练音色", "3s极速�
 FACTS = EngineFacts(
     streams="no",
     cancel="closes the request, and tells the server to stop",
-    tried="a stand-in by its code",
-    needs="CosyVoice's `webui.py`",
+    tried="a stand-in by recordings of it",
+    needs="CosyVoice's `webui.py`, on Gradio 4.29 or newer",
 )
 
 

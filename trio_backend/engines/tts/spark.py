@@ -28,8 +28,8 @@ _PROVIDER = Provider(
 FACTS = EngineFacts(
     streams="no",
     cancel="closes the request, and tells the server to stop",
-    tried="a stand-in by its code",
-    needs="Spark-TTS's `webui.py`",
+    tried="a stand-in by recordings of it",
+    needs="Spark-TTS's `webui.py`, and a recording",
 )
 
 
