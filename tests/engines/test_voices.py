@@ -10,6 +10,7 @@ import trio
 
 from tests.promptness import PROMPTLY
 from trio_backend.audio.pcm import Pcm
+from trio_backend.engines.openai import connection
 from trio_backend.engines.registry import configure, known, without_effect
 from trio_backend.engines.settings import Environment
 from trio_backend.engines.whole import spoken
@@ -156,42 +157,122 @@ async def test_half_an_answer_is_no_sentence(streaming_voice: VoiceService) -> N
                 await drained(chunks)
 
 
-# Where each service says itself what is wrong: its own answers, from its reference.
+# Where each service says itself what is wrong: its own answers, from the source that its adapter names.
+ELEVENLABS = '{"detail": {"type": "x", "code": "%s", "message": "x", "status": "%s", "request_id": "y"}}'
+CARTESIA = '{"error_code": "%s", "title": "x", "message": "y", "request_id": "550e8400-e29b-41d4"}'
+DEEPGRAM = '{"err_code": "%s", "err_msg": "x", "request_id": "y"}'
+MINIMAX = '{"base_resp": {"status_code": %s, "status_msg": "x"}}'
 ITS_OWN = [
     ("elevenlabs_tts", 401, '{"detail": {"status": "quota_exceeded", "message": "x"}}', "no credit"),
     ("elevenlabs_tts", 401, '{"detail": {"status": "invalid_api_key", "message": "x"}}', "API key"),
     ("elevenlabs_tts", 404, '{"detail": {"status": "voice_not_found", "message": "x"}}', "check the voice"),
-    ("deepgram_tts", 401, '{"err_code": "INVALID_AUTH", "err_msg": "x", "request_id": "y"}', "API key"),
-    ("deepgram_tts", 402, '{"err_code": "ASR_PAYMENT_REQUIRED", "err_msg": "x"}', "no credit"),
-    ("cartesia_tts", 400, '{"error_code": "voice_not_found", "title": "x", "message": "y"}', "the voice"),
+    ("elevenlabs_tts", 401, ELEVENLABS % (("quota_exceeded",) * 2), "no credit"),
+    ("elevenlabs_tts", 401, ELEVENLABS % (("invalid_api_key",) * 2), "API key"),
+    ("elevenlabs_tts", 404, ELEVENLABS % (("voice_not_found",) * 2), "check the voice"),
+    (
+        "elevenlabs_tts",
+        400,
+        ELEVENLABS % (("invalid_parameters",) * 2),
+        "400, invalid_parameters.*its settings",
+    ),
+    ("elevenlabs_tts", 429, ELEVENLABS % (("concurrent_limit_exceeded",) * 2), "too many requests"),
+    ("deepgram_tts", 401, DEEPGRAM % "INVALID_AUTH", "API key"),
+    ("deepgram_tts", 402, DEEPGRAM % "ASR_PAYMENT_REQUIRED", "no credit"),
+    ("deepgram_tts", 400, DEEPGRAM % "INVALID_QUERY_PARAMETER", "400, INVALID_QUERY_PARAMETER.*its settings"),
+    ("deepgram_tts", 400, DEEPGRAM % "Bad Request", r"\(400\).*its settings"),
+    (
+        "deepgram_tts",
+        400,
+        '{"category": "INVALID_JSON", "message": "x", "details": "y"}',
+        "400, INVALID_JSON",
+    ),
+    ("deepgram_tts", 413, DEEPGRAM % "PAYLOAD_TOO_LARGE", "the sentence is too long"),
+    ("deepgram_tts", 429, DEEPGRAM % "TOO_MANY_REQUESTS", "too many requests"),
+    ("cartesia_tts", 401, CARTESIA % "invalid_api_key", "API key"),
+    ("cartesia_tts", 402, CARTESIA % "quota_exceeded", "no credit"),
+    ("cartesia_tts", 404, CARTESIA % "voice_not_found", "check the voice"),
+    ("cartesia_tts", 429, CARTESIA % "concurrency_limited", "too many requests .429, concurrency_limited"),
+    ("cartesia_tts", 500, '{"error_code": null, "title": "x", "message": "y"}', r"failed \(500\)"),
     ("azure_tts", 400, "", r"refused the request \(400\)"),
+    ("azure_tts", 401, "", "API key"),
+    ("azure_tts", 415, "", r"refused the request \(415\)"),
+    ("azure_tts", 429, "", "too many requests"),
+    ("azure_tts", 502, "", r"failed \(502\)"),
+    ("fish_api_tts", 401, '{"message": "x", "status": 401}', "API key"),
     ("fish_api_tts", 402, '{"message": "x", "status": 402}', "no credit"),
+    ("fish_api_tts", 422, '[{"loc": ["x"], "type": "y", "msg": "z"}]', r"refused the request \(422\)"),
+    ("fish_api_tts", 429, '{"message": "x", "status": 429}', "too many requests"),
     ("siliconflow_tts", 400, '{"code": 20012, "message": "x", "data": ""}', "refused the request"),
+    ("siliconflow_tts", 401, '"Invalid token"', "API key"),
+    ("siliconflow_tts", 429, '{"message": "x", "data": "y"}', "too many requests"),
+    ("siliconflow_tts", 503, '{"code": 50505, "message": "x", "data": null}', r"failed \(503\)"),
     ("gpt_sovits_tts", 400, '{"message": "tts failed", "Exception": "x"}', "refused the request"),
-    ("minimax_tts", 200, '{"base_resp": {"status_code": 1004, "status_msg": "x"}}', "API key"),
-    ("minimax_tts", 200, '{"base_resp": {"status_code": 2049, "status_msg": "x"}}', "API key"),
-    ("minimax_tts", 200, '{"base_resp": {"status_code": 1008, "status_msg": "x"}}', "no credit"),
-    ("minimax_tts", 200, '{"base_resp": {"status_code": 1002, "status_msg": "x"}}', "too many requests"),
-    ("minimax_tts", 200, '{"base_resp": {"status_code": 2054, "status_msg": "x"}}', "check the voice"),
-    ("minimax_tts", 200, '{"base_resp": {"status_code": 2013, "status_msg": "x"}}', r"\(400, 2013\)"),
+    ("gpt_sovits_tts", 400, '{"message": "text_lang: x is not supported in version v2"}', "its settings"),
+    (
+        "x_tts",
+        500,
+        '{"detail": "Error: 400: Language code sent is either unsupported or misspelled."}',
+        "failed",
+    ),
+    *(("minimax_tts", 200, MINIMAX % code, "API key") for code in (1004, 2049)),
+    *(("minimax_tts", 200, MINIMAX % code, "no credit") for code in (1008, 2056)),
+    *(("minimax_tts", 200, MINIMAX % code, "too many requests") for code in (1002, 1039, 1041, 2045)),
+    *(("minimax_tts", 200, MINIMAX % code, "check the voice") for code in (2042, 2054, 20132)),
+    *(("minimax_tts", 200, MINIMAX % code, "content filter refused what") for code in (1026, 1027)),
+    *(("minimax_tts", 200, MINIMAX % code, r"failed \(500") for code in (1000, 1001, 1024, 1033)),
+    ("minimax_tts", 200, MINIMAX % 2013, r"\(400, 2013\)"),
     ("minimax_tts", 200, '{"surprise": ', "is no sound"),
 ]
 
 
 @pytest.mark.parametrize(("name", "status", "answer", "words"), ITS_OWN)
 async def test_what_a_service_says_itself_is_understood(
-    name: str, status: int, answer: str, words: str
+    name: str, status: int, answer: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What to do about it is told, in our words."""
 
     async def answers(answering: Answering) -> None:
         await answering.whole(status, answer.encode(), "Content-Type: application/json")
 
+    monkeypatch.setattr(connection, "PAUSES", (0.01, 0.02))
     async with open_model_server() as server:
         server.behaviour = answers
         async with VOICES[name].opens(server) as tts:
-            with pytest.raises(EngineError, match=f"{name}.*{words}"):
+            with pytest.raises(EngineError, match=f"{name}.*{words}") as caught:
                 await spoken(tts, "Hello.")
+            assert "conversation" not in str(caught.value)
+            assert "images" not in str(caught.value)
+
+
+async def test_what_goes_wrong_amid_a_stream_of_events_is_told() -> None:
+    """MiniMax says it with status 200, behind events with sound, which is handed out before."""
+    voice = VOICES["minimax_tts"]
+    begun = voice.pieces(voice.sound("Hello there, my friend." * 4))[:3]
+
+    async def answer(answering: Answering) -> None:
+        await answering.head(200, [f"Content-Type: {voice.kind}", "Transfer-Encoding: chunked"])
+        whole = b"".join(begun).rpartition(b"\n\n")[0] + b"\n\n"
+        await answering.chunk(whole + f"data: {MINIMAX % 1002}\n\n".encode())
+        await answering.stream.send_all(b"0\r\n\r\n")
+
+    async with open_model_server() as server:
+        server.behaviour = answer
+        async with voice.opens(server) as tts, tts.speak("Hello.") as chunks:
+            assert (await chunks.receive()).samples
+            with pytest.raises(EngineError, match=r"minimax_tts: too many requests \(429, 1002"):
+                await drained(chunks)
+
+
+async def test_who_is_asked_to_wait_a_moment_waits_and_asks_again(voice: VoiceService) -> None:
+    """A sentence is not lost for that."""
+    async with open_model_server() as server:
+        server.behaviour = voice.speaking()
+        server.script.append(refusing(429, None, "Retry-After: 0.3"))
+        async with voice.opens(server) as tts:
+            began = trio.current_time()
+            assert await spoken(tts, "Hello.") == voice.sound("Hello.")
+            assert trio.current_time() - began >= 0.3
+    assert len(server.asked) == 2
 
 
 @pytest.mark.parametrize(

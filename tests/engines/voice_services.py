@@ -163,7 +163,7 @@ VOICES: Mapping[str, VoiceService] = {
         VoiceService(
             name="cartesia_tts",
             path="/tts/bytes",
-            headers={"x-api-key": "sk-secret", "cartesia-version": "2025-04-16"},
+            headers={"authorization": "Bearer sk-secret", "cartesia-version": "2026-03-01"},
             settings={**KEY, "voice_id": "694f9389", "emotion": "happy"},
             says=lambda asked: str(asked.body["transcript"]),
             body={

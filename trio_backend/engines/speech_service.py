@@ -11,8 +11,9 @@ from typing import Protocol
 
 import attrs
 
-from .openai.configs import Endpoint
-from .settings import between
+from ..errors import SettingsError
+from .openai.configs import Endpoint, Provider, check_key, checked_url, find_key
+from .settings import Environment, between
 
 
 @attrs.frozen
@@ -94,3 +95,24 @@ class ServiceSettings:
 
     connect_timeout: float = attrs.field(default=5.0, validator=between(0.1, 600), kw_only=True)
     timeout: float = attrs.field(default=60.0, validator=between(0.1, 3600), kw_only=True)
+
+
+@attrs.frozen(kw_only=True)
+class VoiceIdSettings(ServiceSettings):
+    """What a service with a key sets whose voices have ids, which its users copy from its page."""
+
+    base_url: str
+    api_key: str = ""
+    voice_id: str = ""
+    model_id: str
+
+    def endpoint(self, provider: Provider, environment: Environment, voices: str) -> Endpoint:
+        """The service, with the key from here or from the environment; ``voices`` is the page with the ids.
+
+        Raises `SettingsError` where the key or the voice is missing.
+        """
+        key = find_key(self.api_key, provider.key_variables, environment.environ)
+        endpoint = check_key(Endpoint(provider, checked_url(self.base_url), self.model_id, "api_key", key))
+        if not self.voice_id.strip():
+            raise SettingsError("voice_id", f"is missing: copy one from {voices}")
+        return endpoint

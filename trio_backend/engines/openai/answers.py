@@ -135,10 +135,11 @@ class Answer:
         error = self.error if isinstance(self.error, dict) else {}
         words = [error.get("code"), error.get("type")]
         if self.error is None:
-            # Services that speak: ElevenLabs has it in `detail`, Deepgram and Cartesia beside the message.
+            # Services that speak: ElevenLabs has it in `detail`, Deepgram (two ways) and Cartesia beside the
+            # message.
             detail = self._json.get("detail")
             words += [detail.get(key) for key in ("code", "status")] if isinstance(detail, dict) else []
-            words += [self._json.get(key) for key in ("err_code", "error_code", "code")]
+            words += [self._json.get(key) for key in ("err_code", "category", "error_code", "code")]
         return next((word for word in words if isinstance(word, str) and _WORD.fullmatch(word)), "")
 
 
@@ -200,10 +201,15 @@ def _wrong_request(endpoint: Endpoint, answer: Answer, told: str) -> str:
         return f"{name}: the server has no model {model!r} ({told}); {remedy}"
     if answer.is_page or answer.status == 404 or answer.status < 400 or answer.status == 405:
         return _wrong_url(endpoint, f"no model's answer ({told})")
+    speaks = name.endswith("_tts")
     if answer.status == 413 or answer.code == "context_length_exceeded" or _CONTEXT.search(answer.body):
-        return f"{name}: the conversation is too long for {model!r} ({told}); start a new one"
+        what = "the sentence is too long" if speaks else f"the conversation is too long for {model!r}"
+        return f"{name}: {what} ({told})" + ("" if speaks else "; start a new one")
     if "content" in answer.code and ("filter" in answer.code or "policy" in answer.code):
-        return f"{name}: the provider's content filter refused the conversation ({told})"
+        what = "what was to be said" if speaks else "the conversation"
+        return f"{name}: the provider's content filter refused {what} ({told})"
+    if speaks:
+        return f"{name}: the server refused the request ({told}); check its settings in the configuration"
     return (
         f"{name}: the server refused the request ({told}); "
         f"check the settings of {model!r}, and whether it can take what was sent (images, for instance)"

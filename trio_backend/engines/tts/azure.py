@@ -1,7 +1,8 @@
 """`azure_tts`: the voices of Azure's Speech service, over its “Text to speech REST API”.
 
-``POST /cognitiveservices/v1`` with SSML, after Microsoft's documentation. It sends samples, as it
-makes them.
+``POST /cognitiveservices/v1`` with SSML, by Microsoft's page “Text to speech REST API”
+(https://learn.microsoft.com/azure/ai-services/speech-service/rest-text-to-speech), read in its copy for Azure
+in China in November 2026. It sends samples, as it makes them. An error has a status, and no body to speak of.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """`cartesia_tts`: the voices of Cartesia, over its endpoint “Text to Speech (Bytes)”.
 
-``POST /tts/bytes``, by the service's reference of October 2026, in the version 2025-04-16, which has the
-settings of the model ``sonic-3``. It sends samples, as it makes them.
+``POST /tts/bytes``, by the service's reference (https://docs.cartesia.ai/api-reference/tts/bytes), its pages
+“API Errors” and “API Changes”, and its client ``cartesia`` 4.2.0, as of November 2026. It sends samples, as
+it makes them.
 """
 
 from __future__ import annotations
@@ -10,13 +11,12 @@ from collections.abc import Mapping
 
 import attrs
 
-from ...errors import SettingsError
 from ..facts import EngineFacts
 from ..open_speech import open_service
 from ..openai.answers import json_of
-from ..openai.configs import Endpoint, Provider, check_key, checked_url, find_key
+from ..openai.configs import Provider
 from ..settings import Environment, between, read_settings
-from ..speech_service import ServiceSettings, SpeechService, SynthesisRequest
+from ..speech_service import SpeechService, SynthesisRequest, VoiceIdSettings
 
 NAMES = ("cartesia_tts",)
 
@@ -33,11 +33,9 @@ FACTS = EngineFacts(
 )
 
 
-@attrs.frozen
-class _CartesiaSettings(ServiceSettings):
+@attrs.frozen(kw_only=True)
+class _CartesiaSettings(VoiceIdSettings):
     base_url: str = _PROVIDER.base_url
-    api_key: str = ""
-    voice_id: str = ""
     model_id: str = "sonic-3"
     language: str = "en"
     emotion: str = "neutral"
@@ -53,7 +51,8 @@ class Cartesia(SpeechService):
 
     def headers(self) -> Mapping[str, str]:
         """See `SpeechService.headers`."""
-        return {"X-API-Key": self.endpoint.api_key, "Cartesia-Version": "2025-04-16"}
+        # The first version whose errors have codes; before, they are text alone.
+        return {**super().headers(), "Cartesia-Version": "2026-03-01"}
 
     def request(self, text: str) -> SynthesisRequest:
         """See `SpeechService.request`."""
@@ -68,27 +67,22 @@ class Cartesia(SpeechService):
                 "encoding": "pcm_s16le",
                 "sample_rate": self.sample_rate,
             },
-        }
-        # Older models have other ways to say this, and take these for a mistake or for nothing.
-        if given.model_id.startswith("sonic-3"):
-            request["generation_config"] = {
+            # Models before sonic-3 knew none of these; since June 2026 there are none of them.
+            "generation_config": {
                 "volume": given.volume,
                 "speed": given.speed,
                 "emotion": given.emotion,
-            }
+            },
+        }
         return SynthesisRequest("tts/bytes", json_of(request))
 
 
 def configure(name: str, settings: Mapping[str, object], environment: Environment) -> Cartesia:
-    """Its settings are the fields of `_CartesiaSettings`; the last three are for ``sonic-3`` and later."""
+    """Its settings are the fields of `_CartesiaSettings`; a voice's ID is found on its page there."""
     del name
     given = read_settings(_CartesiaSettings, settings, ignored=WITHOUT_EFFECT)
-    key = find_key(given.api_key, _PROVIDER.key_variables, environment.environ)
-    endpoint = check_key(Endpoint(_PROVIDER, checked_url(given.base_url), given.model_id, "api_key", key))
-    if not given.voice_id.strip():
-        raise SettingsError("voice_id", "is missing: copy one from https://play.cartesia.ai/voices")
     return Cartesia(
-        endpoint=endpoint,
+        endpoint=given.endpoint(_PROVIDER, environment, "https://play.cartesia.ai/voices"),
         settings=attrs.evolve(given, api_key=""),
         connect_timeout=given.connect_timeout,
         timeout=given.timeout,

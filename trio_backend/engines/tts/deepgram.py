@@ -1,7 +1,8 @@
 """`deepgram_tts`: the voices of Deepgram, Aura, over its endpoint “Text to Speech”.
 
-``POST /v1/speak``, after the service's reference. It sends samples, as it makes them, for
-at most 2000 characters.
+``POST /v1/speak``, by its client ``deepgram-sdk`` 7.17.0 and the page “Errors” of its documentation
+(https://developers.deepgram.com/docs/errors), as of November 2026. It sends samples, as it makes them, for at
+most 2000 characters; a sentence has no more than 400.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """`elevenlabs_tts`: the voices of ElevenLabs, over its endpoint “Stream speech”.
 
-``POST /v1/text-to-speech/{voice_id}/stream``, by the service's reference of October 2026. It sends samples,
-as it makes them; a whole sentence is asked for at once, which needs no WebSocket.
+``POST /v1/text-to-speech/{voice_id}/stream``, by its client ``elevenlabs`` 2.78.0 and the page “Errors” of
+its documentation (https://elevenlabs.io/docs/eleven-api/resources/errors), as of November 2026. It sends
+samples, as it makes them; a whole sentence is asked for at once, which needs no WebSocket.
 """
 
 from __future__ import annotations
@@ -11,13 +12,12 @@ from urllib.parse import quote
 
 import attrs
 
-from ...errors import SettingsError
 from ..facts import EngineFacts
 from ..open_speech import open_service
 from ..openai.answers import json_of
-from ..openai.configs import Endpoint, Provider, check_key, checked_url, find_key
+from ..openai.configs import Provider
 from ..settings import Environment, between, read_settings
-from ..speech_service import ServiceSettings, SpeechService, SynthesisRequest
+from ..speech_service import SpeechService, SynthesisRequest, VoiceIdSettings
 
 NAMES = ("elevenlabs_tts",)
 
@@ -39,11 +39,9 @@ FACTS = EngineFacts(
 )
 
 
-@attrs.frozen
-class _ElevenLabsSettings(ServiceSettings):
+@attrs.frozen(kw_only=True)
+class _ElevenLabsSettings(VoiceIdSettings):
     base_url: str = _PROVIDER.base_url
-    api_key: str = ""
-    voice_id: str = ""
     model_id: str = "eleven_multilingual_v2"
     stability: float = attrs.field(default=0.5, validator=between(0, 1))
     similarity_boost: float = attrs.field(default=0.5, validator=between(0, 1))
@@ -80,12 +78,8 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     """Its settings are the fields of `_ElevenLabsSettings`; a voice's ID is found on its page there."""
     del name
     given = read_settings(_ElevenLabsSettings, settings, ignored=WITHOUT_EFFECT)
-    key = find_key(given.api_key, _PROVIDER.key_variables, environment.environ)
-    endpoint = check_key(Endpoint(_PROVIDER, checked_url(given.base_url), given.model_id, "api_key", key))
-    if not given.voice_id.strip():
-        raise SettingsError("voice_id", "is missing: copy one from https://elevenlabs.io/app/voice-library")
     return ElevenLabs(
-        endpoint=endpoint,
+        endpoint=given.endpoint(_PROVIDER, environment, "https://elevenlabs.io/app/voice-library"),
         settings=attrs.evolve(given, api_key=""),
         connect_timeout=given.connect_timeout,
         timeout=given.timeout,

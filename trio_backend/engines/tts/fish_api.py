@@ -1,6 +1,7 @@
 """`fish_api_tts`: the voices of Fish Audio, over its endpoint “Text to Speech”.
 
-``POST /v1/tts``, after the service's reference. It sends samples, as it makes them.
+``POST /v1/tts``, by its client ``fish-audio-sdk`` 1.3.0 and the service's documentation
+(https://docs.fish.audio/features/text-to-speech), as of November 2026. It sends samples, as it makes them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class _FishSettings(ServiceSettings):
     # A voice; without one, the service takes its own.
     reference_id: str = ""
     latency: str = attrs.field(default="balanced", validator=one_of("normal", "balanced", "low"))
-    # Without one, the service takes its newest.
+    # s1, s2-pro, s2.1-pro or s2.1-pro-free; without one, the service takes s2.1-pro.
     model: str = ""
 
 

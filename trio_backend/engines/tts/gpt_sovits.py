@@ -1,7 +1,8 @@
 """`gpt_sovits_tts`: a GPT-SoVITS server, which speaks with the voice of a short recording.
 
-``POST /tts`` of its ``api_v2.py`` in its repository. With ``streaming_mode`` the WAV file
-that it sends has a head without a length, and its samples come as they are made.
+``POST /tts`` of its ``api_v2.py`` (https://github.com/RVC-Boss/GPT-SoVITS/blob/main/api_v2.py), as of
+November 2026. With ``streaming_mode`` the WAV file that it sends has a head without a length, and its samples
+come as they are made; where it fails amid them, the connection breaks off.
 """
 
 from __future__ import annotations

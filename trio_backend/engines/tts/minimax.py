@@ -1,7 +1,8 @@
 """`minimax_tts`: the voices of MiniMax, over its endpoint “Text to Speech (T2A) HTTP”, version 2.
 
-``POST /v1/t2a_v2``, after the service's reference. Its answer is a stream of events, each JSON
-with samples in hexadecimal digits; what went wrong it says with status 200, in ``base_resp``.
+``POST /v1/t2a_v2``, by the service's reference (https://platform.minimax.io/docs/api-reference/speech-t2a-http
+and ``errorcode`` beside it), as of November 2026. Its answer is a stream of events, each JSON with samples in
+hexadecimal digits; what went wrong it says with status 200, in ``base_resp``.
 """
 
 from __future__ import annotations
@@ -27,9 +28,17 @@ NAMES = ("minimax_tts",)
 
 _PROVIDER = Provider("minimax_tts", "https://api.minimax.chat/v1", ("MINIMAX_API_KEY",), needs_key=True)
 
-# Its codes, and the status with which others would answer.
-_STATUS = {1002: 429, 1039: 429, 1004: 401, 2049: 401, 1008: 402}
-_VOICES = {2042, 2054}
+# Its codes, and the status with which others would answer: it fails, too many requests, the key, the account.
+_STATUS = {
+    **dict.fromkeys((1000, 1001, 1024, 1033), 500),
+    **dict.fromkeys((1002, 1039, 1041, 2045), 429),
+    **dict.fromkeys((1004, 2049), 401),
+    **dict.fromkeys((1008, 2056), 402),
+}
+_KINDS = {
+    **dict.fromkeys((2042, 2054, 20132), "invalid_voice."),
+    **dict.fromkeys((1026, 1027), "content_filter."),
+}
 LONGEST_PROBLEM = 65_536
 """Bytes of an answer that is no stream of events, and so says what went wrong."""
 
@@ -114,19 +123,35 @@ class MinimaxReader:
     _events: EventReader = attrs.field(factory=EventReader, init=False)
     _problem: bytearray | None = attrs.field(default=None, init=False)
     _begun: bool = attrs.field(default=False, init=False)
+    _error: EngineError | None = attrs.field(default=None, init=False)
+    """What went wrong behind sound that came with it: told when that has been handed out."""
 
     def feed(self, data: bytes) -> bytes:
         """See `SoundReader.feed`."""
+        if self._error is not None:
+            raise self._error
         if not self._begun and data:
             self._begun = True
             self._problem = bytearray() if data.lstrip()[:1] == b"{" else None
         if self._problem is None:
             try:
-                return b"".join(map(self._sound_of, self._events.feed(data)))
+                return self._sound_before_error(self._events.feed(data))
             except AnswerTooLong:
                 raise EngineError("minimax_tts: the service sends an event without end") from None
         self._problem += data[: LONGEST_PROBLEM - len(self._problem)]
         return b"" if data else self._sound_of(self._problem)
+
+    def _sound_before_error(self, events: list[str]) -> bytes:
+        sound = bytearray()
+        for event in events:
+            try:
+                sound += self._sound_of(event)
+            except EngineError as error:
+                if not sound:
+                    raise
+                self._error = error
+                break
+        return bytes(sound)
 
     def _sound_of(self, event: str | bytes | bytearray) -> bytes:
         try:
@@ -144,7 +169,7 @@ class MinimaxReader:
         code = answered.status_code if answered else 0
         if not code:
             return
-        error: dict[str, Any] = {"error": {"code": f"invalid_voice.{code}" if code in _VOICES else f"{code}"}}
+        error: dict[str, Any] = {"error": {"code": f"{_KINDS.get(code, '')}{code}"}}
         answer = Answer(_STATUS.get(code, 400), "application/json", json_of(error))
         raise EngineError(refusal(self._endpoint, answer).text)
 

@@ -1,6 +1,8 @@
 """`siliconflow_tts`: the voices of SiliconFlow, over its endpoint “Create Speech”.
 
-``POST /v1/audio/speech``, after the service's reference. It sends samples, as it makes them.
+``POST /v1/audio/speech``, by the service's reference
+(https://docs.siliconflow.cn/cn/api-reference/audio/create-speech) of November 2026. It sends samples, as it
+makes them.
 """
 
 from __future__ import annotations

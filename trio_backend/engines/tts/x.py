@@ -1,6 +1,8 @@
 """`x_tts`: an XTTS server, which speaks with the voice of a short recording.
 
-``POST /tts_to_audio/`` of the package ``xtts-api-server``. It sends a WAV file when that is whole.
+``POST /tts_to_audio/`` of the package ``xtts-api-server`` 0.9.0, as of November 2026. It sends a WAV file
+when that is whole. Whatever goes wrong, an unknown speaker or language too, has the status 500. Started with
+``--streaming-mode`` it plays the sound itself, and sends a second of silence.
 """
 
 from __future__ import annotations
