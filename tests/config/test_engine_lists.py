@@ -104,7 +104,7 @@ def test_check_looks_at_each_engine_of_a_list(write: Write) -> None:
     assert [(severity, line, key) for severity, line, key, _ in found(path)] == [
         ("warning", 6, "asr_config.none_such"),
         ("error", 7, "asr_config.scripted_asr.dely"),
-        ("warning", 9, "asr_config.whisper_cpp.print_progress"),
+        ("note", 9, "asr_config.whisper_cpp.print_progress"),
         ("warning", 12, "tts_config.tons_tts"),
         ("error", 14, "tts_config.elevenlabs_tts.api_key"),
     ]

@@ -266,7 +266,7 @@ def _report_unused(section: CharacterSection, table: Table, findings: Findings) 
     choice = table.find("agent_config.conversation_agent_choice")
     if choice and section.agent_config.conversation_agent_choice != AGENT:
         name = section.agent_config.conversation_agent_choice
-        model = section.agent_config.agent_settings.basic_memory_agent.llm_provider
+        model = ", ".join(section.agent_config.agent_settings.basic_memory_agent.llm_provider)
         findings.warning(
             choice.location,
             f"there is no agent {name!r} here, and its settings are not used",
