@@ -6,7 +6,7 @@ It is read, or `check` names it with the reason why it has no effect; and no eng
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,8 @@ import yaml
 from trio_backend.check import check
 from trio_backend.config.diagnostics import Finding
 from trio_backend.engines import facts
-from trio_backend.engines.registry import known
 
 TEXT = (Path(__file__).parent / "old_names.yaml").read_text("utf-8")
-
-# To be emptied as their adapters come.
-EXPECTED: Mapping[str, Sequence[str]] = {
-    "tts": [
-        "bark_tts",
-        "melo_tts",
-        "coqui_tts",
-        "sherpa_onnx_tts",
-        "pyttsx3_tts",
-    ],
-}
 
 
 def section_of(character: Any, kind: str) -> Any:
@@ -46,7 +34,7 @@ def engines() -> Iterator[tuple[str, str]]:
     yield "tts", "pyttsx3_tts"
 
 
-ENGINES = [(kind, name) for kind, name in engines() if name not in EXPECTED.get(kind, ())]
+ENGINES = list(engines())
 
 
 def found(folder: Path, document: object) -> list[Finding]:
@@ -67,14 +55,8 @@ def test_an_engine_and_its_keys_are_understood(kind: str, name: str, tmp_path: P
     findings = found(tmp_path, document)
     assert not [one for one in findings if one.severity == "error" or "not known" in one.message]
     replaced = [one for one in findings if "is used instead" in str(one)]
-    assert not [one for one in replaced if "is not installed" not in one.message], replaced
+    assert not [one for one in replaced if "the extra `" not in one.message], replaced
     assert all(one.message.removeprefix("has no effect: ") for one in findings if one.severity == "note")
-
-
-def test_only_what_is_expected_is_still_missing() -> None:
-    """A name that has come is no longer expected, so that the test above looks at it."""
-    for kind, names in EXPECTED.items():
-        assert not set(names) & set(known(kind)), "take it out of EXPECTED"  # type: ignore[arg-type]
 
 
 def test_keys_without_effect_are_named(tmp_path: Path) -> None:
