@@ -28,6 +28,8 @@ class Llama:
     def create_chat_completion(self, messages, *, stream, temperature=0.2, max_tokens=None):
         assert stream
         assert [m["role"] for m in messages][-1] == "user"
+        if "no system" in self.metadata["tokenizer.chat_template"]:
+            assert messages[0]["role"] != "system"
         size = sum(len(m["content"]) for m in messages)
         if size > self.n_ctx:
             raise ValueError(f"Requested tokens ({size}) exceed context window of {self.n_ctx}")

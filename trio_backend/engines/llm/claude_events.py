@@ -109,8 +109,8 @@ class ClaudeReader:
                 return list(self._text(delta.text, thought=False))
             case "thinking_delta":
                 return list(self._text(delta.thinking, thought=True))
-            case "input_json_delta" if self._requests.knows(event.index):
-                # Not of a tool that the service itself runs, whose block began as another type.
+            case "input_json_delta":
+                # Of a tool that the service itself runs, too. That names none here, so it is no request.
                 self._requests.add(event.index, None, None, delta.partial_json)
         return []
 

@@ -249,10 +249,6 @@ class ToolRequests:
     _calls: list[_Call] = attrs.field(factory=list, init=False)
     _size: int = attrs.field(default=0, init=False)
 
-    def knows(self, index: int | None) -> bool:
-        """Whether a request of this number was begun."""
-        return any(call.index == index for call in self._calls)
-
     def add(self, index: int | None, call_id: str | None, name: str | None, arguments: str | None) -> None:
         """One piece: of a request that was begun, or the first of another one. Raises `EngineError`."""
         call = next((call for call in reversed(self._calls) if call.index == index), None)
