@@ -149,7 +149,7 @@ def test_the_yaml_of_an_own_model_loads(tmp_path: Path) -> None:
         registry.configure(choice.kind, choice.name, choice.settings, environment=Environment(tmp_path, {}))
 
 
-@pytest.mark.parametrize("kind", ["llm", "tts", "asr", "vad"])
+@pytest.mark.parametrize("kind", ["llm", "tts", "asr", "vad", "translator"])
 def test_every_engine_is_named(kind: EngineKind) -> None:
     """The list of names is complete."""
     for name in registry.known(kind):

@@ -30,7 +30,14 @@ def check(path: Path, environ: Mapping[str, str]) -> list[Finding]:
 
 def engine_findings(character: CharacterConfig, environ: Mapping[str, str]) -> Iterator[Finding]:
     """What is wrong with the engines that ``character`` chooses."""
-    engines = (character.llm, character.tts, character.asr, character.vad, character.turn)
+    engines = (
+        character.llm,
+        character.tts,
+        character.asr,
+        character.vad,
+        character.turn,
+        character.translator,
+    )
     yield from _findings_of(engines, environ)
 
 

@@ -125,18 +125,6 @@ def test_an_engine_s_settings_must_be_a_section(write: Write) -> None:
         load_config(path, environ={})
 
 
-def test_translation_is_not_dropped_in_silence(write: Write) -> None:
-    """Who had turned it on hears another language than before."""
-    text = "  tts_preprocessor_config: {translator_config: {translate_audio: True}}\n"
-
-    found = finding(write, {"conf.yaml": BASE + text})
-
-    assert str(found) == (
-        "conf.yaml:5: character_config.tts_preprocessor_config.translator_config.translate_audio: "
-        "speech is not translated here; it is spoken as it is shown"
-    )
-
-
 def test_a_file_that_is_no_configuration_is_not_read_whole(write: Write) -> None:
     """Size is looked at first."""
     path = write({"conf.yaml": BASE})

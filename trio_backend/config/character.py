@@ -41,7 +41,7 @@ class WakeWordConfig:
     idle_timeout: float = attrs.field(default=60.0, validator=Within(1, 86_400, "s"))
 
 
-EngineKind = Literal["llm", "tts", "asr", "vad", "turn"]
+EngineKind = Literal["llm", "tts", "asr", "vad", "turn", "translator"]
 
 NUDGE = (
     "(Nobody has said anything for a while. Say something of your own accord that fits the conversation "
@@ -111,6 +111,7 @@ class CharacterConfig:
     asr: EngineChoice | None = None
     vad: EngineChoice | None = None
     turn: EngineChoice | None = None
+    translator: EngineChoice | None = None
     live2d_model_name: str = ""
     character_name: str = attrs.field()
     avatar: str = ""

@@ -13,12 +13,13 @@ import attrs
 
 from ..errors import FileTooLarge
 from .character import CharacterConfig
+from .choices import wyoming_engines
 from .config_folders import ConfigFolders
 from .diagnostics import Finding, Findings, Location, did_you_mean
 from .files import FileCache
 from .listing import CharacterListing, list_characters, location_of, title_of
 from .references import ReferencedFiles, check_references
-from .schema import TOP_LEVEL, TOP_LEVEL_OTHER_KEYS, References, build_character, wyoming_engines
+from .schema import TOP_LEVEL, TOP_LEVEL_OTHER_KEYS, References, build_character
 from .server_settings import OUR_PAGE
 from .structure import report_unknown, structured
 from .system import SystemConfig

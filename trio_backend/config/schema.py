@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import zip_longest
 
 # Of a name that is too long, or holds a NUL, these say no, where the methods of `Path` raise.
 from os.path import isfile
@@ -13,12 +12,12 @@ from typing import Any
 import attrs
 
 from ..text.lines import SpeechFilters
-from .character import CharacterConfig, EngineChoice, EngineKind, WakeWordConfig
+from .character import CharacterConfig, WakeWordConfig
+from .choices import CHOSEN_AT, EngineChooser
 from .diagnostics import Findings, Location, did_you_mean
 from .references import ModelEntry, Prompts
 from .structure import EngineNames, OtherKeys, report_unknown, structured
-from .tree import Listing, Node, Scalar, Table, Values, walk
-from .wyoming import WyomingEngines, WyomingSettings
+from .tree import Table, Values
 
 AGENT = "basic_memory_agent"
 
@@ -78,6 +77,29 @@ class VadSection:
 
 
 @attrs.frozen
+class TranslatorSection:
+    """``translator_config``: whether text is spoken in another language, and who translates it.
+
+    There is a section of settings under the name of each translator.
+    """
+
+    translate_audio: bool = False
+    translate_provider: str = "deeplx"
+
+
+@attrs.frozen
+class SpeechSection(SpeechFilters):
+    """``tts_preprocessor_config``: what is left out when a text is spoken, and its translation."""
+
+    translator_config: TranslatorSection = attrs.field(factory=TranslatorSection)
+
+    @property
+    def filters(self) -> SpeechFilters:
+        """What is left out."""
+        return SpeechFilters(**{one.name: getattr(self, one.name) for one in attrs.fields(SpeechFilters)})
+
+
+@attrs.frozen
 class CharacterSection:
     """``character_config``, without what lies under the names of engines."""
 
@@ -92,7 +114,7 @@ class CharacterSection:
     asr_config: AsrSection = attrs.field(factory=AsrSection)
     tts_config: TtsSection = attrs.field(factory=TtsSection)
     vad_config: VadSection = attrs.field(factory=VadSection)
-    tts_preprocessor_config: SpeechFilters = attrs.field(factory=SpeechFilters)
+    tts_preprocessor_config: SpeechSection = attrs.field(factory=SpeechSection)
     wake_word_config: WakeWordConfig = attrs.field(factory=WakeWordConfig)
 
 
@@ -111,7 +133,7 @@ OTHER_KEYS: Mapping[type, OtherKeys] = {
     TtsSection: OtherKeys(engines=True),
     AsrSection: OtherKeys(engines=True),
     VadSection: OtherKeys(engines=True),
-    SpeechFilters: OtherKeys({"translator_config": ""}),
+    TranslatorSection: OtherKeys(engines=True),
 }
 TOP_LEVEL = ("system_config", "character_config")
 # Written for another program that reads the same file.
@@ -137,8 +159,9 @@ def build_character(file: str, table: Table, references: References, values: Val
     _report_unused(section, table, values.findings)
     _report_avatar(section.avatar, table, references.folder / "avatars", values.findings)
     model = _model(section.live2d_model_name, table, references.models, values.findings)
-    pick = _EngineChooser(table, references.folder, values)
+    pick = EngineChooser(table, references.folder, values)
     agent = section.agent_config.agent_settings.basic_memory_agent
+    spoken = section.tts_preprocessor_config.translator_config
     asr, vad = section.asr_config.asr_model, section.vad_config.vad_model
     return CharacterConfig(
         file=file,
@@ -149,108 +172,19 @@ def build_character(file: str, table: Table, references: References, values: Val
         asr=pick.engines("asr", asr, "asr_config") if asr and asr[0] else None,
         vad=pick.engine("vad", vad, "vad_config") if vad else None,
         turn=pick.turn_model(section.vad_config.turn_model),
+        translator=pick.translator(spoken.translate_provider) if spoken.translate_audio else None,
         live2d_model_name=section.live2d_model_name,
         character_name=section.character_name or section.conf_name,
         avatar=section.avatar,
         human_name=section.human_name,
         persona_prompt=section.persona_prompt,
         faster_first_response=agent.faster_first_response,
-        speech_filters=section.tts_preprocessor_config,
+        speech_filters=section.tts_preprocessor_config.filters,
         wake_word=_wake_word(section),
         model_info=model.info,
         emotions=model.emotions,
         system_prompt=references.prompts.system_prompt(section.persona_prompt, model.emotions),
         nudge_prompt=references.prompts.nudge,
-    )
-
-
-# Where an engine is chosen, by its kind: what is wrong with an engine that has no settings is told there.
-CHOSEN_AT = {
-    "llm": "agent_config.agent_settings.basic_memory_agent.llm_provider",
-    "tts": "tts_config.tts_model",
-    "asr": "asr_config.asr_model",
-    "vad": "vad_config.vad_model",
-    "turn": "vad_config.turn_model",
-}
-
-
-SECTION_ALIASES = {"gpt_sovits_tts": "gpt_sovits"}
-"""Other names that Open-LLM-VTuber reads the sections of engines by."""
-
-
-@attrs.frozen
-class _EngineChooser:
-    """Finds the settings of an engine: the section that has its name, in the section of its kind."""
-
-    table: Table
-    folder: Path
-    values: Values
-
-    def engines(self, kind: EngineKind, names: EngineNames, section: str) -> EngineChoice:
-        """The first of ``names``, and the others behind it."""
-        chosen = self.table.find(CHOSEN_AT[kind])
-        places = chosen.items if isinstance(chosen, Listing) else ()
-        first, *others = (
-            self.engine(kind, name, section, place)
-            for name, place in zip_longest(names, places[: len(names)])
-        )
-        return attrs.evolve(first, then=tuple(others))
-
-    def engine(self, kind: EngineKind, name: str, section: str, place: Node | None = None) -> EngineChoice:
-        """``place`` is where it is named, in a list."""
-        blocks = self.table.table(section)
-        # Existing files write Edge_TTS here and edge_tts there.
-        names = (name, name.lower(), SECTION_ALIASES.get(name.lower(), name))
-        found = next((n for n in names if blocks and n in blocks.entries), name)
-        block = blocks.entries.get(found) if blocks else None
-        if isinstance(block, Scalar) and block.is_null:
-            block = None
-        key = f"{self.table.location.key}.{section}.{found}"
-        chosen = block or place or self.table.find(CHOSEN_AT[kind]) or self.table
-        locations = {"": chosen.location}
-        settings: object = {}
-        if isinstance(block, Table):
-            settings = self.values.of(block)
-            locations |= {
-                n.location.key.removeprefix(f"{key}."): n.location for n in walk(block) if n is not block
-            }
-        elif block:
-            self.values.findings.error(block.location, "must be a section with keys of its own")
-        assert isinstance(settings, dict)
-        return EngineChoice(kind, name, settings, self.folder, key, locations)
-
-    def turn_model(self, file: str | None) -> EngineChoice | None:
-        """What hears the end of a turn, by the one thing that can be said about it."""
-        if not file:
-            return None
-        chosen = self.table.find(CHOSEN_AT["turn"]) or self.table
-        key = f"{self.table.location.key}.{CHOSEN_AT['turn']}"
-        locations = {"": chosen.location}
-        return EngineChoice("turn", "smart_turn", {"model": file}, self.folder, key, locations)
-
-
-def wyoming_engines(
-    character: CharacterConfig, settings: WyomingSettings, document: Table, values: Values
-) -> WyomingEngines | None:
-    """The engines that ``settings`` name, with their settings in the ``character_config`` of ``document``.
-
-    None where nothing is served.
-    """
-    table = document.table("character_config")
-    if settings.port is None or table is None:
-        return None
-    pick, own = _EngineChooser(table, character.tts.folder, values), WyomingEngines.of(character)
-
-    def chosen(kind: EngineKind, name: str, section: str) -> EngineChoice:
-        choice = pick.engine(kind, name, section)
-        node = document.find(f"system_config.wyoming.{kind}")
-        if node is None or table.find(f"{section}.{name}"):
-            return choice
-        return attrs.evolve(choice, key=node.location.key, locations={"": node.location})
-
-    return WyomingEngines(
-        chosen("tts", settings.tts, "tts_config") if settings.tts else own.tts,
-        chosen("asr", settings.asr, "asr_config") if settings.asr else own.asr,
     )
 
 
@@ -272,9 +206,12 @@ def _report_unused(section: CharacterSection, table: Table, findings: Findings) 
             f"there is no agent {name!r} here, and its settings are not used",
             f"{AGENT} answers, with its llm_provider {model}",
         )
-    translate = table.find("tts_preprocessor_config.translator_config.translate_audio")
-    if isinstance(translate, Scalar) and translate.text.lower() in ("true", "yes", "on"):
-        findings.warning(translate.location, "speech is not translated here", "it is spoken as it is shown")
+    translated = section.tts_preprocessor_config.translator_config
+    provider = table.find(CHOSEN_AT["translator"])
+    embedded = section.agent_config.agent_settings.basic_memory_agent.llm_provider == _SCRIPTED
+    if provider and translated.translate_audio and translated.translate_provider == "llm" and embedded:
+        message = f"{_SCRIPTED[0]} answers by rules, and cannot translate"
+        findings.warning(provider.location, message, "choose another llm_provider, or another translator")
 
 
 def _report_avatar(avatar: str, table: Table, folder: Path, findings: Findings) -> None:

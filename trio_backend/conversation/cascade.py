@@ -85,7 +85,9 @@ class _Reply:
 
     def __attrs_post_init__(self) -> None:
         self._ahead = trio.Semaphore(self._context.ahead)
-        self._synthesis = Synthesis(self._character.tts, self._context.timeline, self._events)
+        self._synthesis = Synthesis(
+            self._character.tts, self._context.timeline, self._events, self._character.translate
+        )
 
     async def run(self, user_input: UserInput) -> None:
         """From the input to the last sound; then the channel is closed."""

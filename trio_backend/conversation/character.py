@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 import attrs
+import trio
 from loguru import logger
 from trio.abc import ReceiveChannel
 
 from ..audio.pcm import Pcm
 from ..config.character import CharacterConfig, EngineChoice
-from ..engines.base import Llm, NoTools, ToolServer, Tts
+from ..engines.base import Llm, NoTools, ToolServer, Translator, Tts
 from ..engines.chosen import resolve
 from ..engines.fallback import Replacement
 from ..engines.fallback_engines import replacement_of
@@ -21,8 +23,9 @@ from ..engines.leases import Leases
 from ..engines.registry import EngineConfig
 from ..engines.settings import Environment
 from ..engines.whole import NO_SOUND, WholeSound
-from ..errors import ConfigError, NoVoice
+from ..errors import ConfigError, EngineError, NoVoice
 from .speech_engines import SpeechEngines, open_speech_engines
+from .synthesis import Translate
 
 
 @attrs.frozen
@@ -35,6 +38,12 @@ class Character:
     speech_engines: SpeechEngines
     tools: ToolServer = attrs.field(factory=NoTools)
     replacements: ReplacementNotices = attrs.field(factory=lambda: ReplacementNotices())
+    translator: Translator | None = None
+
+    @property
+    def translate(self) -> Translate | None:
+        """Gives a sentence as it is to be spoken; None where that is as it is shown."""
+        return None if self.translator is None else partial(self.translator.translate, llm=self.llm)
 
 
 @asynccontextmanager
@@ -53,10 +62,14 @@ async def open_character(
         leases.lease(tts_config) as tts,
         # At once, unlike other engines for speech: who names a file wants to know that it is not there.
         nullcontext() if config.turn is None else lease(config.turn) as turn,
+        nullcontext() if config.translator is None else lease(config.translator) as translator,
         open_speech_engines(config, lease, turn=turn) as speech_engines,
     ):
         replacements = ReplacementNotices(lambda: (llm, tts, speech_engines.asr))
-        yield Character(config, llm, _TtsWithOneWarning(tts), speech_engines, replacements=replacements)
+        tts = _TtsWithOneWarning(tts)
+        if translator is not None:
+            translator = _RestingTranslator(translator, environment.fallback_for)
+        yield Character(config, llm, tts, speech_engines, replacements=replacements, translator=translator)
 
 
 def _no_engines() -> Sequence[object]:
@@ -76,6 +89,30 @@ class ReplacementNotices:
         new = [replacement.text for replacement in found if replacement not in self._told]
         self._told = found
         return new
+
+
+@attrs.define(eq=False)
+class _RestingTranslator:
+    """A `Translator` for one session, which is not asked for a while after it has failed.
+
+    Meanwhile the text is left as it is, without a word: each turn would only wait for the same failure.
+    """
+
+    _translator: Translator
+    _rest: float
+    """Seconds."""
+    _asked_from: float = attrs.field(default=-math.inf, init=False)
+
+    async def translate(self, text: str, llm: Llm) -> str:
+        """See `Translator.translate`."""
+        if trio.current_time() < self._asked_from:
+            await trio.lowlevel.checkpoint()
+            return text
+        try:
+            return await self._translator.translate(text, llm)
+        except EngineError:
+            self._asked_from = trio.current_time() + self._rest
+            raise
 
 
 @attrs.define(eq=False)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
 import attrs
 import trio
+from loguru import logger
 from trio.abc import ReceiveChannel
 
 from ..audio.pcm import Pcm
 from ..engines.base import Tts
-from ..engines.whole import NO_SOUND, WholeSound, joined
+from ..engines.whole import NO_SOUND, WholeSound, can_be_said, joined
 from ..errors import EngineError, EngineReplaced
 from .events import AudioChunk, Problem, Sentence
 from .responder import Response
 from .timeline import Timeline
+
+Translate: TypeAlias = Callable[[str], Awaitable[str]]
+"""See `Translator.translate`."""
 
 BUFFERED = 20.0
 """Seconds of a sentence that are made before the sentences before it were handed out; then its engine waits.
@@ -33,12 +40,18 @@ class Synthesis:
 
     One that is followed by the next of its list (`EngineReplaced`) does not: a sentence of which nothing was
     handed out yet is spoken anew. Of one that was cut the rest is missing.
+
+    With ``translate`` each sentence is translated before it is spoken; what is shown stays. One for which
+    that fails is spoken as it is.
     """
 
     _tts: Tts
     _timeline: Timeline
     _events: trio.MemorySendChannel[Response | MadeSentence]
+    _translate: Translate | None = None
     _failed: bool = attrs.field(default=False, init=False)
+    _untranslated: bool = attrs.field(default=False, init=False)
+    """Whether it was told that a translation has failed."""
 
     async def speak(self, sentence: Sentence, before: trio.Event | None) -> None:
         """Hand out ``sentence`` and its sound, after ``before`` is set.
@@ -49,6 +62,8 @@ class Synthesis:
         if not sentence.spoken or self._failed:
             await self._hand_over(sentence, NO_SOUND, before)
             return
+        if self._translate is not None and can_be_said(sentence.spoken):
+            sentence = await self._translated(sentence, self._translate)
         async with self._tts.speak(sentence.spoken) as sound:
             if isinstance(sound, WholeSound):
                 await self._hand_over(sentence, await self._whole(sound), before)
@@ -56,6 +71,18 @@ class Synthesis:
                 await self._stream(sentence, sound)
             else:
                 await self._stream_after(sentence, sound, before)
+
+    async def _translated(self, sentence: Sentence, translate: Translate) -> Sentence:
+        """``sentence`` as it is to be spoken, so that whoever listens for an echo knows what was said."""
+        try:
+            return attrs.evolve(sentence, spoken=await translate(sentence.spoken))
+        except EngineError as error:
+            # Several sentences may fail at once; that is told once.
+            if not self._untranslated:
+                self._untranslated = True
+                logger.warning("translator: {}", error)
+                await self._events.send(Problem("engine-error", f"{error}; it is spoken as it is shown"))
+            return sentence
 
     async def _hand_over(self, sentence: Sentence, pcm: Pcm, before: trio.Event | None) -> None:
         if before is not None and not before.is_set():

@@ -15,6 +15,8 @@ _ABOUT: Mapping[str, str] = {
     "asr": "Speech recognition: `asr_config.asr_model`. Settings: [recognition.md](recognition.md).",
     "vad": "Voice activity detection: `vad_config.vad_model`. [voice.md](voice.md).",
     "turn": "The end of a turn, by a model: `vad_config.turn_model` names its file. [voice.md](voice.md).",
+    "translator": "Translation of what is spoken: `translator_config.translate_provider`. "
+    "[translation.md](translation.md).",
 }
 """Of each kind, what it is and where it is chosen."""
 

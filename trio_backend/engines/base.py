@@ -1,4 +1,4 @@
-"""What the conversation asks of its engines: six Protocols, and the values that they exchange.
+"""What the conversation asks of its engines: seven Protocols, and the values that they exchange.
 
 Three kinds are streams: a call gives an asynchronous context manager, whose value is a channel. The same
 rules hold for all three.
@@ -209,6 +209,18 @@ class TurnDetector(Protocol):
 
         Takes 10 to 100 ms, and waits for its turn where others ask, too. Raises `EngineError`. A cancel
         returns at once.
+        """
+        ...
+
+
+class Translator(Protocol):
+    """Translates what is said into the language in which it is spoken."""
+
+    async def translate(self, text: str, llm: Llm) -> str:
+        """``text``, a sentence, in the other language; never empty, and within a deadline of its own.
+
+        ``llm`` is the character's language model, for a translator that has none itself. Calls may overlap.
+        Raises `EngineError`. A cancel stops the work at once, and returns when it has stopped.
         """
         ...
 

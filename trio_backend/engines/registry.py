@@ -23,7 +23,7 @@ import attrs
 from ..config.character import EngineChoice, EngineKind
 from ..config.diagnostics import did_you_mean
 from ..errors import UnknownEngine
-from .base import Asr, Llm, Tts, TurnDetector, Vad
+from .base import Asr, Llm, Translator, Tts, TurnDetector, Vad
 from .facts import EngineFacts, Facts
 from .settings import Environment, read_settings
 
@@ -34,6 +34,7 @@ DEFAULTS: Mapping[EngineKind, str] = {
     "vad": "silero_vad",
     # There is none that is embedded: a character has one only if it names a file.
     "turn": "smart_turn",
+    "translator": "none",
 }
 """The embedded engine of each kind: needs no key, no model and no network."""
 
@@ -43,6 +44,7 @@ NOUNS: Mapping[EngineKind, str] = {
     "asr": "speech recognition",
     "vad": "voice activity detection",
     "turn": "turn detection",
+    "translator": "translator",
 }
 
 
@@ -123,7 +125,7 @@ def register_engine(kind: EngineKind, adapter: Adapter) -> None:
         _registered[kind].append(adapter)
 
 
-def adapter_of(name: str, engine: Llm | Tts | Asr | Vad | TurnDetector) -> Adapter:
+def adapter_of(name: str, engine: Llm | Tts | Asr | Vad | TurnDetector | Translator) -> Adapter:
     """An adapter, for `register_engine`, of an engine that is there already: ``name``, without settings.
 
     All characters that choose it share ``engine``. Whoever made it closes it.

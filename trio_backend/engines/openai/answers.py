@@ -159,8 +159,8 @@ def refusal(endpoint: Endpoint, answer: Answer) -> ApiRefusal:
     """What ``answer`` means, and what the user of ``endpoint`` should do about it."""
     told = f"{answer.status}, {answer.code}" if answer.code else f"{answer.status}"
     name, status = endpoint.provider.name, answer.status
-    # Before the key: ElevenLabs tells it with the same status.
-    if status == 402 or answer.code in _QUOTA or (status == 400 and _CREDIT.search(answer.body)):
+    # Before the key: ElevenLabs tells it with the same status. DeepL has one of its own for it, 456.
+    if status in {402, 456} or answer.code in _QUOTA or (status == 400 and _CREDIT.search(answer.body)):
         return ApiRefusal(f"{name}: the account has no credit left ({told}); look at its plan and billing")
     if status in {401, 403}:
         return ApiRefusal(_wrong_key(endpoint, told))

@@ -157,7 +157,7 @@ class TextConversation:
 
     @staticmethod
     def _silent(config: CharacterConfig) -> CharacterConfig:
-        return attrs.evolve(config, tts=SILENT)
+        return attrs.evolve(config, tts=SILENT, translator=None)
 
     async def _run(self, config: CharacterConfig) -> None:
         services = self._services
