@@ -60,7 +60,7 @@ def simulate(session: nox.Session) -> None:
 def mutants(session: nox.Session) -> None:
     """Break each listed promise, and see that a test notices. ``-- conversation``: one package's."""
     _install_programs(session)
-    session.install("-e", ".[voice,dev]")
+    session.install("-e", EVERYTHING)
     session.run("python", "-m", "tests.mutants", *session.posargs)
 
 
