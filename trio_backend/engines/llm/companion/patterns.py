@@ -3,7 +3,7 @@
 A pattern is a row of words. ``(a|b c)`` stands for one of these, ``[a]`` may be missing, ``<class>`` is
 a word class, ``*`` any words or none, ``{slot}`` one word or more to be kept, ``{slot:2}`` at most two,
 ``{Slot}`` only words with a capital, ``{slot=a b|c}`` one of these. ``^`` is the beginning of the
-clause, ``$`` its end, ``?`` at the end means that it was asked. A pattern may stand anywhere in a clause.
+clause, ``$`` its end (also of one choice, as in ``(a|b$)``), ``?`` at the end means that it was asked. A pattern may stand anywhere in a clause.
 
 What lies between two gaps has no repetition in it, and is looked for once, from the left: so the
 time is linear in the length of the clause, whatever the pattern (as with shell globs).
@@ -19,6 +19,8 @@ import attrs
 
 from ....errors import PatternError
 from .words import Clause, TypedWord
+
+_END = r"\Z"
 
 Captures = Mapping[str, tuple[TypedWord, ...]]
 
@@ -142,7 +144,7 @@ def compile_pattern(
     parts, gaps = _without_empty_ends(pieces, [None if start else Gap(), *own, None if end else Gap()])
     regexes = [f"(?<![^ ]){part.regex}" for part in parts]
     if gaps[-1] is None:
-        regexes[-1] += r"\Z"
+        regexes[-1] += _END
     keys = next((part.keys for part in parts if part.keys is not None), None)
     weight = sum(part.weight for part in parts) + asked
     slots = {gap.name.lower() for gap in gaps if gap and gap.name}.union(*(part.kept for part in parts))
@@ -215,10 +217,14 @@ class _Row:
             if name not in self._classes:
                 raise PatternError(f"there is no word class <{name}>")
             return _Row(f"({self._classes[name]})", self._words_of, self._classes)._sequence()
-        literal = self._words_of(element["literal"])
+        written = element["literal"]
+        text = written.removesuffix("$")
+        if not text:
+            return PatternPart(_END)
+        literal = self._words_of(text)
         if not literal:
-            raise PatternError(f"there is no word in {element['literal']!r}")
-        regex = "".join(re.escape(word) + " " for word in literal)
+            raise PatternError(f"there is no word in {written!r}")
+        regex = "".join(re.escape(word) + " " for word in literal) + _END * written.endswith("$")
         required = tuple(frozenset([word]) for word in literal)
         return PatternPart(regex, frozenset(literal[:1]), len(literal), (), required)
 

@@ -5,7 +5,7 @@ The format is explained at the top of the file that is delivered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 
 import attrs
@@ -16,7 +16,8 @@ from .patterns import Pattern, compile_pattern
 from .rules import ANY_MANNER, Companion, CompanionQuestion, FactKind, Language, Manner, Rule, Sayings
 from .talk import EVENTS
 from .templates import Template, parse_template
-from .words import SCRIPTS, Sums, Tokenizer
+from .sums import SIGNS, Sums
+from .words import SCRIPTS, ClauseBreak, Tokenizer, TypedWord
 
 GIVEN = frozenset({"self", "sum", "result", "facts"})
 """The values that may be said besides slots and facts."""
@@ -31,7 +32,7 @@ RANKS = (-100, 100)
 
 _RULE = (
     *("rule", "rank", "hear", "unlike", "event", "turn", "needs", "unless", "recall", "chance"),
-    *("remember", "forget", "say", "aside", "then", "ask", "goto", "again"),
+    *("remember", "forget", "say", "aside", "then", "ask", "goto", "again", "alone"),
 )
 _ANSWER_RANK, _RULE_RANK = 40, 20
 
@@ -81,6 +82,7 @@ class Scope:
             ask=fields.read("ask", self._questions, ()),
             goto=fields.read("goto", lambda at: _one_of(at, "rule", self.rules), ""),
             again=fields.read("again", RulesNode.switch, False),
+            alone=fields.read("alone", RulesNode.switch, False),
         )
         if not (hear or rule.event):
             raise place.wrong("a rule needs `hear` or `event`")
@@ -158,7 +160,7 @@ def _one_of(place: RulesNode, what: str, known: Collection[str]) -> str:
 
 
 _LANGUAGE = (
-    *("script", "same", "breaks", "trims", "mirror", "between", "last", "sums", "words"),
+    *("script", "same", "breaks", "cuts", "resumes", "trims", "mirror", "between", "last", "sums", "words"),
     *("facts", "rules", "questions"),
 )
 
@@ -257,9 +259,39 @@ def _kind(name: str, place: RulesNode) -> FactKind:
 def _tokenizer(fields: Fields) -> Tokenizer:
     return Tokenizer(
         same={key.text().lower(): _sequence(value) for key, value in fields.entries("same")},
-        breaks=_sequences(fields, "breaks"),
+        breaks=(*_breaks(fields), *_cuts(fields), *_resumes(fields)),
         trims=_sequences(fields, "trims"),
     )
+
+
+def _breaks(fields: Fields) -> Iterator[ClauseBreak]:
+    for item in fields["breaks"].items() if "breaks" in fields else ():
+        words, dropped = _barred(item)
+        yield ClauseBreak(words, 0, 1 if dropped is None else dropped)
+
+
+def _cuts(fields: Fields) -> Iterator[ClauseBreak]:
+    for item in fields["cuts"].items() if "cuts" in fields else ():
+        words, kept = _barred(item)
+        if kept is None:
+            raise item.wrong("a | must show where the clause ends")
+        yield ClauseBreak(words, kept, kept)
+
+
+def _resumes(fields: Fields) -> Iterator[ClauseBreak]:
+    for key, value in fields.entries("resumes"):
+        words, resumed = _sequence(key), _sequence(value)
+        if len(resumed) > len(words) + 1:
+            raise value.wrong(f"at most one word more than in {key.text()!r} is expected here")
+        yield ClauseBreak(
+            words, 0, len(words), tuple(TypedWord(word, word) for word in resumed), subject=resumed[0]
+        )
+
+
+def _barred(place: RulesNode) -> tuple[tuple[str, ...], int | None]:
+    """The words, and how many of them stand before the ``|``, if there is one."""
+    before, bar, _ = place.text().partition("|")
+    return _sequence(place), len(Tokenizer().words(before)) if bar else None
 
 
 def _sequences(fields: Fields, name: str) -> tuple[tuple[str, ...], ...]:
@@ -277,6 +309,6 @@ def _sums(place: RulesNode) -> Sums:
     fields = place.fields(("numbers", "signs", "around"))
     signs = {key.text(): value.text() for key, value in fields.entries("signs")}
     for key, value in fields.entries("signs"):
-        if value.text() not in "+-*/":
-            raise value.wrong(f"{key.text()!r} must mean one of + - * /")
+        if value.text() not in SIGNS:
+            raise value.wrong(f"{key.text()!r} must mean one of {' '.join(SIGNS)}")
     return Sums(fields.mapping("numbers", RulesNode.text), signs, fields.read("around", RulesNode.texts, ()))

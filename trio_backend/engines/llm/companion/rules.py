@@ -8,8 +8,9 @@ from itertools import chain
 import attrs
 
 from .patterns import Captures, Pattern
+from .sums import Sums
 from .templates import Template
-from .words import Clause, Sums, Tokenizer, TypedWord, join
+from .words import Clause, Tokenizer, TypedWord, join
 
 ANY_MANNER = "any"
 
@@ -52,6 +53,7 @@ class Rule:
     ask: tuple[str, ...] = ()
     goto: str = ""
     again: bool = False
+    alone: bool = False
 
     def match(self, clause: Clause, text: str) -> tuple[Pattern, Captures] | None:
         """The weightiest pattern that fits, unless one of ``unlike`` fits too."""

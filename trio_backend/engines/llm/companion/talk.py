@@ -174,7 +174,7 @@ def events(talk: Talk, language: Language, clauses: tuple[Clause, ...]) -> Mappi
         "long": talk.whole > LONGEST,
         "code": _is_code(talk.text),
         "keys": _is_key_mash(clauses),
-        "foreign": script_of(talk.text) == "other",
+        "foreign": script_of(talk.text, talk.before) not in ("", language.script),
         "interrupted": talk.cut_short,
         "nothing": True,
     }

@@ -145,7 +145,7 @@ def read_conversation(
         asked = number == last and not talk.nudged
         reading = None if asked else readings.of(turn)
         if reading is None:
-            language = companion.language_of(script_of(turn.text)) or companion.languages[0]
+            language = companion.language_of(script_of(turn.text, turn.before)) or companion.languages[0]
             understood = yield from understand(language, turn.text, turn.before)
             reading = readings.keep(turn, understood)
             newest = understood if asked else None
@@ -167,6 +167,8 @@ def _words(turn: UserTurn, reading: TurnReading, language: Language) -> str:
 
 def _language_of(companion: Companion, talk: Talk) -> Language:
     """That of the newest text with letters in it; where that is not spoken, the first one."""
-    newest_first = chain((turn.text for turn in reversed(talk.turns)), reversed(talk.said))
-    script = next((script for text in newest_first if (script := script_of(text))), "")
+    newest_first = chain(
+        ((turn.text, turn.before) for turn in reversed(talk.turns)), ((said, "") for said in reversed(talk.said))
+    )
+    script = next((script for text, before in newest_first if (script := script_of(text, before))), "")
     return companion.language_of(script) or companion.languages[0]

@@ -1,15 +1,14 @@
-"""Text as a person typed it: clauses and words in a normal form, and sums of two numbers."""
+"""Text as a person typed it: clauses and words in a normal form."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from fractions import Fraction
 from itertools import islice
 
 import attrs
 
-from ....text.scripts import HAN
+from ....text.scripts import CJK, HAN, HIRAGANA, KATAKANA
 
 MOST_CLAUSES = 24
 """Clauses of a message that are read."""
@@ -17,19 +16,22 @@ MOST_CLAUSES = 24
 MOST_WORDS = 80
 """Words of a clause that are read."""
 
-SCRIPTS = ("latin", "han")
+SCRIPTS = ("latin", "han", "kana")
 """The scripts by which languages are told apart."""
 
-_LATIN_LIKE = rf"[^\W{HAN}]"
-# A space between Chinese characters is written where others write a comma.
+_KANA = HIRAGANA + KATAKANA
+_LATIN_LIKE = rf"[^\W{CJK}]"
+# A space between Chinese or Japanese characters is written where others write a comma.
 _PIECE = re.compile(
-    rf"(?P<han>[{HAN}])"
+    rf"(?P<han>[{HAN}])|(?P<kana>[{_KANA}])"
     rf"|(?P<word>{_LATIN_LIKE}+(?:['’&-]{_LATIN_LIKE}+|\.\d+)*[+#]*)"
     r"|(?P<face>[:;=]['’]?-?[()DPpO3](?![\w/])|<3|\^_?\^|[\u2600-\u27bf\u2b50\U0001f000-\U0001faff])"
     r"|(?P<ask>[?？])"
-    rf"|(?P<stop>[.!,;:…\n。！，；：、()（）\[\]~～—“”]|(?<=[{HAN}])\s(?=\s*[{HAN}]))"
+    rf"|(?P<stop>[.!,;:…\n。！，；：、()（）\[\]~～—“”「」『』]|(?<=[{CJK}])\s(?=\s*[{CJK}]))"
 )
-_HAN_FIRST = re.compile(f"[{HAN}]")
+_CJK_FIRST = re.compile(f"[{CJK}]")
+# Characters that hardly ever stand in a Japanese message without kana.
+_CHINESE = re.compile("[你您吗嗎呢吧們们这這么麽麼什怎哪很没沒说說给給让谢欢歡咱她它叫]")
 _DRAWN_OUT = re.compile(r"([^\W\d])\1{2,}")
 _LAUGHTER = re.compile(r"^(ha|he|hi|ja|lo)\1+[hl]?$")
 
@@ -62,17 +64,43 @@ class Clause:
 
 
 @attrs.frozen
+class ClauseBreak:
+    """Words at which a clause ends before the sentence does.
+
+    The clause has the first ``ends`` of them; the next one begins with those from ``begins`` on, and with
+    ``resumed`` before them: "and live" goes on as "i live", where the clause before has ``subject`` in it.
+    """
+
+    words: tuple[str, ...]
+    ends: int
+    begins: int
+    resumed: tuple[TypedWord, ...] = ()
+    subject: str = ""
+
+    def resumes(self, before: Sequence[TypedWord]) -> bool:
+        """Whether the clause ``before`` may end so."""
+        return not self.subject or any(word.matched == self.subject for word in before)
+
+
+@attrs.frozen
 class Tokenizer:
     """How the words of one language are told apart.
 
-    ``same`` says which words are read as which others, ``breaks`` before which words a clause ends
-    (of which the first, a conjunction, is dropped), ``trims`` what is no part of what was meant when
-    it stands at the end.
+    ``same`` says which words are read as which others, ``breaks`` where a clause ends within a sentence,
+    ``trims`` what is no part of what was meant when it stands at the end.
     """
 
     same: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
-    breaks: Sequence[tuple[str, ...]] = ()
+    breaks: Sequence[ClauseBreak] = ()
     trims: Sequence[tuple[str, ...]] = ()
+    _breaks_at: Mapping[str, Sequence[ClauseBreak]] = attrs.field(init=False, repr=False, eq=False)
+
+    @_breaks_at.default
+    def _by_first_word(self) -> Mapping[str, Sequence[ClauseBreak]]:
+        by_word: dict[str, list[ClauseBreak]] = {}
+        for found in sorted(self.breaks, key=lambda entry: len(entry.words), reverse=True):
+            by_word.setdefault(found.words[0], []).append(found)
+        return by_word
 
     def clauses(self, text: str) -> tuple[Clause, ...]:
         """The clauses of ``text`` that have words, in order."""
@@ -84,7 +112,7 @@ class Tokenizer:
 
     def words(self, text: str) -> tuple[str, ...]:
         """The words of ``text`` in their normal form, for a pattern."""
-        return tuple(word.matched for clause in self.clauses(text) for word in clause.words)
+        return tuple(word.matched for words, _ in self._between_stops(text) for word in words)
 
     def trimmed(self, words: Sequence[TypedWord]) -> tuple[TypedWord, ...]:
         """``words`` without the fillers at their end, unless nothing else is there."""
@@ -115,46 +143,66 @@ class Tokenizer:
         matched = self.same.get(plain, (plain,))
         if matched != (plain,):
             return [
-                TypedWord(word, piece if len(matched) == 1 and _is_han(piece) else word) for word in matched
+                TypedWord(word, piece if len(matched) == 1 and _is_cjk(piece) else word) for word in matched
             ]
         # A capital at the start of a sentence says nothing; elsewhere it is part of a name.
         return [TypedWord(plain, piece.lower() if first and piece.istitle() else piece)]
 
     def _broken(self, clause: Clause) -> Iterator[Clause]:
-        start, words = 0, clause.words
-        for at in range(1, len(words)):
-            if any(_stands(sequence, words, at) for sequence in self.breaks):
-                yield Clause(words[start:at])
-                start = at + 1
-        yield Clause(words[start:], clause.asked)
+        start, words = 0, list(clause.words)
+        at = 1
+        while at < len(words):
+            found = self._break_at(words, start, at)
+            if found:
+                yield Clause(tuple(words[start : at + found.ends]))
+                start = at + found.begins - len(found.resumed)
+                words[start : at + found.begins] = found.resumed
+                at += found.begins
+            at += 1
+        if start < len(words):
+            yield Clause(tuple(words[start:]), clause.asked)
+
+    def _break_at(self, words: Sequence[TypedWord], start: int, at: int) -> ClauseBreak | None:
+        for found in self._breaks_at.get(words[at].matched, ()):
+            if _stands(found.words, words, at) and (found.ends or at > start) and found.resumes(words[start:at]):
+                return found
+        return None
 
 
 def join(words: Sequence[str]) -> str:
     """``words`` as they are written: with spaces, but with none beside a Chinese character."""
     text = ""
     for word in words:
-        gap = " " if text and not _is_han(text[-1]) and not _is_han(word[0]) else ""
+        gap = " " if text and not _is_cjk(text[-1]) and not _is_cjk(word[0]) else ""
         text += gap + word
     return text
 
 
-def script_of(text: str) -> str:
-    """Which script ``text`` is written in: ``latin``, ``han``, ``other``, or nothing if it has no letters.
+def script_of(text: str, before: str = "") -> str:
+    """Which script ``text`` is written in: one of `SCRIPTS`, ``other``, or nothing if it has no letters.
 
-    Japanese and Korean count as other, although Chinese characters may be among them.
+    Japanese is ``kana``, with the Chinese characters in it; "東京" alone is, too, if what was said ``before``
+    it is Japanese. Korean counts as other, although Chinese characters may be among it.
     """
-    pieces = [piece for piece in _PIECE.finditer(text) if piece.lastgroup in ("han", "word")]
+    pieces = [piece for piece in _PIECE.finditer(text) if piece.lastgroup in ("han", "kana", "word")]
     letters = [piece for piece in pieces if piece[0][0].isalpha()]
     han = sum(1 for piece in letters if piece.lastgroup == "han")
+    kana = sum(1 for piece in letters if piece.lastgroup == "kana")
     foreign = sum(1 for piece in letters if piece.lastgroup == "word" and piece[0][0] >= "\u0250")
+    latin = len(letters) - han - kana - foreign
     if foreign and foreign >= (len(letters) - foreign) / 4:
         return "other"
+    # Words are compared with characters: a Japanese word has two or three. "¯\\_(ツ)_/¯" is no Japanese.
+    if kana and kana * 4 >= han and han + kana > 2 * latin:
+        return "kana"
     if han:
-        return "han" if han >= len(letters) - han else "latin"
+        chinese = han >= latin
+        japanese = chinese and before and not _CHINESE.search(text) and script_of(before) == "kana"
+        return "kana" if japanese else "han" if chinese else "latin"
     return "latin" if letters else ""
 
 
-def _stands(sequence: tuple[str, ...], words: tuple[TypedWord, ...], at: int) -> bool:
+def _stands(sequence: tuple[str, ...], words: Sequence[TypedWord], at: int) -> bool:
     return (
         words[at].matched == sequence[0]
         and tuple(word.matched for word in words[at : at + len(sequence)]) == sequence
@@ -167,61 +215,5 @@ def _normal(piece: str) -> str:
     return _LAUGHTER.sub(r"\1\1", plain)
 
 
-def _is_han(text: str) -> bool:
-    return _HAN_FIRST.match(text) is not None
-
-
-# Characters of a message that may be a sum: two numbers, a sign, and a few words around them.
-_LONGEST = 80
-_NUMBER = r"-?\d{1,12}(?:\.\d{1,6})?"
-_END = " =?？.。!！"
-
-
-@attrs.frozen
-class Sum:
-    """A sum and what comes out; no ``result`` where it would be divided by zero."""
-
-    text: str
-    result: str
-
-
-@attrs.frozen
-class Sums:
-    """How one language says numbers and signs, and which words may stand ``around`` a sum."""
-
-    numbers: Mapping[str, str] = attrs.field(factory=dict)
-    signs: Mapping[str, str] = attrs.field(factory=dict)
-    around: tuple[str, ...] = ()
-    _regex: re.Pattern[str] = attrs.field(init=False, repr=False, eq=False)
-
-    @_regex.default
-    def _sum(self) -> re.Pattern[str]:
-        number, sign = _either([*self.numbers], _NUMBER), _either([*self.signs])
-        around = rf"(?:{_either([*self.around])} ?){{0,3}}" if self.around else ""
-        regex = rf"{around}({number}) ?({sign}) ?({number}) ?{around}"
-        return re.compile(regex)
-
-    def find(self, text: str) -> Sum | None:
-        """The sum that ``text`` consists of, or None."""
-        plain = " ".join(text.lower().split()).rstrip(_END)
-        found = self._regex.fullmatch(plain) if self.signs and len(text) <= _LONGEST else None
-        if found is None:
-            return None
-        left, right = (self.numbers.get(word, word) for word in (found[1], found[3]))
-        sign = self.signs[found[2]]
-        result = _worked_out(Fraction(left), sign, Fraction(right))
-        shown = sign.replace("*", "×").replace("/", "÷")
-        return Sum(f"{left} {shown} {right}", result)
-
-
-def _worked_out(left: Fraction, sign: str, right: Fraction) -> str:
-    if sign == "/" and not right:
-        return ""
-    results = {"+": left + right, "-": left - right, "*": left * right}
-    result = results[sign] if sign in results else left / right
-    return str(result) if result.denominator == 1 else f"{float(result):.6g}"
-
-
-def _either(words: list[str], *more: str) -> str:
-    longest_first = sorted(words, key=len, reverse=True)
-    return f"(?:{'|'.join([*more, *map(re.escape, longest_first)])})"
+def _is_cjk(text: str) -> bool:
+    return _CJK_FIRST.match(text) is not None
