@@ -42,10 +42,10 @@ def test_the_characters_we_ship_differ_in_manner_voice_and_face() -> None:
     """Choosing another one is seen and heard."""
     characters = survey(packaged_conf() / "conf.yaml", {}).characters
 
-    assert [c.conf_name for c in characters] == ["Iris", "Barnaby", "Kito", "米娅"]
-    assert [c.llm.settings["manner"] for c in characters] == ["cheerful", "dry", "brief", "warm"]
-    assert len({c.tts.settings["voice"] for c in characters}) == 4
-    assert len({c.conf_uid for c in characters}) == 4
+    assert [c.conf_name for c in characters] == ["Iris", "Barnaby", "Lumi", "Kito", "米娅"]
+    assert [c.llm.settings["manner"] for c in characters] == ["cheerful", "dry", "brief", "brief", "warm"]
+    assert len({c.tts.settings["voice"] for c in characters}) == 5
+    assert len({c.conf_uid for c in characters}) == 5
     for character in characters:
         assert character.model_info["name"] == character.live2d_model_name
         assert "[joy], " in character.system_prompt

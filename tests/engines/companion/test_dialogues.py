@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from trio_backend.engines.base import Message, Prompt
 
-from .dialogue import EMOTIONS, Dialogue, delivered, reply
+from .dialogue import EMOTIONS, Dialogue, delivered, reply, shipped
 
 FOLDER = Path(__file__).parent / "dialogues"
 
@@ -28,32 +30,70 @@ SMALL_TALK_ZH = """
 """.replace("\n", " | ").strip(" |")
 
 
+WHEN = datetime(2026, 11, 20, 14, 5)
+"""A Friday."""
+
+ALL = ("iris", "barnaby", "kito", "mia", "kiosk")
+
+
 def dialogues() -> Iterator[object]:
-    """Each dialogue of the folder: its manner, and its lines."""
+    """Each dialogue of the folder, with each character that it is for: who, and its lines."""
     for file in sorted(FOLDER.glob("*.txt")):
-        for number, block in enumerate(file.read_text(encoding="utf-8").split("\n\n")):
-            manner, *lines = [line for line in block.splitlines() if line and not line.startswith("#")] or [
-                ""
-            ]
-            if lines:
-                yield pytest.param(manner, lines, id=f"{file.stem}-{number}")
+        blocks = file.read_text(encoding="utf-8").split("\n\n")
+        for number, block in enumerate(blocks):
+            who, *lines = [line for line in block.splitlines() if line and line[:2] != "# "] or [""]
+            for name in ALL if who == "all" else (who,) * bool(lines):
+                yield pytest.param(name, lines, id=f"{file.stem}-{number}-{name}")
 
 
-@pytest.mark.parametrize(("manner", "lines"), list(dialogues()))
-def test_a_dialogue_goes_as_written(manner: str, lines: list[str]) -> None:
+def held(who: str) -> Dialogue:
+    """A dialogue with the shipped character of that name, or with a manner of the rules file."""
+    if who not in ALL:
+        return Dialogue(who, now=WHEN)
+    character = shipped()[who]
+    return Dialogue(
+        character.manner,
+        character.name,
+        companion=character.companion,
+        emotions=character.emotions or EMOTIONS,
+        now=WHEN,
+    )
+
+
+@pytest.mark.parametrize(("who", "lines"), list(dialogues()))
+def test_a_dialogue_goes_as_written(who: str, lines: list[str]) -> None:
     """What a newcomer types finds the answer that it deserves."""
-    dialogue, said = Dialogue(manner), ""
+    dialogue, said, before = held(who), "", ""
     for line in lines:
         mark, rest = line[:1], line[1:].strip()
+        choices = [choice.strip() for choice in rest.split(" | ")]
         if line == "(nudge)":
             said = dialogue.nudge()
+        elif mark == "@":
+            dialogue.now = datetime.fromisoformat(rest)
         elif mark == ">":
-            said = dialogue.say(rest)
+            before, said = said, dialogue.say(rest)
+            assert said.strip(), rest
+            assert said != before, rest
+            assert "{" not in said or "{" in rest, (rest, said)
+            assert is_answered_in_its_language(rest, said), (rest, said)
         elif mark == "<":
-            assert any(choice.strip() in said for choice in rest.split("|")), (rest, said)
+            assert any(choice in said for choice in choices), (choices, said)
         else:
             assert mark == "!", line
-            assert rest not in said
+            assert not any(choice in said for choice in choices), (choices, said)
+
+
+def is_answered_in_its_language(typed: str, said: str) -> bool:
+    """A text that is all in one script has an answer with that script in it."""
+    if re.search("[0-9]", said):
+        return True
+    kana, han, latin = ("[\u3040-\u30ff]", "[\u4e00-\u9fff]", "[A-Za-z]{2}")
+    if re.search(latin, typed) and not re.search(f"{kana}|{han}", typed):
+        return re.search(latin, said) is not None
+    if re.search(kana, typed) and not re.search(latin, typed):
+        return re.search(kana, said) is not None
+    return re.search(han, typed) is None or re.search(f"{han}|{latin}", said) is not None
 
 
 @pytest.mark.parametrize("manner", ["warm", "dry", "brief", "cheerful"])

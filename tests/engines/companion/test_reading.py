@@ -80,7 +80,10 @@ def test_a_mistake_is_named_with_file_and_line(rule: str, line: int, message: st
         ("manners: {}", "'languages' is missing"),
         ("manners: {}\nlanguages: {}", "at least one language"),
         ("manners: {a: {sentences: 99, asks: 1}}\nlanguages: {}", "a whole number between 1 and 10"),
-        (HEAD.replace("script: latin", "script: runes"), "the script is one of latin, han, not 'runes'"),
+        (
+            HEAD.replace("script: latin", "script: runes"),
+            "the script is one of latin, han, kana, not 'runes'",
+        ),
         (HEAD.replace('"you like {like}"', '"you like it"'), "it must have {like} in it"),
     ],
 )

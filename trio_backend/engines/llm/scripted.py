@@ -5,18 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import attrs
 import trio
 
 from ...errors import EngineError, SettingsError
-from ...text.scripts import HAN
+from ...identity import now
+from ...text.scripts import CJK
 from ..base import Prompt, ReplyPart, Text
 from ..facts import EngineFacts
 from ..settings import Environment, between, read_settings
 from ..whole import channel_of
 from .companion.answer import answer
+from .companion.desk import Desk
+from .companion.desk_rules import with_desk
+from .companion.desk_settings import read_desk
 from .companion.files import DELIVERED, load_companion, rules_file
 from .companion.rules import Companion
 from .companion.understanding import TurnReadings
@@ -26,7 +32,7 @@ NAMES = ("scripted_llm",)
 UNTIL_COMPILED = 1.0
 """Seconds from when the rules were read until their patterns are compiled: a start is over then."""
 
-_TOKEN = re.compile(rf"(?:[{HAN}\u3000-\u303f\uff00-\uffef]{{1,2}}|[^\s{HAN}\u3000-\u303f\uff00-\uffef]+)\s*")
+_TOKEN = re.compile(rf"(?:[{CJK}\u3000-\u303f\uff00-\uffef]{{1,2}}|[^\s{CJK}\u3000-\u303f\uff00-\uffef]+)\s*")
 
 _MARK = re.compile(r"[.,:;!?…—。，、：；！？\]]")
 """Something may be cut behind it: a sentence, a clause, or the name of an emotion."""
@@ -43,12 +49,14 @@ FACTS = EngineFacts(
 class ScriptedLlmConfig:
     """``token_delay`` is in seconds, so that the companion seems to type; a token is about a word.
 
-    ``manner`` is one of those in the rules file, ``rules`` the file's path.
+    ``manner`` is one of those in the rules file, ``rules`` the file's path, ``desk`` what it knows of
+    its place.
     """
 
     rules: Path
     manner: str = "warm"
     token_delay: float = 0.025
+    desk: Desk = attrs.field(factory=Desk)
 
 
 @attrs.frozen
@@ -56,13 +64,24 @@ class _ScriptedLlmSettings:
     rules: str = DELIVERED
     manner: str = "warm"
     token_delay: float = attrs.field(default=0.025, validator=between(0, 10))
+    # These are checked by `read_desk`.
+    places: Any = None
+    hours: Any = None
+    faq: Any = None
+    contact: Any = None
 
 
 def configure(name: str, settings: Mapping[str, object], environment: Environment) -> ScriptedLlmConfig:
-    """The settings: ``rules`` (a file, from the configuration's folder), ``manner``, ``token_delay``."""
+    """The settings: ``rules`` (a file, from the configuration's folder), ``manner``, ``token_delay``.
+
+    And what the character knows of its place, see `read_desk`: ``places``, ``hours``, ``faq``, ``contact``.
+    """
     del name
     given = read_settings(_ScriptedLlmSettings, settings)
-    return ScriptedLlmConfig(_rules_file(environment.folder, given.rules), given.manner, given.token_delay)
+    desk = read_desk(settings)
+    return ScriptedLlmConfig(
+        _rules_file(environment.folder, given.rules), given.manner, given.token_delay, desk
+    )
 
 
 def _rules_file(folder: Path, name: str) -> Path:
@@ -88,7 +107,7 @@ def _load(config: ScriptedLlmConfig) -> Companion:
     if config.manner not in companion.manners:
         known = ", ".join(companion.manners)
         raise EngineError(f"{config.rules}: there is no manner {config.manner!r}; known are: {known}")
-    return companion
+    return with_desk(companion, config.desk)
 
 
 @attrs.define(eq=False)
@@ -157,7 +176,12 @@ class ScriptedLlm:
         """The whole reply, thought out in small steps with a checkpoint after each."""
         await self._patterns.wait_compiled()
         reply = ""
-        for step in answer(self._companion, prompt, self.config.manner, self._readings):
+        for step in answer(self._companion, prompt, self.config.manner, self._readings, _here()):
             reply = step
             await trio.lowlevel.checkpoint()
         return reply
+
+
+def _here() -> datetime:
+    """The time of the wall clock, in the time zone of this machine."""
+    return now().astimezone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Generic, TypeVar
 
@@ -80,20 +81,25 @@ _CLOSING = " \"'”’」』)）"
 
 
 def answer(
-    companion: Companion, prompt: Prompt, manner: str, readings: TurnReadings | None = None
+    companion: Companion,
+    prompt: Prompt,
+    manner: str,
+    readings: TurnReadings | None = None,
+    now: datetime | None = None,
 ) -> Generator[str, None, None]:
     """The reply to ``prompt`` as the last item, with empty ones before it.
 
     Each item is at most some milliseconds of work, so that an event loop can breathe in between. The
-    reply is always the same for the same prompt, and never empty where the rules have something for the
-    event ``nothing``. ``manner`` is the name of one of the companion's. With the ``readings`` of this
-    companion's earlier replies only what is new is read; the reply is the same without.
+    reply is always the same for the same prompt and time, and never empty where the rules have something
+    for the event ``nothing``. ``manner`` is the name of one of the companion's. With the ``readings`` of this
+    companion's earlier replies only what is new is read; the reply is the same without. ``now`` is the time
+    where it is; without one it knows none.
     """
     talk = read_talk(prompt)
     conversed = yield from read_conversation(
         companion, talk, TurnReadings() if readings is None else readings
     )
-    matcher = Matcher(conversed, prompt.character)
+    matcher = Matcher(conversed, prompt.character, companion.desk, now)
     faces = {keyword: companion.face(keyword, prompt.emotions) for keyword in companion.faces}
     yield _ReplyComposer(matcher, VariantChoice(talk, manner), companion.manners[manner], faces).composed()
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import attrs
 
+from .calendar import DAY, clock_values, day_spoken_of, day_values
+from .desk import Desk
+from .desk_rules import desk_values, hours_values
 from .facts import Fact, compared, listed
 from .rules import Language
 from .talk import Talk, events
@@ -24,6 +28,8 @@ class Matcher:
 
     conversed: Conversed
     character: str
+    desk: Desk = attrs.field(factory=Desk)
+    now: datetime | None = None
     _known: Mapping[str, str] = attrs.field(init=False)
 
     @_known.default
@@ -32,7 +38,8 @@ class Matcher:
         facts, language = self.conversed.facts, self.conversed.language
         newest = {kind: told[-1].text for kind, told in facts.items() if told}
         own = {"self": self.character, "name": self.talk.speaker, "facts": listed(facts, language)}
-        return own | newest
+        clock = clock_values(language.calendar, self.now) if self.now else {}
+        return {**own, **clock, **desk_values(self.desk, language), **newest}
 
     @property
     def talk(self) -> Talk:
@@ -44,7 +51,7 @@ class Matcher:
 
     def fitting(self) -> list[Match]:
         """What fits and may be used now, with all its values, the best first; of equals the later clause."""
-        usable = [match for found in self._found() if (match := self._completed(found))]
+        usable = self._without_lone([match for found in self._found() if (match := self._completed(found))])
         return sorted(usable, key=lambda match: (match.order, match.clause), reverse=True)
 
     def known(self, kind: str) -> bool:
@@ -60,11 +67,19 @@ class Matcher:
         rules = (rule for rule in self.language.rules if rule.event in noticed)
         return found + [Match(rule, noticed[rule.event]) for rule in rules]
 
+    @staticmethod
+    def _without_lone(usable: list[Match]) -> list[Match]:
+        """``usable`` without rules that answer only a message with nothing else in it, if there is more."""
+        clauses = {match.clause for match in usable if not (match.rule.alone or match.rule.event)}
+        return [match for match in usable if not match.rule.alone or clauses <= {match.clause}]
+
     def _completed(self, match: Match) -> Match | None:
         """``match`` with facts among its values, and with its ``goto`` followed; None if it is barred now."""
         rule = match.rule
         facts = self._facts_for(match)
         if facts is None or rule.turn == ("first" if self.talk.said else "later"):
+            return None
+        if rule.after and not self.conversed.subject.goes_on((rule.after,)):
             return None
         if any(self.known(kind) for kind in rule.unless) or not self._by_chance(match):
             return None
@@ -83,8 +98,22 @@ class Matcher:
             for kind in match.rule.remember
             if self.conversed.facts[kind]
         }
-        values = {**self._known, **match.values, **told}
+        values = {**self._known, **self._day_values(match), **match.values, **told}
         return {name: value for name, value in values.items() if value}
+
+    def _day_values(self, match: Match) -> Mapping[str, str]:
+        """What can be said of the day that was asked for, and of the opening hours on it."""
+        rule = match.rule
+        if self.now is None or not (rule.about or rule.after or DAY in match.values):
+            return {}
+        calendar, today = self.language.calendar, self.now.date()
+        days = self.conversed.subject.days if rule.after else []
+        asked = self.language.tokenizer.words(match.values.get(DAY, ""))
+        day = day_spoken_of(calendar, [*days, asked], today)
+        about = self.conversed.subject.about if rule.after else rule.about
+        hours = self.desk.hours_of(about)
+        opening = hours_values(hours, self.language, self.now, day) if hours else {}
+        return {**day_values(calendar, day, today), **opening}
 
     def _facts_for(self, match: Match) -> dict[str, str] | None:
         """The facts that the rule needs or recalls; None if one is not there."""

@@ -3,7 +3,8 @@
 A pattern is a row of words. ``(a|b c)`` stands for one of these, ``[a]`` may be missing, ``<class>`` is
 a word class, ``*`` any words or none, ``{slot}`` one word or more to be kept, ``{slot:2}`` at most two,
 ``{Slot}`` only words with a capital, ``{slot=a b|c}`` one of these. ``^`` is the beginning of the
-clause, ``$`` its end (also of one choice, as in ``(a|b$)``), ``?`` at the end means that it was asked. A pattern may stand anywhere in a clause.
+clause, ``$`` its end (also that of one choice, ``(a|b$)``), ``?`` at the end means that it was asked. A
+pattern may stand anywhere in a clause.
 
 What lies between two gaps has no repetition in it, and is looked for once, from the left: so the
 time is linear in the length of the clause, whatever the pattern (as with shell globs).

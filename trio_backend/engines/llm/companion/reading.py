@@ -5,21 +5,25 @@ The format is explained at the top of the file that is delivered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 
 import attrs
 
 from ....errors import PatternError
+from .calendar import CLOCK_VALUES, DAY, Calendar
+from .desk import DeskForms
+from .desk_rules import DESK_VALUES
+from .forms import day_class, read_calendar, read_desk_forms, read_sums, read_tokenizer, word_sequence
 from .nodes import Fields, RulesNode, open_page, unknown
 from .patterns import Pattern, compile_pattern
 from .rules import ANY_MANNER, Companion, CompanionQuestion, FactKind, Language, Manner, Rule, Sayings
+from .sums import Sums
 from .talk import EVENTS
 from .templates import Template, parse_template
-from .sums import SIGNS, Sums
-from .words import SCRIPTS, ClauseBreak, Tokenizer, TypedWord
+from .words import SCRIPTS, Tokenizer
 
-GIVEN = frozenset({"self", "sum", "result", "facts"})
+GIVEN = frozenset({"self", "sum", "result", "facts", *CLOCK_VALUES, *DESK_VALUES})
 """The values that may be said besides slots and facts."""
 
 OpenFile = Callable[[str], str]
@@ -32,7 +36,7 @@ RANKS = (-100, 100)
 
 _RULE = (
     *("rule", "rank", "hear", "unlike", "event", "turn", "needs", "unless", "recall", "chance"),
-    *("remember", "forget", "say", "aside", "then", "ask", "goto", "again", "alone"),
+    *("remember", "forget", "say", "aside", "then", "ask", "goto", "again", "alone", "about", "after"),
 )
 _ANSWER_RANK, _RULE_RANK = 40, 20
 
@@ -83,6 +87,8 @@ class Scope:
             goto=fields.read("goto", lambda at: _one_of(at, "rule", self.rules), ""),
             again=fields.read("again", RulesNode.switch, False),
             alone=fields.read("alone", RulesNode.switch, False),
+            about=fields.read("about", RulesNode.text, ""),
+            after=fields.read("after", RulesNode.text, ""),
         )
         if not (hear or rule.event):
             raise place.wrong("a rule needs `hear` or `event`")
@@ -161,7 +167,7 @@ def _one_of(place: RulesNode, what: str, known: Collection[str]) -> str:
 
 _LANGUAGE = (
     *("script", "same", "breaks", "cuts", "resumes", "trims", "mirror", "between", "last", "sums", "words"),
-    *("facts", "rules", "questions"),
+    *("facts", "rules", "questions", "clock", "desk"),
 )
 
 
@@ -205,27 +211,33 @@ def _language(
     fields = place.fields(_LANGUAGE, required=("script", "rules"))
     kinds = {key.text(): _kind(key.text(), entry) for key, entry in fields.entries("facts")}
     questions = dict(fields.mapping("questions", lambda entry: entry))
-    tokenizer = _tokenizer(fields)
+    tokenizer = read_tokenizer(fields)
+    calendar = fields.read("clock", lambda at: read_calendar(at, tokenizer), Calendar())
+    classes = {DAY: day_class(calendar), **fields.mapping("words", lambda words: "|".join(words.texts()))}
+    names = _rule_names(fields["rules"])
     scope = Scope(
         tokenizer=tokenizer,
-        classes=fields.mapping("words", lambda words: "|".join(words.texts())),
+        classes={name: words for name, words in classes.items() if words},
         faces=tuple(faces),
         manners=tuple(manners),
         kinds=tuple(kinds),
-        rules=_rule_names(fields["rules"]),
+        rules=names,
         questions=tuple(questions),
     )
     return Language(
         name=name,
         script=_script(fields["script"]),
         tokenizer=tokenizer,
-        mirror={_sequence(key): value.text() for key, value in fields.entries("mirror")},
+        mirror={word_sequence(key): value.text() for key, value in fields.entries("mirror")},
         rules=tuple(scope.rule(entry) for entry in fields["rules"].items()),
         questions={key: scope.question(key, entry) for key, entry in questions.items()},
         facts=kinds,
-        sums=fields.read("sums", _sums, Sums()),
+        sums=fields.read("sums", read_sums, Sums()),
         between=fields.read("between", RulesNode.text, ", "),
         last=fields.read("last", RulesNode.text, " and "),
+        calendar=calendar,
+        desk=fields.read("desk", lambda at: read_desk_forms(at, names), DeskForms()),
+        classes=scope.classes,
     )
 
 
@@ -254,61 +266,3 @@ def _kind(name: str, place: RulesNode) -> FactKind:
         raise fields["listed"].wrong(f"it must have {{{name}}} in it, and no other value")
     many = fields.read("many", RulesNode.switch, True)
     return FactKind(name, listed, many=many, capital=fields.read("capital", RulesNode.switch, False))
-
-
-def _tokenizer(fields: Fields) -> Tokenizer:
-    return Tokenizer(
-        same={key.text().lower(): _sequence(value) for key, value in fields.entries("same")},
-        breaks=(*_breaks(fields), *_cuts(fields), *_resumes(fields)),
-        trims=_sequences(fields, "trims"),
-    )
-
-
-def _breaks(fields: Fields) -> Iterator[ClauseBreak]:
-    for item in fields["breaks"].items() if "breaks" in fields else ():
-        words, dropped = _barred(item)
-        yield ClauseBreak(words, 0, 1 if dropped is None else dropped)
-
-
-def _cuts(fields: Fields) -> Iterator[ClauseBreak]:
-    for item in fields["cuts"].items() if "cuts" in fields else ():
-        words, kept = _barred(item)
-        if kept is None:
-            raise item.wrong("a | must show where the clause ends")
-        yield ClauseBreak(words, kept, kept)
-
-
-def _resumes(fields: Fields) -> Iterator[ClauseBreak]:
-    for key, value in fields.entries("resumes"):
-        words, resumed = _sequence(key), _sequence(value)
-        if len(resumed) > len(words) + 1:
-            raise value.wrong(f"at most one word more than in {key.text()!r} is expected here")
-        yield ClauseBreak(
-            words, 0, len(words), tuple(TypedWord(word, word) for word in resumed), subject=resumed[0]
-        )
-
-
-def _barred(place: RulesNode) -> tuple[tuple[str, ...], int | None]:
-    """The words, and how many of them stand before the ``|``, if there is one."""
-    before, bar, _ = place.text().partition("|")
-    return _sequence(place), len(Tokenizer().words(before)) if bar else None
-
-
-def _sequences(fields: Fields, name: str) -> tuple[tuple[str, ...], ...]:
-    return tuple(_sequence(item) for item in fields[name].items()) if name in fields else ()
-
-
-def _sequence(place: RulesNode) -> tuple[str, ...]:
-    words = Tokenizer().words(place.text())
-    if not words:
-        raise place.wrong(f"there is no word in {place.text()!r}")
-    return words
-
-
-def _sums(place: RulesNode) -> Sums:
-    fields = place.fields(("numbers", "signs", "around"))
-    signs = {key.text(): value.text() for key, value in fields.entries("signs")}
-    for key, value in fields.entries("signs"):
-        if value.text() not in SIGNS:
-            raise value.wrong(f"{key.text()!r} must mean one of {' '.join(SIGNS)}")
-    return Sums(fields.mapping("numbers", RulesNode.text), signs, fields.read("around", RulesNode.texts, ()))

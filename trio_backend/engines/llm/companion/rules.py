@@ -7,6 +7,8 @@ from itertools import chain
 
 import attrs
 
+from .calendar import Calendar
+from .desk import Desk, DeskForms
 from .patterns import Captures, Pattern
 from .sums import Sums
 from .templates import Template
@@ -54,6 +56,8 @@ class Rule:
     goto: str = ""
     again: bool = False
     alone: bool = False
+    about: str = ""
+    after: str = ""
 
     def match(self, clause: Clause, text: str) -> tuple[Pattern, Captures] | None:
         """The weightiest pattern that fits, unless one of ``unlike`` fits too."""
@@ -112,6 +116,10 @@ class Language:
     sums: Sums
     between: str = ", "
     last: str = " and "
+    calendar: Calendar = attrs.field(factory=Calendar)
+    desk: DeskForms = attrs.field(factory=DeskForms)
+    classes: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    """What ``<name>`` stands for in its patterns."""
     _index: Mapping[str, tuple[Rule, ...]] = attrs.field(init=False, repr=False)
     _always: tuple[Rule, ...] = attrs.field(init=False, repr=False)
     _by_name: Mapping[str, Rule] = attrs.field(init=False, repr=False)
@@ -188,6 +196,7 @@ class Companion:
     faces: Mapping[str, tuple[str, ...]]
     manners: Mapping[str, Manner]
     languages: tuple[Language, ...]
+    desk: Desk = attrs.field(factory=Desk)
 
     def face(self, keyword: str, emotions: Sequence[str]) -> str:
         """How a character with these emotions writes ``[keyword]``; nothing if it has no such face."""

@@ -52,19 +52,26 @@ class Sums:
     numbers: Mapping[str, str] = attrs.field(factory=dict)
     signs: Mapping[str, str] = attrs.field(factory=dict)
     around: tuple[str, ...] = ()
+    _kinds: Mapping[str, str] = attrs.field(init=False, repr=False, eq=False)
+    """Of each word: whether it is a number, a sign, or may stand around a sum."""
     _token: re.Pattern[str] = attrs.field(init=False, repr=False, eq=False)
+
+    @_kinds.default
+    def _kinds_of_words(self) -> Mapping[str, str]:
+        return {
+            **dict.fromkeys(self.around, "around"),
+            **dict.fromkeys(self.numbers, "number"),
+            **dict.fromkeys(self.signs, "sign"),
+        }
 
     @_token.default
     def _a_token(self) -> re.Pattern[str]:
-        kinds = {
-            "around": _either(self.around),
-            "sign": _either(self.signs),
-            "word": _either(self.numbers),
-            "han": _HAN_NUMBER,
-            "digits": _DIGITS,
-            "bracket": r"[()（）]",
-        }
-        return re.compile("|".join(f"(?P<{kind}>{regex})" for kind, regex in kinds.items() if regex) + r"|\s+")
+        # The longest word wins, whatever its kind: Japanese has か around a sum, and かける for a sign.
+        words = "|".join(map(re.escape, sorted(self._kinds, key=len, reverse=True)))
+        return re.compile(
+            rf"(?P<word>{words or '(?!)'})|(?P<han>{_HAN_NUMBER})|(?P<digits>{_DIGITS})"
+            r"|(?P<bracket>[()（）])|\s+"
+        )
 
     def find(self, text: str) -> Sum | None:
         """The sum that ``text`` consists of, or the last of its sentences that is one."""
@@ -74,7 +81,7 @@ class Sums:
         for piece in (text, *reversed(pieces[-_MOST_PIECES:])):
             plain = " ".join(piece.lower().split()).rstrip(_END)
             tokens = self._tokens(plain) if 0 < len(plain) <= _LONGEST else None
-            if tokens and (found := _Reader(tokens).sum()):
+            if tokens and (found := _SumReader(tokens).sum()):
                 return found
         return None
 
@@ -91,23 +98,24 @@ class Sums:
             at, kind, piece = found.end(), found.lastgroup, found[0]
             if kind is None:
                 continue
+            kind = self._kinds[piece] if kind == "word" else kind
             if kind == "around":
                 ended = bool(tokens)
                 continue
             if ended:
                 return None
-            if kind == "word" and numeral:
+            if kind == "number" and numeral:
                 tokens[-1] = _joined(tokens[-1], self.numbers[piece])
             else:
                 tokens.append(self._value(kind, piece))
-            numeral = kind == "word"
+            numeral = kind == "number"
         return tokens
 
     def _value(self, kind: str, piece: str) -> str:
         match kind:
             case "sign":
                 return self.signs[piece]
-            case "word":
+            case "number":
                 return self.numbers[piece]
             case "han":
                 return str(_han_number(piece))
@@ -131,7 +139,7 @@ class _NoSum(Exception):
 
 
 @attrs.define(eq=False)
-class _Reader:
+class _SumReader:
     """Reads one sum from left to right."""
 
     _tokens: Sequence[str]
@@ -212,7 +220,9 @@ class _Reader:
             raise _NoSum
         over, under = isqrt(value.number.numerator), isqrt(value.number.denominator)
         exact = Fraction(over, under)
-        return self._bounded(exact if exact**2 == value.number else Fraction(sqrt(value.number)), f"√{value.text}")
+        return self._bounded(
+            exact if exact**2 == value.number else Fraction(sqrt(value.number)), f"√{value.text}"
+        )
 
     def _percent(self, value: _Value) -> _Value:
         self._worked += 1
@@ -257,7 +267,3 @@ def _han_number(text: str) -> int:
         else:
             section, digit = section + (digit or 1) * _HAN_TENS[character], 0
     return total + section + digit
-
-
-def _either(words: Sequence[str] | Mapping[str, str]) -> str:
-    return "|".join(map(re.escape, sorted(words, key=len, reverse=True)))

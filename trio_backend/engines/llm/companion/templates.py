@@ -95,6 +95,11 @@ def parse_template(source: str) -> Template:
     return Template(source, tuple(parts), _fragments(parts))
 
 
+def literal_template(text: str) -> Template:
+    """``text`` as it stands, braces and all."""
+    return Template(text, (text,), _fragments([text]))
+
+
 def plain(said: str) -> str:
     """``said`` as templates are compared with: without emotion keywords, with single spaces."""
     # Each reply asks for it of the last forty; a quarter of the time that `_SPACES` takes for the same.

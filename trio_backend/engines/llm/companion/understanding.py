@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from itertools import chain
 
 import attrs
 
 from ...base import Message
+from .calendar import DAY, Words
 from .facts import Fact, FactChange, KnownFacts, compared, fact_change
 from .rules import Companion, Language, Rule
 from .talk import Talk, UserTurn
@@ -49,6 +50,22 @@ class Understood:
         changes = (fact_change(match.rule, match.values, self.language) for match in best.values())
         return tuple(change for change in changes if change)
 
+    def about(self) -> str:
+        """What the best of its rules that fit by themselves is about."""
+        alone = (match for match in self.matches if not match.rule.after)
+        best = max(alone, key=lambda match: match.order, default=None)
+        return best.rule.about if best else ""
+
+    def follows(self) -> frozenset[str]:
+        """What it may go on with."""
+        return frozenset(match.rule.after for match in self.matches if match.rule.after)
+
+    def day(self) -> Words:
+        """The words for a day that the best rule with a slot for one has kept."""
+        found = (match for match in self.matches if DAY in match.values)
+        best = max(found, key=lambda match: match.order, default=None)
+        return self.language.tokenizer.words(best.values[DAY]) if best else ()
+
 
 def understand(language: Language, text: str, before: str) -> Generator[str, None, Understood]:
     """All rules that fit a clause, and the answers that fit to the question asked in ``before``.
@@ -83,6 +100,12 @@ class TurnReading:
     language: Language
     words: str
     changes: tuple[FactChange, ...]
+    about: str = ""
+    """What the best of its rules is about."""
+    follows: frozenset[str] = frozenset()
+    """What its rules go on with, if the message before was about that."""
+    day: Words = ()
+    """The words for a day in it."""
 
 
 @attrs.define(eq=False)
@@ -113,17 +136,44 @@ class TurnReadings:
             kept.pop(key, None)
 
         words = " ".join(word.matched for clause in understood.clauses for word in clause.words)
-        reading = TurnReading(turn.before_written, understood.language, words, understood.changes())
+        reading = TurnReading(
+            turn.before_written,
+            understood.language,
+            words,
+            understood.changes(),
+            understood.about(),
+            understood.follows(),
+            understood.day(),
+        )
         kept[key] = (weakref.ref(turn.message, forget), reading)
         return reading
+
+
+@attrs.define(eq=False)
+class Subject:
+    """What the messages so far are about, and the days that were named since it came up."""
+
+    about: str = ""
+    days: list[Words] = attrs.field(factory=list)
+
+    def goes_on(self, follows: Collection[str]) -> bool:
+        """Whether a message that may go on with these does: "hours" also goes on with a place's hours."""
+        return self.about.rpartition(".")[2] in follows
+
+    def go_on(self, reading: TurnReading) -> None:
+        """After one more message."""
+        if not self.goes_on(reading.follows):
+            self.about, self.days = reading.about, []
+        if reading.day:
+            self.days.append(reading.day)
 
 
 @attrs.frozen
 class Conversed:
     """A conversation with all that was understood of it.
 
-    ``newest`` is what is to be answered, None with a nudge; ``facts`` are those that can be said in
-    ``language``, the one to answer in.
+    ``newest`` is what is to be answered, None with a nudge; ``subject`` that of the messages before it;
+    ``facts`` are those that can be said in ``language``, the one to answer in.
     """
 
     language: Language
@@ -131,6 +181,7 @@ class Conversed:
     facts: Mapping[str, Sequence[Fact]]
     newest: Understood | None
     repeated: bool
+    subject: Subject
 
 
 def read_conversation(
@@ -140,7 +191,7 @@ def read_conversation(
     facts, newest, lately = KnownFacts(), None, list[tuple[UserTurn, TurnReading]]()
     if talk.speaker:
         facts.add(Fact("name", talk.speaker, turn=0, language=""))
-    last = len(talk.turns) - 1
+    last, subject = len(talk.turns) - 1, Subject()
     for number, turn in enumerate(talk.turns):
         asked = number == last and not talk.nudged
         reading = None if asked else readings.of(turn)
@@ -151,6 +202,8 @@ def read_conversation(
             newest = understood if asked else None
         for change in reading.changes:
             facts.change(change, number)
+        if not asked:
+            subject.go_on(reading)
         if number >= last - REPEATED:
             lately.append((turn, reading))
     language = _language_of(companion, talk)
@@ -158,7 +211,7 @@ def read_conversation(
         newest = yield from understand(language, talk.text, talk.before)
     *earlier, said = [_words(turn, reading, language) for turn, reading in lately] or [""]
     repeated = not talk.nudged and said != "" and said in earlier
-    return Conversed(language, talk, facts.in_language(language), newest, repeated)
+    return Conversed(language, talk, facts.in_language(language), newest, repeated, subject)
 
 
 def _words(turn: UserTurn, reading: TurnReading, language: Language) -> str:
@@ -168,7 +221,8 @@ def _words(turn: UserTurn, reading: TurnReading, language: Language) -> str:
 def _language_of(companion: Companion, talk: Talk) -> Language:
     """That of the newest text with letters in it; where that is not spoken, the first one."""
     newest_first = chain(
-        ((turn.text, turn.before) for turn in reversed(talk.turns)), ((said, "") for said in reversed(talk.said))
+        ((turn.text, turn.before) for turn in reversed(talk.turns)),
+        ((said, "") for said in reversed(talk.said)),
     )
     script = next((script for text, before in newest_first if (script := script_of(text, before))), "")
     return companion.language_of(script) or companion.languages[0]

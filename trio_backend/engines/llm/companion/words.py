@@ -155,16 +155,20 @@ class Tokenizer:
             found = self._break_at(words, start, at)
             if found:
                 yield Clause(tuple(words[start : at + found.ends]))
-                start = at + found.begins - len(found.resumed)
+                start = at + found.ends
                 words[start : at + found.begins] = found.resumed
-                at += found.begins
+                at = start + len(found.resumed)
             at += 1
         if start < len(words):
             yield Clause(tuple(words[start:]), clause.asked)
 
     def _break_at(self, words: Sequence[TypedWord], start: int, at: int) -> ClauseBreak | None:
         for found in self._breaks_at.get(words[at].matched, ()):
-            if _stands(found.words, words, at) and (found.ends or at > start) and found.resumes(words[start:at]):
+            if (
+                _stands(found.words, words, at)
+                and (found.ends or at > start)
+                and found.resumes(words[start:at])
+            ):
                 return found
         return None
 
@@ -196,7 +200,7 @@ def script_of(text: str, before: str = "") -> str:
     if kana and kana * 4 >= han and han + kana > 2 * latin:
         return "kana"
     if han:
-        chinese = han >= latin
+        chinese = han > latin
         japanese = chinese and before and not _CHINESE.search(text) and script_of(before) == "kana"
         return "kana" if japanese else "han" if chinese else "latin"
     return "latin" if letters else ""
