@@ -78,6 +78,12 @@ async def test_speaker_and_speed_are_those_of_the_settings(folder: Path) -> None
             assert loudest(pcm) == loudness
 
 
+async def test_a_dictionary_that_is_not_there_is_not_missed(folder: Path) -> None:
+    """The older backend's template names one, which newer models and libraries do without."""
+    async with opened(folder, vits_dict_dir="nosuch") as tts:
+        assert (await spoken(tts, "Hello.")).samples
+
+
 @pytest.mark.parametrize("count", [1, 2, -1])
 async def test_the_parts_of_a_text_make_one_sound(folder: Path, count: int) -> None:
     """However many of them the library computes at once."""
@@ -142,7 +148,7 @@ def test_no_more_is_made_than_the_bound(folder: Path, monkeypatch: pytest.Monkey
 
 async def test_what_is_missing_is_told_when_it_is_loaded(folder: Path) -> None:
     """A file or a folder; a file that is no model. Where the library ends the process, that is told."""
-    for key in ("vits_model", "vits_tokens", "vits_lexicon", "vits_data_dir", "vits_dict_dir"):
+    for key in ("vits_model", "vits_tokens", "vits_lexicon", "vits_data_dir"):
         await refused(folder, r"there is no file .*nosuch; get a model", **{key: "nosuch"})
     (folder / "a.fst").write_bytes(b"")
     await refused(folder, r"there is no file [^,]*b.fst; get a model", tts_rule_fsts="a.fst, b.fst")

@@ -61,9 +61,12 @@ class SherpaTtsConfig:
     patience: float = attrs.field(default=120.0, validator=between(1, 3600))
 
     def paths(self) -> list[str]:
-        """All files and folders that there must be."""
+        """All files and folders that there must be.
+
+        Since sherpa-onnx 1.12.15 no model needs a ``vits_dict_dir``, and newer ones come without it.
+        """
         files = [self.vits_model, self.vits_tokens, self.vits_lexicon, *self.tts_rule_fsts.split(",")]
-        return [path for path in (*files, self.vits_data_dir, self.vits_dict_dir) if path]
+        return [path for path in (*files, self.vits_data_dir) if path]
 
 
 def configure(name: str, settings: Mapping[str, object], environment: Environment) -> SherpaTtsConfig:

@@ -32,7 +32,7 @@ def load(settings: dict[str, Any]) -> Work:
     try:
         if not config.validate():
             raise EngineError(
-                "sherpa_onnx_tts: a file is missing in vits_data_dir; unpack the whole model again"
+                "sherpa_onnx_tts: a file is missing in vits_data_dir or vits_dict_dir; unpack the model again"
             )
         tts = sherpa_onnx.OfflineTts(config)
     except (RuntimeError, ValueError) as error:
