@@ -3,16 +3,17 @@
 ``python benchmarks/engines.py [name of an adapter …]``. The services are the stand-ins of the tests, on
 sockets of this machine and in this process, so that both ends have one clock; their own work is in the
 figures. A `Case` says how an engine is opened, how its first piece is had, and what its service has seen:
-so recognisers and voices are measured in the same way.
+so language models, recognisers and voices are measured in the same way.
 
 The bounds are 5 ms at the median, and 50 ms for each connection.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +21,7 @@ from typing import Protocol
 import attrs
 import trio
 
-from tests.engines import wyoming_stand_in
+from tests.engines import claude_stand_in, wyoming_stand_in
 from tests.engines.edge_stand_in import HEAD, begun, mp3, pointed_at, say_bytes
 from tests.engines.gradio_stand_in import EVENT, GRADIO_VOICES, GradioVoice
 from tests.engines.model_server import Answering, Asked, ModelServer, hanging, open_model_server
@@ -30,7 +31,7 @@ from tests.engines.voice_services import VOICES, VoiceService
 from tests.engines.websocket_server import Speaking, Spoken, accepted, open_websocket_service
 from tests.engines.wyoming_stand_in import TRANSCRIPT, WyomingClient, answering, open_wyoming_stand_in
 from trio_backend.audio.pcm import Pcm
-from trio_backend.engines.base import Asr, Tts
+from trio_backend.engines.base import Asr, Llm, Message, Prompt, Tts
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Environment
 
@@ -150,6 +151,45 @@ def over_http(name: str, settings: dict[str, object], transcript: bytes) -> Case
     return Case(name, session)
 
 
+def asking(name: str, path: str, events: Sequence[Mapping[str, object]], **settings: object) -> Case:
+    """A language model behind HTTP, whose service sends its first token and then the others."""
+
+    @asynccontextmanager
+    async def session(silent: bool) -> AsyncIterator[Session]:
+        async def answer(answering: Answering) -> None:
+            if silent:
+                await trio.sleep_forever()
+            await answering.begin_events()
+            for number, event in enumerate(events):
+                if number == len(events) - 2:
+                    seen.said_at = trio.current_time()
+                await answering.event(json.dumps(event))
+            await answering.stream.send_all(b"0\r\n\r\n")
+
+        async with open_model_server() as server:
+            seen = HttpSeen(server)
+            server.behaviour = answer
+            url = f"http://127.0.0.1:{server.port}{path}"
+            given = {"base_url": url, "model": "m", "llm_api_key": "k", **settings}
+            config = configure("llm", name, given, environment=Environment(Path(), {}))
+            async with open_engine(config) as llm:
+                yield Session(first_token(llm), lambda: seen, lambda: len(server.asked))
+
+    return Case(name, session)
+
+
+def first_token(llm: Llm) -> Callable[[], Awaitable[object]]:
+    """The first piece of a reply, to a conversation of fifty messages."""
+    messages = [Message(("user", "assistant")[number % 2], "How are you today?") for number in range(51)]
+    prompt = Prompt("You are Mao. " * 100, messages)
+
+    async def wait() -> object:
+        async with llm.reply(prompt) as parts:
+            return await parts.receive()
+
+    return wait
+
+
 def first_chunk(tts: Tts) -> Callable[[], Awaitable[object]]:
     """The first piece of a sentence's sound."""
 
@@ -233,7 +273,18 @@ async def wyoming_speaking(silent: bool) -> AsyncIterator[Session]:
             yield Session(first_chunk(tts), lambda: server.clients[-1], lambda: len(server.clients))
 
 
+# Of each the event before the last is the first token; the last ends the reply.
+CLAUDE = [claude_stand_in.START, claude_stand_in.delta(0, "text_delta", text="Hi"), claude_stand_in.STOP]
+CHAT: Sequence[Mapping[str, object]] = [
+    {"choices": [{"delta": {"content": "Hi"}}]},
+    {"choices": [{"delta": {}, "finish_reason": "stop"}]},
+]
+COMPLETION: Sequence[Mapping[str, object]] = [{"choices": [{"text": "Hi"}]}, CHAT[1]]
+
 CASES: Sequence[Case] = [
+    asking("openai_compatible_llm", "/v1", CHAT),
+    asking("claude_llm", "", CLAUDE),
+    asking("stateless_llm_with_template", "/v1", COMPLETION),
     *(over_websocket(name, service) for name, service in SERVICES.items()),
     Case("wyoming_asr", wyoming),
     over_http("openai_compatible_asr", {}, b'{"text": "Hello."}'),

@@ -103,17 +103,17 @@ async def test_a_cancelled_reply_leaves_the_model_loaded(library: str, model: Pa
 
 
 async def test_reading_a_long_prompt_can_be_cancelled(library: str, tmp_path: Path) -> None:
-    """It would take most of a minute; the model stays loaded."""
+    """It would take many seconds; the model stays loaded."""
     path = tmp_path / "endless.gguf"
     write_model(path)
-    prompt = Prompt("", [Message("user", "read long " + "a" * 60_000)])
+    prompt = Prompt("", [Message("user", "read long " + "a" * 20_000)])
     with trio.fail_after(120):
-        async with open_llama(path, n_ctx=70_000) as llm:
+        async with open_llama(path, n_ctx=24_000) as llm:
             process = children()
             assert await said(llm) == TEXT
 
             async def attempt() -> float:
-                with trio.move_on_after(0.5) as scope:
+                with trio.move_on_after(1) as scope:
                     await said(llm, prompt)
                 assert scope.cancelled_caught
                 return trio.current_time() - scope.deadline
