@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from loguru import logger
 
 from trio_backend.engines.base import (
@@ -271,6 +273,7 @@ async def test_unknown_events_are_passed_over(server: ModelServer) -> None:
     server.behaviour = answering_with(
         START,
         {"type": "news", "delta": {"type": "text_delta", "text": "no"}},
+        {"type": "news", "delta": "no", "index": "none", "usage": []},
         begun(0, type="server_tool_use", id="srvtoolu_1", name="web_search", input={}),
         delta(0, "input_json_delta", partial_json='{"query": "cats"}'),
         ended(0),
@@ -290,6 +293,49 @@ def test_half_a_character_stays_with_its_kind() -> None:
     assert reader.feed(json.dumps(feed[0])) == [Thought("a")]
     assert reader.feed(json.dumps(feed[1])) == [Thought("\ufffd"), "b"]
     assert reader.feed(json.dumps(delta(1, "text_delta", text="\ude00"))) == ["\U0001f600"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["usage", "type"]), inner),
+    max_leaves=4,
+)
+KINDS = ("tool_use", "text", "thinking", "text_delta", "thinking_delta", "input_json_delta")
+TEXT = st.text(max_size=3) | st.just("\ud83d") | st.none()
+BLOCK = st.fixed_dictionaries(
+    {"type": st.sampled_from(KINDS)},
+    optional={
+        **dict.fromkeys(["id", "name", "text", "thinking", "partial_json"], TEXT),
+        "stop_reason": st.sampled_from(["end_turn", "refusal", "max_tokens", ""]),
+        "stop_details": JSON,
+    },
+)
+EVENT = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(
+            ["content_block_start", "content_block_delta", "message_start", "message_delta", "error", "ping"]
+        )
+    },
+    optional={
+        "index": st.integers(0, 2) | JSON,
+        "delta": BLOCK | JSON,
+        "content_block": BLOCK | JSON,
+        **dict.fromkeys(["message", "usage", "error"], JSON | st.fixed_dictionaries({"usage": JSON})),
+    },
+)
+
+
+@given(st.lists(EVENT | JSON, max_size=5))
+def test_whatever_comes_is_a_part_of_a_reply_or_an_engine_error(events: list[object]) -> None:
+    """Nothing that a broken server sends gets past the adapter as another exception."""
+    reader = ClaudeReader()
+    for event in events:
+        try:
+            parts = reader.feed(json.dumps(event))
+        except EngineError:
+            continue
+        assert all(isinstance(part, str | Thought | ToolRequest) for part in parts)
+        assert reader.usage is None or reader.usage.prompt is not None
 
 
 @pytest.mark.parametrize("reason", ["end_turn", "max_tokens", "stop_sequence", "pause_turn"])

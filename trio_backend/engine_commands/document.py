@@ -10,7 +10,7 @@ from ..engines.facts import EngineFacts
 from ..engines.registry import DEFAULTS, facts_of, known
 
 _ABOUT: Mapping[str, str] = {
-    "llm": "Language models: `basic_memory_agent.llm_provider`, with settings in `llm_configs`.",
+    "llm": "Language models: `llm_provider`. Settings: [language-models.md](language-models.md).",
     "tts": "Speech synthesis: `tts_config.tts_model`. Settings: [synthesis.md](synthesis.md).",
     "asr": "Speech recognition: `asr_config.asr_model`. Settings: [recognition.md](recognition.md).",
     "vad": "Voice activity detection: `vad_config.vad_model`. [voice.md](voice.md).",

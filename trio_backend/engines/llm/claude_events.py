@@ -52,7 +52,14 @@ class _MessageEvent:
     error: Any = None
 
 
-_decoder = msgspec.json.Decoder(_MessageEvent)
+@attrs.define
+class _AnyEvent:
+    type: str = ""
+
+
+_decoder, _type_of = msgspec.json.Decoder(_MessageEvent), msgspec.json.Decoder(_AnyEvent)
+# New ones may come, with whatever is in them, and are to be passed over.
+_KNOWN = frozenset({"message_start", "content_block_start", "content_block_delta", "message_delta", "error"})
 
 
 @attrs.define(eq=False)
@@ -154,6 +161,8 @@ class ClaudeReader:
     @staticmethod
     def _decode(data: str) -> _MessageEvent:
         try:
+            if (kind := decode_json(data, _type_of).type) not in _KNOWN:
+                return _MessageEvent(kind)
             return decode_json(data, _decoder)
         except ValueError:
             # Not chained: the error would carry what the model said.

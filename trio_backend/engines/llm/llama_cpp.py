@@ -28,7 +28,7 @@ WHERE = "https://huggingface.co/models?library=gguf"
 
 FACTS = EngineFacts(
     streams="yes",
-    cancel="stops after the token",
+    cancel="stops at once",
     tried="the library, with a tiny model",
     needs="a model that you download",
     extra="llama-cpp",
