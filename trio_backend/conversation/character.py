@@ -66,10 +66,14 @@ async def open_character(
         open_speech_engines(config, lease, turn=turn) as speech_engines,
     ):
         replacements = ReplacementNotices(lambda: (llm, tts, speech_engines.asr))
-        tts = _TtsWithOneWarning(tts)
-        if translator is not None:
-            translator = _RestingTranslator(translator, environment.fallback_for)
-        yield Character(config, llm, tts, speech_engines, replacements=replacements, translator=translator)
+        yield Character(
+            config,
+            llm,
+            _TtsWithOneWarning(tts),
+            speech_engines,
+            replacements=replacements,
+            translator=translator and _RestingTranslator(translator, environment.fallback_for),
+        )
 
 
 def _no_engines() -> Sequence[object]:
