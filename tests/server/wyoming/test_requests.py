@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
+
 import attrs
 import pytest
 import trio
 from trio.testing import MockClock
 
 from tests.conftest import HEARING
+from trio_backend.audio.pcm import Pcm
 from trio_backend.backend import Backend, BackendOptions
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
+from trio_backend.engines import registry
 from trio_backend.engines.asr.scripted import write
+from trio_backend.engines.base import AsrTranscript
+from trio_backend.engines.registry import adapter_of, register_engine
+from trio_backend.engines.whole import WholeAsr, channel_of
 from trio_backend.engines.wyoming import WyomingEvent
 from trio_backend.server.wyoming.listening import common_words
 
@@ -156,6 +164,42 @@ async def test_a_recogniser_in_trouble_is_told(autojump_clock: MockClock, served
     error = (await client.until("error"))[-1]
     assert (error.data["code"], "told to fail" in error.data["text"]) == ("engine-error", True)
     assert await client.hear() is None
+
+
+@attrs.frozen
+class Hasty(WholeAsr):
+    """An `Asr` that has heard enough after the first piece."""
+
+    async def transcribe(self, pcm: Pcm) -> str:
+        """It never waits for the whole."""
+        raise NotImplementedError
+
+    def listen(
+        self, sound: trio.abc.ReceiveChannel[Pcm]
+    ) -> AbstractAsyncContextManager[trio.abc.ReceiveChannel[AsrTranscript]]:
+        """One piece."""
+
+        async def transcripts() -> AsyncGenerator[AsrTranscript, None]:
+            await sound.receive()
+            yield AsrTranscript("stop", final=True)
+
+        return channel_of(transcripts())
+
+
+@pytest.mark.parametrize("options", [EngineChoice("asr", "hasty_asr")], indirect=["options"])
+async def test_a_recogniser_may_have_heard_enough(
+    autojump_clock: MockClock, served: WyomingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is said after that is for nobody; the next utterance is another one."""
+    monkeypatch.setitem(registry._registered, "asr", [])
+    register_engine("asr", adapter_of("hasty_asr", Hasty()))
+    client = await served.connect()
+    for _ in range(2):
+        for _ in range(5):
+            await client.say("audio-chunk", SPEECH, bytes(3_200))
+        await client.say("audio-stop")
+        (transcript,) = [one for one in await client.until("transcript-stop") if one.type == "transcript"]
+        assert transcript.data["text"] == "stop"
 
 
 @pytest.mark.parametrize(

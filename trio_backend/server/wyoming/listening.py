@@ -99,7 +99,11 @@ class StreamedUtterance:
     async def _send(self, samples: bytes) -> None:
         if samples:
             with trio.fail_after(self._patience):
-                await self._put.send(Pcm(samples, RATE))
+                try:
+                    await self._put.send(Pcm(samples, RATE))
+                except trio.BrokenResourceError:
+                    # The recogniser has heard enough; or it has failed, and this is about to be cancelled.
+                    await self.over.wait()
 
 
 def rate_of(data: Mapping[str, object]) -> int:
