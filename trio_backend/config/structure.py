@@ -97,6 +97,10 @@ class EngineNames(tuple[str, ...]):
 
     __slots__ = ()
 
+    def __str__(self) -> str:
+        """As a message says them."""
+        return ", ".join(self)
+
 
 def _engine_names(value: object, _: Any) -> EngineNames:
     if not isinstance(value, list):
