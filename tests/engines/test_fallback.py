@@ -56,6 +56,7 @@ class Engine:
     log: list[str] = attrs.field(factory=list)
     at_work: int = 0
     open: int = 0
+    breakdown: trio.Event = attrs.field(factory=trio.Event)
 
     NAMES = ()
 
@@ -71,9 +72,17 @@ class Engine:
             raise EngineError(f"{self.name} cannot be opened")
         self.open += 1
         try:
-            yield self
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._break_down)
+                yield self
+                nursery.cancel_scope.cancel()
         finally:
             self.open -= 1
+
+    async def _break_down(self) -> None:
+        await self.breakdown.wait()
+        self.breakdown = trio.Event()
+        raise EngineError(f"{self.name} is on fire")
 
     def note(self, what: str) -> None:
         self.log.append(f"{trio.current_time():g} {what}")
@@ -432,6 +441,25 @@ async def test_a_slow_model_is_not_waited_for_where_there_is_another(autojump_cl
         await trio.sleep(30)
         await spoken(tts, "Two.")
     assert [len(one.log) for one in (first, second, third)] == [1, 1, 1]
+
+
+async def test_an_engine_that_breaks_down_is_opened_anew(
+    autojump_clock: MockClock, warnings: list[str]
+) -> None:
+    """It is left as if it had failed in a request, and none is lost to it; after a while it is a new one."""
+    first, second = Engine("first", load=1), Engine("second")
+    async with listed("tts", first, second) as tts:
+        await spoken(tts, "One.")
+        first.breakdown.set()
+        await trio.sleep(1)
+        assert warnings[-1] == "tts/first is on fire; second is used instead, for 60 s"
+        await spoken(tts, "Two.")
+        await trio.sleep(60)
+        assert first.open == 0
+        await spoken(tts, "Three.")
+        assert first.open == 1
+        await spoken(tts, "Four.")
+    assert [len(one.log) for one in (first, second)] == [2, 2]
 
 
 async def test_if_none_can_be_opened_that_is_told(autojump_clock: MockClock) -> None:

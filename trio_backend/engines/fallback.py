@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
@@ -19,13 +18,10 @@ import trio
 from loguru import logger
 
 from ..errors import EngineError, EngineReplaced
-from .registry import EngineConfig, label
+from .registry import EngineConfig, EngineSource, label
 
 E = TypeVar("E")
 T = TypeVar("T")
-
-LeaseConfig: TypeAlias = Callable[[EngineConfig], AbstractAsyncContextManager[Any]]
-"""Opens the engine of a configuration, or shares it. Raises `EngineError`."""
 
 LOADING_PATIENCE = 2.0
 """Seconds that a request waits for an engine that is being loaded, where there is another one behind it. One
@@ -126,7 +122,7 @@ class Fallbacks(Generic[E]):
     _configs: tuple[EngineConfig, ...]
     _seconds: float
     """For how long one that failed is left."""
-    _lease: LeaseConfig
+    _source: EngineSource
     _nursery: trio.Nursery
     _members: tuple[_Member[E], ...] = attrs.field(init=False)
     _replacement: Replacement | None = attrs.field(default=None, init=False)
@@ -272,18 +268,18 @@ class Fallbacks(Generic[E]):
 
     async def _keep(self, member: _Member[E], loading: trio.Event) -> None:
         try:
-            async with self._lease(member.config) as member.engine:
+            async with self._source.lease(member.config) as member.engine:
                 if member.left_until is not None:
                     member.left_until = None
                     logger.info("{} could be opened", label(member.config))
                 loading.set()
-                await trio.sleep_forever()
+                problem = await self._source.wait_broken(member.config)
         except EngineError as error:
-            member.engine = None
-            self._leave(member, str(error))
+            problem = str(error)
         finally:
             member.engine = member.loading = None
             loading.set()
+        self._leave(member, problem)
 
     def _statistics_of(self, member: _Member[E]) -> MemberStatistics:
         left = 0.0

@@ -18,8 +18,8 @@ from ..audio.pcm import Pcm
 from ..config.character import EngineKind
 from ..errors import EngineError
 from .base import Asr, AsrTranscript, Llm, Prompt, ReplyPart, Thought, Tts
-from .fallback import Attempt, Fallbacks, LeaseConfig, MemberStatistics, Replacement
-from .registry import EngineConfig, open_engine
+from .fallback import Attempt, Fallbacks, MemberStatistics, Replacement
+from .registry import EngineConfig, EngineSource, open_engine
 from .settings import Environment
 from .whole import WholeSound, helper_tasks, spoken
 
@@ -45,13 +45,13 @@ def config_of_list(engines: Sequence[EngineConfig], seconds: float) -> EngineCon
 
 
 @asynccontextmanager
-async def open_fallbacks(settings: FallbackSettings, lease: LeaseConfig) -> AsyncIterator[Any]:
-    """The engines of a list as one, each opened by ``lease`` when it is needed.
+async def open_fallbacks(settings: FallbackSettings, source: EngineSource) -> AsyncIterator[Any]:
+    """The engines of a list as one, each opened by ``source`` when it is needed.
 
     Raises `EngineError` if none can be opened. Leaving the block gives them back.
     """
     async with helper_tasks("the list of engines is no longer needed") as nursery:
-        fallbacks = Fallbacks[Any](settings.engines, settings.seconds, lease, nursery)
+        fallbacks = Fallbacks[Any](settings.engines, settings.seconds, source, nursery)
         await fallbacks.open_first()
         yield _WRAPPERS[settings.engines[0].kind](fallbacks)
 
@@ -232,6 +232,19 @@ _WRAPPERS: Mapping[EngineKind, Callable[[Fallbacks[Any]], object]] = {
 }
 
 
+class _Unshared:
+    """An `EngineSource` for whoever shares no engines."""
+
+    def lease(self, config: EngineConfig) -> AbstractAsyncContextManager[Any]:
+        """See `EngineSource.lease`."""
+        return open_engine(config)
+
+    async def wait_broken(self, config: EngineConfig) -> str:
+        """Its calls tell."""
+        await trio.sleep_forever()
+        raise AssertionError(config)
+
+
 class _ListAdapter:
     """The `Adapter` of lists, which no configuration names."""
 
@@ -243,7 +256,7 @@ class _ListAdapter:
 
     def open(self, settings: FallbackSettings, /) -> AbstractAsyncContextManager[Any]:
         """For whoever shares no engines."""
-        return open_fallbacks(settings, open_engine)
+        return open_fallbacks(settings, _Unshared())
 
 
 _ADAPTER = _ListAdapter()

@@ -127,6 +127,15 @@ class Leases:
                 self._forget(holder)
                 holder.scope.cancel("the last lease was returned")
 
+    async def wait_broken(self, config: EngineConfig) -> str:
+        """Until the engine of ``config``, on which the caller has just got a lease, breaks down.
+
+        Gives what is wrong with it.
+        """
+        holder = self._shared[config]
+        await holder.closed.wait()
+        return holder.problem
+
     def statistics(self) -> LeasesStatistics:
         """What exists right now."""
         return LeasesStatistics(tuple(holder.statistics() for holder in self._holders))
@@ -172,7 +181,7 @@ class Leases:
     def _opened(self, config: EngineConfig) -> AbstractAsyncContextManager[Any]:
         if isinstance(config.settings, FallbackSettings):
             # Its engines are leased too, so they are shared with whoever has chosen one of them alone.
-            return open_fallbacks(config.settings, self.lease)
+            return open_fallbacks(config.settings, self)
         return self._open(config)
 
     def _break_down(self, holder: _Holder, error: BaseException) -> None:

@@ -85,6 +85,18 @@ class EngineConfig:
     adapter: Adapter = attrs.field(repr=False, eq=id)
 
 
+class EngineSource(Protocol):
+    """What opens the engines of a list: `Leases`, where they are shared."""
+
+    def lease(self, config: EngineConfig) -> AbstractAsyncContextManager[Any]:
+        """The engine of ``config``, open until the block is left. Raises `EngineError`."""
+        ...
+
+    async def wait_broken(self, config: EngineConfig) -> str:
+        """Until that engine breaks down while it is leased. Gives what is wrong with it."""
+        ...
+
+
 @attrs.frozen
 class _NoSettings:
     pass
