@@ -69,6 +69,18 @@ def test_check_finds_nothing_wrong_with_what_we_ship(tmp_path: Path) -> None:
     assert "0 errors, 0 warnings" in checked.stdout
 
 
+def test_keys_without_effect_are_for_check_alone(tmp_path: Path) -> None:
+    """They are neither errors nor warnings, even with --strict, and no start tells them again."""
+    (tmp_path / "conf.yaml").write_text(SPEECH + "live_config: {bilibili_live: {room_ids: [1]}}\n")
+    (tmp_path / "model_dict.json").write_text("[]")
+    checked = run("check", "--strict", folder=tmp_path)
+    assert checked.returncode == 0, checked.stdout
+    assert "note: conf.yaml:11: live_config: has no effect: " in checked.stdout
+    assert "0 errors, 0 warnings, 1 keys without effect" in checked.stdout
+    (tmp_path / "old").mkdir()
+    assert "live_config" not in run("import-history", "old", folder=tmp_path).stderr
+
+
 def test_serve_refuses_a_wrong_configuration(tmp_path: Path) -> None:
     """With all that is wrong, and without a traceback."""
     (tmp_path / "conf.yaml").write_text(SIX_MISTAKES)
