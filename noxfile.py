@@ -13,7 +13,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 nox.options.error_on_missing_interpreters = False
 
 # All engines that run on any machine; without one of these libraries its tests would be skipped.
-EVERYTHING = ".[voice,edge,piper,dev]"
+EVERYTHING = ".[voice,edge,piper,pyttsx3,dev]"
 # Many tests wait for another process, a browser or a socket most of the time, on one core too.
 WORKERS = "2"
 

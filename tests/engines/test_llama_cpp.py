@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-import psutil
 import pytest
 import trio
 
+from tests.children import Children
 from tests.promptness import PROMPTLY, promptly
+from trio_backend.engines import worker as worker_module
 from trio_backend.engines.base import Llm, Message, Prompt, ReplyPart, Text, Thought
 from trio_backend.engines.registry import configure, open_engine, without_effect
 from trio_backend.engines.settings import Environment
@@ -24,6 +25,12 @@ PROMPT = Prompt("You are Mao.", [Message("user", "Hello there.")])
 needs_library = pytest.mark.skipif(
     find_spec("llama_cpp") is None, reason="the extra llama-cpp is not installed"
 )
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stops a request is what is tried here; how long that may take on this machine is not."""
+    monkeypatch.setattr(worker_module, "STOPPING", 10)
 
 
 @pytest.fixture(params=["stand-in", pytest.param("library", marks=needs_library)])
@@ -62,22 +69,17 @@ async def said(llm: Llm, prompt: Prompt = PROMPT) -> str:
     return "".join(part.text for part in await read(llm, prompt) if isinstance(part, Text))
 
 
-def children() -> list[psutil.Process]:
-    """The child processes of this one."""
-    return psutil.Process().children()
-
-
 async def test_it_says_what_its_model_says(library: str, model: Path) -> None:
     """Token by token, in one process, of which nothing is left."""
-    before = children()
+    children = Children()
     with trio.fail_after(60):
         async with open_llama(model) as llm:
             assert await read(llm) == [Text(" Hello"), Text(" there,"), Text(" my"), Text(" friend.")]
-            process = children()
+            process = children.direct()
             again = Prompt("You are Mao.", [*PROMPT.messages, Message("assistant", "Hi."), *PROMPT.messages])
             assert await said(llm, again) == TEXT
-            assert children() == process
-    assert children() == before
+            assert children.direct() == process
+    assert children.all() == []
 
 
 async def test_a_reply_is_as_long_as_it_may_be(library: str, model: Path) -> None:
@@ -89,9 +91,10 @@ async def test_a_reply_is_as_long_as_it_may_be(library: str, model: Path) -> Non
 
 async def test_a_cancelled_reply_leaves_the_model_loaded(library: str, model: Path) -> None:
     """At any token; the next reply is whole."""
+    children = Children()
     with trio.fail_after(60):
         async with open_llama(model) as llm:
-            process = children()
+            process = children.direct()
             for count in range(5):
                 async with llm.reply(PROMPT) as parts:
                     for _ in range(count):
@@ -99,17 +102,18 @@ async def test_a_cancelled_reply_leaves_the_model_loaded(library: str, model: Pa
                     began = trio.current_time()
                 assert trio.current_time() - began < PROMPTLY
                 assert await said(llm) == TEXT
-            assert children() == process
+            assert children.direct() == process
 
 
 async def test_reading_a_long_prompt_can_be_cancelled(library: str, tmp_path: Path) -> None:
     """It would take many seconds; the model stays loaded."""
+    children = Children()
     path = tmp_path / "endless.gguf"
     write_model(path)
     prompt = Prompt("", [Message("user", "read long " + "a" * 20_000)])
     with trio.fail_after(120):
         async with open_llama(path, n_ctx=24_000) as llm:
-            process = children()
+            process = children.direct()
             assert await said(llm) == TEXT
 
             async def attempt() -> float:
@@ -120,18 +124,19 @@ async def test_reading_a_long_prompt_can_be_cancelled(library: str, tmp_path: Pa
 
             await promptly(attempt)
             assert await said(llm) == TEXT
-            assert children() == process
+            assert children.direct() == process
 
 
 async def test_a_prompt_that_is_too_long_is_told(library: str, model: Path) -> None:
     """With the setting that says so; the model is not lost."""
+    children = Children()
     with trio.fail_after(60):
         async with open_llama(model, n_ctx=256) as llm:
-            process = children()
+            process = children.direct()
             with pytest.raises(EngineError, match=r"too long for n_ctx, 256; raise it, or start a new one"):
                 await said(llm, Prompt("", [Message("user", "my secret wish " * 100)]))
             assert await said(llm) == TEXT
-            assert children() == process
+            assert children.direct() == process
 
 
 async def test_a_template_that_opens_a_thought_has_it_closed(library: str, tmp_path: Path) -> None:

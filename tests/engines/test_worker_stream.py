@@ -12,12 +12,19 @@ import pytest
 import trio
 import trio.testing
 
+from tests.children import Children
 from tests.promptness import PROMPTLY, promptly
 from trio_backend.engines import worker as worker_module
 from trio_backend.engines.worker import Patience, Worker, WorkerJob, open_worker
 from trio_backend.errors import EngineError
 
 PATIENCE = Patience(first=20, each=20)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stops a request is what is tried here; how long that may take on this machine is not."""
+    monkeypatch.setattr(worker_module, "STOPPING", 10)
 
 
 def job(**settings: object) -> WorkerJob:
@@ -142,7 +149,7 @@ async def test_others_wait_for_their_turn() -> None:
 
     async with open_worker(job()) as worker, trio.open_nursery() as nursery:
         await pid(worker)
-        nursery.start_soon(ask, worker, "count 3 0.1")
+        nursery.start_soon(ask, worker, "count 3 0.5")
         await trio.testing.wait_all_tasks_blocked()
         with trio.move_on_after(0.05) as scope:
             await ask(worker, "count 1 0")
@@ -185,7 +192,7 @@ async def test_parts_are_no_answer_to_who_wants_the_whole() -> None:
 
 async def test_leaving_ends_an_answer_of_somebody_else() -> None:
     """The block's end is the end, and no process is left."""
-    before = psutil.Process().children()
+    children = Children()
     problems: list[str] = []
 
     async def ask(worker: Worker, nudge: Callable[[], object]) -> None:
@@ -202,4 +209,4 @@ async def test_leaving_ends_an_answer_of_somebody_else() -> None:
             nursery.start_soon(ask, worker, begun.set)
             await begun.wait()
     assert len(problems) == 1
-    assert psutil.Process().children() == before
+    assert children.all() == []
