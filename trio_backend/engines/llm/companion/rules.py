@@ -62,10 +62,16 @@ class Rule:
     def match(self, clause: Clause, text: str) -> tuple[Pattern, Captures] | None:
         """The weightiest pattern that fits, unless one of ``unlike`` fits too."""
         best: tuple[Pattern, Captures] | None = None
+        here = clause.matched
         for pattern in self.hear:
-            lighter = best is not None and pattern.weight <= best[0].weight
-            if not lighter and (captures := pattern.match(clause, text)) is not None:
-                best = pattern, captures
+            # As in `Pattern.match`, without the call: two thirds of all calls ended here.
+            for words in pattern.required:
+                if words.isdisjoint(here):
+                    break
+            else:
+                lighter = best is not None and pattern.weight <= best[0].weight
+                if not lighter and (captures := pattern.match(clause, text)) is not None:
+                    best = pattern, captures
         if best and any(pattern.match(clause, text) is not None for pattern in self.unlike):
             return None
         return best

@@ -202,7 +202,7 @@ def read_conversation(
             newest = understood if asked else None
         for change in reading.changes:
             facts.change(change, number)
-        if not asked:
+        if not asked and (reading.about or subject.about):
             subject.go_on(reading)
         if number >= last - REPEATED:
             lately.append((turn, reading))
