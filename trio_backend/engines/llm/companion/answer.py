@@ -148,7 +148,9 @@ class _ReplyComposer:
         passed: list[Option[Match]] = []
         for match in others[:ASIDES]:
             option = self._choice.pick(self._choice.options(match, match.rule.aside, match.values))
-            if option and match.rule.name != main.rule.name and _sentences(option.template) <= room:
+            if option is None or match.rule.name == main.rule.name:
+                continue
+            if match.rule.due or _sentences(option.template) <= room:
                 room -= _sentences(option.template)
                 passed.append(option)
         for option in sorted(passed, key=lambda option: option.owner.clause):

@@ -58,6 +58,7 @@ def _rules(language: Language, desk: Desk) -> Iterator[Rule]:
             aside=way,
             about=PLACE,
             again=True,
+            due=True,
         )
         yield Rule(
             name=f"places[{number}], in short",
@@ -69,6 +70,7 @@ def _rules(language: Language, desk: Desk) -> Iterator[Rule]:
             about=PLACE,
             after=PLACE,
             again=True,
+            due=True,
         )
         if place.hours and language.desk.hours_rule:
             yield Rule(
@@ -79,6 +81,7 @@ def _rules(language: Language, desk: Desk) -> Iterator[Rule]:
                 goto=language.desk.hours_rule,
                 about=subject_of(number),
                 again=True,
+                due=True,
             )
     for number, faq in enumerate(desk.faq):
         sources = faq.ask.get(language.name, ()) + faq.ask.get("", ())
@@ -88,7 +91,15 @@ def _rules(language: Language, desk: Desk) -> Iterator[Rule]:
         )
         if hear:
             yield Rule(
-                f"faq[{number}]", 0, ANSWER_RANK, hear=hear, say=answer, aside=answer, about="faq", again=True
+                f"faq[{number}]",
+                0,
+                ANSWER_RANK,
+                hear=hear,
+                say=answer,
+                aside=answer,
+                about="faq",
+                again=True,
+                due=True,
             )
 
 

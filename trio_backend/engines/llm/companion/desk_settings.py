@@ -114,9 +114,9 @@ class _DeskReader:
         return {language: text for language, (text, *_) in self._words(key, value, several=False).items()}
 
     def hours(self, key: str, value: object) -> Hours | None:
-        """Hours by day, span of days, or date."""
+        """Hours by day, run of days, or date; a day of its own wins over a run that it is in."""
         section = self._section(key, value)
-        week: list[DayHours | None] = [None] * 7
+        week: dict[int, tuple[int, DayHours]] = {}
         dates: dict[tuple[int, int, int], DayHours] = {}
         for name, written in (section or {}).items():
             below = f"{key}.{name}"
@@ -128,20 +128,22 @@ class _DeskReader:
                 else:
                     self.refuse(below, "there is no such day")
                 continue
-            run = _run(name)
-            if not run:
-                first = name.lower().partition("-")[0]
-                hint = did_you_mean(first, DAYS)
-                known = "a day (monday), days (monday-friday) or a date (2026-12-25, or 12-25 each year)"
-                self.refuse(
-                    below,
-                    f"must be {known}" + (f"; {hint}" if hint else ""),
-                )
-            for weekday in run:
-                if week[weekday] is not None:
+            for weekday in (run := self._run(below, name)):
+                length, _ = week.get(weekday, (8, None))
+                if length == len(run):
                     self.refuse(below, f"{DAYS[weekday]} is here twice")
-                week[weekday] = found
-        return Hours(tuple(week), dates) if section is not None else None
+                if len(run) < length:
+                    week[weekday] = len(run), found
+        known = tuple(week[day][1] if day in week else None for day in range(7))
+        return Hours(known, dates) if section is not None else None
+
+    def _run(self, key: str, name: str) -> tuple[int, ...]:
+        run = _run(name)
+        if not run:
+            hint = did_you_mean(name.lower().partition("-")[0], DAYS)
+            known = "a day (monday), days (monday-friday) or a date (2026-12-25, or 12-25 each year)"
+            self.refuse(key, "; ".join(part for part in (f"must be {known}", hint) if part))
+        return run
 
     def _day_hours(self, key: str, value: object) -> DayHours:
         if isinstance(value, Mapping):
@@ -209,7 +211,7 @@ class _DeskReader:
     ) -> None:
         for name in section:
             if name not in allowed:
-                meant = did_you_mean(name, allowed)
+                meant = did_you_mean(name, allowed, likeness=0.6)
                 known = ", ".join(allowed)
                 self.refuse(
                     f"{key}.{name}",

@@ -36,7 +36,7 @@ RANKS = (-100, 100)
 
 _RULE = (
     *("rule", "rank", "hear", "unlike", "event", "turn", "needs", "unless", "recall", "chance"),
-    *("remember", "forget", "say", "aside", "then", "ask", "goto", "again", "alone", "about", "after"),
+    *("remember", "forget", "say", "aside", "then", "ask", "goto", "again", "alone", "due", "about", "after"),
 )
 _ANSWER_RANK, _RULE_RANK = 40, 20
 
@@ -87,6 +87,7 @@ class Scope:
             goto=fields.read("goto", lambda at: _one_of(at, "rule", self.rules), ""),
             again=fields.read("again", RulesNode.switch, False),
             alone=fields.read("alone", RulesNode.switch, False),
+            due=fields.read("due", RulesNode.switch, False),
             about=fields.read("about", RulesNode.text, ""),
             after=fields.read("after", RulesNode.text, ""),
         )

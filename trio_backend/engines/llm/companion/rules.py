@@ -56,6 +56,7 @@ class Rule:
     goto: str = ""
     again: bool = False
     alone: bool = False
+    due: bool = False
     about: str = ""
     after: str = ""
 

@@ -187,7 +187,7 @@ class _SumReader:
     def _raised(self) -> _Value:
         base = self._signed()
         for _ in self._signs("^"):
-            exponent = self._signed()
+            exponent = self._raised()
             if exponent.number.denominator != 1 or abs(exponent.number) > _MOST_EXPONENT:
                 raise _NoSum
             base = self._bounded(base.number ** int(exponent.number), f"{base.text}^{exponent.text}")
