@@ -43,11 +43,17 @@ def _pip() -> list[str]:
     if found and Path(found).parent == beside:
         return ["pip", "install"]
     if find_spec("pip") is not None:
-        return [_quoted(sys.executable), "-m", "pip", "install"]
+        return [_python(), "-m", "pip", "install"]
     # An environment without pip, as `python3 -m venv --without-pip` and uv make it.
     if shutil.which("uv"):
-        return ["uv", "pip", "install", "--python", _quoted(sys.executable)]
-    return ["python3", "-m", "pip", "--python", _quoted(sys.executable), "install"]
+        return ["uv", "pip", "install", "--python", _python()]
+    return ["python3", "-m", "pip", "--python", _python(), "install"]
+
+
+def _python() -> str:
+    """This interpreter, relative to the folder of the clone as in README's commands, where that is ours."""
+    path, here = Path(sys.executable), Path.cwd()
+    return _quoted(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _clone() -> Path | None:

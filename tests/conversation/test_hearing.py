@@ -130,7 +130,8 @@ async def test_an_ear_that_fails_is_told_and_the_turn_ends(
     client = await connect()
     await speak(client, "boo!")
     heard = await client.until(**END)
-    assert [message["type"] for message in heard[2:]] == ["error", "force-new-message", "control"]
+    told = ["error", "full-text", "force-new-message", "control"]
+    assert [message["type"] for message in heard[2:]] == told
     assert heard[2]["code"] == "engine-error"
     await speak(client, "Hello.")
     assert (await client.until("user-input-transcription"))[-1]["text"] == "Hello."

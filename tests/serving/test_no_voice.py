@@ -63,13 +63,13 @@ async def test_a_character_without_a_voice_answers_in_text(tmp_path: Path) -> No
             async with open_client(server.address) as client:
                 first, second = await client.turn("Hello."), await client.turn("Who are you?")
             (error,) = told(first)
-            # What to install on this system, by a command that the README has, too.
+            # What to install on this system, by a command that fits this installation.
             assert "apt-get install espeak-ng" in error or "brew install espeak-ng" in error
-            assert "python3 -m pip --python .venv/bin/python install -e '.[voice]'" in error
+            assert re.search(r"pip .*install .*\[voice\]", error)
             assert told(second) == []
             for turn in (first, second):
                 sentences = [message for message in turn if message["type"] == "audio"]
                 assert sentences
                 assert all(message["display_text"]["text"] for message in sentences)
                 assert not any(message["audio"] for message in sentences)
-    assert "".join(server.log).count("there is no voice") == 1
+    assert "".join(server.log).count("WARNING there is no voice") == 1

@@ -16,8 +16,8 @@ Texts = Mapping[str, str]
 class DeskPlace:
     """Where something is: ``names`` by language, the ``way`` to it, and its own hours, if it has any."""
 
-    names: Mapping[str, tuple[str, ...]]
-    way: Texts
+    names: Mapping[str, tuple[str, ...]] = attrs.field(hash=False)
+    way: Texts = attrs.field(hash=False)
     hours: Hours | None = None
 
 
@@ -25,18 +25,21 @@ class DeskPlace:
 class Faq:
     """Patterns by language, and what is answered."""
 
-    ask: Mapping[str, tuple[str, ...]]
-    answer: Texts
+    ask: Mapping[str, tuple[str, ...]] = attrs.field(hash=False)
+    answer: Texts = attrs.field(hash=False)
 
 
 @attrs.frozen
 class Desk:
-    """All that a character knows of its place."""
+    """All that a character knows of its place.
+
+    It has a hash, as what is part of an engine's settings must, of what can have one.
+    """
 
     places: tuple[DeskPlace, ...] = ()
     hours: Hours | None = None
     faq: tuple[Faq, ...] = ()
-    contact: Texts = attrs.field(factory=dict)
+    contact: Texts = attrs.field(factory=dict, hash=False)
 
     def __bool__(self) -> bool:
         return bool(self.places or self.hours or self.faq or self.contact)
