@@ -105,6 +105,16 @@ async def test_a_cancelled_reply_leaves_the_model_loaded(library: str, model: Pa
             assert children.direct() == process
 
 
+async def test_a_slow_reader_keeps_the_model_from_nobody(library: str, model: Path) -> None:
+    """Who has its sentences translated by the same model would wait for itself."""
+    with trio.fail_after(60):
+        async with open_llama(model) as llm, llm.reply(PROMPT) as parts:
+            first = await parts.receive()
+            assert await said(llm) == TEXT
+            rest = [part async for part in parts]
+    assert "".join(part.text for part in [first, *rest] if isinstance(part, Text)) == TEXT
+
+
 async def test_reading_a_long_prompt_can_be_cancelled(library: str, tmp_path: Path) -> None:
     """It would take many seconds; the model stays loaded."""
     children = Children()

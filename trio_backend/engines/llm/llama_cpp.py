@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
@@ -11,18 +11,24 @@ import trio
 
 from ...errors import EngineError, SettingsError
 from ..base import Prompt, ReplyPart
+from ..chat_service import Part
 from ..facts import EngineFacts
 from ..openai.answers import json_of
 from ..plain_messages import plain_messages
 from ..settings import Environment, between, read_settings
-from ..whole import channel_of, tagged
-from ..worker import Patience, Worker, WorkerJob, open_worker
+from ..whole import tagged
+from ..worker import STOPPING, Patience, Worker, WorkerJob, open_worker
+from ..worker_process import REAPING
 
 NAMES = ("llama_cpp_llm",)
 
 WITHOUT_EFFECT = {
     "interrupt_method": "what was not heard of an interrupted reply is left out of the conversation",
 }
+
+MOST_AHEAD = 16_384
+"""Tokens that are kept for a reader who is slow, some 100 kB; hardly a reply is longer. After that the model
+waits for the reader, and others for the model."""
 
 WHERE = "https://huggingface.co/models?library=gguf"
 
@@ -106,8 +112,11 @@ async def open(config: LlamaCppConfig) -> AsyncIterator[LlamaCpp]:
     job = WorkerJob(
         f"{__package__}.llama_cpp_process", "llama_cpp_llm", attrs.asdict(config), config.patience
     )
-    async with open_worker(job) as worker:
-        yield LlamaCpp(worker, Patience(config.first_token_timeout, config.token_timeout))
+    async with open_worker(job) as worker, trio.open_nursery() as nursery:
+        try:
+            yield LlamaCpp(worker, Patience(config.first_token_timeout, config.token_timeout), nursery)
+        finally:
+            nursery.cancel_scope.cancel("the model is no longer wanted")
 
 
 @attrs.frozen
@@ -120,15 +129,61 @@ class LlamaCpp:
 
     _worker: Worker = attrs.field(repr=False)
     _patience: Patience
+    _nursery: trio.Nursery = attrs.field(repr=False)
 
     @asynccontextmanager
     async def reply(self, prompt: Prompt) -> AsyncIterator[trio.abc.ReceiveChannel[ReplyPart]]:
         """Work begins with the first receive. A cancel stops it, and the model stays loaded."""
-        async with tagged(channel_of(self._tokens(prompt))) as reply:
+        request = json_of({"messages": plain_messages(prompt)})
+        async with tagged(_LlamaReply(self._worker, self._patience, self._nursery, request)) as reply:
             yield reply
 
-    async def _tokens(self, prompt: Prompt) -> AsyncGenerator[str, None]:
-        request = json_of({"messages": plain_messages(prompt)})
-        async with aclosing(self._worker.stream(request, self._patience)) as tokens:
-            async for token in tokens:
-                yield token.decode("utf-8", "replace")
+
+@attrs.define(eq=False)
+class _LlamaReply(trio.abc.ReceiveChannel[Part]):
+    """Reads the tokens in a task of its own, so that the model is free when it has said all.
+
+    It would not be if it waited for its reader, who may wait in turn for somebody who wants the model: for
+    the translation of a sentence, for instance.
+    """
+
+    _worker: Worker
+    _patience: Patience
+    _nursery: trio.Nursery
+    _request: bytes = attrs.field(repr=False)
+    _tokens: trio.MemoryReceiveChannel[str] | None = attrs.field(default=None, init=False)
+    _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    _ended: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _error: EngineError | None = attrs.field(default=None, init=False)
+
+    async def receive(self) -> Part:
+        if self._tokens is None:
+            send, self._tokens = trio.open_memory_channel[str](MOST_AHEAD)
+            self._nursery.start_soon(self._run, send, name="llama_cpp_llm/reply")
+        try:
+            return await self._tokens.receive()
+        except trio.EndOfChannel:
+            if self._error is not None:
+                raise self._error from None
+            raise
+
+    async def aclose(self) -> None:
+        self._scope.cancel("nobody reads the reply any more")
+        if self._tokens is None:
+            await trio.lowlevel.checkpoint()
+            return
+        self._tokens.close()
+        # The worker has deadlines of its own for it.
+        with trio.move_on_after(STOPPING + 2 * REAPING, shield=True):
+            await self._ended.wait()
+
+    async def _run(self, send: trio.MemorySendChannel[str]) -> None:
+        try:
+            with send, self._scope:
+                async with aclosing(self._worker.stream(self._request, self._patience)) as tokens:
+                    async for token in tokens:
+                        await send.send(token.decode("utf-8", "replace"))
+        except EngineError as error:
+            self._error = error
+        finally:
+            self._ended.set()
