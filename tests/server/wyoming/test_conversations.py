@@ -13,6 +13,7 @@ from trio_backend.backend import Backend, BackendOptions
 from trio_backend.config.catalog import MemoryCatalog
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.wyoming import WyomingSettings
+from trio_backend.conversation.admission import TurnPlace
 
 from .conftest import Satellite, WyomingRun
 
@@ -150,6 +151,26 @@ async def test_a_model_in_trouble_is_told(autojump_clock: MockClock, served: Wyo
     answer = await client.ask("One.", conversation_id="a")
     assert answer.type == "not-handled"
     assert told in answer.data["text"]
+
+
+async def test_a_server_with_too_much_to_do_says_so(
+    autojump_clock: MockClock, served: WyomingRun, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And keeps nothing of the turn; the next one may be answered."""
+
+    async def refuse(place: TurnPlace) -> bool:
+        await trio.lowlevel.checkpoint()
+        place.retry_after = 3
+        return False
+
+    client = await served.connect()
+    with monkeypatch.context() as patch:
+        patch.setattr(TurnPlace, "enter", refuse)
+        answer = await client.ask("One.", conversation_id="a")
+    assert answer.type == "not-handled"
+    assert "send it again in 3 s" in answer.data["text"]
+    assert remembered(backend) == [[]]
+    assert (await client.ask("Two.", conversation_id="a")).data["text"] == "Two."
 
 
 async def test_a_server_that_shuts_down_begins_no_turn(
