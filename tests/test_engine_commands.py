@@ -17,12 +17,18 @@ import numpy as np
 import psutil
 import pytest
 import trio
+from trio.testing import MockClock
 
 from tests.test_cli import run
 from trio_backend.audio.pcm import Pcm
 from trio_backend.config.character import EngineKind
+from trio_backend.engine_commands.chosen import TriedEngine
 from trio_backend.engine_commands.listing import as_text, list_engines
-from trio_backend.engines.registry import known
+from trio_backend.engine_commands.recognising import transcribe
+from trio_backend.engine_commands.speaking import Destination, speak
+from trio_backend.engines.registry import configure, known
+from trio_backend.engines.settings import Environment
+from trio_backend.text.lines import SpeechFilters
 
 # A language model without its key, which `serve` would refuse: who tries a voice does not mind.
 CONF = """\
@@ -222,6 +228,46 @@ def test_a_recogniser_is_tried(tmp_path: Path, live: bool) -> None:
         assert "after the end of 0.6 s of sound" in heard.stderr
     else:
         assert "0.6 s of sound in" in heard.stderr
+
+
+def tried(kind: EngineKind, name: str, **settings: object) -> TriedEngine:
+    """An engine that is ready to be opened."""
+    config = configure(kind, name, settings, environment=Environment(Path(), {}))
+    return TriedEngine(name, config, SpeechFilters())
+
+
+async def test_the_waits_of_speech_are_measured(
+    autojump_clock: MockClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To load, to the first sound, and in all; two sentences are one sound."""
+    voice = tried("tts", "tone_tts", load=3, delay=2, chunk=0.2, seconds_per_character=0.1)
+    await speak(voice, "One. Two.", Destination(tmp_path / "x.wav", aloud=False))
+    said = capsys.readouterr()
+    assert said.out == f"{tmp_path / 'x.wav'}: 0.8 s\n"
+    assert said.err == (
+        "tone_tts: loaded in 3.00 s; first sound after 2.00 s, 0.8 s of sound in 8.00 s "
+        "(real-time factor 10.00)\n"
+    )
+
+
+async def test_the_waits_of_recognition_are_measured(
+    autojump_clock: MockClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the sound as fast as it was spoken, from its end to the last words."""
+    recogniser = tried("asr", "scripted_asr", load=3, delay=1, partial=True)
+    await transcribe(recogniser, wav(tmp_path, "abc"), live=True)
+    said = capsys.readouterr()
+    assert said.out == "abc\n"
+    assert said.err.splitlines()[-1] == (
+        "scripted_asr: loaded in 3.00 s; first words after 0.10 s, "
+        "the last 1.00 s after the end of 0.6 s of sound"
+    )
+    await transcribe(recogniser, wav(tmp_path, "abc"), live=False)
+    said = capsys.readouterr()
+    assert said.err == (
+        "scripted_asr: loaded in 3.00 s; first words after 0.00 s, 0.6 s of sound in 1.00 s "
+        "(real-time factor 1.67)\n"
+    )
 
 
 def test_a_terminal_sees_that_it_loads(tmp_path: Path) -> None:

@@ -10,8 +10,11 @@ import pytest
 
 from trio_backend.config.character import EngineKind
 from trio_backend.engine_commands.document import document
+from trio_backend.engines import registry
 from trio_backend.engines.facts import EngineFacts
 from trio_backend.engines.registry import facts_of, known
+from trio_backend.engines.settings import Environment
+from trio_backend.errors import SettingsError, UnknownEngine
 
 ROOT = Path(__file__).parents[2]
 ENGINES: list[tuple[EngineKind, str]] = [
@@ -51,3 +54,28 @@ def test_the_document_is_what_the_code_says() -> None:
     assert (ROOT / "docs" / "engines.md").read_text("utf-8") == document(), (
         "docs/engines.md is old: `trio-backend engines --markdown > docs/engines.md`"
     )
+
+
+WITH_MODULES = [each for each in ENGINES if getattr(facts_of(*each), "modules", ())]
+
+
+@pytest.mark.parametrize(("kind", "name"), WITH_MODULES, ids=lambda each: each)
+def test_what_stands_in_for_a_missing_library_is_said(
+    kind: EngineKind, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine that the facts name, or none: then the engine is chosen, and its modules are missing."""
+    known_facts = facts(kind, name)
+    adapter = registry._adapters(kind)[name]
+    monkeypatch.setattr(adapter, "find_spec", lambda _: None, raising=False)
+    monkeypatch.setattr("trio_backend.engines.facts.find_spec", lambda _: None)
+    text = registry.missing_modules(kind, name)
+    assert all(module in text for module in known_facts.modules)
+    assert f"[{known_facts.extra}]" in text or f"install {known_facts.packages[0]}" in text
+    instead = ""
+    try:
+        registry.configure(kind, name, {}, environment=Environment(Path(), {}))
+    except UnknownEngine as error:
+        instead = error.instead
+    except SettingsError:
+        pass
+    assert instead == known_facts.fallback
