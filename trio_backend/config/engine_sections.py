@@ -9,16 +9,18 @@ import attrs
 
 from ..errors import ConfigError
 from .character import EngineChoice, EngineKind
-from .diagnostics import Findings
+from .choices import CHOSEN_AT, EngineChooser
+from .diagnostics import Findings, Location
 from .load import packaged_conf
-from .tree import Table, Values, walk
+from .tree import Scalar, Table, Values
 from .yaml import parse
 
-SECTIONS: Mapping[EngineKind, str] = {
+_SECTIONS: Mapping[EngineKind, str] = {
     "llm": "agent_config.llm_configs",
     "tts": "tts_config",
     "asr": "asr_config",
     "vad": "vad_config",
+    "translator": "tts_preprocessor_config.translator_config",
 }
 """Where the sections of a kind's engines stand, in ``character_config``."""
 
@@ -53,16 +55,14 @@ class EngineSections:
 
         Raises `ConfigError` where they name a variable that the environment does not have.
         """
-        section = SECTIONS.get(kind, "")
-        key = f"character_config.{section}.{name}"
-        block = self._character.table(f"{section}.{name}") if self._character and section else None
-        if block is None:
-            return EngineChoice(kind, name, folder=self.folder, key=key)
         findings = Findings()
-        settings = Values(self._environ, findings).of(block)
-        assert isinstance(settings, dict)
+        table = self._character or Table(Location("", 0, "character_config"), {})
+        pick = EngineChooser(table, self.folder, Values(self._environ, findings))
+        if kind == "turn":
+            model = table.find(CHOSEN_AT[kind])
+            choice = pick.turn_model(model.text if isinstance(model, Scalar) else None)
+        else:
+            choice = pick.engine(kind, name, _SECTIONS[kind])
         if findings.errors:
             raise ConfigError("\n".join(map(str, findings.errors)))
-        places = [node.location for node in walk(block)]
-        locations = {place.key.removeprefix(key).removeprefix("."): place for place in places}
-        return EngineChoice(kind, name, settings, self.folder, key, locations)
+        return choice or EngineChoice(kind, name, folder=self.folder)

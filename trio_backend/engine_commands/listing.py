@@ -134,7 +134,7 @@ def _used(path: Path, environ: Mapping[str, str]) -> Mapping[tuple[EngineKind, s
 
 def _choices(character: CharacterConfig) -> Iterable[EngineChoice]:
     asr, vad = character.asr or embedded("asr"), character.vad or embedded("vad")
-    chosen = filter(None, (character.llm, character.tts, asr, vad, character.turn))
+    chosen = filter(None, (character.llm, character.tts, asr, vad, character.turn, character.translator))
     return (each for choice in chosen for each in (choice, *choice.then))
 
 
