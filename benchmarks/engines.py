@@ -19,6 +19,7 @@ import statistics
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol, get_args
 
@@ -26,7 +27,7 @@ import attrs
 import psutil
 import trio
 
-from tests.engines import claude_stand_in, wyoming_stand_in
+from tests.engines import claude_stand_in, test_translators, wyoming_stand_in
 from tests.engines.completion_stand_in import completing
 from tests.engines.edge_stand_in import HEAD, begun, mp3, pointed_at, say_bytes
 from tests.engines.gradio_stand_in import EVENT, GRADIO_VOICES, GradioVoice
@@ -48,7 +49,7 @@ from trio_backend.audio.pcm import Pcm
 from trio_backend.config.character import EngineKind
 from trio_backend.engines.base import Asr, Llm, Message, Prompt, Tts
 from trio_backend.engines.llm.openai_compatible import NAMES as OPENAI_COMPATIBLE
-from trio_backend.engines.registry import configure, facts_of, known, open_engine
+from trio_backend.engines.registry import EngineConfig, configure, facts_of, known, open_engine
 from trio_backend.engines.settings import Environment
 
 RUNS = 200
@@ -294,6 +295,29 @@ def replying(name: str, behaviour: Behaviour, settings: Mapping[str, object]) ->
     return Case(name, session)
 
 
+def translating(name: str, make: Callable[[str], EngineConfig], behaviour: Behaviour) -> Case:
+    """A translator behind HTTP."""
+
+    @asynccontextmanager
+    async def session(silent: bool) -> AsyncIterator[Session]:
+        async def answer(answering: Answering) -> None:
+            if silent:
+                await trio.sleep_forever()
+            seen.said_at = trio.current_time()
+            await behaviour(answering)
+
+        async with (
+            open_model_server() as server,
+            open_engine(make(test_translators.root(server))) as translator,
+        ):
+            seen = HttpSeen(server)
+            server.behaviour = answer
+            sentence = partial(translator.translate, "Hello.", test_translators.NO_MODEL)
+            yield Session(sentence, lambda: seen, lambda: len(server.asked))
+
+    return Case(name, session)
+
+
 OPENAI_SPEECH = VoiceService(
     name="openai_tts",
     path="/v1/audio/speech",
@@ -319,12 +343,16 @@ CASES: Sequence[Case] = [
     *(behind_gradio(name, voice) for name, voice in GRADIO_VOICES.items()),
     Case("edge_tts", edge),
     Case("wyoming_tts", wyoming_speaking),
+    translating("deeplx", test_translators.deeplx, test_translators.DEEPL),
+    translating("tencent", test_translators.tencent, test_translators.TENCENT),
 ]
+# The translator `llm` has no service of its own: it asks the character's language model.
+OTHERS = {"llm"}
 
 
 def unmeasured() -> Iterator[str]:
     """Engines that have a service at the other end of a connection, and no case here."""
-    measured = {case.engine for case in CASES}
+    measured = {case.engine for case in CASES} | OTHERS
     kinds: tuple[EngineKind, ...] = get_args(EngineKind)
     for kind in kinds:
         for name in known(kind):
