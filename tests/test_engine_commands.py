@@ -270,11 +270,12 @@ async def test_the_waits_of_recognition_are_measured(
     )
 
 
-def test_a_terminal_sees_that_it_loads(tmp_path: Path) -> None:
-    """On standard error, and the line is gone afterwards; a file or a pipe gets none."""
-    command = [sys.executable, "-m", "trio_backend", "speak", "--tts", "tone_tts", "--set", "load=0.5", "Hi"]
+def on_a_terminal(*command: str, folder: Path) -> bytes:
+    """What Python shows there, on standard error, when it is run with ``command``."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=theirs)
+    process = subprocess.Popen(
+        [sys.executable, *command], cwd=folder, stdout=subprocess.DEVNULL, stderr=theirs
+    )
     os.close(theirs)
     shown = b""
     try:
@@ -285,15 +286,39 @@ def test_a_terminal_sees_that_it_loads(tmp_path: Path) -> None:
     finally:
         os.close(ours)
     assert process.wait(10) == 0
+    return shown
+
+
+def test_a_terminal_sees_that_it_loads(tmp_path: Path) -> None:
+    """On standard error, and the line is gone afterwards; a file or a pipe gets none."""
+    command = ("speak", "--tts", "tone_tts", "--set", "load=0.5", "Hi")
+    shown = on_a_terminal("-m", "trio_backend", *command, folder=tmp_path)
     assert b"loading tone_tts" in shown
     assert shown.index(b"loading tone_tts") < shown.rindex(b"\x1b[2K") < shown.index(b"first sound after")
-    assert "loading" not in run(*command[3:], folder=tmp_path).stderr
+    assert "loading" not in run(*command, folder=tmp_path).stderr
+
+
+def test_a_terminal_sees_how_far_a_download_is(tmp_path: Path) -> None:
+    """Which file, and how much of it; and that it is loaded when it is there."""
+    code = (
+        "import time\n"
+        "from trio_backend.engine_commands.loading import loading_bar\n"
+        "from trio_backend.engines.loading import DownloadStep, download_listener\n"
+        "with loading_bar('whisper_cpp'):\n"
+        "    for done in (50, 100):\n"
+        "        download_listener.get()(DownloadStep('small.bin', done, 100))\n"
+        "        time.sleep(0.3)\n"
+        "assert download_listener.get() is None"
+    )
+    shown = on_a_terminal("-c", code, folder=tmp_path)
+    downloading = shown.index(b"downloading small.bin for whisper_cpp")
+    assert b"loading whisper_cpp" in shown[downloading + 40 :]
 
 
 def test_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
     """With the exit code of shells, without a word; the program that it has started is gone."""
     marker = tmp_path / "started"
-    script = f"touch {marker}; exec sleep 98765"
+    script = f": > {marker}; exec sleep 98765"
     settings = ["--tts", "command_tts", "--set", f"command=[sh, -c, '{script}']"]
     command = [sys.executable, "-m", "trio_backend", "speak", *settings, "Hello."]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)

@@ -27,13 +27,13 @@ async def open_shown(config: EngineConfig) -> AsyncIterator[LoadedEngine]:
     """Open the engine, with a progress bar on standard error if that is a terminal. Raises `EngineError`."""
     began = trio.current_time()
     async with AsyncExitStack() as stack:
-        with _bar(config.name):
+        with loading_bar(config.name):
             engine = await stack.enter_async_context(open_engine(config))
         yield LoadedEngine(engine, trio.current_time() - began)
 
 
 @contextmanager
-def _bar(name: str) -> Iterator[None]:
+def loading_bar(name: str) -> Iterator[None]:
     """How far a download is, where the library tells it; else a bar that only moves."""
     if not sys.stderr.isatty():
         yield
@@ -48,7 +48,9 @@ def _bar(name: str) -> Iterator[None]:
         task = bar.add_task(f"loading {name}", total=None)
 
         def show(step: DownloadStep) -> None:
-            what = f"{name}: {step.what}" if step.what else f"{name}: downloading"
+            # What is there has to be loaded, which nobody measures.
+            done = step.done >= step.total > 0
+            what = f"loading {name}" if done else f"downloading {step.what or 'a model'} for {name}"
             bar.update(task, description=what, completed=step.done, total=step.total or None)
 
         reset = download_listener.set(show)
