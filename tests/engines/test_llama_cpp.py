@@ -115,6 +115,26 @@ async def test_a_slow_reader_keeps_the_model_from_nobody(library: str, model: Pa
     assert "".join(part.text for part in [first, *rest] if isinstance(part, Text)) == TEXT
 
 
+async def test_an_engine_that_is_closed_ends_no_reply_as_if_it_were_whole(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who still reads, or asks, gets an error."""
+    llama_stand_in.use(tmp_path / "stand-in", monkeypatch)
+    told: list[str] = []
+
+    async def ask(llm: Llm) -> None:
+        with pytest.raises(EngineError) as caught:
+            await said(llm, Prompt("", [Message("user", "read long")]))
+        told.append(str(caught.value))
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery, open_llama(model) as llm:
+            nursery.start_soon(ask, llm)
+            await trio.sleep(0.1)
+        await ask(llm)
+    assert told == ["llama_cpp_llm: it was closed"] * 2
+
+
 async def test_reading_a_long_prompt_can_be_cancelled(library: str, tmp_path: Path) -> None:
     """It would take many seconds; the model stays loaded."""
     children = Children()

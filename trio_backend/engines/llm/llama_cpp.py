@@ -154,12 +154,22 @@ class _LlamaReply(trio.abc.ReceiveChannel[Part]):
     _tokens: trio.MemoryReceiveChannel[str] | None = attrs.field(default=None, init=False)
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _ended: trio.Event = attrs.field(factory=trio.Event, init=False)
-    _error: EngineError | None = attrs.field(default=None, init=False)
+    # None once the reply is whole. Until then it ends early only because the engine does.
+    _error: EngineError | None = attrs.field(init=False)
+
+    @_error.default
+    def _closed(self) -> EngineError:
+        return EngineError("llama_cpp_llm: it was closed")
 
     async def receive(self) -> Part:
         if self._tokens is None:
-            send, self._tokens = trio.open_memory_channel[str](MOST_AHEAD)
-            self._nursery.start_soon(self._run, send, name="llama_cpp_llm/reply")
+            send, tokens = trio.open_memory_channel[str](MOST_AHEAD)
+            try:
+                self._nursery.start_soon(self._run, send, name="llama_cpp_llm/reply")
+            except RuntimeError:
+                # What Trio says of a nursery that has ended.
+                raise self._closed() from None
+            self._tokens = tokens
         try:
             return await self._tokens.receive()
         except trio.EndOfChannel:
@@ -183,6 +193,7 @@ class _LlamaReply(trio.abc.ReceiveChannel[Part]):
                 async with aclosing(self._worker.stream(self._request, self._patience)) as tokens:
                     async for token in tokens:
                         await send.send(token.decode("utf-8", "replace"))
+                self._error = None
         except EngineError as error:
             self._error = error
         finally:
