@@ -39,6 +39,8 @@ a file.
   recordings of it” one that says what real ones said.
 - **without it**: the engine that is used if the libraries are missing. Where none is named, the character
   says what is missing. The embedded engine is that of a configuration that names none.
+
+[benchmarks/engines.md](../benchmarks/engines.md) has the time that each adapter of a service adds.
 """
 _COLUMNS = ("name", "streams", "cancel", "needs", "extra", "keys", "tried with", "without it")
 
