@@ -110,7 +110,7 @@ async def test_no_answer_ends_the_server(what: str, tmp_path: Path, monkeypatch:
     silent = EngineChoice("tts", "none_tts", {})
     config = configured(tmp_path, llm=EngineChoice("llm", "scripted_llm", {}), tts=silent)
     async with open_listener(ANSWERS[what]) as url:
-        monkeypatch.setattr("trio_backend.serving.find_ollama", partial(find, url))
+        monkeypatch.setattr("trio_backend.engines.local_servers.find_ollama", partial(find, url))
         async with open_server(config) as address:
             with trio.fail_after(20):
                 await judged.wait()
@@ -154,7 +154,8 @@ async def test_names_cannot_write_the_log(tmp_path: Path, monkeypatch: pytest.Mo
     many = [f"m{number}" for number in range(1_000)]
     try:
         async with open_listener(whole(models(*bad, *good, *many))) as url:
-            monkeypatch.setattr("trio_backend.serving.find_ollama", partial(find_ollama, url, within=10))
+            find = partial(find_ollama, url, within=10)
+            monkeypatch.setattr("trio_backend.engines.local_servers.find_ollama", find)
             async with open_server(config):
                 with trio.fail_after(20):
                     await told.wait()
