@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
+import yaml
 
 from trio_backend.check import check
 from trio_backend.config.load import packaged_conf
@@ -170,3 +171,16 @@ def test_an_empty_desk_leaves_the_companion_as_it_is() -> None:
     """Characters without places share one set of rules."""
     assert desk({}) is delivered()
     assert attrs.evolve(desk({"contact": "Ask Tom."})).desk.contact == {"": "Ask Tom."}
+
+
+def test_the_page_about_characters_shows_a_desk_that_works() -> None:
+    """Its example is read, and answers what it says."""
+    page = (packaged_conf().parent / "docs" / "characters.md").read_text("utf-8")
+    character = yaml.load(page.partition("```yaml\n")[2].partition("```")[0], Loader=yaml.BaseLoader)
+    settings = character["character_config"]["agent_config"]["llm_configs"]["scripted_llm"]
+
+    assert told(settings, "where are the restrooms?") == "The toilets are behind the stairs."
+    assert "ticket office" in told(settings, "can I speak to a human?")
+    assert "Christmas Day" in told(settings, "are you open on Christmas?")
+    assert "6:00 pm" in told(settings, "are you open?")
+    assert "階段の裏" in told(settings, "トイレはどこですか")

@@ -132,14 +132,21 @@ def _captured(clause: Clause, text: str, spans: Sequence[tuple[Gap, int, int]]) 
 
 
 def compile_pattern(
-    source: str, words_of: Callable[[str], tuple[str, ...]], classes: Mapping[str, str]
+    source: str,
+    words_of: Callable[[str], tuple[str, ...]],
+    classes: Mapping[str, str],
+    parsed: dict[str, PatternPart] | None = None,
 ) -> Pattern:
-    """Raises `PatternError`. ``words_of`` gives a literal's words, ``classes`` what ``<name>`` stands for."""
+    """Raises `PatternError`. ``words_of`` gives a literal's words, ``classes`` what ``<name>`` stands for.
+
+    Patterns that share both may share ``parsed``, in which their classes are kept: without it reading the
+    delivered rules takes 0.43 s instead of 0.32.
+    """
     body = source.strip()
     asked, body = body.endswith("?"), body.removesuffix("?").rstrip()
     start, body = body.startswith("^"), body.removeprefix("^")
     end, body = body.endswith("$"), body.removesuffix("$")
-    pieces, own = _Row(body, words_of, classes).read()
+    pieces, own = _Row(body, words_of, classes, {} if parsed is None else parsed).read()
     _check_order(pieces, own)
     _check_slots(pieces)
     parts, gaps = _without_empty_ends(pieces, [None if start else Gap(), *own, None if end else Gap()])
@@ -188,6 +195,7 @@ class _Row:
     _source: str
     _words_of: Callable[[str], tuple[str, ...]]
     _classes: Mapping[str, str]
+    _parsed: dict[str, PatternPart]
     _at: int = 0
 
     def read(self) -> tuple[list[PatternPart | None], list[Gap]]:
@@ -217,7 +225,10 @@ class _Row:
         if name := element["cls"]:
             if name not in self._classes:
                 raise PatternError(f"there is no word class <{name}>")
-            return _Row(f"({self._classes[name]})", self._words_of, self._classes)._sequence()
+            if name not in self._parsed:
+                row = _Row(f"({self._classes[name]})", self._words_of, self._classes, self._parsed)
+                self._parsed[name] = row._sequence()
+            return self._parsed[name]
         written = element["literal"]
         text = written.removesuffix("$")
         if not text:

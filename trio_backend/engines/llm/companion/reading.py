@@ -16,7 +16,7 @@ from .desk import DeskForms
 from .desk_rules import DESK_VALUES
 from .forms import day_class, read_calendar, read_desk_forms, read_sums, read_tokenizer, word_sequence
 from .nodes import Fields, RulesNode, open_page, unknown
-from .patterns import Pattern, compile_pattern
+from .patterns import Pattern, PatternPart, compile_pattern
 from .rules import ANY_MANNER, Companion, CompanionQuestion, FactKind, Language, Manner, Rule, Sayings
 from .sums import Sums
 from .talk import EVENTS
@@ -59,6 +59,8 @@ class Scope:
         repr=False,
         default=attrs.Factory(lambda scope: cache(scope.tokenizer.words), True),
     )
+
+    _parsed: dict[str, PatternPart] = attrs.field(factory=dict, init=False, eq=False, repr=False)
 
     def rule(self, place: RulesNode, *, answer_to: str = "") -> Rule:
         """A rule, or one of the answers to a question."""
@@ -133,7 +135,7 @@ class Scope:
 
     def _pattern(self, place: RulesNode) -> Pattern:
         try:
-            return compile_pattern(place.text(), self._words, self.classes)
+            return compile_pattern(place.text(), self._words, self.classes, self._parsed)
         except PatternError as error:
             raise place.wrong(f"in the pattern {place.text()!r}: {error}") from error
 
