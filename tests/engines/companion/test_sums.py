@@ -16,6 +16,8 @@ EN, ZH, JA = (language.sums for language in delivered().languages)
     [
         ("what is 3+4?", "7"),
         ("stop, what is 3+4?", "7"),
+        ("And 12 plus 31?", "43"),
+        ("+3 + 4", "7"),
         ("No wait. What's 2 - 5", "-3"),
         ("3 + 4 * 2", "11"),
         ("(3+4)*2", "14"),

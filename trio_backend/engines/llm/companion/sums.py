@@ -107,7 +107,8 @@ class Sums:
             if kind is None:
                 continue
             kind = self._kinds[piece] if kind == "word" else kind
-            if kind == "around":
+            # "And 12 plus 31?": the word for a sign stands before the first number, too.
+            if kind == "around" or (kind == "sign" and not tokens and self.signs[piece] == "+"):
                 ended = bool(tokens)
                 continue
             if ended:
