@@ -41,16 +41,28 @@ async def test_nothing_is_listed_before_the_first_message(history: History) -> N
 
 async def test_the_list_has_each_latest_message_newest_first(history: History) -> None:
     """The list shows the last message of each conversation, sorted by that message's time."""
-    await history.append(MAO, FIRST, human(second=1))
-    await history.append(MAO, SECOND, human(second=2), ai(second=3))
+    await history.append(MAO, FIRST, human("Hello!", second=1))
+    await history.append(MAO, SECOND, human("How are you?", second=2), ai(second=3))
     await history.append(MAO, FIRST, ai("Back again.", second=4))
 
     listed = await history.conversations(MAO)
 
     assert [
-        StoredConversation(FIRST, ai("Back again.", second=4)),
-        StoredConversation(SECOND, ai(second=3)),
+        StoredConversation(FIRST, ai("Back again.", second=4), "Hello!"),
+        StoredConversation(SECOND, ai(second=3), "How are you?"),
     ] == listed
+
+
+async def test_a_conversation_is_called_what_the_user_said_first(history: History) -> None:
+    """Not what the character greeted with, nor a picture without words; nothing if the user said nothing."""
+    await history.append(
+        MAO, FIRST, ai("Welcome!"), human(""), human("x" * 2 * PREVIEW), ai("Oh."), human("y")
+    )
+    await history.append(MAO, SECOND, ai("Is anybody there?"))
+
+    listed = {one.uid: one.title for one in await history.conversations(MAO)}
+
+    assert listed == {FIRST: "x" * PREVIEW, SECOND: ""}
 
 
 async def test_of_a_long_message_the_list_has_the_beginning(history: History) -> None:
@@ -200,7 +212,7 @@ async def test_a_deleted_conversation_is_gone_and_its_name_is_free(history: Hist
 
     await history.delete(MAO, FIRST)
 
-    assert [StoredConversation(SECOND, human("two"))] == await history.conversations(MAO)
+    assert [StoredConversation(SECOND, human("two"), "two")] == await history.conversations(MAO)
     with pytest.raises(NoSuchHistory):
         await history.delete(MAO, FIRST)
     await history.append(ANN, FIRST, human("three"))

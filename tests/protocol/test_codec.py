@@ -45,6 +45,10 @@ def sent(message: Outgoing) -> dict[str, Any]:
         ),
         (say.PartialTranscription("How a"), {"type": "partial-transcription", "text": "How a"}),
         (
+            say.WakeWords({"en": ("hey mao",)}, "listening"),
+            {"type": "wake-words", "words": {"en": ["hey mao"]}, "current_state": "listening"},
+        ),
+        (
             say.Latency({"end of turn": 250, "first token": 12.5}),
             {"type": "latency", "end of turn": 250, "first token": 12.5},
         ),

@@ -201,6 +201,10 @@ def test_a_link_accepts_what_all_clients_of_the_room_understand() -> None:
     assert accepted_by_link(frozenset({both, pieces})) == ("pieces", "latency")
     assert accepted_by_link(frozenset({both, pieces, None})) == ("latency",)
     assert accepted_by_link(frozenset({None})) == ()
+    # They are in a message that everybody gets.
+    titled: Accepts = frozenset({"titles", "latency"})
+    assert accepted_by_link(frozenset({titled})) == ("latency", "titles")
+    assert accepted_by_link(frozenset({titled, both})) == ("latency",)
     assert accepted_by_link(frozenset()) == ()
 
 

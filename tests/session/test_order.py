@@ -82,6 +82,37 @@ async def test_a_turn_is_over_before_its_character_is_exchanged(
     assert not session.turn_running
 
 
+async def test_a_client_that_accepts_it_learns_by_which_words_a_character_wakes_up(
+    autojump_clock: MockClock, connect: Connect
+) -> None:
+    """After its hello, and with each character; one who never sleeps has no such words."""
+    client = await connect()
+    await client.say("hello", accepts=["wake-words"])
+    (said,) = [message for message in await client.until("wake-words") if message["type"] == "wake-words"]
+    assert said == {"type": "wake-words", "words": {}, "current_state": "active"}
+
+    await switch(client, "iris.yaml")
+    said = (await client.until("wake-words"))[-1]
+    assert said == {"type": "wake-words", "words": {"en": ["hey iris"]}, "current_state": "listening"}
+
+    await client.turn("Hey, Iris!")
+    await client.say("hello", accepts=["wake-words"])
+    assert (await client.until("wake-words"))[-1]["current_state"] == "active"
+
+
+async def test_others_are_not_told_of_wake_words(autojump_clock: MockClock, connect: Connect) -> None:
+    """Neither without a hello nor with one that does not name them."""
+    client = await connect()
+    await client.say("heartbeat")
+    heard = await client.until("heartbeat-ack")
+    await client.say("hello", accepts=["wake-word-state"])
+    await client.say("switch-config", file="iris.yaml")
+    heard += await client.until("config-switched")
+    await client.say("heartbeat")
+    heard += await client.until("heartbeat-ack")
+    assert "wake-words" not in types(heard)
+
+
 async def test_the_one_before_does_not_fall_asleep_any_more(
     autojump_clock: MockClock, connect: Connect
 ) -> None:

@@ -13,7 +13,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.client import Client
-from tests.conftest import GREETING
+from tests.conftest import GREETING, Connect
 from tests.memory_wire import memory_wire_pair
 from tests.session.sessions import THREE, stored, types, with_llm
 from trio_backend import protocol
@@ -301,3 +301,20 @@ async def test_who_leaves_while_nothing_is_read_is_gone(
             await here.client.say("heartbeat")
         await here.client.say("text-input", text=LARGE)
         await wait_all_tasks_blocked()
+
+
+async def test_titles_of_conversations_are_for_clients_that_know_them(
+    autojump_clock: MockClock, connect: Connect
+) -> None:
+    """To all others an entry of the list has what it always had."""
+    client = await connect()
+    await client.say("create-new-history")
+    await client.turn("What do you know about tides?")
+    await client.say("fetch-history-list")
+    [[entry]] = [m["histories"] for m in await client.until("history-list") if m["type"] == "history-list"]
+    assert sorted(entry) == ["latest_message", "timestamp", "uid"]
+
+    await client.say("hello", accepts=["titles"])
+    await client.say("fetch-history-list")
+    [[entry]] = [m["histories"] for m in await client.until("history-list") if m["type"] == "history-list"]
+    assert entry["title"] == "What do you know about tides?"

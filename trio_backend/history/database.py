@@ -76,7 +76,7 @@ _VERSION_3 = (
 # Triggers keep it, so that it is right whoever writes: a server of an older version may still have the file
 # open while this one brings it up to date. 200 is `PREVIEW`. The text functions of SQLite end at a NUL: a
 # text that has one among the first 800 bytes, which are at least 200 characters, is taken by its bytes.
-_PREVIEW_OF = """
+PREVIEW_OF = """
     CASE WHEN instr(substr(CAST({0} AS BLOB), 1, 800), x'00') > 0
     THEN CAST(substr(CAST({0} AS BLOB), 1, 800) AS TEXT)
     ELSE substr({0}, 1, 200)
@@ -91,7 +91,7 @@ _VERSION_4 = (
     f"""
     UPDATE conversation
     SET (latest_role, latest_timestamp, latest_preview, latest_name, latest_avatar) = (
-        SELECT role, timestamp, {_PREVIEW_OF.format("content")}, name, avatar
+        SELECT role, timestamp, {PREVIEW_OF.format("content")}, name, avatar
         FROM message
         WHERE message.conversation = conversation.id
         ORDER BY message.id DESC
@@ -104,7 +104,7 @@ _VERSION_4 = (
         UPDATE conversation
         SET latest_role = NEW.role,
             latest_timestamp = NEW.timestamp,
-            latest_preview = {_PREVIEW_OF.format("NEW.content")},
+            latest_preview = {PREVIEW_OF.format("NEW.content")},
             latest_name = NEW.name,
             latest_avatar = NEW.avatar
         WHERE id = NEW.conversation;

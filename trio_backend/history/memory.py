@@ -34,6 +34,11 @@ class _InMemory:
         latest = self.messages[-1]
         return attrs.evolve(latest, content=latest.content[:PREVIEW])
 
+    @property
+    def title(self) -> str:
+        said = (message.content for message in self.messages if message.role == "human" and message.content)
+        return next(said, "")[:PREVIEW]
+
 
 @attrs.define(eq=False)
 class MemoryHistory:
@@ -82,7 +87,7 @@ class MemoryHistory:
         await trio.lowlevel.checkpoint()
         found = sorted(
             (
-                ((kept.place, number), StoredConversation(uid, kept.preview))
+                ((kept.place, number), StoredConversation(uid, kept.preview, kept.title))
                 for number, (uid, kept) in enumerate(self._conversations.items())
                 if kept.owner == owner.well_formed()
             ),

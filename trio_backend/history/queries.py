@@ -10,6 +10,7 @@ import attrs
 import msgspec
 
 from ..errors import NoSuchHistory
+from .database import PREVIEW_OF
 from .store import (
     LISTED,
     PREVIEW,
@@ -44,13 +45,22 @@ _TO_THE_TOP = """
 # The whole page is one row. SQLite's module lets go of the interpreter's lock for each row, and gets it back
 # when a busy loop next sleeps: a list of two hundred rows took up to 215 ms. As JSON it is also read in
 # one call of C, 0.37 ms instead of 0.57. A subquery with a limit keeps its order.
-_PAGE = """
-    SELECT json_group_array(json_object('uid', uid, 'latest', json_object(
+#
+# What the user said first is looked for among the messages: it is nearly always the first row of the index,
+# and a list of two hundred among 100 000 conversations takes 0.46 ms instead of 0.24.
+_PAGE = f"""
+    SELECT json_group_array(json_object('uid', uid, 'title', title, 'latest', json_object(
         'role', latest_role, 'timestamp', latest_timestamp, 'content', latest_preview,
         'name', latest_name, 'avatar', latest_avatar
     )))
     FROM (
-        SELECT uid, latest_role, latest_timestamp, latest_preview, latest_name, latest_avatar
+        SELECT uid, latest_role, latest_timestamp, latest_preview, latest_name, latest_avatar, coalesce((
+            SELECT {PREVIEW_OF.format("content")}
+            FROM message
+            WHERE message.conversation = conversation.id AND role = 'human' AND content != ''
+            ORDER BY message.id
+            LIMIT 1
+        ), '') AS title
         FROM conversation
         WHERE conf_uid = ? AND user_id = ? AND (place, id) < (?, ?) AND latest_role IS NOT NULL
         ORDER BY place DESC, id DESC
@@ -149,10 +159,11 @@ def conversations(
 
 
 def _shortened(conversation: StoredConversation) -> StoredConversation:
-    latest = conversation.latest
-    if len(latest.content) <= PREVIEW:
+    latest, title = conversation.latest, conversation.title
+    if len(latest.content) <= PREVIEW and len(title) <= PREVIEW:
         return conversation
-    return attrs.evolve(conversation, latest=attrs.evolve(latest, content=latest.content[:PREVIEW]))
+    latest = attrs.evolve(latest, content=latest.content[:PREVIEW])
+    return attrs.evolve(conversation, latest=latest, title=title[:PREVIEW])
 
 
 def messages(

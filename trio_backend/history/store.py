@@ -17,8 +17,8 @@ LISTED = 200  # conversations
 READ = 1_000  # messages
 READ_BYTES = 1024 * 1024  # of their texts, in UTF-8
 
-# Characters of a message that the list shows: a line of it is displayed. The file keeps them beside each
-# conversation (database.py), so a longer one needs a new version of its layout.
+# Characters of a message that the list shows: a line of it is displayed. The file keeps those of the latest
+# beside each conversation (database.py), so a longer one needs a new version of its layout.
 PREVIEW = 200
 
 _MILLENNIA = 10**15  # milliseconds; later than any year that a timestamp can name
@@ -103,10 +103,15 @@ class StoredMessage:
 
 @attrs.frozen
 class StoredConversation:
-    """A conversation with at least one message, and its latest one, whose text is cut to `PREVIEW`."""
+    """A conversation with at least one message, and its latest one.
+
+    ``title`` is the first thing that the user wrote or said, if that is stored. Both texts are cut to
+    `PREVIEW`.
+    """
 
     uid: HistoryUid
     latest: StoredMessage
+    title: str = ""
 
 
 class History(Protocol):

@@ -62,8 +62,6 @@ from .outgoing import QueuePosition as QueuePosition
 from .outgoing import SetModelAndConf as SetModelAndConf
 from .outgoing import ToolCallStatus as ToolCallStatus
 from .outgoing import UserInputTranscription as UserInputTranscription
-from .outgoing import WakeWordCounts as WakeWordCounts
-from .outgoing import WakeWordState as WakeWordState
 from .sound import Audio as Audio
 from .sound import AudioPiece as AudioPiece
 from .sound import AudioStream as AudioStream
@@ -74,3 +72,6 @@ from .sound import SoundFrame as SoundFrame
 from .sound import SoundMessage as SoundMessage
 from .sound import decode_frame as decode_frame
 from .sound import encode_frame as encode_frame
+from .wake_words import WakeWordCounts as WakeWordCounts
+from .wake_words import WakeWords as WakeWords
+from .wake_words import WakeWordState as WakeWordState

@@ -8,14 +8,17 @@ from typing import ClassVar, Literal, TypeAlias, get_args
 import attrs
 from attrs import validators
 
-Addition: TypeAlias = Literal["pieces", "bytes", "partial-transcription", "latency", "wake-word-state"]
+Addition: TypeAlias = Literal[
+    "pieces", "bytes", "partial-transcription", "latency", "wake-word-state", "wake-words", "titles"
+]
 
 ADDITIONS: tuple[Addition, ...] = get_args(Addition)
 """What a client may accept, by its `hello`, beyond what every client gets.
 
 ``pieces``: a sentence may come as several `AudioPiece`. ``bytes``: its sound comes as an `AudioStream` and
-`SoundFrame`. The others are the types of messages that are sent only to clients that accept them, but for
-``wake-word-state``, which clients without a `hello` know too, and get.
+`SoundFrame`. ``titles``: each conversation in a `HistoryList` has a title. The others are the types of
+messages that are sent only to clients that accept them, but for ``wake-word-state``, which clients without a
+`hello` know too, and get.
 """
 
 
@@ -32,7 +35,7 @@ class Hello:
     """
 
     type: ClassVar = "hello"
-    # There are five. Who names hundreds means something else.
+    # There are seven. Who names hundreds means something else.
     accepts: list[str] = attrs.field(validator=validators.max_len(100))
     resume: str | None = None
 
@@ -64,3 +67,8 @@ class Accepted:
     def by_any(self) -> frozenset[Addition]:
         """What at least one client accepts."""
         return frozenset(addition for accepts in self.each for addition in accepts or ())
+
+    @property
+    def by_all(self) -> frozenset[Addition]:
+        """What every client accepts: for what is added to a message that all of them get."""
+        return frozenset(ADDITIONS).intersection(*(accepts or () for accepts in self.each))

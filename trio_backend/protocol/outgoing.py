@@ -10,6 +10,7 @@ import msgspec
 
 from .hello import HelloAnswer
 from .sound import Audio, AudioPiece, AudioStream
+from .wake_words import WakeWords, WakeWordState
 
 
 @attrs.frozen
@@ -87,28 +88,6 @@ class MicFormatAgreed:
     type: ClassVar = "mic-format"
     format: Literal["pcm16"]
     carries: Literal["mic-audio-data", "raw-audio-data"]
-
-
-@attrs.frozen
-class WakeWordCounts:
-    """How often it happened in this session."""
-
-    wake_count: int
-    end_count: int
-    ignored_count: int
-
-
-@attrs.frozen
-class WakeWordState:
-    """What the character did about its wake words; ``listening`` is asleep."""
-
-    type: ClassVar = "wake-word-state"
-    action: Literal["wake_up", "sleep", "ignored"]
-    current_state: Literal["active", "listening"]
-    matched_word: str
-    language: str
-    client_uid: str
-    stats: WakeWordCounts
 
 
 @attrs.frozen
@@ -190,11 +169,15 @@ class HistoryMessage(msgspec.Struct, frozen=True):
 
 
 class HistoryEntry(msgspec.Struct, frozen=True):
-    """A conversation in the list: its name, its last message and when that was."""
+    """A conversation in the list: its name, its last message and when that was.
+
+    ``title``, what the user said first, is left out where not all clients accept it.
+    """
 
     uid: str
     latest_message: HistoryMessage | None
     timestamp: str
+    title: str | msgspec.UnsetType = msgspec.UNSET
 
 
 @attrs.frozen
@@ -280,6 +263,7 @@ Outgoing: TypeAlias = (
     | Latency
     | MicFormatAgreed
     | WakeWordState
+    | WakeWords
     | QueuePosition
     | BackendSynthComplete
     | ForceNewMessage

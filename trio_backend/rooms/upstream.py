@@ -229,12 +229,12 @@ class UpstreamSession:
 
 
 def accepted_by_link(each: frozenset[Accepts]) -> tuple[Addition, ...]:
-    """What a room accepts whose clients accept ``each``."""
+    """What a room accepts whose clients accept ``each``; titles, which all of them get, only if all do."""
     every = [accepts or frozenset() for accepts in each]
-    by_any = frozenset[Addition]().union(*every)
     forms: tuple[Addition, ...] = ("bytes", "pieces")
     form = next((form for form in forms if every and all(form in accepts for accepts in every)), None)
-    wanted = by_any.difference(forms) | ({form} if form else set())
+    wanted = frozenset[Addition]().union(*every).difference(forms) | ({form} if form else set())
+    wanted -= frozenset({"titles"} if not all("titles" in accepts for accepts in every) else ())
     return tuple(addition for addition in ADDITIONS if addition in wanted)
 
 

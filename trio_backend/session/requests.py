@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import attrs
+import msgspec
 import trio
 
 from ..conversation.conversation import Conversation
@@ -110,14 +111,19 @@ async def answer_about_files(message: FetchConfigs | FetchBackgrounds, services:
     return BackgroundFiles(await services.backgrounds())
 
 
-async def answer_about_history(message: AboutHistory, conversation: Conversation) -> Outgoing:
-    """Do what ``message`` asks of the conversations with the present character; its answer."""
+async def answer_about_history(
+    message: AboutHistory, conversation: Conversation, *, titles: bool = False
+) -> Outgoing:
+    """Do what ``message`` asks of the conversations with the present character; its answer.
+
+    ``titles``: a list of conversations has their titles.
+    """
     try:
         match message:
             case FetchHistoryList(before, limit):
                 uid = None if before is None else HistoryUid(before)
                 page = await conversation.record.conversations(before=uid, limit=limit)
-                return HistoryList([_entry(one) for one in page.conversations], before, page.more)
+                return HistoryList([_entry(one, titles) for one in page.conversations], before, page.more)
             case FetchAndSetHistory(uid):
                 messages = await conversation.resume(HistoryUid(uid))
                 return HistoryData([_shown(one) for one in messages])
@@ -136,5 +142,7 @@ def _shown(message: StoredMessage) -> HistoryMessage:
     return HistoryMessage(message.role, message.timestamp, message.content, message.name, message.avatar)
 
 
-def _entry(conversation: StoredConversation) -> HistoryEntry:
-    return HistoryEntry(conversation.uid, _shown(conversation.latest), conversation.latest.timestamp)
+def _entry(conversation: StoredConversation, titles: bool) -> HistoryEntry:
+    latest = conversation.latest
+    title = conversation.title if titles else msgspec.UNSET
+    return HistoryEntry(conversation.uid, _shown(latest), latest.timestamp, title)

@@ -19,7 +19,7 @@ from ..conversation.speech_engines import SpeechEngines
 from ..conversation.user_input import UserInput
 from ..conversation.wake_word import WakeWord
 from ..errors import ConfigError, ProtocolError
-from ..protocol import ConfigSwitched, Error, FullText, SetModelAndConf
+from ..protocol import ConfigSwitched, Error, FullText, SetModelAndConf, WakeWords
 from .holdings import Holdings, Received
 from .presenter import Presenter
 from .services import SessionServices
@@ -39,7 +39,7 @@ SessionEvent: TypeAlias = Received | Idle | SceneReady | SceneFailed
 @attrs.define(eq=False)
 class Scenes:
     """Called by the task of the session's requests, one at a time; the loop calls `drop_waiting`,
-    `speech_engines` and `may_begin_early`.
+    `tell_wake_words`, `speech_engines` and `may_begin_early`.
 
     Characters are loaded in ``nursery``, and tell ``inbox`` what became of them.
     """
@@ -90,6 +90,15 @@ class Scenes:
         config = self._config
         uid = self._presenter.client_uid
         await self._presenter.tell(SetModelAndConf(config.model_info, config.conf_name, config.conf_uid, uid))
+
+    async def tell_wake_words(self) -> None:
+        """Tell a client that accepts it how the character is woken, and whether it sleeps."""
+        if "wake-words" not in self._presenter.accepts:
+            return
+        config = self._config.wake_word
+        asleep = config.enabled and not self._conversation.wake_word.awake
+        words = config.wake_words if config.enabled else {}
+        await self._presenter.tell(WakeWords(words, "listening" if asleep else "active"))
 
     # What the user says.
 
@@ -218,6 +227,8 @@ class Scenes:
             await self._presenter.tell(ConfigSwitched(f"Switched to {scene.config.conf_name}"))
         if previous is not None:
             previous.close("another character took its place")
+        # Also when the same one is back, after an engine of it had died: then it sleeps again.
+        await self.tell_wake_words()
         waiting, self._holdings.waiting = self._holdings.waiting, None
         if waiting is not None:
             await self.answer(waiting)

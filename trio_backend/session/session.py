@@ -196,6 +196,7 @@ class Session:
             case protocol.Hello():
                 self.presenter.accepted.each = frozenset({frozenset(message.agreed)})
                 await self.tell(protocol.HelloAnswer(message.agreed))
+                await self._scenes.tell_wake_words()
             case protocol.FrontendPlaybackComplete():
                 self.presenter.played.set()
             case protocol.Heartbeat():
@@ -263,7 +264,8 @@ class Session:
             case protocol.FetchConfigs() | protocol.FetchBackgrounds():
                 await self.tell(await answer_about_files(message, self.services))
             case protocol.FetchHistoryList() | protocol.FetchAndSetHistory():
-                await self.tell(await answer_about_history(message, self.conversation))
+                titles = "titles" in self.presenter.accepted.by_all
+                await self.tell(await answer_about_history(message, self.conversation, titles=titles))
             case protocol.CreateNewHistory() | protocol.DeleteHistory():
                 await self.tell(await answer_about_history(message, self.conversation))
             case _:
