@@ -1,8 +1,8 @@
 """`siliconflow_tts`: the voices of SiliconFlow, over its endpoint “Create Speech”.
 
 ``POST /v1/audio/speech``, by the service's reference
-(https://docs.siliconflow.cn/cn/api-reference/audio/create-speech) of November 2026. It sends samples, as it
-makes them.
+(https://docs.siliconflow.cn/cn/api-reference/audio/create-speech); path and format were checked in November
+2026 by what others write of it. It sends samples, as it makes them.
 """
 
 from __future__ import annotations
