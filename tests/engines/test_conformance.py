@@ -6,7 +6,7 @@ import math
 import shutil
 import struct
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -330,26 +330,47 @@ class Stalled(trio.abc.ReceiveChannel[Pcm]):
         await trio.lowlevel.checkpoint()
 
 
+def size(values: Sequence[object]) -> int:
+    """Bytes of sound, characters of text, final transcripts; of what else there is, how many."""
+
+    def one(value: object) -> int:
+        match value:
+            case Pcm():
+                return len(value.samples)
+            case Text():
+                return len(value.text)
+            case AsrTranscript():
+                return int(value.final)
+            case _:
+                return 1
+
+    return sum(map(one, values))
+
+
 async def cancelled_at_each_receive(stream: Callable[[], Stream[T]]) -> None:
     """Cancel the first receive of a stream, then the second of another, and so on; each when it has begun.
 
     Whatever the engine does then, it stops in time; and the next stream is whole.
     """
     async with stream() as values:
-        count = len([value async for value in values])
+        first = [value async for value in values]
+    count = len(first)
     for at in range(count + 1):
         with trio.CancelScope() as scope:
             async with stream() as values:
-                for _ in range(at):
-                    await values.receive()
-                # A few steps on: the engine is amid its work, where it has any left.
-                scope.deadline = trio.current_time() + 0.001
+                # How many pieces the network makes of it may differ from time to time.
                 with suppress(trio.EndOfChannel):
+                    for _ in range(at):
+                        await values.receive()
+                    # A few steps on: the engine is amid its work, where it has any left.
+                    scope.deadline = trio.current_time() + 0.001
                     await values.receive()
         if scope.cancelled_caught:
             assert trio.current_time() - scope.deadline < PROMPTLY
     async with stream() as values:
-        assert len([value async for value in values]) == count
+        again = [value async for value in values]
+    # The voice of a system may take a little longer, or shorter, each time.
+    assert size(again) == pytest.approx(size(first), rel=0.1)
 
 
 async def whole(llm: Llm) -> str:
