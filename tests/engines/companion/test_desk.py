@@ -11,10 +11,12 @@ import pytest
 import yaml
 
 from trio_backend.check import check
-from trio_backend.config.load import packaged_conf
+from trio_backend.config.load import packaged_conf, survey
 from trio_backend.engines.llm.companion.desk_rules import with_desk
 from trio_backend.engines.llm.companion.desk_settings import LONGEST, MOST, read_desk
 from trio_backend.engines.llm.companion.rules import Companion
+from trio_backend.engines.registry import configure
+from trio_backend.engines.settings import Environment
 from trio_backend.errors import EngineError, SettingsError
 
 from .dialogue import Dialogue, delivered
@@ -184,3 +186,13 @@ def test_the_page_about_characters_shows_a_desk_that_works() -> None:
     assert "Christmas Day" in told(settings, "are you open on Christmas?")
     assert "6:00 pm" in told(settings, "are you open?")
     assert "階段の裏" in told(settings, "トイレはどこですか")
+
+
+def test_every_shipped_character_can_share_its_engines() -> None:
+    """A session looks for an engine that is open by the hash of its settings."""
+    characters = survey(packaged_conf() / "conf.yaml", {}).characters
+    assert len(characters) >= 5
+    for character in characters:
+        for choice in (character.llm, character.tts):
+            environment = Environment(choice.folder, {})
+            hash(configure(choice.kind, choice.name, choice.settings, environment=environment))

@@ -21,7 +21,7 @@ class DayHours:
     """The hours of one day; ``reason`` is why it is closed or different, by language."""
 
     spans: Spans = ()
-    reason: Mapping[str, str] = attrs.field(factory=dict)
+    reason: Mapping[str, str] = attrs.field(factory=dict, hash=False)
 
 
 @attrs.frozen
@@ -32,7 +32,7 @@ class Hours:
     """
 
     week: tuple[DayHours | None, ...] = (None,) * 7
-    dates: Mapping[tuple[int, int, int], DayHours] = attrs.field(factory=dict)
+    dates: Mapping[tuple[int, int, int], DayHours] = attrs.field(factory=dict, hash=False)
 
     def on(self, day: date) -> DayHours | None:
         """The hours of ``day``; None where nobody wrote them down."""
