@@ -160,6 +160,22 @@ def test_standard_output_gets_the_sound_alone(tmp_path: Path) -> None:
     assert b"first sound after" in said.stderr
 
 
+def test_standard_output_that_takes_nothing_is_told_in_one_line(tmp_path: Path) -> None:
+    """Nothing where the program behind the pipe has ended; why, where there is no space."""
+    command = f"{sys.executable} -m trio_backend speak --tts tone_tts Hi -o -"
+    cut_off = subprocess.run(
+        ["sh", "-c", f"{command} | true"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "real-time factor" in cut_off.stderr
+    assert len(cut_off.stderr.splitlines()) == 1
+    if Path("/dev/full").exists():
+        full = subprocess.run(
+            ["sh", "-c", f"{command} > /dev/full"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        (_, told) = full.stderr.splitlines()
+        assert (full.returncode, told.split(": ")[1]) == (1, "standard output cannot be written")
+
+
 def test_it_is_played_where_a_player_is_found(tmp_path: Path) -> None:
     """And no file is left; where there is none, there is the file, and the reason."""
     (tmp_path / "bin").mkdir()

@@ -23,7 +23,7 @@ def run_command(async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
         return trio.run(async_fn, *args)
     except BaseExceptionGroup as group:
         leaf = first_leaf(group)
-        raise leaf if isinstance(leaf, TrioBackendError) else group from None
+        raise leaf if isinstance(leaf, (TrioBackendError, BrokenPipeError)) else group from None
 
 
 def run_until_interrupted(async_fn: Callable[..., Awaitable[T]], *args: object) -> T:

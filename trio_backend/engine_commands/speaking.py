@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -85,8 +86,7 @@ async def _deliver(sound: Pcm, destination: Destination) -> None:
     if file is None:
         return
     if str(file) == STANDARD_OUTPUT:
-        sys.stdout.buffer.write(wav)
-        sys.stdout.buffer.flush()
+        _write_out(wav)
         return
     try:
         await trio.Path(file).write_bytes(wav)
@@ -110,6 +110,19 @@ async def _play(wav: bytes, seconds: float) -> bool:
             except trio.TooSlowError:
                 _tell(f"{player.name} did not finish")
     return False
+
+
+def _write_out(wav: bytes) -> None:
+    """Raises `BrokenPipeError` where who should read it has ended, `ConfigError` on a full disk."""
+    try:
+        sys.stdout.buffer.write(wav)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What is left would be written again when Python ends, and fail again, with a traceback.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        raise ConfigError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def _tell(text: str) -> None:
