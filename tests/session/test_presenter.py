@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 import trio
+from loguru import logger
 from trio.testing import MockClock, assert_checkpoints, wait_all_tasks_blocked
 
 from trio_backend.audio.pcm import Pcm
@@ -40,6 +41,7 @@ from trio_backend.protocol import (
     BackendSynthComplete,
     Control,
     DisplayText,
+    Error,
     Latency,
     Outgoing,
     SoundForSome,
@@ -575,3 +577,21 @@ async def test_a_sentence_that_breaks_off_has_a_last_piece(autojump_clock: MockC
     else:
         assert found
         assert [one.last for one in last if isinstance(one, AudioPiece | SoundFrame)] == [True]
+
+
+async def test_a_visitor_learns_which_file_and_the_log_where_it_is() -> None:
+    """Of what went wrong on the server's side; others may repeat what a client said, and stay."""
+    page, logged = Page.open(), list[str]()
+    sink = logger.add(logged.append, level="INFO", format="{message}")
+    try:
+        await page.presenter.handle(Problem("engine-error", "'/home/me/models/m.onnx' is empty"))
+        await page.presenter.tell(Error("/srv/conf.yaml:3: voice: unknown", "bad-config"))
+        await page.presenter.tell(Error("unknown type '/home/me/x'", "unknown-type"))
+    finally:
+        logger.remove(sink)
+    told = [message.message for message in page.messages() if isinstance(message, Error)]
+    assert told == ["'m.onnx' is empty", "conf.yaml:3: voice: unknown", "unknown type '/home/me/x'"]
+    assert [line.strip() for line in logged] == [
+        "a client is told engine-error; in full: '/home/me/models/m.onnx' is empty",
+        "a client is told bad-config; in full: /srv/conf.yaml:3: voice: unknown",
+    ]

@@ -18,6 +18,7 @@ from ..errors import CacheFull, ConfigError, EngineError, WireClosed, first_leaf
 from ..protocol.outgoing import Error
 from ..protocol.rate import RateLimit
 from ..text.lines import Line, SpeechFilters, lines_of
+from ..text.paths import without_folders
 from ..wire import Wire, receive_within
 from .client_address import share_of
 from .fair_queue import FairQueue
@@ -183,4 +184,4 @@ def _too_long(longest: int) -> str:
 
 
 async def _fail(wire: Wire, message: str) -> None:
-    await wire.send(msgspec.json.encode(_Status("error", message)))
+    await wire.send(msgspec.json.encode(_Status("error", without_folders(message))))

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from ..audio.pcm import Pcm
 from ..audio.utterance import RATE
 from ..errors import EngineError, QueueFull
+from ..text.paths import without_folders
 from .access import origin_allowed
 from .client_address import share_of
 from .fair_queue import FairQueue, Place
@@ -183,4 +184,4 @@ async def _refuse(request: Request, status: int, message: str) -> JSONResponse:
 
 
 def _error(status: int, message: str) -> JSONResponse:
-    return JSONResponse({"error": message}, status)
+    return JSONResponse({"error": without_folders(message)}, status)

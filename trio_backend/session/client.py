@@ -7,12 +7,14 @@ from typing import Protocol, TypeAlias
 
 import attrs
 import trio
+from loguru import logger
 
 from ..config.system import SystemConfig
 from ..conversation.events import TurnEvent
 from ..protocol import Accepted, Decoded, Error, Outgoing, SoundForSome, SoundFrame, encode
 from ..protocol.rate import RateLimit
 from ..quota import MemoryQuota
+from ..text.paths import without_folders
 from ..wire import SendsAtOnce, Wire, receive_within
 
 Refuse: TypeAlias = Callable[[Error], Awaitable[None]]
@@ -21,6 +23,9 @@ SendAtOnce: TypeAlias = Callable[[Outgoing], Awaitable[bool]]
 ToClient: TypeAlias = Outgoing | SoundFrame | SoundForSome | tuple[TurnEvent, Outgoing | None]
 """A message; for a room sound for some of its clients, too, and an event with the message that tells it, if
 one does."""
+
+# What went wrong on the server's side. The texts of other errors may repeat what the client said.
+_OF_THE_SERVER = frozenset({"bad-config", "engine-error", "engine-replaced", "history-error"})
 
 
 class SessionClient(Protocol):
@@ -108,3 +113,14 @@ class WireClient:
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """See `SessionClient.close`."""
         await self._wire.close(code, reason)
+
+
+def for_visitors(error: Error) -> Error:
+    """``error`` without the folders of this machine; the whole of it is logged then, for the operator."""
+    if error.code not in _OF_THE_SERVER:
+        return error
+    text = without_folders(error.message)
+    if text == error.message:
+        return error
+    logger.warning("a client is told {}; in full: {}", error.code, error.message)
+    return attrs.evolve(error, message=text)

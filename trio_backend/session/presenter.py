@@ -51,7 +51,7 @@ from ..protocol import (
     WakeWordCounts,
     WakeWordState,
 )
-from .client import ToClient
+from .client import ToClient, for_visitors
 from .sentence_sound import Listeners, ShownSentence, listeners_of
 
 _OfATurn: TypeAlias = Sentence | AudioChunk | Transcript | ToolCall | SpeechComplete | TurnEnded
@@ -116,6 +116,7 @@ class Presenter:
         """
         if isinstance(message, Error):
             self._observer.error_told(message.code)
+            message = for_visitors(message)
         return await self._send(message)
 
     async def _send(self, message: ToClient) -> bool:
@@ -232,8 +233,7 @@ class Presenter:
                 assert_never(event)
 
     async def _tell_partial(self, text: str) -> bool:
-        accepted = "partial-transcription" in self.accepts
-        return not accepted or await self.tell(PartialTranscription(text))
+        return "partial-transcription" not in self.accepts or await self.tell(PartialTranscription(text))
 
     def _begin(self, bracket: _Bracket, sentence: Sentence) -> None:
         # Whoever says hello, or joins a room, in the middle of a sentence gets the next one accordingly.
