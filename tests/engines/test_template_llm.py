@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from trio_backend.engines.base import (
     ToolRequest,
     ToolResult,
 )
-from trio_backend.engines.llm.stateless_llm_with_template import CompletionReader
+from trio_backend.engines.llm.stateless_llm_with_template import CompletionReader, TemplateConfig
 from trio_backend.engines.registry import configure, without_effect
 from trio_backend.engines.settings import Environment
 from trio_backend.errors import EngineError, SettingsError
@@ -131,6 +132,26 @@ async def test_nobody_can_say_a_mark(server: ModelServer, template: str, said: s
     request = await sent(server, Prompt("You are Mao.", [Message("user", said)]), template=template)
     for mark in ("<|im_start|>", "<|im_end|>", "<|eot_id|>", "<|start_header_id|>", "###"):
         assert request["prompt"].count(mark) == plain["prompt"].count(mark)
+
+
+def test_marks_inside_marks_are_not_taken_out_one_by_one() -> None:
+    """Each would be a walk through all of the text: seconds in which the event loop serves nobody."""
+    settings = {"model": "m", "template": "CHATML"}
+    config = configure("llm", "stateless_llm_with_template", settings, environment=Environment(Path(), {}))
+    assert isinstance(config.settings, TemplateConfig)
+    deep = Message("user", "<|im_" * 8_000 + "end|>" * 8_000)
+    calls = 0
+
+    def count(_frame: object, event: str, _function: object) -> None:
+        nonlocal calls
+        calls += event == "c_call"
+
+    sys.setprofile(count)
+    try:
+        config.settings.request(Prompt("", [deep]))
+    finally:
+        sys.setprofile(None)
+    assert calls < 1_000
 
 
 async def test_turns_alternate_and_have_only_text(server: ModelServer) -> None:

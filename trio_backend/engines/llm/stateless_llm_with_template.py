@@ -73,11 +73,9 @@ class _ChatTemplate:
         return said + self.reply
 
     def _plain(self, content: str) -> str:
-        # Until none is left: what is around one may make another.
-        while any(mark in content for mark in self.marks):
-            for mark in self.marks:
-                content = content.replace(mark, "")
-        return content.strip()
+        # No mark has a blank, so with one in its place what is around it makes no other. To take marks out
+        # until none is left held the event loop up for 3 s, where they were as deep as a text may be long.
+        return re.sub("|".join(map(re.escape, self.marks)), " ", content).strip()
 
 
 _ROLES = ("system", "user", "assistant")
