@@ -83,6 +83,11 @@ async def test_a_page_opened_with_the_token_gets_models_and_a_websocket(tmp_path
         assert "set-cookie" not in (await client.get(f"{address}/main.js", params={"token": TOKEN})).headers
         assert (await client.get(model)).status_code == 200
         pair = cookie.partition(";")[0]
+        # A browser that was closed meanwhile still has the page, but no cookie any more.
+        kept = {"If-None-Match": opened.headers["etag"]}
+        for token, given in ((TOKEN, cookie), ("wrong", None)):
+            again = await client.get(f"{address}/", params={"token": token}, headers=kept)
+            assert (again.status_code, again.headers.get("set-cookie")) == (304, given)
         assert await connects(address, {"Cookie": pair, "Origin": address})
         assert not await connects(address, {"Origin": address})
         assert not await connects(address, {"Cookie": f"{pair}x", "Origin": address})
@@ -142,6 +147,14 @@ async def test_a_broken_cookie_is_no_cookie(cookie: str) -> None:
     """Nothing a stranger sends is a bug of ours."""
     answer = await AccessToken(TOKEN).identify(Credentials("/", "", {"cookie": cookie}))
     assert answer != NOBODY
+
+
+@pytest.mark.parametrize("other", ["a[b]=1", 'settings={"a": "b c"}', "ü=ü", "=", 'theme=da"rk'])
+async def test_cookies_of_other_servers_are_passed_over(other: str) -> None:
+    """All servers of a machine share them, and nobody keeps all of those to the standard."""
+    pair = TokenCookie(TOKEN).header(secure=False).partition(";")[0]
+    for sent in (f"{other}; {pair}", f"{pair}; {other}"):
+        assert await AccessToken(TOKEN).identify(Credentials("/", "", {"cookie": sent})) == NOBODY
 
 
 def test_conversations_are_kept_beside_the_old_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

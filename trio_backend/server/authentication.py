@@ -163,7 +163,8 @@ class CookieForPages:
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                if headers.get("content-type", "").startswith("text/html"):
+                # A browser that was started anew has kept the page, but not the cookie; 304 tells no type.
+                if headers.get("content-type", "").startswith("text/html") or message["status"] == 304:
                     secure = scope["scheme"] == "https"
                     headers.append("Set-Cookie", TokenCookie(self._token).header(secure=secure))
             await send(message)
