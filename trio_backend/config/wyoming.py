@@ -56,7 +56,7 @@ class WyomingSettings:
         100,
         Within(1, 10_000, "conversations"),
         "conversations with Wyoming clients that are remembered",
-        when_full="forget the one that rests longest; if none does, `not-handled`",
+        when_full="forget the one that rests longest, of the address with most; if none rests, `not-handled`",
     )
     conversation_timeout: float = bound(
         600,

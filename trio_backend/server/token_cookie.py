@@ -38,8 +38,8 @@ class TokenCookie:
 
         Browsers send it with requests of other ports' pages, too: to them the host is the same site.
         """
-        # As browsers write them: `http.cookies` reads none where one, of whatever server of this machine, holds
-        # a bracket or a blank.
+        # As browsers write them: `http.cookies` reads none of them where one, of another server of this
+        # machine, holds a bracket or a blank.
         offered = cookie_parser(headers.get("cookie", "")).get(self.name, "")
         known = hmac.compare_digest(offered.encode(), self._digest("value").encode())
         return known and _from_same_origin(headers)

@@ -76,6 +76,16 @@ async def test_what_rests_is_forgotten(
     assert remembered(backend) == [["a", "a", "a", "a"], ["c", "c"]]
 
 
+async def test_one_address_does_not_have_those_of_others_forgotten(
+    autojump_clock: MockClock, served: WyomingRun, backend: Backend
+) -> None:
+    """It takes the places of its own, however long the others rest."""
+    await asked(served, "Mine.", "192.168.1.10", conversation_id="a")
+    for text in ("One.", "Two.", "Three."):
+        await asked(served, text, conversation_id=text)
+    assert remembered(backend) == [["Mine.", "Mine."], ["Three.", "Three."]]
+
+
 async def test_a_connection_without_a_name_is_a_conversation(
     autojump_clock: MockClock, served: WyomingRun, backend: Backend
 ) -> None:

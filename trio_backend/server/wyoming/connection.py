@@ -122,7 +122,10 @@ class WyomingConnection:
                 self._scope.cancel("the server is shutting down")
 
     async def _send(self, event: WyomingEvent) -> None:
-        """Send ``event``. Raises `WireClosed` if the client is gone, or takes nothing for too long."""
+        """Send ``event``. Raises `WireClosed` if the client is gone, `trio.TooSlowError` if it is too slow.
+
+        After that, and after a cancel, a part of it may have been sent.
+        """
         async with self._sending:
             try:
                 with trio.fail_after(self._service.system.send_timeout):

@@ -6,6 +6,7 @@ with. So a conversation outlives its connections here, until nobody has said any
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -121,7 +122,8 @@ class TextConversation:
     """One conversation with the base character. It answers one question after the other."""
 
     _services: Services
-    _share: str
+    share: str
+    """Whose turns its turns are, where turns have to wait."""
     _quota: MemoryQuota
     _rest: float
     """Seconds after which it ends, if nothing is asked."""
@@ -168,7 +170,7 @@ class TextConversation:
             system=services.system,
             quota=self._quota,
         )
-        conversation.entrance = TurnEntrance(services.admission, self._share)
+        conversation.entrance = TurnEntrance(services.admission, self.share)
         inbox, news = trio.open_memory_channel[SceneReady | SceneFailed](0)
         scene = Scene(config, inbox, asked_for=False)
         services.conversations.add(conversation)
@@ -229,8 +231,8 @@ class TextConversation:
 class TextConversations:
     """All conversations of that kind, by a key that clients choose. They run in the nursery given.
 
-    There are ``most`` of them; one more takes the place of the one that rests longest. What they keep, they
-    claim of ``quota``.
+    There are ``most`` of them; one more takes the place of one that rests: of the share that would have most
+    of those, the one that rests longest. What they keep, they claim of ``quota``.
     """
 
     _services: Services
@@ -272,18 +274,21 @@ class TextConversations:
     def _conversation(self, key: str, share: str) -> TextConversation:
         found = self._open.pop(key, None)
         if found is None or found.ended:
-            self._make_room()
+            self._make_room(share)
             quota = MemoryQuota(self._services.system.max_memory_per_client, self._quota)
             found = TextConversation(self._services, share, quota, self._rest)
             self._nursery.start_soon(partial(self._keep, key, found), name="wyoming conversation")
         self._open[key] = found
         return found
 
-    def _make_room(self) -> None:
+    def _make_room(self, share: str) -> None:
         if len(self._open) >= self._most:
-            oldest = next((key for key, one in self._open.items() if one.resting), None)
-            if oldest is None:
+            resting = {key: one.share for key, one in self._open.items() if one.resting}
+            if not resting:
                 raise QueueFull(own_share=False)
+            # Or one address, with a new name for each question, would have those of all others forgotten.
+            counts = Counter([*resting.values(), share])
+            oldest = max(resting, key=lambda key: counts[resting[key]])
             self._open.pop(oldest).close("another conversation needs its place")
 
     async def _keep(self, key: str, conversation: TextConversation) -> None:
