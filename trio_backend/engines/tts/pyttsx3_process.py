@@ -12,6 +12,11 @@ from ...installation import extra_remedy
 from ..child_process import Work, work
 from ..speech_process import LIBRARY_ERRORS, muted
 
+# Bytes of a WAV file without samples.
+HEADER = 44
+# One in some hundred texts has no sound on a busy machine; the next time it has.
+ATTEMPTS = 4
+
 
 def load(settings: dict[str, Any]) -> Work:
     """The speech of the system, with the properties of ``settings``."""
@@ -45,12 +50,20 @@ def load(settings: dict[str, Any]) -> Work:
 
     def speak(request: bytes) -> bytes:
         try:
-            finished.clear()
-            with muted():
-                engine.save_to_file(request.decode(), path)
-                engine.runAndWait()
-                if is_espeak:
-                    finished.wait()
+            for _ in range(ATTEMPTS):
+                finished.clear()
+                with muted():
+                    engine.save_to_file(request.decode(), path)
+                    engine.runAndWait()
+                    if is_espeak:
+                        finished.wait()
+                # Now and then espeak-ng tells the end of a text at once, without any sound, and no error.
+                if (
+                    not is_espeak
+                    or os.path.getsize(path) > HEADER
+                    or not any(map(str.isalnum, request.decode()))
+                ):
+                    break
             if os.path.getsize(path) > settings["most"]:
                 raise EngineError(
                     f"pyttsx3_tts: more sound than {settings['max_sound']:g} s can be (max_sentence_sound)"
