@@ -28,7 +28,9 @@ export class Composer {
     /** What was sent before; `at` is where in it the arrow keys are. @type {string[]} */
     this.lines = [];
     this.at = 0;
-    this.text.value = place().draft ?? "";
+    const { draft, waiting } = place();
+    this.text.value = [...(Array.isArray(waiting) ? waiting : []), draft].filter(Boolean).join("\n");
+    remember({ draft: this.text.value });
     this.#listenToText();
     this.#listenToPictures(find);
     this.#listenToMenu();
@@ -41,6 +43,14 @@ export class Composer {
     this.pictures = [];
     this.#showPictures();
     return pictures;
+  }
+
+  /** What was to be sent is here again, before what has been written since. @param {{text: string, pictures: Picture[]}} waiting */
+  takeBack({ text, pictures }) {
+    this.#write([text, this.text.value].filter(Boolean).join("\n"));
+    this.pictures = [...pictures, ...this.pictures].slice(0, MOST_PICTURES);
+    this.#showPictures();
+    this.text.focus();
   }
 
   #submit() {

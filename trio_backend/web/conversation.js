@@ -55,6 +55,8 @@ export class Conversation {
     /** What is being said while it is not understood for certain. @type {HTMLElement|null} */
     this.unsure = null;
     this.fading = 0;
+    /** The page's own word on what was said last. @type {HTMLElement|null} */
+    this.remark = null;
     this.atEnd = true;
     scroll.addEventListener("scroll", () => this.#noteWhere(), { passive: true });
     latest.addEventListener("click", () => this.toEnd());
@@ -65,7 +67,7 @@ export class Conversation {
   clear() {
     this.log.replaceChildren();
     this.tools.clear();
-    this.bubble = this.unsure = null;
+    this.bubble = this.unsure = this.remark = null;
     this.toEnd();
   }
 
@@ -131,6 +133,15 @@ export class Conversation {
     const words = this.unsure.firstElementChild;
     if (words) words.textContent = text;
     this.#follow();
+  }
+
+  /** A word of the page itself below what was said; it takes the place of the one before, "" of all. @param {string} text */
+  note(text) {
+    this.remark?.remove();
+    this.remark = text ? make("p", "entry note", text) : null;
+    if (!this.remark) return;
+    this.bubble = null;
+    this.#add(this.remark);
   }
 
   /** Add one sentence of the character to its bubble. @returns {HTMLElement} the sentence */

@@ -23,6 +23,9 @@ const FEELINGS = {
   smirk: { lid: .72, squint: .2, brow: -4, slant: 6, wide: 22, curve: .6, skew: .9, blush: .45 },
 };
 
+/** Asleep: lids shut, whatever it feels. @type {Partial<Feeling>} */
+const ASLEEP = { lid: -.66, squint: 0, brow: 6, slant: 0, wide: 11, curve: .25, open: .04, skew: 0, tear: 0, sweat: 0 };
+
 /** Words that model dictionaries use besides the eight. @type {Record<string, string>} */
 const ALSO = {
   happy: "joy", happiness: "joy", smile: "joy", laugh: "joy", excited: "joy", love: "joy", shy: "joy",
@@ -74,6 +77,8 @@ export class Face {
     /** @type {Feeling} */ this.target = { ...NEUTRAL };
     /** @type {Feeling} */ this.now = { ...NEUTRAL };
     this.mouth = 0;
+    this.asleep = false;
+    this.feeling = "neutral";
     this.gaze = { x: 0, y: 0 };
     this.pointer = { x: 0, y: 0, until: 0 };
     this.blinkAt = 2;
@@ -85,8 +90,16 @@ export class Face {
 
   /** Show a feeling by one of the eight names. */
   feel(name) {
-    this.target = { ...NEUTRAL, ...FEELINGS[name] };
+    this.feeling = name;
+    this.target = { ...NEUTRAL, ...FEELINGS[name], ...(this.asleep ? ASLEEP : {}) };
     this.svg.dataset.feeling = name;
+  }
+
+  /** Fall asleep, or wake up. @param {boolean} asleep */
+  sleep(asleep) {
+    this.asleep = asleep;
+    this.svg.dataset.asleep = asleep ? "yes" : "no";
+    this.feel(this.feeling);
   }
 
   /**
@@ -127,7 +140,8 @@ export class Face {
   #aim(time, passed) {
     const seconds = time / 1000;
     const calm = this.still.matches;
-    const to = calm ? { x: 0, y: 0 } : time < this.pointer.until ? this.pointer
+    // Asleep nobody looks at a pointer; the head sinks.
+    const to = calm ? { x: 0, y: 0 } : this.asleep ? { x: wander(seconds * .2) * .2, y: .9 } : time < this.pointer.until ? this.pointer
       : { x: wander(seconds * .5) * .5, y: wander(seconds * .37 + 9) * .25 };
     const share = 1 - Math.exp(-passed * 6);
     this.gaze = { x: mix(this.gaze.x, to.x, share), y: mix(this.gaze.y, to.y, share) };

@@ -12,6 +12,8 @@ import { Settings } from "./settings.js";
 import { SettingsSheet, backgroundUrl } from "./settings-sheet.js";
 import { Stage } from "./stage.js";
 import { Navigation } from "./navigation.js";
+import { Outbox } from "./outbox.js";
+import { WakeWords } from "./wake-words.js";
 import { label, say, speak } from "./words.js";
 
 /** An element of index.html. @param {string} id @returns {HTMLElement} */
@@ -34,12 +36,24 @@ const navigation = new Navigation(connection, conversation, dialogue);
 const characters = new Characters(find, navigation);
 const conversations = new Conversations(find, navigation);
 const sheet = new SettingsSheet(find, settings);
-const composer = new Composer(find, {
-  send: (text, pictures) => dialogue.say(text, pictures), stop: () => dialogue.bargeIn(), tell,
+const wakeWords = new WakeWords();
+const composer = new Composer(find, { send: speakOrWait, stop: () => dialogue.bargeIn(), tell });
+const there = () => connection.link === "open" && navigation.step === "here";
+const outbox = new Outbox(find("waiting"), {
+  connected: () => connection.link === "open",
+  ready: () => there() && !navigation.loading && dialogue.turn === "idle",
+  send: (text, pictures) => dialogue.say(text, pictures),
+  takeBack: (waiting) => composer.takeBack(waiting),
+  sign: () => icon("i-undo"),
 });
 const speechInput = new SpeechInput(find("mic"), connection, settings, {
   bargeIn: () => dialogue.bargeIn(), tell, pictures: () => composer.takePictures(), changed: showState,
 });
+
+/** Say it now, or as soon as somebody is there and what was said before is answered; false if there is no room to wait. */
+function speakOrWait(text, pictures) {
+  return there() && !outbox.holds ? dialogue.say(text, pictures) : outbox.put(text, pictures);
+}
 
 /* ---- what the server says ---- */
 
@@ -57,12 +71,13 @@ connection.addEventListener("message", (event) => {
     case "config-files": characters.take(message.configs); break;
     case "history-list": conversations.take(message); break;
     case "background-files": sheet.take(message.files); break;
-    case "wake-word-state":
-      asleep = message.current_state === "listening";
-      showState();
-      break;
+    case "wake-words":
+    case "wake-word-state": showSleep(wakeWords.take(message)); break;
     case "mic-format": speechInput.agree(message); break;
-    case "error": fail(String(message.code ?? ""), String(message.message ?? "")); break;
+    case "error":
+      outbox.answered();
+      fail(String(message.code ?? ""), String(message.message ?? ""));
+      break;
     case "control":
       if (message.text === "start-mic") speechInput.startAsBefore();
       if (message.text === "stop-mic") speechInput.shut();
@@ -70,6 +85,7 @@ connection.addEventListener("message", (event) => {
   }
   navigation.take(message);
   dialogue.take(message);
+  outbox.flush();
 });
 
 connection.addEventListener("bytes", (event) => dialogue.hear(event.detail));
@@ -101,19 +117,19 @@ function tell(words) {
 let seconds = 0;
 /** What the server says of itself, until the next turn. */
 let news = "";
-/** The character hears nothing but its wake word. */
-let asleep = false;
 connection.addEventListener("link", (event) => {
   const { link, seconds: wait } = event.detail;
   seconds = wait;
   news = "";
   if (link === "open") navigation.arrive();
   if (link === "lost") {
-    asleep = false;
+    wakeWords.forget();
     dialogue.lose();
     speechInput.forget();
+    outbox.answered();
   }
-  showState();
+  outbox.show();
+  showSleep(false);
 });
 
 /* ---- what the person sees of all this ---- */
@@ -123,10 +139,22 @@ function showState() {
   app.dataset.link = connection.link;
   app.dataset.turn = dialogue.turn;
   app.dataset.busy = navigation.loading ? "yes" : "no";
-  find("send").setAttribute("aria-disabled", String(connection.link !== "open"));
   const stops = dialogue.turn !== "idle" && !find("text").value;
   label(find("send"), stops ? "stop" : "send");
   find("state-words").textContent = stateInWords();
+  const word = wakeWords.asleep ? wakeWords.word(settings.choices.language) : "";
+  find("opening-line").textContent = word ? say("openingAsleep", { word }) : say(speechInput.hears ? "openingHearing" : "opening");
+}
+
+/** Asleep looks asleep. @param {boolean} unheard something was said that the character did not hear */
+function showSleep(unheard) {
+  const { asleep } = wakeWords, word = wakeWords.word(settings.choices.language), { name } = navigation.character;
+  face.sleep(asleep);
+  find("app").dataset.asleep = asleep ? "yes" : "no";
+  if (unheard) conversation.note(say(word ? "sleptThroughUntil" : "sleptThrough", { name, word }));
+  else if (!asleep) conversation.note("");
+  showStarters();
+  showState();
 }
 
 function stateInWords() {
@@ -136,12 +164,14 @@ function stateInWords() {
   if (navigation.loading) return say("arriving");
   if (dialogue.turn !== "idle") return say(dialogue.turn);
   if (news) return news;
-  if (asleep) return say("asleep");
-  return say(speechInput.listening ? "hearing" : "ready");
+  const word = wakeWords.word(settings.choices.language);
+  if (wakeWords.asleep) return word ? say("asleepUntil", { word }) : say("asleep");
+  return say(speechInput.hears ? "hearing" : "ready");
 }
 
 dialogue.addEventListener("turn", () => {
   news = "";
+  if (dialogue.turn === "idle") outbox.answered();
   showState();
 });
 find("text").addEventListener("input", showState);
@@ -157,10 +187,12 @@ navigation.addEventListener("moved", () => {
 });
 
 function showStarters() {
-  find("starters").replaceChildren(...["starter1", "starter2", "starter3"].map((key) => {
-    const button = make("button", "", say(key));
+  const word = wakeWords.asleep ? wakeWords.word(settings.choices.language) : "";
+  const starters = word ? [word] : ["starter1", "starter2", "starter3"].map((key) => say(key));
+  find("starters").replaceChildren(...starters.map((words) => {
+    const button = make("button", "", words);
     button.type = "button";
-    button.addEventListener("click", () => dialogue.say(say(key), []) || tell(say("notSent")));
+    button.addEventListener("click", () => speakOrWait(words, []) || tell(say("notSent")));
     return button;
   }));
 }
@@ -201,10 +233,13 @@ settings.addEventListener("change", (event) => {
   if (changed === "theme") showTheme();
   if (changed === "volume" || changed === "muted") showSound();
   if (changed === "background") showBackground();
-  if (changed === "server") connection.open();
+  if (changed === "server") {
+    outbox.takeAllBack();
+    connection.open();
+  }
   if (changed === "language") {
     speak(settings.choices.language);
-    for (const part of [characters, conversations, sheet]) part.show();
+    for (const part of [characters, conversations, sheet, outbox]) part.show();
     showStarters();
     showState();
   }

@@ -158,8 +158,9 @@ export class Conversations {
     if (answering) this.list.querySelector(".sure button:last-of-type")?.focus();
   }
 
-  #row({ uid, latest_message: latest, timestamp }) {
-    const { item, pick } = row(latest?.content ?? "…", when(latest?.timestamp ?? timestamp));
+  #row({ uid, latest_message: latest, timestamp, title }) {
+    // An older server gives no titles, and a conversation in which the person said nothing has none.
+    const { item, pick } = row(title || latest?.content || "…", when(latest?.timestamp ?? timestamp));
     pick.setAttribute("aria-current", String(uid === place().conversation));
     pick.addEventListener("click", () => {
       this.navigation.resume(uid);

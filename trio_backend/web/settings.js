@@ -94,7 +94,7 @@ export function pathOf(folder, file) {
 
 /**
  * What a reload or a lost connection comes back to. Kept per tab, so that two tabs hold two conversations.
- * @typedef {{file?: string, character?: string, conversation?: string, draft?: string}} Place
+ * @typedef {{file?: string, character?: string, conversation?: string, draft?: string, waiting?: string[]}} Place
  */
 
 /** @returns {Place} */

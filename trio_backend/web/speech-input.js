@@ -11,7 +11,7 @@ const TAP = 300;
 export class SpeechInput {
   /**
    * @param {HTMLElement} button
-   * @param {{bargeIn: () => void, tell: (words: string) => void, pictures: () => unknown[], changed: () => void}} outward
+   * @param {{bargeIn: () => void, tell: (words: string) => void, pictures: () => unknown[], changed: () => void}} outward `changed` when `hears` or `listening` are others
    */
   constructor(button, connection, settings, outward) {
     this.button = button;
@@ -20,6 +20,8 @@ export class SpeechInput {
     this.outward = outward;
     this.microphone = new Microphone();
     /** @type {"shut"|"free"|"hold"} */ this.mode = "shut";
+    /** The microphone runs, and what it hears is sent: not yet while the browser asks the person. */
+    this.hears = false;
     this.pressed = 0;
     /** The message type for which the server has said that it takes bytes. */
     this.bytesFor = "";
@@ -86,6 +88,8 @@ export class SpeechInput {
         // Floats in JSON are ten times as many bytes: ask whether the server takes samples as they are.
         this.connection.send({ type: "mic-format", format: "pcm16", carries: this.#kind });
         await this.microphone.start(this.settings.choices.device);
+        this.hears = this.listening;
+        this.outward.changed();
       } catch (error) {
         const name = error instanceof DOMException ? error.name : "";
         this.outward.tell(say(name === "NotAllowedError" ? "micRefused" : "micMissing"));
@@ -114,6 +118,7 @@ export class SpeechInput {
 
   #become(mode) {
     this.mode = mode;
+    if (mode === "shut") this.hears = false;
     this.button.setAttribute("aria-pressed", String(mode !== "shut"));
     this.#name();
     this.outward.changed();
