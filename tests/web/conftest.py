@@ -95,6 +95,8 @@ def open_page(browser: Browser, page_server: PageServer) -> Iterator[Open]:
     yield open_one
     for user in users:
         user.page.context.close()
+    if not page_server.running:
+        page_server.start()  # a test failed while it was dead: the next one is not to blame
     assert [error for user in users for error in user.wrong] == []
 
 

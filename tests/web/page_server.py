@@ -84,6 +84,10 @@ class PageServer:
         """The address of what is under ``path`` there."""
         return f"http://127.0.0.1:{self.port}/{path}"
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
     def start(self, *, within: float = 30) -> None:
         """Start, and wait until the server is ready. Raises `RuntimeError` with its log if that fails."""
         log = self.folder / "log"

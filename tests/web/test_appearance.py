@@ -47,6 +47,30 @@ def test_the_page_fits_every_screen(open_page: Open, tmp_path: Path, size: str, 
     assert beside or mouth["y"] + mouth["height"] < talk["y"]
 
 
+@pytest.mark.parametrize(("width", "height"), [(844, 390), (320, 640), (390, 844), (320, 1280)])
+def test_nothing_lies_over_the_hair(
+    open_page: Open, page_server: PageServer, tmp_path: Path, width: int, height: int
+) -> None:
+    """Neither the name nor what goes on, at its longest; and the field says whole what it is for."""
+    user = open_page(viewport={"width": width, "height": height}, locale="en", reduced_motion="reduce")
+    page_server.kill()
+    user.page.wait_for_selector("#app[data-link=lost]")
+    user.page.screenshot(path=Path(SHOTS or tmp_path) / f"lost-{width}x{height}.png")
+    hair = user.find(".ahoge").bounding_box()
+    head = user.find(".back .bob").bounding_box()
+    assert hair is not None
+    assert head is not None
+    for part in ("#name", "#state-words", *(f".bar .round:nth-child({number})" for number in range(1, 5))):
+        box = user.find(part).bounding_box()
+        assert box is not None
+        for drawn in (hair, head):
+            beside = box["x"] + box["width"] <= drawn["x"] or drawn["x"] + drawn["width"] <= box["x"]
+            apart = box["y"] + box["height"] <= drawn["y"] or drawn["y"] + drawn["height"] <= box["y"]
+            assert beside or apart, part
+    field = "document.getElementById('text')"
+    assert user.page.evaluate(f"{field}.scrollWidth <= {field}.clientWidth")
+
+
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("size", ["desktop", "phone"])
 def test_axe_finds_nothing_serious(open_page: Open, size: str, theme: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 import trio
 from playwright.sync_api import expect
 
-from tests.history.samples import MAO, human
+from tests.history.samples import MAO, ai, human
 from tests.web.conftest import Connect, Open
 from tests.web.page_server import PageServer, build_page_server
 from tests.web.page_user import PageUser
@@ -32,14 +32,14 @@ def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer
 
 
 async def store(path: Path) -> None:
-    """Say something in each of them."""
+    """Say something in each of them, to which the character always says the same."""
     async with open_sqlite_history(path) as history:
         for number in range(STORED):
-            await history.append(MAO, HistoryUid(f"{number}"), human(f"Hello {number}."))
+            await history.append(MAO, HistoryUid(f"{number}"), human(f"Hello {number}."), ai("And then?"))
 
 
 def shown(user: PageUser) -> list[str]:
-    """What was said last in each that is listed."""
+    """What the user said first in each that is listed."""
     return user.texts("#conversation-list .title")
 
 

@@ -29,7 +29,7 @@ const WORDS = {
   latest: ["Latest", "最新", "最新へ"],
   tapForSound: ["Tap for sound", "点一下打开声音", "タップして音声を出す"],
   opening: ["Say hello.", "打个招呼吧。", "話しかけてください。"],
-  openingHearing: ["Say hello. I am listening.", "打个招呼吧，我在听。", "話しかけてください。聞いています。"],
+  openingHearing: ["Say hello.\nI am listening.", "打个招呼吧。\n我在听。", "話しかけてください。\n聞いています。"],
   openingAsleep: ["“{word}” wakes me up.", "说“{word}”就能唤醒我。", "「{word}」と呼ぶと起きます。"],
   starter1: ["Who are you?", "你是谁？", "あなたは誰？"],
   starter2: ["Tell me a joke.", "给我讲个笑话。", "冗談を言って。"],
