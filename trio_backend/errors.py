@@ -7,6 +7,7 @@ TrioBackendError
 │   └── SettingsError  a setting of an engine is wrong; says which, and what is allowed
 ├── FileTooLarge       a file of a configuration is larger than its reader allows
 ├── EngineError        an engine could not do its job; says what to do
+│   ├── UnfitSetting   a setting names something that the engine does not have; says which setting
 │   ├── NoVoice        this machine has nothing that speaks; says how to install it
 │   ├── EngineReplaced an engine failed amid its work, and another one does what comes next
 │   └── NotBegun       a child process ended before it began with a request
@@ -93,6 +94,14 @@ class FileTooLarge(TrioBackendError):
 
 class EngineError(TrioBackendError):
     """An engine could not do its job. The text says what to do about it."""
+
+
+class UnfitSetting(EngineError):
+    """The setting ``key`` of an engine names something that it does not have, or cannot read."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class NoVoice(EngineError):

@@ -102,10 +102,10 @@ def test_check_looks_at_each_engine_of_a_list(write: Write) -> None:
         }
     )
     assert [(severity, line, key) for severity, line, key, _ in found(path)] == [
-        ("warning", 6, "asr_config.none_such"),
+        ("warning", 6, "asr_config.asr_model[2]"),
         ("error", 7, "asr_config.scripted_asr.dely"),
         ("note", 9, "asr_config.whisper_cpp.print_progress"),
-        ("warning", 12, "tts_config.tons_tts"),
+        ("warning", 12, "tts_config.tts_model[0]"),
         ("error", 14, "tts_config.elevenlabs_tts.api_key"),
     ]
 

@@ -56,12 +56,12 @@ def test_six_mistakes_are_all_named_with_file_line_key_and_remedy(write: Write) 
 
     voice = "character_config.tts_config.espeak_tts.voice"
     assert lines(path) == [
-        "error: conf.yaml:2: system_config.port: got '99999'; must be a number from 0 to 65 535",
+        "error: conf.yaml:2: system_config.port: got 99999; must be a number from 0 to 65 535",
         "warning: conf.yaml:3: system_config.prot: this key is not known; did you mean 'port'?",
         "error: conf.yaml:4: system_config.allowed_origins: got 'localhost'; must be a list, such as [a, b]",
         "error: conf.yaml:5: system_config.tls_key: is of no use alone; TLS needs both tls_certificate and "
         "tls_key",
-        "error: conf.yaml:8: character_config.conf_uid: got '7'; must be text, in quotes if it looks like "
+        "error: conf.yaml:8: character_config.conf_uid: got 7; must be text, in quotes if it looks like "
         "something else",
         f"error: conf.yaml:13: {voice}: the environment variable VOICE is not set; set it, or write "
         "${VOICE:-a default}",
@@ -77,7 +77,7 @@ def test_loading_raises_one_line_per_mistake(write: Write) -> None:
         load_config(path, environ={})
 
     assert str(caught.value).splitlines() == [
-        "conf.yaml:1: system_config.host: got '1'; must be text, in quotes if it looks like something else",
+        "conf.yaml:1: system_config.host: got 1; must be text, in quotes if it looks like something else",
         "conf.yaml:1: system_config.port: got 'x'; must be a whole number",
         "conf.yaml:1: system_config.max_message_size: got 'true'; must be a whole number",
         "conf.yaml:2: character_config.persona_prompt: is missing; every character needs one",
@@ -333,6 +333,6 @@ def test_speculation_is_one_of_three_words(write: Write) -> None:
     }
     assert found == {
         "system_config.speculation": "got 'fast'",
-        "system_config.speculation_waste": "got '2'",
-        "system_config.eager_silence": "got '0'",
+        "system_config.speculation_waste": "got 2",
+        "system_config.eager_silence": "got 0",
     }

@@ -41,7 +41,7 @@ def parsed(text: str | bytes) -> tuple[object, list[str]]:
         ("a: 1\nb: \x01\n", "a.yaml:2: a character that YAML does not allow (number 1); remove it"),
         ("a: 你好，世界\nb: \x01\nc: 1\nd: 2\n", "a.yaml:2: a character that YAML does not allow"),
         ("a: 1\n b: 2\n", "a.yaml:2: not valid YAML: mapping values are not allowed"),
-        ("a: 'x\n", "a.yaml:2: not valid YAML: while scanning a quoted scalar"),
+        ("a: 'x\n", "a.yaml:1: the quote that begins here is never closed; close it"),
         ("a: *x\n", "a.yaml:1: not valid YAML: found undefined alias 'x'"),
         ("[a]: 1\n", "a.yaml:1: a key must be plain text"),
         ("a: 1\n---\nb: 2\n", "a.yaml:2: not valid YAML: expected a single document"),

@@ -58,7 +58,7 @@ def test_nothing_is_translated_that_is_not_to_be(write: Write) -> None:
             "google",
             "warning",
             10,
-            "google",
+            "translate_provider",
             "no translator is called 'google'; none is used instead",
         ),
         ("'deeplx'", "llm", "error", 10, "llm.target_lang", "is missing"),

@@ -114,7 +114,7 @@ def test_an_engine_without_settings_is_located_where_it_is_chosen(write: Write) 
     choice = load_config(write({"conf.yaml": BASE + tts}), environ={}).config.character.tts
 
     assert choice.settings == {}
-    assert choice.locate() == "conf.yaml:6: character_config.tts_config.tone_tts"
+    assert choice.locate() == "conf.yaml:6: character_config.tts_config.tts_model"
 
 
 def test_an_engine_s_settings_must_be_a_section(write: Write) -> None:

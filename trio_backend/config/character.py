@@ -85,6 +85,8 @@ class EngineChoice:
             holder = holder.rpartition(".")[0]
         path = ".".join(part for part in (self.key or self.name, key) if part)
         found = self.locations.get(holder, Location(""))
+        if not key and found.key:
+            return found  # Where it is chosen, if there are no settings under its name.
         return Location(found.file, found.line, path)
 
     def locate(self, key: str = "") -> str:

@@ -19,7 +19,7 @@ from .diagnostics import Finding, Findings, Location, did_you_mean
 from .files import FileCache
 from .listing import CharacterListing, list_characters, location_of, title_of
 from .references import ReferencedFiles, check_references
-from .schema import TOP_LEVEL, TOP_LEVEL_OTHER_KEYS, References, build_character
+from .schema import SYSTEM_OTHER_KEYS, TOP_LEVEL, TOP_LEVEL_OTHER_KEYS, References, build_character
 from .server_settings import OUR_PAGE
 from .structure import report_unknown, structured
 from .system import SystemConfig
@@ -165,6 +165,19 @@ class ConfigFolder:
         """What the character in that file of the characters' ``folder`` calls itself; see `title_of`."""
         return title_of(self._read_character(folder, filename, Findings()), filename)
 
+    def place(self, filename: str, key: str) -> Location:
+        """Where ``key`` is in the file of a character, or in ``conf.yaml``; else the file as a whole."""
+        findings, document = Findings(), None
+        if filename == self.path.name:
+            document, shown = self._read(self.path, filename, findings), filename
+        elif (listing := self.listing()) is None:
+            shown = filename
+        else:
+            document = self._read_character(listing.folder, filename, findings)
+            shown = location_of(listing.folder, filename).file
+        node = document.find(key) if document else None
+        return node.location if node else Location(shown, 0, key)
+
     def _known_title(self, folder: Path, filename: str) -> str | None:
         """The file's `title`, where it was read before and has not changed since."""
         try:
@@ -228,7 +241,7 @@ def _server_section(document: Table, environ: Mapping[str, str]) -> _ServerSecti
     findings = Findings()
     _report_top(document, TOP_LEVEL, findings)
     section = _system_section(document, findings)
-    report_unknown(SystemConfig, section, findings)
+    report_unknown(SystemConfig, section, findings, SYSTEM_OTHER_KEYS)
     system = structured(SystemConfig, section, Values(environ, findings))
     return _ServerSection(document, section, system, findings.all)
 

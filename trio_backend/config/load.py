@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import attrs
 
 from ..errors import ConfigError
 from .character import CharacterConfig
-from .diagnostics import Finding, Findings, Location
+from .diagnostics import Finding, Findings
 from .folder import Config, ConfigFolder
 
 PACKAGE = Path(__file__).parents[1]
@@ -30,6 +31,7 @@ class Survey:
     config: Config | None
     characters: tuple[CharacterConfig, ...]
     findings: tuple[Finding, ...]
+    folder: ConfigFolder
 
 
 def find_config(explicit: Path | None, cwd: Path) -> Path:
@@ -41,12 +43,29 @@ def find_config(explicit: Path | None, cwd: Path) -> Path:
     if explicit is not None:
         path = cwd / explicit / "conf.yaml" if (cwd / explicit).is_dir() else cwd / explicit
         if not path.is_file():
-            raise ConfigError(f"{explicit}: there is no such file; give the path of a conf.yaml")
+            missing = "there is no conf.yaml in this folder" if path.parent == cwd / explicit else ""
+            raise ConfigError(
+                f"{explicit}: {missing or 'there is no such file'}; give the path of a conf.yaml"
+            )
+        if base := _base_of(path):
+            message = "this is a character's file, and not one to start with"
+            raise ConfigError(
+                f"{explicit}: {message}; give {os.path.relpath(base, cwd)}, which it belongs to"
+            )
         return path
     for path in (cwd / "conf.yaml", cwd / "conf" / "conf.yaml"):
         if path.is_file():
             return path
     return packaged_conf() / "conf.yaml"
+
+
+def _base_of(path: Path) -> Path | None:
+    """The ``conf.yaml`` that ``path`` is a character of, if there is one in the folder above."""
+    base = path.parent.parent / "conf.yaml"
+    if path.name == base.name or not base.is_file():
+        return None
+    listing = ConfigFolder(base, {}).listing()
+    return base if listing and listing.folder == path.parent.absolute() else None
 
 
 def packaged_conf() -> Path:
@@ -80,15 +99,20 @@ def survey(path: Path, environ: Mapping[str, str]) -> Survey:
         if character:
             characters.append(character)
     if config:
-        _report_same_uids(characters, config.folders.characters.name, findings)
-    return Survey(config, tuple(characters), findings.all)
+        _report_same(characters, "conf_uid", "they share their conversations", folder, findings)
+        _report_same(characters, "conf_name", "nobody can tell them apart in the list", folder, findings)
+    return Survey(config, tuple(characters), findings.all, folder)
 
 
-def _report_same_uids(characters: list[CharacterConfig], folder: str, findings: Findings) -> None:
+def _report_same(
+    characters: list[CharacterConfig], key: str, then: str, folder: ConfigFolder, findings: Findings
+) -> None:
+    """Warn of the characters whose ``key`` an earlier one has, too."""
     first: dict[str, str] = {}
     for character in characters:
-        other = first.setdefault(character.conf_uid, character.file)
-        if other != character.file:
-            location = Location(f"{folder}/{character.file}", 0, "character_config.conf_uid")
-            message = f"{character.conf_uid!r} is also that of {other}"
-            findings.warning(location, message, "they share their conversations; give each its own")
+        value = getattr(character, key)
+        other = first.setdefault(value, character.file)
+        # One without a value has an error of its own.
+        if value and other != character.file:
+            location = folder.place(character.file, f"character_config.{key}")
+            findings.warning(location, f"{value!r} is also that of {other}", f"{then}; give each its own")

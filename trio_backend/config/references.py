@@ -211,12 +211,36 @@ def check_references(system: SystemConfig, table: Table, root: Path, findings: F
             f"relative paths start at {root.name}/",
         )
     _check_wyoming(system, table, findings)
+    _check_characters(system, table, root, findings)
+    _check_host(system, table, findings)
     pair = {"tls_certificate": system.tls_certificate, "tls_key": system.tls_key}
     for key, name in pair.items():
         if name and not all(pair.values()):
             error(key, "is of no use alone", "TLS needs both tls_certificate and tls_key")
         elif name and not isfile(root / Path(name).expanduser()):
             error(key, f"there is no file {name!r}", "give the path of a PEM file")
+
+
+def _check_characters(system: SystemConfig, table: Table, root: Path, findings: Findings) -> None:
+    """A warning where the folder of the other characters is named, and is not there."""
+    name, node = system.config_alts_dir, table.find("config_alts_dir")
+    # The default one need not be there: many have one character, and the key in their file all the same.
+    if node and name != SystemConfig().config_alts_dir and not isdir(root / name):
+        message = f"there is no folder {name!r}, and so no other characters"
+        findings.warning(node.location, message, f"relative paths start at {root.name}/")
+
+
+def _check_host(system: SystemConfig, table: Table, findings: Findings) -> None:
+    node = table.find("host")
+    if node and (message := without_token(system)):
+        findings.warning(node.location, message, "set access_token, or listen on 127.0.0.1")
+
+
+def without_token(system: SystemConfig) -> str:
+    """What to warn of where other machines reach the server, and need no token; empty if there is nothing."""
+    if system.access_token or is_this_machine(system.host):
+        return ""
+    return "whoever reaches this address needs no access_token to talk, and to read conversations"
 
 
 def _check_wyoming(system: SystemConfig, table: Table, findings: Findings) -> None:

@@ -17,7 +17,8 @@ from .choices import CHOSEN_AT, EngineChooser
 from .diagnostics import Findings, Location, did_you_mean
 from .references import ModelEntry, Prompts
 from .structure import EngineNames, OtherKeys, report_unknown, structured
-from .tree import Table, Values
+from .system import SystemConfig
+from .tree import Listing, Scalar, Table, Values
 
 AGENT = "basic_memory_agent"
 
@@ -128,12 +129,19 @@ OTHER_KEYS: Mapping[type, OtherKeys] = {
             "mcp_enabled_servers": _NO_TOOLS,
         }
     ),
+    CharacterSection: OtherKeys(elsewhere={key.name: "system_config" for key in attrs.fields(SystemConfig)}),
     AgentSettingsSection: OtherKeys(engines=True),
     AgentSection: OtherKeys({"llm_configs": ""}),
     TtsSection: OtherKeys(engines=True),
     AsrSection: OtherKeys(engines=True),
     VadSection: OtherKeys(engines=True),
     TranslatorSection: OtherKeys(engines=True),
+}
+# Of a conf.yaml's other section.
+SYSTEM_OTHER_KEYS: Mapping[type, OtherKeys] = {
+    SystemConfig: OtherKeys(
+        elsewhere={key.name: "character_config" for key in attrs.fields(CharacterSection)}
+    )
 }
 TOP_LEVEL = ("system_config", "character_config")
 # Written for another program that reads the same file.
@@ -196,6 +204,14 @@ def _wake_word(section: CharacterSection) -> WakeWordConfig:
     return config
 
 
+def _is_empty(words: Table) -> bool:
+    """Whether no language in it has any. What is wrong in it is none of this: that is an error."""
+    return all(
+        (isinstance(node, Listing) and not node.items) or (isinstance(node, Scalar) and node.is_null)
+        for node in words.entries.values()
+    )
+
+
 def _report_unused(section: CharacterSection, table: Table, findings: Findings) -> None:
     choice = table.find("agent_config.conversation_agent_choice")
     if choice and section.agent_config.conversation_agent_choice != AGENT:
@@ -206,6 +222,11 @@ def _report_unused(section: CharacterSection, table: Table, findings: Findings) 
             f"there is no agent {name!r} here, and its settings are not used",
             f"{AGENT} answers, with its llm_provider {model}",
         )
+    words = table.table("wake_word_config.wake_words")
+    if words and section.wake_word_config.enabled and _is_empty(words):
+        names = ", ".join(_wake_word(section).wake_words[""])
+        message = f"is empty: {section.conf_name} wakes up by its own name, {names}"
+        findings.warning(words.location, message, "write some, or remove the key")
     translated = section.tts_preprocessor_config.translator_config
     provider = table.find(CHOSEN_AT["translator"])
     embedded = section.agent_config.agent_settings.basic_memory_agent.llm_provider == _SCRIPTED

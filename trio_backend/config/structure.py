@@ -20,7 +20,7 @@ from cattrs.errors import (
 from cattrs.gen import make_dict_structure_fn, override
 
 from .diagnostics import Findings, did_you_mean
-from .tree import Listing, Node, Scalar, Table, Values
+from .tree import Listing, Node, Scalar, Table, Values, core_value
 
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
@@ -160,11 +160,13 @@ def _type_hints(cls: type) -> Mapping[str, Any]:
 class OtherKeys:
     """Keys that a section may hold besides its own: by name, or any that hold an engine's settings.
 
-    ``names`` say why they have no effect; empty where they are read elsewhere.
+    ``names`` say why they have no effect; empty where they are read elsewhere. ``elsewhere`` says of keys
+    that are not known here to which section they belong.
     """
 
     names: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     engines: bool = False
+    elsewhere: Mapping[str, str] = attrs.field(factory=dict, hash=False)
 
 
 NO_OTHER_KEYS: Mapping[type, OtherKeys] = {}
@@ -194,11 +196,15 @@ def report_unknown(
 ) -> None:
     """Warn of the keys in ``table``, and in its sections, that neither ``cls`` nor ``others`` have."""
     hints = _type_hints(cls)
-    names = others.get(cls, OtherKeys()).names
+    also = others.get(cls, OtherKeys())
+    names = also.names
     for key in unknown_keys(cls, table, others):
         if findings.is_full("warning", table.location.file):
             break  # Comparing a key with all known ones takes 0.15 ms, and a file may hold 100 000.
-        remedy = did_you_mean(key, [*hints, *names]) or "it changes nothing"
+        if belongs := also.elsewhere.get(key):
+            remedy = f"it belongs in {belongs}"
+        else:
+            remedy = did_you_mean(key, [*hints, *names]) or "it changes nothing"
         findings.warning(table.entries[key].location, "this key is not known", remedy)
     for key, reason in names.items():
         if reason and key in table.entries:
@@ -262,8 +268,15 @@ def _report(table: Table, path: KeyPath, cause: Exception, findings: Findings, *
         elif isinstance(node, Listing):
             node = node.items[int(part)]
     # The text as it is in the file, and not the value: a variable may hold a key or a password.
-    got = f"got {node.text!r}" if isinstance(node, Scalar) and not secret else "the value is wrong"
+    got = f"got {_shown(node)}" if isinstance(node, Scalar) and not secret else "the value is wrong"
     findings.error(node.location, got, str(cause))
+
+
+def _shown(node: Scalar) -> str:
+    """As it is in the file: what is quoted here reads like text, and `port: 123930` is a number."""
+    value = core_value(node.text) if node.typed else ""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return node.text if is_number else repr(node.text)
 
 
 def _remove(plain: dict[str, object], path: KeyPath) -> None:

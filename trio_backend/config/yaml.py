@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import attrs
 import yaml
-from yaml.error import MarkedYAMLError, YAMLError
+from yaml.error import Mark, MarkedYAMLError, YAMLError
 from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, Event, ScalarEvent
 from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
@@ -35,6 +35,7 @@ MAX_KEY = 400
 _CORE = "tag:yaml.org,2002:"
 _TAGS = {"!", *(_CORE + name for name in ("str", "int", "float", "bool", "null", "map", "seq", "merge"))}
 _STR = _CORE + "str"
+_QUOTES = ("'", '"')
 
 
 class _Loader(yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader):  # type: ignore[misc]
@@ -158,15 +159,46 @@ def read_nodes(text: str, file: str, findings: Findings) -> yaml.Node | None:
     return None
 
 
+# What libyaml and PyYAML were amid, where the mistake is at its beginning: of a quote that is never closed
+# they tell the end of the file, of a key without a colon the line behind it.
+_WRONG_AT_ITS_BEGINNING = re.compile(r"while (scanning a (quoted scalar|simple key)|parsing a flow)")
+
+
 def _syntax(error: MarkedYAMLError, text: str, file: str) -> tuple[Location, str, str]:
     mark = error.problem_mark or error.context_mark
+    if error.context_mark and _WRONG_AT_ITS_BEGINNING.match(error.context or ""):
+        mark = error.context_mark
     line = mark.line if mark else 0
     location = Location(file, line + 1)
     lines = text.splitlines()
+    opened = line if "quoted" in (error.context or "") else _quote_before(mark, text)
+    if opened is not None:
+        return Location(file, opened + 1), "the quote that begins here is never closed", "close it"
     if (line < len(lines) and lines[line].startswith(("\t", " \t"))) or r"'\t'" in str(error.problem):
         return location, "the line is indented with a tab", "use spaces"
     problem = ", ".join(part for part in (error.context, error.problem) if part)
     return location, f"not valid YAML: {problem}", "check quotes, brackets, colons and indentation"
+
+
+def _quote_before(mark: Mark | None, text: str) -> int | None:
+    """Where the quoted text begins, a line from 0 on, that goes on to the line of ``mark``, if there is one.
+
+    Of a quote that was never closed the next quote in the file is the end, and what follows is a mistake.
+    """
+    found = None
+    if mark is None:
+        return None
+    try:
+        for token in yaml.scan(text, Loader=_Loader):
+            # Not to the end of the line: of deep nesting, which was refused there, it takes quadratic time.
+            if token.start_mark.index > mark.index:
+                break
+            start, line = token.start_mark.line, mark.line
+            if isinstance(token, yaml.ScalarToken) and not token.plain and token.style in _QUOTES:
+                found = start if start < line == token.end_mark.line else found
+    except YAMLError:
+        pass  # It is the mistake that the caller tells.
+    return found
 
 
 @attrs.frozen

@@ -6,7 +6,9 @@ of a configuration file and returns them as a frozen value; and ``open(settings)
 returns an asynchronous context manager that yields the engine. Heavy libraries are imported inside ``open``.
 It may have ``WITHOUT_EFFECT``: settings of existing files that do nothing here, with the reason; and
 ``missing(settings)``, which looks at the disk for what else `open` would ask for (files, programs), and says
-of each what to do. Ours have ``FACTS`` (facts.py): what people want to know before they choose one.
+of each what to do; and ``OPENED_BY_CHECK``, true where `check` may open the engine to see whether that
+works: it is quick, and needs nothing but this machine. Ours have ``FACTS`` (facts.py): what people want to
+know before they choose one.
 """
 
 from __future__ import annotations
@@ -189,6 +191,11 @@ def missing(config: EngineConfig) -> Sequence[str]:
     modules = missing_modules(config.kind, config.name)
     look: Callable[[Any], Iterable[str]] | None = getattr(config.adapter, "missing", None)
     return [*([modules] if modules else ()), *(look(config.settings) if look else ())]
+
+
+def is_opened_by_check(config: EngineConfig) -> bool:
+    """Whether opening it is quick, and has no effect on anything else."""
+    return bool(getattr(config.adapter, "OPENED_BY_CHECK", False))
 
 
 def missing_modules(kind: EngineKind, name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import trio
 
-from ...errors import EngineError, SettingsError
+from ...errors import EngineError, SettingsError, UnfitSetting
 from ...identity import now
 from ...text.scripts import CJK
 from ..base import Prompt, ReplyPart, Text
@@ -28,6 +28,7 @@ from .companion.rules import Companion
 from .companion.understanding import TurnReadings
 
 NAMES = ("scripted_llm",)
+OPENED_BY_CHECK = True
 
 UNTIL_COMPILED = 1.0
 """Seconds from when the rules were read until their patterns are compiled: a start is over then."""
@@ -103,10 +104,15 @@ async def open(config: ScriptedLlmConfig) -> AsyncIterator[ScriptedLlm]:
 
 
 def _load(config: ScriptedLlmConfig) -> Companion:
-    companion = load_companion(config.rules)
+    try:
+        companion = load_companion(config.rules)
+    except EngineError as error:
+        raise UnfitSetting("rules", str(error)) from error
     if config.manner not in companion.manners:
         known = ", ".join(companion.manners)
-        raise EngineError(f"{config.rules}: there is no manner {config.manner!r}; known are: {known}")
+        raise UnfitSetting(
+            "manner", f"{config.rules}: there is no manner {config.manner!r}; known are: {known}"
+        )
     return with_desk(companion, config.desk)
 
 

@@ -17,7 +17,7 @@ import trio
 from loguru import logger
 
 from ...audio.pcm import Pcm
-from ...errors import EngineError, NoVoice, SettingsError
+from ...errors import EngineError, NoVoice, SettingsError, UnfitSetting
 from ...text.scripts import HAN, HIRAGANA, KATAKANA
 from ..facts import EngineFacts
 from ..program import ProcessResult, run_program
@@ -26,6 +26,7 @@ from ..whole import WholeTts
 from .espeak_installed import RATE, EspeakLibrary, EspeakProgram, find_espeak
 
 NAMES = ("espeak_tts",)
+OPENED_BY_CHECK = True
 
 SENTENCE_TIMEOUT = 20.0
 """Seconds for one sentence, those in the queue for a processor included, so that the sentences behind a
@@ -128,7 +129,9 @@ def _check_variant(variant: str, known: Collection[str]) -> None:
     if name not in known:
         # There are a hundred; the short names are those of plain male and female voices.
         some = sorted(known, key=lambda known: (len(known), known))[:20]
-        raise EngineError(f"espeak-ng has no variant {variant!r}; it has {', '.join(some)}, and more")
+        raise UnfitSetting(
+            "voice", f"espeak-ng has no variant {variant!r}; it has {', '.join(some)}, and more"
+        )
 
 
 @attrs.frozen
@@ -192,5 +195,5 @@ class Espeak(WholeTts):
         if ended.returncode == 0:
             return ended.output
         if self._espeak.has_no_voice(ended):
-            raise EngineError(f"espeak-ng has no voice {voice!r}; {self._espeak.voices(ended)}")
+            raise UnfitSetting("voice", f"espeak-ng has no voice {voice!r}; {self._espeak.voices(ended)}")
         raise EngineError(f"espeak-ng failed with exit code {ended.returncode}")
