@@ -331,8 +331,11 @@ def test_a_terminal_sees_how_far_a_download_is(tmp_path: Path) -> None:
     assert b"loading whisper_cpp" in shown[downloading + 40 :]
 
 
-def test_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
-    """With the exit code of shells, without a word; the program that it has started is gone."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_at_once(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C, `timeout`, the end of the terminal: with the exit code of shells, without a word; the program
+    that it has started is gone.
+    """
     marker = tmp_path / "started"
     script = f": > {marker}; exec sleep 98765"
     settings = ["--tts", "command_tts", "--set", f"command=[sh, -c, '{script}']"]
@@ -342,8 +345,8 @@ def test_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
         assert process.poll() is None
         time.sleep(0.01)
     started = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, said = process.communicate(timeout=5)
-    assert (process.returncode, said) == (130, "")
+    assert (process.returncode, said) == (128 + number, "")
     assert started
     assert not [child for child in started if child.is_running()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,6 +14,7 @@ from loguru import logger
 
 from .config.folder import Config
 from .observe.log import flush_log
+from .running import ending_signals
 from .serving import serve
 
 # Seconds that the shutdown may take after `drain_timeout`, and seconds that it may take after a second
@@ -22,15 +22,6 @@ from .serving import serve
 # library holds the process longer, it is killed.
 SHUTDOWN_TIMEOUT = 15.0
 SECOND_SIGNAL_TIMEOUT = 2.0
-
-
-def _signals() -> list[signal.Signals]:
-    """The signals that end the server on this system."""
-    names = ["SIGINT", "SIGBREAK"] if sys.platform == "win32" else ["SIGINT", "SIGTERM"]
-    # Under nohup SIGHUP is ignored: the user wants the server to go on after the terminal is closed.
-    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        names.append("SIGHUP")
-    return [signal.Signals[name] for name in names]
 
 
 async def serve_until_signal(config: Config) -> None:
@@ -41,7 +32,7 @@ async def serve_until_signal(config: Config) -> None:
     what it does to any program: it ends the process at once.
     """
     shutdown = trio.Event()
-    with trio.open_signal_receiver(*_signals()) as signals, ExitStack() as limits:
+    with trio.open_signal_receiver(*ending_signals()) as signals, ExitStack() as limits:
         async with trio.open_nursery() as nursery:
 
             async def listen() -> None:
@@ -64,7 +55,7 @@ async def serve_until_signal(config: Config) -> None:
 
 
 def _restore_default_handlers() -> None:
-    for number in _signals():
+    for number in ending_signals():
         signal.signal(number, signal.SIG_IGN if number.name == "SIGHUP" else signal.SIG_DFL)
 
 

@@ -26,7 +26,7 @@ TrioBackendError
 ├── NoConnection       no server can be reached at an address; says why, and what to do
 ├── RequestFailed      a server answered a request of the terminal client with an error
 ├── PlayerFailed       a program cannot play sound on this machine; says why
-├── Interrupted        the user pressed Ctrl-C, and what the command had begun has ended
+├── Interrupted        a Ctrl-C or another signal came, and what the command had begun has ended
 └── WireClosed         the other side is gone
 """
 
@@ -220,7 +220,11 @@ class PlayerFailed(TrioBackendError):
 
 
 class Interrupted(TrioBackendError):
-    """The user pressed Ctrl-C, and what the command had begun has ended."""
+    """The ``signal`` of that number came, as by Ctrl-C, and what the command had begun has ended."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(f"ended by signal {signal}")
+        self.signal = signal
 
 
 class WireClosed(TrioBackendError):
