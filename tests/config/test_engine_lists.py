@@ -116,7 +116,8 @@ def test_check_looks_at_each_engine_of_a_list(write: Write) -> None:
         (["nosuch_tts", "none_tts"], ["none_tts is used instead"]),
         (["none_tts", "nosuch_tts", "tone_tts"], ["tone_tts is used instead"]),
         (["none_tts", "nosuch_tts"], ["it is left out"]),
-        (["nosuch_tts", "nowhere_tts"], ["nowhere_tts is used instead", "espeak_tts is used instead"]),
+        (["nosuch_tts", "nowhere_tts"], ["espeak_tts is used instead"] * 2),
+        (["nosuch_tts", "nowhere_tts", "tone_tts"], ["tone_tts is used instead"] * 2),
         (["nosuch_tts"], ["espeak_tts is used instead"]),
     ],
 )

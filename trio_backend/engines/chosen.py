@@ -45,23 +45,35 @@ def resolve(choice: EngineChoice, environment: Environment) -> ResolvedChoice:
     """
     configs: list[EngineConfig] = []
     findings: list[ChoiceFinding] = []
-    choices = (choice, *choice.then)
-    for number, each in enumerate(choices):
+    left_out: list[tuple[EngineChoice, UnknownEngine]] = []
+    for each in (choice, *choice.then):
         try:
             configs.append(configure(each.kind, each.name, each.settings, environment=environment))
+            findings += _left_out(left_out, each.name)
         except UnknownEngine as error:
-            instead = next((other.name for other in choices[number + 1 :]), "")
-            if not instead and not configs:
-                instead = error.instead
-            findings.append(ChoiceFinding("warning", each, "", error.with_instead(instead)))
+            left_out.append((each, error))
         except SettingsError as error:
-            findings += _wrong(each, error)
+            findings += [*_left_out(left_out, each.name), *_wrong(each, error)]
+    findings += _left_out(left_out, "" if configs else None)
     if any(finding.severity == "error" for finding in findings):
         return ResolvedChoice(None, tuple(findings))
     if not configs:
         stand_in = embedded(choice.kind)
         configs.append(configure(stand_in.kind, stand_in.name, {}, environment=environment))
     return ResolvedChoice(config_of_list(configs, environment.fallback_for), tuple(findings))
+
+
+def _left_out(
+    left_out: list[tuple[EngineChoice, UnknownEngine]], instead: str | None
+) -> Iterator[ChoiceFinding]:
+    """What is to be said of them, where ``instead`` is used: none if it is empty, if None the embedded one.
+
+    Afterwards ``left_out`` is empty.
+    """
+    for each, error in left_out:
+        said = error.with_instead(error.instead if instead is None else instead)
+        yield ChoiceFinding("warning", each, "", said)
+    left_out.clear()
 
 
 def _wrong(choice: EngineChoice, error: SettingsError) -> Iterator[ChoiceFinding]:
