@@ -177,6 +177,11 @@ TROUBLE: Mapping[str, tuple[str, Behaviour, str]] = {
         body(info({"predict": [], "a b": []}), "application/json"),
         "has no endpoint '(voice|generate)_.*'; it has predict; check api_name",
     ),
+    "half a character before paths": (
+        "config",
+        body(config_of("6.31.0").replace(b'"/gradio_api"', b'"/\\u4f60\\ud83d\\r\\n"'), "application/json"),
+        r"\(404\)",
+    ),
     "no endpoints": ("info", body(info({}), "application/json"), "it has none; check api_name"),
     "no text": (
         "info",
@@ -198,6 +203,11 @@ TROUBLE: Mapping[str, tuple[str, Behaviour, str]] = {
     "no sound": ("events", says(event("complete", "[null]")), "made no sound"),
     "nothing at all": ("events", says(event("complete", "null")), "made no sound"),
     "no file": ("events", says(event("complete", f'["{SECRET}"]')), "no sound file; check api_name"),
+    "half a character in its path": (
+        "events",
+        says(event("complete", r'[{"path": "\ud83d \u4f60"}]')),
+        "does not hand out the sound",
+    ),
     "garbage": ("events", says(b"event: complete\ndata: [{\xff\n\n"), "no sound file"),
     "ended early": ("events", says(event("generating", "[null]")), "ended without a sound"),
     "half a frame": ("events", says(b"event: complete\ndata: [{", ends=False), "broke off"),
@@ -301,6 +311,37 @@ async def test_a_server_that_takes_no_cancel_delays_nothing(monkeypatch: pytest.
                 assert await spoken(tts, "Hello.") == TRAINED.sound("Hello.")
             ended = trio.current_time()
         assert trio.current_time() - ended < 0.2 + PROMPTLY
+
+
+@pytest.mark.parametrize("left", [0, 1, 3])
+async def test_an_engine_that_is_ended_by_a_cancel_tells_of_its_calls(left: int) -> None:
+    """As leases end it: the server is told of all of them, and without any nothing is waited for."""
+    async with TRAINED.serves() as stand_in:
+        stand_in.instead["events"] = hanging()
+        with trio.CancelScope() as scope:
+            async with TRAINED.opens(stand_in) as tts:
+                with trio.move_on_after(0.3):
+                    async with trio.open_nursery() as nursery:
+                        for _ in range(left):
+                            nursery.start_soon(spoken, tts, "Hello.")
+                scope.cancel()
+                ended = trio.current_time()
+                await trio.sleep_forever()
+        assert trio.current_time() - ended < PROMPTLY
+        assert stand_in.paths.count("POST /gradio_api/cancel") == left
+
+
+async def test_a_call_that_outlives_the_engine_is_no_other_error() -> None:
+    """Whoever still waits for it is cancelled, or gets an `EngineError`."""
+    async with TRAINED.serves() as stand_in:
+        stand_in.instead["events"] = hanging()
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                async with TRAINED.opens(stand_in) as tts:
+                    nursery.start_soon(spoken, tts, "Hello.")
+                    await trio.sleep(0.3)
+                scope.cancel()
+        assert scope.cancelled_caught
 
 
 async def test_a_cancel_that_is_not_taken_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,31 +106,32 @@ async def open_gradio_server(endpoint: Endpoint, *, connect: float) -> AsyncIter
     given up.
     """
     send, given_up = trio.open_memory_channel[Call](MOST_GIVEN_UP)
+    # Leases are left by a cancel, which must not reach what tells the server of the calls that it ends.
+    telling = trio.CancelScope(shield=True)
     async with open_model_server(endpoint, connect=connect) as server, trio.open_nursery() as nursery:
-        told = trio.Event()
-        nursery.start_soon(_tell, server, given_up, told, name="calls that are given up")
+        nursery.start_soon(_tell, server, given_up, telling, name="calls that are given up")
         try:
             yield GradioServer(endpoint, server, send)
         finally:
             send.close()
-            with trio.move_on_after(CANCELLING, shield=True):
-                await told.wait()
-            nursery.cancel_scope.cancel("nothing is asked any more")
+            telling.deadline = trio.current_time() + CANCELLING
 
 
-async def _tell(server: ModelServer, given_up: trio.MemoryReceiveChannel[Call], told: trio.Event) -> None:
+async def _tell(
+    server: ModelServer, given_up: trio.MemoryReceiveChannel[Call], telling: trio.CancelScope
+) -> None:
     """Tell the server which calls nobody waits for any more.
 
     What is queued there ends at once, and what runs with its next piece; a model that makes its sound in one
     piece makes it to the end.
     """
-    async for endpoint, event in given_up:
-        # A call that names no session is one of its own.
-        body = json_of({"session_hash": event, "event_id": event, "fn_index": endpoint.number})
-        with trio.move_on_after(CANCELLING), suppress(EngineError):
-            answer = await server.ask(f"{endpoint.prefix}cancel", body, accept="application/json")
-            await answer.finish(within=CANCELLING)
-    told.set()
+    with telling:
+        async for endpoint, event in given_up:
+            # A call that names no session is one of its own.
+            body = json_of({"session_hash": event, "event_id": event, "fn_index": endpoint.number})
+            with trio.move_on_after(CANCELLING), suppress(EngineError):
+                answer = await server.ask(f"{endpoint.prefix}cancel", body, accept="application/json")
+                await answer.finish(within=CANCELLING)
 
 
 @attrs.frozen
@@ -146,7 +147,7 @@ class GradioServer:
         about = await self._json(await self._server.get("config", accept="application/json"), _config)
         if about.version.startswith(("2.", "3.")):
             raise self.error("the server runs Gradio 3 or older; it needs 4.29 or newer")
-        prefix = f"{(about.api_prefix or '').strip('/')}/".removeprefix("/")
+        prefix = f"{_quoted((about.api_prefix or '').strip('/'))}/".removeprefix("/")
         described = await self._server.get(f"{prefix}info", accept="application/json")
         info = await self._json(described, _info)
         for at, one in enumerate(about.dependencies):
@@ -177,7 +178,8 @@ class GradioServer:
         try:
             return await self._result(await self._server.get(f"{path}/{event}", accept="text/event-stream"))
         except BaseException:
-            with suppress(trio.WouldBlock):
+            # Or the engine is being closed, and says nothing more.
+            with suppress(trio.WouldBlock, trio.ClosedResourceError):
                 self._given_up.send_nowait((endpoint, event))
             raise
 
@@ -186,7 +188,7 @@ class GradioServer:
 
         Raises `EngineError` with ``too_long`` where it has more than ``most`` bytes.
         """
-        path = quote(file.path, safe="/")
+        path = _quoted(file.path)
         # Not the address that the answer names, in which servers of 4 and 5 leave a part of our own request.
         path = f"stream/{path}" if file.is_stream else f"file={path}"
         # Servers since 5 stream AAC, which nothing here decodes; this is the whole, in the model's format.
@@ -240,6 +242,11 @@ class GradioServer:
                 f"what answers at {self.endpoint.base_url} is no Gradio server; "
                 f"check {self.endpoint.url_setting}"
             ) from None
+
+
+def _quoted(path: str) -> str:
+    """A path that the server says, in which anything may stand, half a character too."""
+    return quote(path, safe="/", errors="replace")
 
 
 @attrs.define(eq=False)
