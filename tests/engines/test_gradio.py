@@ -314,8 +314,11 @@ async def test_a_server_that_takes_no_cancel_delays_nothing(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("left", [0, 1, 3])
-async def test_an_engine_that_is_ended_by_a_cancel_tells_of_its_calls(left: int) -> None:
+async def test_an_engine_that_is_ended_by_a_cancel_tells_of_its_calls(
+    left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As leases end it: the server is told of all of them, and without any nothing is waited for."""
+    monkeypatch.setattr(gradio, "CANCELLING", 60)
     async with TRAINED.serves() as stand_in:
         stand_in.instead["events"] = hanging()
         with trio.CancelScope() as scope:

@@ -182,6 +182,19 @@ async def test_a_template_that_opens_a_thought_has_it_closed(library: str, tmp_p
     assert all(isinstance(part, Thought) for part in parts)
 
 
+async def test_a_thought_does_not_begin_before_the_prompt_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or what reading may take would be what a token may take."""
+    llama_stand_in.use(tmp_path / "stand-in", monkeypatch)
+    path = tmp_path / "thinker.gguf"
+    write_model(path, template=TEMPLATE + "{# opens thought #}")
+    with trio.fail_after(60):
+        async with open_llama(path, first_token_timeout=1, token_timeout=2) as llm:
+            with pytest.raises(EngineError, match="no answer within 1 s"):
+                await read(llm, Prompt("", [Message("user", "read long")]))
+
+
 async def test_a_template_without_a_system_prompt_gets_it_from_the_user(library: str, tmp_path: Path) -> None:
     """As those of Gemma, which raise on one."""
     path = tmp_path / "gemma.gguf"

@@ -166,6 +166,19 @@ async def test_no_file_is_left(stand_in: Path) -> None:
     assert not children.all()
 
 
+async def test_nobody_hears_the_sentence_that_was_cancelled(stand_in: Path) -> None:
+    """Not even where the system makes no sound of the next one: it may be another person's."""
+    async with opened() as tts:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(spoken, tts, "slow")
+            while not [files for _, _, files in os.walk(stand_in) if files]:
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+        assert [files for _, _, files in os.walk(stand_in) if files]
+        with pytest.raises(EngineError, match="FileNotFoundError"):
+            await spoken(tts, "nothing")
+
+
 async def test_what_is_missing_is_told_when_it_is_loaded(
     stand_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

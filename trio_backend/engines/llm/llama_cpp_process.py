@@ -51,14 +51,15 @@ def load(settings: dict[str, Any], stopped: Event) -> WorkInParts:
 
     def reply(request: bytes) -> Generator[str, None, None]:
         assert wanted
-        if template.opens_thought:
-            yield "<think>"
+        # It goes with the first token, for which the patience is longer: the prompt is read before it.
+        opening = "<think>" if template.opens_thought else ""
         messages = template.fitting(json.loads(request)["messages"])
         try:
             for chunk in llama.create_chat_completion(messages, stream=True, **limits):
                 # There is one for each token; those of half a character have no text.
                 if text := chunk["choices"][0]["delta"].get("content"):
-                    yield text
+                    yield opening + text
+                    opening = ""
         except (RuntimeError, ValueError, template.error) as error:
             if not stopped.is_set():
                 raise EngineError(_failure(error, settings["n_ctx"])) from error

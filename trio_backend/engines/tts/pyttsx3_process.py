@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 from ...errors import EngineError
@@ -49,6 +50,8 @@ def load(settings: dict[str, Any]) -> Work:
     path = os.path.join(settings["folder"], "sentence.aiff" if sys.platform == "darwin" else "sentence.wav")
 
     def speak(request: bytes) -> bytes:
+        # A process that was ended amid a sentence has left that, which is not what is asked for now.
+        _remove(path)
         try:
             for _ in range(ATTEMPTS):
                 finished.clear()
@@ -75,10 +78,14 @@ def load(settings: dict[str, Any]) -> Work:
                 f"pyttsx3_tts: the system's speech failed at a sentence ({type(error).__name__})"
             ) from None
         finally:
-            if os.path.exists(path):
-                os.remove(path)
+            _remove(path)
 
     return speak
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.remove(path)
 
 
 def _correct_length() -> None:
