@@ -50,6 +50,15 @@ def test_what_never_ends_is_refused(piece: bytes) -> None:
         feed()
 
 
+@pytest.mark.parametrize("cut", [1_000, 2**16, 2**20])
+def test_an_event_may_be_as_long_in_pieces(cut: int) -> None:
+    """And comments between its lines, which keep connections alive, are no part of it."""
+    reader, half = EventReader(), "x" * (LONGEST_EVENT // 3)
+    stream = f"data: {half}\n: {half}\ndata: {half}\n\n".encode()
+    events = [event for at in range(0, len(stream), cut) for event in reader.feed(stream[at : at + cut])]
+    assert events == [f"{half}\n{half}"]
+
+
 def test_events_do_not_add_up() -> None:
     """Only one event is counted at a time."""
     reader = EventReader()

@@ -46,8 +46,12 @@ class EventReader:
         *ends, begin = self._lines(self._decoder.decode(received))
         events = []
         for end in ends:
-            line = "".join([*self._line, end]) if self._line else end
-            self._line.clear()
+            line = end
+            if self._line:
+                line = "".join([*self._line, end])
+                # Its pieces are counted, and it is counted again if it is data.
+                self._size -= len(line) - len(end)
+                self._line.clear()
             if line:
                 self._take(line)
             else:
