@@ -194,3 +194,17 @@ def test_a_content_filter_is_named() -> None:
     """The user can do something about it."""
     with pytest.raises(EngineError, match="content filter"):
         DeltaReader().feed('{"choices":[{"delta":{},"finish_reason":"content_filter"}]}')
+
+
+@pytest.mark.parametrize(("reason", "passes"), [("tool_calls", True), ("stop", True), ("length", False)])
+def test_a_tool_request_that_is_cut_short_is_none(reason: str, passes: bool) -> None:
+    """What a tool does with half of its arguments cannot be taken back; text may end there."""
+    reader = DeltaReader()
+    call = {"index": 0, "id": "c", "function": {"name": "pay", "arguments": ""}}
+    reader.feed(json.dumps({"choices": [{"delta": {"tool_calls": [call]}}]}))
+    last = json.dumps({"choices": [{"delta": {}, "finish_reason": reason}]})
+    if passes:
+        assert reader.feed(last) == [ToolRequest("c", "pay", "")]
+    else:
+        with pytest.raises(EngineError, match="amid a tool request; raise max_tokens"):
+            reader.feed(last)

@@ -70,7 +70,10 @@ class _ClaudeSettings(ChatSettings):
 
 @attrs.frozen(kw_only=True)
 class ClaudeConfig(ChatService):
-    """``max_tokens`` are those of what is said; ``thinking_tokens`` come on top where it is ``enabled``."""
+    """``max_tokens`` are those of what is said, and of ``adaptive`` thoughts, too.
+
+    Where thinking is ``enabled``, ``thinking_tokens`` come on top.
+    """
 
     max_tokens: int
     thinking: str

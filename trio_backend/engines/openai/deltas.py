@@ -187,7 +187,13 @@ class DeltaReader:
             self._calls.add(call.index, call.id, call.function.name, call.function.arguments)
         if choice.finish_reason == "content_filter":
             raise EngineError("the provider's content filter stopped the answer; say it in other words")
-        return [*parts, *self._finish()] if choice.finish_reason else parts
+        if not choice.finish_reason:
+            return parts
+        rest = self._finish()
+        if choice.finish_reason == "length" and any(isinstance(part, ToolRequest) for part in rest):
+            # The last of them is cut, and what a tool does with half of its arguments cannot be taken back.
+            raise EngineError("the model's answer ended amid a tool request; raise max_tokens")
+        return [*parts, *rest]
 
     def _text(self, text: str, *, thought: bool) -> Iterator[Part]:
         if text and thought != self._thinking:
