@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -32,6 +33,9 @@ def load(settings: dict[str, Any]) -> Work:
                     with suppress(BaseException):
                         time.sleep(left)
                 return "slept"
+            case "run", _, seconds:
+                subprocess.run([sys.executable, "-c", f"import time; time.sleep({seconds})"], check=True)
+                return "run"
             case "die", _, code:
                 os._exit(int(code))
             case "mark", _, folder:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import trio
 import trio.lowlevel
@@ -74,6 +77,24 @@ async def test_one_that_takes_too_long_is_ended() -> None:
         with pytest.raises(EngineError, match=r"no answer within 0\.5 s"):
             await worker.ask(b"sleep 60")
         assert await worker.ask(b"sleep 0") == "slept"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups to kill")
+async def test_what_a_process_has_started_ends_with_it() -> None:
+    """A program that a library runs would go on with nobody to read what it says."""
+    children = Children()
+    async with open_worker(job()) as worker:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(worker.ask, b"run 60")
+            with trio.fail_after(20):
+                while len(children.all()) < 2:
+                    await trio.sleep(0.01)
+            _, program = children.all()
+            nursery.cancel_scope.cancel()
+        with trio.fail_after(20), suppress(psutil.NoSuchProcess):
+            # Nobody may be there to bury it.
+            while program.is_running() and program.status() != psutil.STATUS_ZOMBIE:
+                await trio.sleep(0.01)
 
 
 async def test_a_cancelled_request_ends_its_process_at_once() -> None:

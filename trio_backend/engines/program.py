@@ -108,9 +108,17 @@ async def _keep_first(stream: trio.abc.ReceiveStream | None, into: bytearray) ->
 
 
 async def _kill(process: trio.Process) -> None:
-    # It holds nothing that would want tidying, and the user has begun to speak. A script that is killed alone
-    # would leave what it waits for, with our pipes in its hands.
-    if sys.platform != "win32":
+    # It holds nothing that would want tidying, and the user has begun to speak.
+    kill_group(process)
+
+
+def kill_group(process: trio.Process) -> None:
+    """Kill a process that leads a session of its own, with what it has started; a dead one is left alone.
+
+    A script that is killed alone would leave what it waits for, with our pipes in its hands.
+    """
+    # The number of one that was waited for may be another's by now.
+    if sys.platform != "win32" and process.poll() is None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()

@@ -17,6 +17,7 @@ import trio
 from ..errors import EngineError, NotBegun
 from .child_process import ANSWER_HEAD, HEAD, SETTINGS, AnswerKind
 from .loading import WANTED, DownloadStep, download_listener
+from .program import kill_group
 
 LONGEST_ANSWER = 2**20
 _KINDS = frozenset(AnswerKind)
@@ -144,9 +145,13 @@ class WorkerProcess:
         return False
 
     async def end(self) -> None:
-        """Kill it, close its pipes, and wait until it is gone. Doing it twice is harmless."""
+        """Kill it, with what it has started, close its pipes, and wait until it is gone.
+
+        Doing it twice is harmless.
+        """
         with trio.move_on_after(REAPING, shield=True):
-            self._process.kill()
+            # Libraries run programs, such as espeak-ng for phonemes, or another Python.
+            kill_group(self._process)
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
                     await pipe.aclose()
