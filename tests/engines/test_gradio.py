@@ -28,6 +28,7 @@ from .gradio_stand_in import (
     PARAMETERS,
     QUEUE_FULL,
     UPLOADED,
+    GradioStandIn,
     GradioVoice,
     config_of,
     event,
@@ -313,6 +314,13 @@ async def test_a_server_that_takes_no_cancel_delays_nothing(monkeypatch: pytest.
         assert trio.current_time() - ended < 0.2 + PROMPTLY
 
 
+async def waits_for_events(stand_in: GradioStandIn, calls: int) -> None:
+    """Return when the events of so many calls were asked for."""
+    with trio.fail_after(20):
+        while sum(stand_in.part(asked.path) == "events" for asked in stand_in.server.asked) < calls:
+            await trio.sleep(0.01)
+
+
 @pytest.mark.parametrize("left", [0, 1, 3])
 async def test_an_engine_that_is_ended_by_a_cancel_tells_of_its_calls(
     left: int, monkeypatch: pytest.MonkeyPatch
@@ -323,10 +331,11 @@ async def test_an_engine_that_is_ended_by_a_cancel_tells_of_its_calls(
         stand_in.instead["events"] = hanging()
         with trio.CancelScope() as scope:
             async with TRAINED.opens(stand_in) as tts:
-                with trio.move_on_after(0.3):
-                    async with trio.open_nursery() as nursery:
-                        for _ in range(left):
-                            nursery.start_soon(spoken, tts, "Hello.")
+                async with trio.open_nursery() as nursery:
+                    for _ in range(left):
+                        nursery.start_soon(spoken, tts, "Hello.")
+                    await waits_for_events(stand_in, left)
+                    nursery.cancel_scope.cancel()
                 scope.cancel()
                 ended = trio.current_time()
                 await trio.sleep_forever()
@@ -342,7 +351,7 @@ async def test_a_call_that_outlives_the_engine_is_no_other_error() -> None:
             async with trio.open_nursery() as nursery:
                 async with TRAINED.opens(stand_in) as tts:
                     nursery.start_soon(spoken, tts, "Hello.")
-                    await trio.sleep(0.3)
+                    await waits_for_events(stand_in, 1)
                 scope.cancel()
         assert scope.cancelled_caught
 
