@@ -108,6 +108,10 @@ class NoVoice(EngineError):
     """This machine has nothing that speaks. The text says how to install something."""
 
 
+class RequestRefused(EngineError):
+    """An engine works, but does not take this one request because of what is in it. Another one may."""
+
+
 class EngineReplaced(EngineError):
     """An engine of a list failed amid its work. Another one has taken its place, and is asked from now on."""
 

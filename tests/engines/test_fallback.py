@@ -31,7 +31,7 @@ from trio_backend.engines.leases import Leases
 from trio_backend.engines.registry import EngineConfig, open_engine
 from trio_backend.engines.settings import Environment
 from trio_backend.engines.whole import WholeSound, WholeTts, channel_of, spoken, transcribed
-from trio_backend.errors import EngineError, EngineReplaced
+from trio_backend.errors import EngineError, EngineReplaced, RequestRefused
 
 RATE = 16_000
 PROMPT = Prompt("You are Mao.", [Message("user", "Hello.")])
@@ -53,6 +53,7 @@ class Engine:
     hangs: bool = False
     broken: bool = False
     streams: bool = True
+    error: type[EngineError] = EngineError
     log: list[str] = attrs.field(factory=list)
     at_work: int = 0
     open: int = 0
@@ -92,7 +93,7 @@ class Engine:
         if self.fails_at is not None and done >= self.fails_at:
             if self.hangs:
                 await trio.sleep_forever()
-            raise EngineError(f"{self.name} fails")
+            raise self.error(f"{self.name} fails")
         await trio.sleep(self.delay)
 
     def speak(self, text: str) -> AbstractAsyncContextManager[ReceiveChannel[Pcm]]:
@@ -383,6 +384,52 @@ async def test_before_nothing_is_said_one_that_failed_is_tried_again(autojump_cl
         assert (await spoken(tts, "Two.")).seconds == 1
         assert first.log == ["0 One.", "2 Two."]
         assert replacement_of(tts) is None
+
+
+# What is refused.
+
+
+async def test_a_request_that_is_refused_takes_the_engine_from_nobody(
+    autojump_clock: MockClock, warnings: list[str]
+) -> None:
+    """The next answers that one request; sentences under way go on, and the next ones are the first's."""
+    first, second = Engine("first", error=RequestRefused), Engine("second")
+    async with listed("tts", first, second) as tts, trio.open_nursery() as nursery:
+        await spoken(tts, "One.")
+        nursery.start_soon(spoken, tts, "Under way.")
+        await trio.sleep(0.5)
+        first.fails_at = 0
+        async with tts.speak("Something forbidden.") as chunks:
+            await wait_all_tasks_blocked()
+            first.fails_at = None
+            assert (await chunks.receive()).seconds == 0.5
+        await spoken(tts, "Two.")
+        assert replacement_of(tts) is None
+    assert second.log == ["2.5 Something forbidden."]
+    assert warnings == []
+
+
+async def test_what_is_refused_amid_the_answer_is_not_said_twice(autojump_clock: MockClock) -> None:
+    """A content filter looks at the answer, too: the reply ends, and the next one is the same model's."""
+    first, second = Engine("first"), Engine("second")
+    async with listed("llm", first, second) as llm:
+        async with llm.reply(PROMPT) as parts:
+            assert len([part async for part in parts]) == 3
+        first.fails_at, first.error = 1, RequestRefused
+        async with llm.reply(PROMPT) as parts:
+            with pytest.raises(RequestRefused):
+                assert [part async for part in parts]
+        assert replacement_of(llm) is None
+    assert second.log == []
+
+
+async def test_an_engine_that_refuses_from_the_begin_is_left(autojump_clock: MockClock) -> None:
+    """Its settings are wrong: services say both with the same status."""
+    first, second = Engine("first", fails_at=0, error=RequestRefused), Engine("second")
+    async with listed("tts", first, second) as tts:
+        await spoken(tts, "One.")
+        await spoken(tts, "Two.")
+    assert (len(first.log), len(second.log)) == (1, 2)
 
 
 # Opening.

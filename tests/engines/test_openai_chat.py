@@ -30,7 +30,7 @@ from trio_backend.engines.openai import deltas
 from trio_backend.engines.openai.answers import json_of
 from trio_backend.engines.registry import configure, open_engine
 from trio_backend.engines.settings import Environment
-from trio_backend.errors import EngineError
+from trio_backend.errors import EngineError, RequestRefused
 
 from .model_server import (
     Answering,
@@ -318,6 +318,31 @@ async def test_a_refusal_says_what_to_do(server: ModelServer, behaviour: Behavio
     text = await told(server)
     assert not [word for word in ["ollama_llm", *words] if word not in text], text
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "of_request"),
+    [
+        (refusing(400, {"code": "content_filter"}), True),
+        (refusing(413), True),
+        (refusing(422), True),
+        (streaming(reason="content_filter"), True),
+        (refusing(400, {"code": "model_not_found"}), False),
+        (refusing(400, {"code": "voice_not_found"}), False),
+        (refusing(401), False),
+        (refusing(400, {"message": "Your credit balance is too low"}), False),
+        (page(400), False),
+    ],
+)
+async def test_a_refusal_of_one_request_is_told_from_others(
+    server: ModelServer, behaviour: Behaviour, of_request: bool
+) -> None:
+    """Of a list, an engine is left for what concerns all requests, and no stranger can cause that."""
+    server.behaviour = behaviour
+    async with open_chat(server.url) as llm:
+        with pytest.raises(EngineError) as caught:
+            await read(llm)
+    assert isinstance(caught.value, RequestRefused) is of_request
 
 
 async def test_an_address_without_version_is_suspected(server: ModelServer) -> None:

@@ -17,7 +17,7 @@ import attrs
 import trio
 from loguru import logger
 
-from ..errors import EngineError, EngineReplaced
+from ..errors import EngineError, EngineReplaced, RequestRefused
 from .registry import EngineConfig, EngineSource, label
 
 E = TypeVar("E")
@@ -64,6 +64,7 @@ class _Member(Generic[E]):
     """Until when it is not asked; None: it has not failed, or has worked since."""
     tried_again: bool = attrs.field(default=False, init=False)
     """Whether a request finds out right now if it works again."""
+    works: bool = attrs.field(default=False, init=False)  # It has answered once.
     problem: str = attrs.field(default="", init=False, repr=False)
     took: float = attrs.field(default=0.0, init=False)
     """Seconds from the request to its first sign of life, when it last worked."""
@@ -103,8 +104,8 @@ class Attempt:
         if self.has_answered or self.scope.cancel_called:
             return
         self.is_alive()
-        self.has_answered = True
         member = self._member
+        self.has_answered = member.works = True
         member.attempts.discard(self)
         if self.again is not None and member.left_until == self.again:
             member.left_until, member.tried_again = None, False
@@ -164,7 +165,7 @@ class Fallbacks(Generic[E]):
         ``request`` calls `Attempt.expect` when the engine has all that it needs. If it hands something out
         before it returns, it calls `Attempt.answered` first. Until then, it is cancelled and begun anew with
         the next engine: when its engine fails, here or in another request, or, being tried again after a
-        failure, does not answer within `RETRY_PATIENCE`.
+        failure, does not answer within `RETRY_PATIENCE`. A `RequestRefused` moves this request alone.
 
         Raises the last `EngineError` if all fail; `EngineReplaced` if one fails after it has answered, and is
         left for another. A cancel is passed on to the engine.
@@ -182,6 +183,12 @@ class Fallbacks(Generic[E]):
                     return result
             except EngineError as error:
                 failure = error
+                if isinstance(error, RequestRefused) and member.works:
+                    # Or whoever says what a provider does not allow would take the engine from all others.
+                    if attempt.has_answered:
+                        raise
+                    logger.info("{} refused a request: {}", label(member.config), error)
+                    continue
                 self._leave(member, str(error))
                 if attempt.has_answered:
                     if not member.is_left():

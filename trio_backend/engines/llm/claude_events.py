@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from ...errors import EngineError
+from ...errors import EngineError, RequestRefused
 from ..base import Thought, ToolRequest
 from ..chat_service import Part, TokenUsage
 from ..openai.answers import Halves, decode_json
@@ -139,7 +139,7 @@ class ClaudeReader:
     def _finish(self, delta: _BlockDelta) -> list[Part]:
         if delta.stop_reason == "refusal":
             details = delta.stop_details if isinstance(delta.stop_details, dict) else {}
-            raise EngineError(
+            raise RequestRefused(
                 f"claude_llm: the model declined to answer ({_word(details.get('category'), 'refusal')}); "
                 "say it in other words, or begin a new conversation"
             )

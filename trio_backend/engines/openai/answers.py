@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import attrs
 import msgspec
 
+from ...errors import EngineError, RequestRefused
 from .configs import Endpoint
 
 T = TypeVar("T")
@@ -148,11 +149,17 @@ class ApiRefusal:
     """Why there is no answer, in words for a person.
 
     ``passing`` says that asking again may help, ``after`` how many seconds the server wants to be left alone.
+    ``of_request``: the server works, but did not like what was in the request; or else its settings.
     """
 
     text: str
     passing: bool = False
     after: float = 0.0
+    of_request: bool = False
+
+    def error(self) -> EngineError:
+        """What to raise."""
+        return RequestRefused(self.text) if self.of_request else EngineError(self.text)
 
 
 def refusal(endpoint: Endpoint, answer: Answer) -> ApiRefusal:
@@ -173,7 +180,10 @@ def refusal(endpoint: Endpoint, answer: Answer) -> ApiRefusal:
     if status in {408, 425} or status >= 500:
         text = f"{name}: the server at {endpoint.address} failed ({told}); its own log says why"
         return ApiRefusal(text, passing=True, after=_seconds(answer.retry_after))
-    return ApiRefusal(_wrong_request(endpoint, answer, told))
+    # A model or a voice that is not there is missed by all requests.
+    of_request = status in {400, 413, 422} and answer.code != "model_not_found" and "voice" not in answer.code
+    text = _wrong_request(endpoint, answer, told)
+    return ApiRefusal(text, of_request=of_request and not answer.is_page)
 
 
 def not_a_stream(endpoint: Endpoint, answer: Answer) -> ApiRefusal:

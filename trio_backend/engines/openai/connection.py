@@ -99,7 +99,7 @@ class ModelServer:
             if isinstance(answer, HttpAnswer):
                 return answer
             if pause is None or not answer.passing or answer.after > LONGEST_RETRY_AFTER:
-                raise EngineError(answer.text)
+                raise answer.error()
             logger.debug("asking again: {}", answer.text)
             await trio.sleep(max(pause, answer.after))
         raise AssertionError("the last attempt returns or raises")

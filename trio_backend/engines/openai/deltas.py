@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from ...errors import AnswerTooLong, EngineError
+from ...errors import AnswerTooLong, EngineError, RequestRefused
 from ..base import Thought, ToolRequest
 from ..chat_service import Part, TokenUsage
 from .answers import Halves, decode_json
@@ -186,7 +186,7 @@ class DeltaReader:
         for call in _call_deltas(delta.tool_calls):
             self._calls.add(call.index, call.id, call.function.name, call.function.arguments)
         if choice.finish_reason == "content_filter":
-            raise EngineError("the provider's content filter stopped the answer; say it in other words")
+            raise RequestRefused("the provider's content filter stopped the answer; say it in other words")
         if not choice.finish_reason:
             return parts
         rest = self._finish()

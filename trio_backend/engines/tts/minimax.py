@@ -171,7 +171,7 @@ class MinimaxReader:
             return
         error: dict[str, Any] = {"error": {"code": f"{_KINDS.get(code, '')}{code}"}}
         answer = Answer(_STATUS.get(code, 400), "application/json", json_of(error))
-        raise EngineError(refusal(self._endpoint, answer).text)
+        raise refusal(self._endpoint, answer).error()
 
 
 def configure(name: str, settings: Mapping[str, object], environment: Environment) -> Minimax:
