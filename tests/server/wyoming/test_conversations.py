@@ -7,6 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.attack.attacked import errors_logged
 from tests.conftest import TOKEN
 from tests.session.sessions import stored
 from trio_backend.backend import Backend, BackendOptions
@@ -181,6 +182,24 @@ async def test_a_server_with_too_much_to_do_says_so(
     assert "send it again in 3 s" in answer.data["text"]
     assert remembered(backend) == [[]]
     assert (await client.ask("Two.", conversation_id="a")).data["text"] == "Two."
+
+
+async def test_a_bug_is_told_as_one(
+    autojump_clock: MockClock, served: WyomingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not as the end of the server: the same question can be asked again, in a new conversation."""
+
+    async def stumble(place: TurnPlace) -> bool:
+        await trio.lowlevel.checkpoint()
+        raise RuntimeError
+
+    client = await served.connect()
+    with monkeypatch.context() as patch, errors_logged() as errors:
+        patch.setattr(TurnPlace, "enter", stumble)
+        answer = await client.ask("One.", conversation_id="a")
+    assert (answer.type, "log says why" in answer.data["text"]) == ("not-handled", True)
+    assert (served.bugs.pop(), len(errors)) == ("wyoming conversation", 1)
+    assert (await client.ask("One.", conversation_id="a")).data["text"] == "One."
 
 
 async def test_a_server_that_shuts_down_begins_no_turn(

@@ -134,7 +134,8 @@ class TextConversation:
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
     _audience: TextAudience = attrs.field(init=False)
-    _problem: str = attrs.field(default="the server is shutting down", init=False)
+    _problem: str = attrs.field(default="", init=False)
+    """Why its character is gone, if it is."""
     _put: trio.MemorySendChannel[Question] = attrs.field(init=False)
     _get: trio.MemoryReceiveChannel[Question] = attrs.field(init=False)
 
@@ -190,8 +191,11 @@ class TextConversation:
     def _end(self) -> None:
         self.ended = True
         self._get.close()
+        why = "the conversation broke off; the server's log says why"
+        if self._services.closing.is_set():
+            why = "the server is shutting down"
         if self._audience.question is not None:
-            self._audience.question.end(self._problem)
+            self._audience.question.end(self._problem or why)
 
     async def _watch(self, news: trio.MemoryReceiveChannel[SceneReady | SceneFailed]) -> None:
         async for event in news:
