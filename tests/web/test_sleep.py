@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from tests.web.conftest import Connect, Open
 from tests.web.page_server import PageServer, build_page_server
 from tests.web.page_user import PageUser
+from tests.web.test_appearance import SIZES, options, serious
 
 SHOTS = os.environ.get("TRIO_BACKEND_SCREENSHOTS", "")
 WAKE_WORDS = """  wake_word_config:
@@ -71,6 +72,27 @@ def test_a_sleeper_looks_asleep_and_the_page_says_what_wakes_it(
     user.type("Good night")
     expect(user.find("#state")).to_contain_text(word)
     user.until(lambda: openness(user) < 25)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_what_is_asleep_or_waits(
+    open_page: Open, page_server: PageServer, tmp_path: Path, theme: str
+) -> None:
+    """The hint, and messages that wait for the connection, on a phone; nothing is wider than that."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    user = open_page(**options("phone", theme), reduced_motion="reduce")
+    user.type("Hello")
+    expect(user.find(".note")).to_be_in_viewport(ratio=1)
+    assert serious(axe, user.page) == []
+    page_server.kill()
+    user.page.wait_for_selector("#app[data-link=lost]")
+    user.type("Is anybody there? " * 12)
+    user.type("Hello?")
+    user.page.wait_for_timeout(200)
+    user.page.screenshot(path=Path(SHOTS or tmp_path) / f"waiting-phone-{theme}.png")
+    assert serious(axe, user.page) == []
+    assert user.page.evaluate("document.documentElement.scrollWidth") <= SIZES["phone"][0]
+    expect(user.find(".waits .round").first).to_be_in_viewport(ratio=1)
 
 
 def test_a_press_wakes_it_up(open_page: Open) -> None:
