@@ -87,7 +87,7 @@ def serve(
 
     give_back_large_blocks()
     with open_log():
-        loaded = _load(config, strict=strict)
+        loaded = _load(config, strict=strict, host=host)
         system = attrs.evolve(
             loaded.system,
             host=host or loaded.system.host,
@@ -99,10 +99,10 @@ def serve(
 
 
 @app.command
-def check(config: Path | None = None, /, *, strict: bool = False) -> None:
+def check(config: Path | None = None, /, *, strict: bool = False, json: bool = False) -> None:
     """List what is wrong with a configuration, its characters, and the settings of their engines.
 
-    Exits with 1 if there are errors.
+    Says which characters and engines it looked at, too. Exits with 1 if there are errors.
 
     Parameters
     ----------
@@ -110,19 +110,15 @@ def check(config: Path | None = None, /, *, strict: bool = False) -> None:
         A conf.yaml or its folder; found as for `serve`.
     strict
         Treat warnings as errors.
+    json
+        Print one JSON object, for programs.
     """
-    from .check import check as find
+    from .check import CheckReport, look_at
     from .config.load import find_config
 
-    path = find_config(config, Path.cwd())
-    findings = find(path, os.environ)
-    for finding in findings:
-        print(f"{finding.severity}: {finding}")
-    told = [finding for finding in findings if finding.severity != "note"]
-    errors = [finding for finding in told if strict or finding.severity == "error"]
-    notes = f", {len(findings) - len(told)} keys without effect" if len(told) < len(findings) else ""
-    print(f"{path}: {len(errors)} errors, {len(told) - len(errors)} warnings{notes}")
-    sys.exit(1 if errors else 0)
+    report = CheckReport(look_at(find_config(config, Path.cwd()), os.environ), strict)
+    print(report.json() if json else "\n".join(report.lines()))
+    sys.exit(1 if report.errors else 0)
 
 
 @app.command
@@ -203,10 +199,13 @@ def prove(
     sys.exit(0 if run_command(run, ProveOptions(scenarios, server, size, files)) else 1)
 
 
-def _load(path: Path | None, *, strict: bool = False) -> Config:
-    """The configuration, with its warnings on standard error."""
+def _load(path: Path | None, *, strict: bool = False, host: str | None = None) -> Config:
+    """The configuration, with its warnings on standard error. ``host`` is what the command line says."""
+    import attrs
+
     from .check import engine_findings
     from .config.load import find_config, load_config
+    from .config.references import without_token
     from .errors import ConfigError
 
     found = find_config(path, Path.cwd())
@@ -214,6 +213,11 @@ def _load(path: Path | None, *, strict: bool = False) -> Config:
     found_with_engines = [*loaded.findings, *engine_findings(loaded.config.character, os.environ)]
     # Keys without effect are for `check`, and not for each start.
     findings = [finding for finding in found_with_engines if finding.severity != "note"]
+    if host:
+        # The address in the file is not used.
+        findings = [finding for finding in findings if finding.key != "system_config.host"]
+        if message := without_token(attrs.evolve(loaded.config.system, host=host)):
+            print(f"warning: --host {host}: {message}; set access_token", file=sys.stderr)
     errors = [finding for finding in findings if strict or finding.severity == "error"]
     if errors:
         raise ConfigError("\n".join(["the configuration is wrong:", *map(str, errors)]))

@@ -589,3 +589,23 @@ def test_each_mistake_is_named_at_its_place(folder: Path, bad: Bad) -> None:
     ]
     assert right, f"{place}:{line}: {bad.key}: not in:\n" + "\n".join(f"{o.severity}: {o}" for o in found)
     assert bad.others or len(found) == 1, "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize(
+    ("voice", "words"),
+    [
+        ("en-gb+m3", ""),
+        ("en-us", ""),
+        ("xx-nowhere", "no voice 'xx-nowhere'"),
+        ("en-us+zz", "no variant 'zz'"),
+    ],
+)
+def test_the_library_is_asked_for_a_voice_where_there_is_no_program(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, voice: str, words: str
+) -> None:
+    """By its own list: it speaks languages that have no voice of their name, such as British English."""
+    pytest.importorskip("espeakng_loader")
+    monkeypatch.setenv("PATH", "")
+    found = findings(lay(folder, {**GOOD, "conf.yaml": CONF.replace("en-us+f3", voice)}))
+    assert [one.key for one in found] == ([f"{TTS}.espeak_tts.voice"] if words else [])
+    assert all(words in one.message for one in found)

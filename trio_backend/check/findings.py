@@ -14,6 +14,7 @@ from ..config.folder import Config
 from ..config.load import survey
 from ..engines.chosen import resolve
 from ..engines.registry import (
+    DEFAULTS,
     EngineConfig,
     configure,
     is_opened_by_check,
@@ -27,12 +28,30 @@ from .server import server_findings
 
 
 @attrs.frozen
+class CheckedCharacter:
+    """A character, and what is wrong in its file or with the engines that it chooses, notes aside."""
+
+    character: CharacterConfig
+    findings: frozenset[Finding]
+
+    def engines(self) -> dict[str, list[str]]:
+        """Those that it chooses, by kind, the first choice first; the embedded ones where it chooses none."""
+        chosen = {choice.kind: choice for choice in filter(None, _engines_of(self.character))}
+        return {
+            kind: [each.name for each in (chosen[kind], *chosen[kind].then)] if kind in chosen else [name]
+            for kind, name in DEFAULTS.items()
+            # Who chooses no translator, and no turn detection, has none.
+            if kind in chosen or kind not in ("turn", "translator")
+        }
+
+
+@attrs.frozen
 class CheckedConfig:
     """What `look_at` found, and of which characters; ``config`` is None if ``conf.yaml`` cannot be read."""
 
     path: Path
     config: Config | None
-    characters: tuple[CharacterConfig, ...]
+    characters: tuple[CheckedCharacter, ...]
     findings: tuple[Finding, ...]
 
 
@@ -80,11 +99,17 @@ def look_at(path: Path, environ: Mapping[str, str]) -> CheckedConfig:
     wrong = {one.key for one in server}
     findings.extend(one for one in seen.findings if one.severity == "error" or one.key not in wrong)
     findings.extend(server)
+    characters = []
     for character in seen.characters:
-        findings.extend(_findings_of(_engines_of(character), environ, opened))
+        of_engines = tuple(_findings_of(_engines_of(character), environ, opened))
+        place = seen.folder.place(character.file, "").file
+        own = [one for one in (*findings.all, *of_engines) if one.file == place or one in of_engines]
+        told = frozenset(one for one in own if one.severity != "note")
+        characters.append(CheckedCharacter(character, told))
+        findings.extend(of_engines)
     if seen.config and seen.config.wyoming:
         findings.extend(_findings_of((seen.config.wyoming.tts, seen.config.wyoming.asr), environ, opened))
-    return CheckedConfig(path, seen.config, seen.characters, findings.all)
+    return CheckedConfig(path, seen.config, tuple(characters), findings.all)
 
 
 def engine_findings(character: CharacterConfig, environ: Mapping[str, str]) -> Iterator[Finding]:
