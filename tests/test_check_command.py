@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from trio_backend.check import CheckReport, look_at
+from trio_backend.cli import _load
 from trio_backend.config.load import find_config, packaged_conf
 from trio_backend.errors import ConfigError
 
@@ -93,3 +94,17 @@ def test_what_we_ship_is_fine_in_every_character() -> None:
     checked = look_at(packaged_conf() / "conf.yaml", {})
     assert checked.findings == ()
     assert [each.character.conf_name for each in checked.characters if each.findings] == []
+
+
+def test_serve_warns_of_the_address_that_it_will_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That of the command line, and not that of the file, if there are both."""
+    path = write(tmp_path)
+    _load(path, host="0.0.0.0")
+    assert "warning: --host 0.0.0.0: whoever reaches" in capsys.readouterr().err
+    path.write_text(BASE.replace("{}", "{host: 0.0.0.0}"))
+    _load(path)
+    assert "system_config.host: whoever reaches" in capsys.readouterr().err
+    _load(path, host="127.0.0.1")
+    assert "whoever reaches" not in capsys.readouterr().err

@@ -53,6 +53,8 @@ character_config:
   wake_word_config:
     enabled: true
     wake_words: {en: [hey Ann]}
+    greeting: 'Yes?'
+    farewell: "Bye."
 """
 
 BOB = """\
