@@ -205,6 +205,7 @@ def test_it_is_played_where_a_player_is_found(tmp_path: Path) -> None:
             1,
             "no program no-such-program;",
         ),
+        (("--tts", "none_tts"), 1, "none_tts made no sound of this text"),
         (("--tts", "tone_tts", "--set", "delay"), 2, "must be a setting and its value"),
         (("--config", "nosuch.yaml"), 1, "nosuch.yaml: there is no such file"),
     ],

@@ -59,7 +59,7 @@ def test_nothing_is_translated_that_is_not_to_be(write: Write) -> None:
             "warning",
             10,
             "translate_provider",
-            "no translator is called 'google'; none is used instead",
+            "no translator is called 'google'; it is spoken as it is shown",
         ),
         ("'deeplx'", "llm", "error", 10, "llm.target_lang", "is missing"),
         ("      deeplx:", "      deepl:", "error", 10, "deeplx.deeplx_target_lang", "is missing"),

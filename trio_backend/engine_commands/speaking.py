@@ -14,6 +14,7 @@ import trio
 from ..audio.pcm import Pcm
 from ..chat.player import NAMES, PLAYER_GRACE, find_players
 from ..engines.base import Tts
+from ..engines.whole import can_be_said
 from ..errors import ConfigError, EngineError, PlayerFailed
 from ..text.lines import lines_of
 from .chosen import TriedEngine
@@ -21,6 +22,7 @@ from .loading import open_shown
 
 STANDARD_OUTPUT = "-"
 DEFAULT_FILE = Path("speech.wav")
+NOTHING_TO_SAY = "there is nothing in this text that can be spoken"
 
 
 @attrs.frozen
@@ -40,6 +42,9 @@ async def speak(tried: TriedEngine, text: str, destination: Destination) -> None
     texts = [line.spoken for line in lines_of(text, tried.filters) if line.spoken]
     async with open_shown(tried.config) as loaded:
         made = await _spoken(loaded.engine, texts)
+    if made is None:
+        sayable = any(map(can_be_said, texts))
+        raise EngineError(f"{tried.name} made no sound of this text" if sayable else NOTHING_TO_SAY)
     _tell(f"{tried.name}: loaded in {loaded.loaded_in:.2f} s; {made.told}")
     await _deliver(made.sound, destination)
 
@@ -60,8 +65,8 @@ class _Made:
         )
 
 
-async def _spoken(tts: Tts, texts: Sequence[str]) -> _Made:
-    """One sentence after the other. The wait for the first is what a user hears as a pause."""
+async def _spoken(tts: Tts, texts: Sequence[str]) -> _Made | None:
+    """One sentence after the other; None where it is silent. The wait for the first is heard as a pause."""
     chunks: list[Pcm] = []
     began = first_at = trio.current_time()
     for text in texts:
@@ -70,7 +75,7 @@ async def _spoken(tts: Tts, texts: Sequence[str]) -> _Made:
                 first_at = first_at if chunks else trio.current_time()
                 chunks.append(chunk)
     if not any(chunk.samples for chunk in chunks):
-        raise EngineError("there is nothing in this text that can be spoken")
+        return None
     rate = chunks[0].rate
     whole = Pcm(b"".join(chunk.resampled(rate).samples for chunk in chunks), rate)
     return _Made(whole, first_at - began, trio.current_time() - began)

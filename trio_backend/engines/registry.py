@@ -260,8 +260,10 @@ def no_such_engine(kind: EngineKind, name: str) -> str:
 
 def _unknown(kind: EngineKind, name: str) -> UnknownEngine:
     instead = DEFAULTS[kind]
+    # "None is used instead", of a translator, could be read as "no one".
+    then = "it is spoken as it is shown" if kind == "translator" else f"{instead} is used instead"
     return UnknownEngine(
-        f"{no_such_engine(kind, name)}; {instead} is used instead. Known are: {', '.join(known(kind))}",
+        f"{no_such_engine(kind, name)}; {then}. Known are: {', '.join(known(kind))}",
         kind=kind,
         name=name,
         instead=instead,
