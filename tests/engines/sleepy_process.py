@@ -41,6 +41,8 @@ def load(settings: dict[str, Any]) -> Work:
             case "mark", _, folder:
                 with NamedTemporaryFile(dir=folder, delete=False):
                     os._exit(7)
+            case "break", _, words:
+                raise LookupError(words)
             case "refuse", _, why:
                 raise EngineError(why)
             case "print", _, text:

@@ -71,6 +71,17 @@ async def test_one_that_dies_is_told_and_replaced() -> None:
         assert await worker.ask(b"sleep 0") == "slept"
 
 
+async def test_an_error_of_a_library_is_told_without_its_words(capfd: pytest.CaptureFixture[str]) -> None:
+    """Which may be those of the request; where it was raised helps whoever reads the log."""
+    async with open_worker(job()) as worker:
+        with pytest.raises(EngineError, match=r"its process ended unexpectedly \(exit code 1\)"):
+            await worker.ask(b"break my secret wish")
+    _, told = capfd.readouterr()
+    assert "secret" not in told
+    assert "sleepy_process.py" in told
+    assert told.endswith("LookupError\n")
+
+
 async def test_one_that_takes_too_long_is_ended() -> None:
     """A library that hangs is not waited for for ever."""
     async with open_worker(job(timeout=0.5)) as worker:

@@ -55,6 +55,16 @@ async def test_the_parts_come_as_they_are_made() -> None:
         assert await pid(worker) == first
 
 
+async def test_an_error_of_a_library_is_told_without_its_words(capfd: pytest.CaptureFixture[str]) -> None:
+    """Which may be those of the request; the one that ends this process repeats it."""
+    async with open_worker(job()) as worker:
+        with pytest.raises(EngineError, match="its process ended unexpectedly"):
+            await read(worker, "my secret wish")
+    _, told = capfd.readouterr()
+    assert "secret" not in told
+    assert told.endswith("AssertionError\n")
+
+
 @pytest.mark.parametrize("after", [0.0, 0.02, 0.1])
 @pytest.mark.parametrize("request_", ["listen 60;count 1 0", "count 100000 0.001", "count 1000000 0"])
 async def test_a_cancelled_request_stops_and_its_process_stays(request_: str, after: float) -> None:
