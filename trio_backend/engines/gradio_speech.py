@@ -1,4 +1,4 @@
-"""`GradioSpeech`: what is configured of a voice behind a Gradio server.
+"""`GradioSpeech`: what is configured of speech synthesis behind a Gradio server.
 
 Apart from the engine, `gradio_tts`, so that a configuration can be checked without the HTTP library.
 """
@@ -19,7 +19,7 @@ Value: TypeAlias = str | float | bool
 """What a parameter of an endpoint may be set to."""
 
 MODEL_TIMEOUT = 120.0
-"""Seconds for the sound of a sentence, by default: twice that of other voices, since these models run on the
+"""Seconds for the sound of a sentence, by default: twice that of services, since these models run on the
 user's own hardware, one sentence after the other."""
 
 

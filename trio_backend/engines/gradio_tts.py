@@ -1,4 +1,4 @@
-"""`GradioTts`: a voice that is an endpoint of a Gradio server. The sound is handed out when it is whole."""
+"""`GradioTts`: an endpoint of a Gradio server. The sound is handed out when it is whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`open_service` and `open_gradio`: voices behind HTTP, opened.
+"""`open_service` and `open_gradio`: speech synthesis behind HTTP, opened.
 
 Between `speech_service` and `gradio_speech`, which are read with a configuration, and `http_speech` and
 `gradio_tts`, which need the HTTP library. That takes 75 ms to import, too long for the event loop.

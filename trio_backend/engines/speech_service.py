@@ -1,4 +1,4 @@
-"""`SpeechService`: what is configured of a voice behind HTTP, and what it is asked for a sentence.
+"""`SpeechService`: what is configured of speech synthesis behind HTTP, and what it is asked for a sentence.
 
 Apart from the client, `http_speech`, so that a configuration can be checked without the HTTP library.
 """
