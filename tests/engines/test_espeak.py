@@ -22,7 +22,7 @@ from trio_backend.engines.settings import Environment
 from trio_backend.engines.tts import espeak, espeak_installed
 from trio_backend.engines.tts.espeak import Espeak, EspeakConfig
 from trio_backend.engines.whole import spoken
-from trio_backend.errors import EngineError, NoVoice, SettingsError
+from trio_backend.errors import EngineError, NoVoice, RequestRefused, SettingsError
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
@@ -204,6 +204,14 @@ async def test_no_more_processes_than_processors(voice: Voice) -> None:
                     nursery.start_soon(spoken, tts, HELLO * 20)
             watching.cancel_scope.cancel()
     assert 1 <= most <= 2
+
+
+async def test_a_sentence_with_too_much_sound_is_refused_alone(voice: Voice) -> None:
+    """Hundreds of digits are one: of a list, nobody takes the voice from all others with them."""
+    tts = voice()
+    short = attrs.evolve(tts, config=attrs.evolve(tts.config, max_sound=1))
+    with pytest.raises(RequestRefused, match="max_sentence_sound"):
+        await spoken(short, "9" * 100)
 
 
 async def test_a_sentence_that_takes_too_long_is_stopped(

@@ -16,7 +16,7 @@ from loguru import logger
 from tests.children import Children
 from tests.promptness import promptly
 from trio_backend.engines.worker import WorkerJob, open_worker
-from trio_backend.errors import EngineError
+from trio_backend.errors import EngineError, RequestRefused
 
 
 def job(*, timeout: float = 20, interruption: float = 0, **settings: object) -> WorkerJob:
@@ -57,7 +57,7 @@ async def test_a_refused_request_is_only_that() -> None:
     children = Children()
     async with open_worker(job()) as worker:
         (child,) = children.direct()
-        with pytest.raises(EngineError, match="too quiet"):
+        with pytest.raises(RequestRefused, match="too quiet"):
             await worker.ask(b"refuse too quiet")
         assert await worker.ask(b"sleep 0") == "slept"
         assert children.direct() == [child]

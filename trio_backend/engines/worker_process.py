@@ -14,7 +14,7 @@ from functools import partial
 import attrs
 import trio
 
-from ..errors import EngineError, NotBegun
+from ..errors import EngineError, NotBegun, RequestRefused
 from .child_process import ANSWER_HEAD, HEAD, SETTINGS, AnswerKind
 from .loading import WANTED, DownloadStep, download_listener
 from .program import kill_group
@@ -51,9 +51,9 @@ class ProcessAnswer:
     body: bytes = attrs.field(repr=False)
 
     def result(self) -> bytes:
-        """The body. Raises `EngineError` where the work has failed."""
+        """The body. Raises `RequestRefused` where the work has failed: the process can do other work."""
         if self.kind is AnswerKind.FAILED:
-            raise EngineError(self.body.decode("utf-8", "replace"))
+            raise RequestRefused(self.body.decode("utf-8", "replace"))
         return self.body
 
 

@@ -18,7 +18,7 @@ import attrs
 import trio
 
 from ...audio.pcm import Pcm
-from ...errors import EngineError, SettingsError, UnknownEngine
+from ...errors import EngineError, RequestRefused, SettingsError, UnknownEngine
 from ...installation import extra_remedy, install
 from ..asyncio_thread import AsyncioThread, open_asyncio_thread
 from ..facts import EngineFacts
@@ -151,7 +151,7 @@ class EdgeTts(WholeTts):
             if piece["type"] == "audio":
                 mp3 += piece["data"]
             if len(mp3) > config.max_sound * BYTES_PER_SECOND:
-                raise EngineError(
+                raise RequestRefused(
                     f"edge_tts: more sound than {config.max_sound:g} s can be (max_sentence_sound)"
                 )
         return bytes(mp3)

@@ -17,7 +17,7 @@ import trio
 from loguru import logger
 
 from ...audio.pcm import Pcm
-from ...errors import EngineError, NoVoice, SettingsError, UnfitSetting
+from ...errors import EngineError, NoVoice, RequestRefused, SettingsError, UnfitSetting
 from ...text.scripts import HAN, HIRAGANA, KATAKANA
 from ..facts import EngineFacts
 from ..program import ProcessResult, run_program
@@ -188,7 +188,7 @@ class Espeak(WholeTts):
 
     def _output(self, ended: ProcessResult | None, voice: str) -> bytes:
         if ended is None:
-            raise EngineError(
+            raise RequestRefused(
                 f"espeak-ng wrote more than {self.config.max_sound:g} s of sound for one sentence "
                 "(max_sentence_sound) and was stopped"
             )
