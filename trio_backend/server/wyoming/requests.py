@@ -20,10 +20,11 @@ from ...errors import ProtocolError, QueueFull
 from ...identity import new_id
 from ...quota import MemoryQuota
 from ...text.lines import joined
-from .conversations import Question, TextConversations
+from .conversations import TextConversations
 from .info import info_event
 from .listening import StreamedUtterance, rate_of
 from .speaking import TextToSpeak, speak_in_order
+from .text_audience import Question
 
 SOUND_AT_ONCE = 0.25
 """Seconds of sound in an ``audio-chunk``: a client plays one when it has it whole."""
