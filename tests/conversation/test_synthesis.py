@@ -19,7 +19,7 @@ from trio_backend.conversation.said import Said
 from trio_backend.conversation.synthesis import BUFFERED, MadeSentence, Synthesis
 from trio_backend.conversation.timeline import Timeline
 from trio_backend.engines.whole import WholeSound, channel_of
-from trio_backend.errors import EngineError, EngineReplaced
+from trio_backend.errors import EngineError, EngineReplaced, RequestRefused
 
 RATE = 16_000
 
@@ -28,8 +28,9 @@ RATE = 16_000
 class Voice:
     """A `Tts` of which a text says what it does: each word is a chunk, ``1.5`` so many seconds of it.
 
-    ``fail`` fails, ``other`` is a chunk of another rate. Each takes ``delay`` seconds. At ``next`` another
-    one takes its place, for which that is a chunk of two seconds.
+    ``fail`` fails, ``other`` is a chunk of another rate, ``refuse`` is refused. Each takes ``delay`` seconds.
+    At ``next`` another one takes its place, for which that is a chunk of two seconds. At ``stall`` the first
+    one makes no sound any more, and the other a chunk of three seconds.
     """
 
     delay: float = 1.0
@@ -52,7 +53,13 @@ class Voice:
             if word == "next" and not self.replaced:
                 self.replaced = True
                 raise EngineReplaced("it fails")
-            if word == "next":
+            if word == "refuse":
+                raise RequestRefused("it is refused")
+            if word == "stall" and not self.replaced:
+                await trio.sleep_forever()
+            if word == "stall":
+                yield Pcm(bytes(6 * RATE), RATE)
+            elif word == "next":
                 yield Pcm(bytes(4 * RATE), RATE)
             elif word == "other":
                 yield Pcm(bytes(200), 8_000)
@@ -177,6 +184,39 @@ async def test_a_sentence_that_nobody_has_heard_is_spoken_anew(autojump_clock: M
     found = [what for _, what in reader.found]
     assert "Problem" not in found
     assert found[-1] == (1, 3.0)
+
+
+async def test_what_a_voice_that_was_left_makes_ahead_is_spoken_anew(autojump_clock: MockClock) -> None:
+    """A service that stalls stalls in all sentences: those behind the one that told of it are whole."""
+    async with speaking(Voice(), "1 1 1 next", "1 stall", "stall") as reader:
+        await trio.sleep(20)
+    found = [what for _, what in reader.found]
+    assert found[:5] == [0, 1.0, 1.0, 1.0, (0.0, "last")]
+    assert "Problem" not in found
+    # Chunk by chunk, as far as it was not made when its time came.
+    second, third = found[5 : found.index((2, 3.0))], found[-1]
+    assert second in (
+        [(1, 4.0)],
+        [1, 1.0, 3.0, (0.0, "last")],
+        [1, 1.0, (3.0, "last")],
+        [1, 4.0, (0.0, "last")],
+    )
+    assert third == (2, 3.0)
+
+
+async def test_a_sentence_that_is_refused_is_read_and_the_others_are_spoken(
+    autojump_clock: MockClock,
+) -> None:
+    """The engine works: what a person said is not wanted there. That is told once."""
+    send, receive = trio.open_memory_channel[Response | MadeSentence](20)
+    voice = Voice()
+    synthesis = Synthesis(voice, Timeline(), send)
+    for index, text in enumerate(("refuse", "refuse", "1")):
+        await synthesis.speak(Sentence(TurnId(1), index, text, text, text), None)
+    send.close()
+    found = [event async for event in receive]
+    assert [type(event) for event in found].count(Problem) == 1
+    assert voice.made == 1
 
 
 async def test_a_sentence_that_was_made_ahead_and_begun_is_not_said_again(autojump_clock: MockClock) -> None:

@@ -13,7 +13,7 @@ from trio.abc import ReceiveChannel
 from ..audio.pcm import Pcm
 from ..engines.base import Tts
 from ..engines.whole import NO_SOUND, WholeSound, can_be_said, joined
-from ..errors import EngineError, EngineReplaced
+from ..errors import EngineError, EngineReplaced, RequestRefused
 from .events import AudioChunk, Problem, Sentence
 from .responder import Response
 from .timeline import Timeline
@@ -38,8 +38,9 @@ class MadeSentence:
 class Synthesis:
     """Has the sentences of one reply spoken, several at once. An engine that fails leaves them to be read.
 
-    One that is followed by the next of its list (`EngineReplaced`) does not: a sentence of which nothing was
-    handed out yet is spoken anew. Of one that was cut the rest is missing.
+    One that is followed by the next of its list (`EngineReplaced`) does not: sentences of which nothing was
+    handed out yet are spoken anew, those too whose own requests have not failed yet. Of one that was cut the
+    rest is missing. One that is refused (`RequestRefused`) is read; those behind it are spoken.
 
     With ``translate`` each sentence is translated before it is spoken; what is shown stays. One for which
     that fails is spoken as it is.
@@ -50,6 +51,9 @@ class Synthesis:
     _events: trio.MemorySendChannel[Response | MadeSentence]
     _translate: Translate | None = None
     _failed: bool = attrs.field(default=False, init=False)
+    _refused: bool = attrs.field(default=False, init=False)
+    _ahead: dict[SoundBuffer, trio.CancelScope] = attrs.field(factory=dict, init=False)
+    """Of the sentences that are being made before their time, what ends the making."""
     _untranslated: bool = attrs.field(default=False, init=False)
     """Whether it was told that a translation has failed."""
 
@@ -129,21 +133,42 @@ class Synthesis:
                 await self._events.send(AudioChunk(turn, index, pcm, last))
 
     async def _fill(self, buffer: SoundBuffer, sentence: Sentence, sound: ReceiveChannel[Pcm]) -> None:
-        try:
-            await buffer.fill(sound)
-        except EngineReplaced:
+        failure: EngineError | None = None
+        with trio.CancelScope() as making:
+            self._ahead[buffer] = making
+            try:
+                await buffer.fill(sound)
+            except EngineError as error:
+                failure = error
+            finally:
+                del self._ahead[buffer]
+        if (making.cancelled_caught or isinstance(failure, EngineReplaced)) and buffer.clear():
+            if failure is not None:
+                self._begin_anew()
             # As often as there are engines, at most: the last one is replaced by none.
-            if buffer.clear():
-                async with self._tts.speak(sentence.spoken) as again:
-                    await self._fill(buffer, sentence, again)
-        except EngineError as error:
-            await self._fail(error)
+            async with self._tts.speak(sentence.spoken) as again:
+                await self._fill(buffer, sentence, again)
+        elif failure is not None:
+            await self._fail(failure)
 
     async def _fail(self, error: EngineError) -> None:
         # Several sentences may fail at once; that is told once. Of a replacement the character tells.
-        if not self._failed and not isinstance(error, EngineReplaced):
-            self._failed = True
+        match error:
+            case EngineReplaced():
+                self._begin_anew()
+                told = True
+            case RequestRefused():
+                told, self._refused = self._refused, True
+            case _:
+                told, self._failed = self._failed, True
+        if not told:
             await self._events.send(Problem("engine-error", str(error)))
+
+    def _begin_anew(self) -> None:
+        """Have what the engine that was left is still making ahead made by the next one."""
+        for buffer, making in self._ahead.items():
+            if not buffer.begun:
+                making.cancel("its engine was left")
 
 
 def same_rate(pcm: Pcm, rate: int) -> int:
@@ -161,7 +186,7 @@ class SoundBuffer:
     _rate: int = attrs.field(default=0, init=False)
     _seconds: float = attrs.field(default=0.0, init=False)
     _ended: bool = attrs.field(default=False, init=False)
-    _begun: bool = attrs.field(default=False, init=False)
+    begun: bool = attrs.field(default=False, init=False)
     """Whether something was taken."""
     _changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
@@ -187,7 +212,7 @@ class SoundBuffer:
         while not self._chunks and not self._ended:
             await self._changed.park()
         pcm = joined(self._chunks) if self._chunks else NO_SOUND
-        self._chunks, self._seconds, self._begun = [], 0.0, True
+        self._chunks, self._seconds, self.begun = [], 0.0, True
         self._changed.unpark_all()
         return pcm, self._ended
 
@@ -196,6 +221,6 @@ class SoundBuffer:
 
         To be called right after `fill` has raised.
         """
-        if not self._begun:
+        if not self.begun:
             self._chunks, self._rate, self._seconds, self._ended = [], 0, 0.0, False
-        return not self._begun
+        return not self.begun
