@@ -16,6 +16,8 @@ nox.options.error_on_missing_interpreters = False
 EVERYTHING = ".[voice,edge,piper,pyttsx3,dev]"
 # Many tests wait for another process, a browser or a socket most of the time, on one core too.
 WORKERS = "2"
+# One random order for all who judge a change; `-- --randomly-seed=N` takes another one.
+SEED = 20261122
 
 # What some tests need that pip cannot bring: the program, and Debian's package of it.
 PROGRAMS = {"espeak-ng": "espeak-ng", "chromium": "chromium"}
@@ -40,12 +42,12 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests in random order, warnings as errors, with branch coverage. Arguments go to pytest.
 
-    ``-- --randomly-seed=N`` repeats the order of an earlier run, ``-- -n 0`` needs no other process.
+    ``-- --randomly-seed=N`` takes another order, ``-- -n 0`` needs no other process.
     """
     _install_programs(session)
     session.install("-e", EVERYTHING)
     # Whoever has nothing left to do takes over tests of the other.
-    split = ("--numprocesses", WORKERS, "--dist", "worksteal")
+    split = ("--numprocesses", WORKERS, "--dist", "worksteal", f"--randomly-seed={SEED}")
     session.run("python", "-m", "pytest", "--cov", "--cov-report=term", *split, *session.posargs)
 
 
