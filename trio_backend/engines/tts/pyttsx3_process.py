@@ -19,8 +19,8 @@ HEADER = 44
 ATTEMPTS = 4
 
 
-def load(settings: dict[str, Any]) -> Work:
-    """The speech of the system, with the properties of ``settings``."""
+def open_engine(settings: dict[str, Any]) -> Any:
+    """The library's engine, with the properties of ``settings``."""
     try:
         import pyttsx3
     except ImportError as error:
@@ -43,29 +43,35 @@ def load(settings: dict[str, Any]) -> Work:
     engine.setProperty("rate", settings["rate"])
     engine.setProperty("volume", settings["volume"])
     _correct_length()
+    return engine
+
+
+def load(settings: dict[str, Any]) -> Work:
+    """The speech of the system, as ``settings`` want it."""
+    engine = open_engine(settings)
     finished = threading.Event()
     engine.connect("finished-utterance", lambda **_: finished.set())
     # Its driver comes back before the file is written; those of other systems do not, and do not all tell.
     is_espeak = "pyttsx3.drivers.espeak" in sys.modules
     path = os.path.join(settings["folder"], "sentence.aiff" if sys.platform == "darwin" else "sentence.wav")
 
+    def write(text: str) -> None:
+        finished.clear()
+        with muted():
+            engine.save_to_file(text, path)
+            engine.runAndWait()
+            if is_espeak:
+                finished.wait()
+
     def speak(request: bytes) -> bytes:
         # A process that was ended amid a sentence has left that, which is not what is asked for now.
         _remove(path)
         try:
-            for _ in range(ATTEMPTS):
-                finished.clear()
-                with muted():
-                    engine.save_to_file(request.decode(), path)
-                    engine.runAndWait()
-                    if is_espeak:
-                        finished.wait()
-                # Now and then espeak-ng tells the end of a text at once, without any sound, and no error.
-                if (
-                    not is_espeak
-                    or os.path.getsize(path) > HEADER
-                    or not any(map(str.isalnum, request.decode()))
-                ):
+            text = request.decode()
+            # Now and then espeak-ng tells the end of a text at once, without any sound, and no error.
+            for _ in range(ATTEMPTS if is_espeak else 1):
+                write(text)
+                if os.path.getsize(path) > HEADER:
                     break
             if os.path.getsize(path) > settings["most"]:
                 raise EngineError(
