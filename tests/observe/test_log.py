@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 from loguru import logger
 
-from trio_backend.observe import log
+from trio_backend.observe import log, log_writer
 from trio_backend.observe.log import escaped, log_statistics, open_log, start_logging
 from trio_backend.observe.log_writer import LogWriter
 
@@ -82,6 +82,21 @@ def test_a_writer_keeps_order_and_drops_the_newest(reader: Reader) -> None:
         f"({statistics.dropped} log lines were dropped here: they could not be written)",
         "and on",
     ]
+
+
+def test_lines_that_come_together_are_written_together(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One wake-up of the thread and one system call for them; the end waits for no others."""
+    monkeypatch.setattr(log_writer, "_GATHER", 60)
+    reader.reads.set()
+    writer = LogWriter(reader.take)
+    writer.write("one\n")
+    time.sleep(0.2)  # a thread that gathers nothing has written by now
+    assert reader.got == b""
+    writer.write("two\n")
+    assert writer.close(timeout=30)
+    assert reader.lines == ["one", "two"]
 
 
 def test_a_gap_at_the_end_is_told(reader: Reader) -> None:

@@ -19,6 +19,8 @@ FLUSH_TIMEOUT = 1.0
 _LOOK_AGAIN = 0.05
 # Written at once at most: one system call for what has gathered, and short enough to be cut off between two.
 _BATCH = 64 * 1024
+# Seconds that a line waits for others: to wake the thread costs whoever writes the line 0.08 ms.
+_GATHER = 0.02
 _GAP = "({} log lines were dropped here: they could not be written)\n"
 
 RawWrite: TypeAlias = Callable[[memoryview], int | None]
@@ -41,7 +43,8 @@ class LogWriter:
     are written; a line then says how many there were. The newest are dropped rather than the oldest: what
     came first is mostly the cause of the rest, a flood cannot push it out, and the gap is where the line
     stands that tells of it. A ``raw`` that fails (its reader has left, the disk is full) is tried again
-    with each line; what it refuses is dropped and counted too.
+    with each line; what it refuses is dropped and counted too. A process that is killed loses the lines of
+    its last `_GATHER` seconds.
     """
 
     _raw: RawWrite
@@ -57,6 +60,7 @@ class LogWriter:
     _told: int = attrs.field(default=0, init=False)  # of those refused, how many were told of
     _full: bool = attrs.field(default=False, init=False)
     _closed: bool = attrs.field(default=False, init=False)
+    _closing: threading.Event = attrs.field(factory=threading.Event, init=False)
     _thread: threading.Thread = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -92,6 +96,7 @@ class LogWriter:
                 self._closed = True
                 self._tell_gap()
                 self._lines.put(None)
+                self._closing.set()
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -127,6 +132,8 @@ class LogWriter:
         first = self._lines.get()
         if first is None:
             return None
+        if self._lines.empty():
+            self._closing.wait(_GATHER)
         batch, size = [first], len(first)
         while size < _BATCH:
             try:

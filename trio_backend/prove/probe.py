@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Protocol
 
 import attrs
@@ -234,9 +235,13 @@ def _read_process(pid: int) -> Sample:
 
 
 def _loop_cpu(process: psutil.Process) -> float:
+    """Seconds of CPU of the process's first thread."""
     if not psutil.LINUX:
         return math.nan
-    # The system counts each thread's time in steps of 10 ms.
-    return next(
-        (each.user_time + each.system_time for each in process.threads() if each.id == process.pid), math.nan
-    )
+    # In nanoseconds; psutil's time of a thread comes in steps of 10 ms, and a hundred turns take 300.
+    schedstat = Path(f"/proc/{process.pid}/task/{process.pid}/schedstat")
+    try:
+        return int(schedstat.read_text().split()[0]) / 1e9
+    except (OSError, ValueError):  # a kernel that keeps none
+        threads = {each.id: each.user_time + each.system_time for each in process.threads()}
+        return threads.get(process.pid, math.nan)

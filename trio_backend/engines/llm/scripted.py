@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import attrs
@@ -25,13 +26,16 @@ from .companion.desk_rules import with_desk
 from .companion.desk_settings import read_desk
 from .companion.files import DELIVERED, load_companion, rules_file
 from .companion.rules import Companion
-from .companion.understanding import TurnReadings
+from .companion.talk import TurnReadings
 
 NAMES = ("scripted_llm",)
 OPENED_BY_CHECK = True
 
 UNTIL_COMPILED = 1.0
 """Seconds from when the rules were read until their patterns are compiled: a start is over then."""
+
+BREATH = 0.001
+"""Seconds that a reply is thought out without a checkpoint: most take less in all."""
 
 _TOKEN = re.compile(rf"(?:[{CJK}\u3000-\u303f\uff00-\uffef]{{1,2}}|[^\s{CJK}\u3000-\u303f\uff00-\uffef]+)\s*")
 
@@ -179,12 +183,15 @@ class ScriptedLlm:
             yield Text(clause)
 
     async def _composed(self, prompt: Prompt) -> str:
-        """The whole reply, thought out in small steps with a checkpoint after each."""
+        """The whole reply, thought out in small steps, with a checkpoint when they took `BREATH`."""
         await self._patterns.wait_compiled()
-        reply = ""
+        reply, began = "", perf_counter()
         for step in answer(self._companion, prompt, self.config.manner, self._readings, _here()):
             reply = step
-            await trio.lowlevel.checkpoint()
+            if perf_counter() - began > BREATH:
+                await trio.lowlevel.checkpoint()
+                began = perf_counter()
+        await trio.lowlevel.checkpoint()
         return reply
 
 

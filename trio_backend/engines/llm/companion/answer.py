@@ -14,9 +14,9 @@ from ...base import Prompt
 from .matching import Matcher
 from .reading import TOPIC
 from .rules import ANY_MANNER, Companion, CompanionQuestion, Manner, Sayings
-from .talk import Talk, read_talk
+from .talk import Talk, TurnReadings, read_talk
 from .templates import Template
-from .understanding import Match, TurnReadings, read_conversation
+from .understanding import Match, read_conversation
 
 T = TypeVar("T")
 
@@ -48,21 +48,11 @@ class VariantChoice:
 
     def pick(self, options: Sequence[Option[T]]) -> Option[T] | None:
         """One of ``options``: of the manner's own, of the common ones, or else the one said longest ago."""
-        fresh = [option for option in options if self._last_said(option.template) < 0]
+        fresh = [option for option in options if self.talk.last_said(option.template) < 0]
         best = [option for option in fresh if not option.common] or fresh
         if best:
             return best[self.talk.pick(f"variant {_source(best[0])}", len(best))]
-        return min(options, key=lambda option: self._last_said(option.template), default=None)
-
-    def _last_said(self, template: Template | None) -> int:
-        """The number of the reply that had it last; -1 for none."""
-        if template is None:
-            return -1
-        # Nearly all of what might be said was not said: one search tells, instead of forty.
-        if template.place_in(self.talk.all_said) < 0:
-            return -1
-        said = self.talk.said
-        return next((at for at in reversed(range(len(said))) if template.place_in(said[at]) >= 0), -1)
+        return min(options, key=lambda option: self.talk.last_said(option.template), default=None)
 
 
 def _source(option: Option[T]) -> str:
@@ -95,10 +85,8 @@ def answer(
     companion's earlier replies only what is new is read; the reply is the same without. ``now`` is the time
     where it is; without one it knows none.
     """
-    talk = read_talk(prompt)
-    conversed = yield from read_conversation(
-        companion, talk, TurnReadings() if readings is None else readings
-    )
+    talk = read_talk(prompt, readings)
+    conversed = yield from read_conversation(companion, talk)
     matcher = Matcher(conversed, prompt.character, companion.desk, now)
     faces = {keyword: companion.face(keyword, prompt.emotions) for keyword in companion.faces}
     yield _ReplyComposer(matcher, VariantChoice(talk, manner), companion.manners[manner], faces).composed()
@@ -195,9 +183,8 @@ class _ReplyComposer:
     def _was_asked(self, option: Option[CompanionQuestion]) -> bool:
         """Whether the question was asked before; of one that may be asked `again`, in these words."""
         question = option.owner
-        asked = option.template if question.again and option.template else question
-        talk = self._matcher.talk
-        return asked.place_in(talk.all_said) >= 0 and any(asked.place_in(said) >= 0 for said in talk.said)
+        asked = [option.template] if question.again and option.template else question.ask.all
+        return any(self._matcher.talk.last_said(template) >= 0 for template in asked)
 
     def _say(self, template: Template | None, values: Mapping[str, str]) -> None:
         if template is None:

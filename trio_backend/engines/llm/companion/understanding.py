@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Collection, Generator, Mapping, Sequence
 from itertools import chain
 
 import attrs
 
-from ...base import Message
 from .calendar import DAY, Words
 from .facts import Fact, FactChange, KnownFacts, compared, fact_change
 from .rules import Companion, Language, Rule
-from .talk import Talk, UserTurn
+from .talk import Talk, TurnReading, UserTurn
 from .words import Clause, script_of
 
 REPEATED = 3
@@ -60,6 +58,11 @@ class Understood:
         """What it may go on with."""
         return frozenset(match.rule.after for match in self.matches if match.rule.after)
 
+    def reading(self) -> TurnReading:
+        """What is kept of it."""
+        words = " ".join(word.matched for clause in self.clauses for word in clause.words)
+        return TurnReading(self.language, words, self.changes(), self.about(), self.follows(), self.day())
+
     def day(self) -> Words:
         """The words for a day that the best rule with a slot for one has kept."""
         found = (match for match in self.matches if DAY in match.values)
@@ -87,66 +90,6 @@ def understand(language: Language, text: str, before: str) -> Generator[str, Non
                 matches.append(Match(rule, values, pattern.weight, number))
         yield ""
     return Understood(language, clauses, tuple(matches))
-
-
-@attrs.frozen
-class TurnReading:
-    """What is left of a turn that was understood once: enough for the replies to all later ones.
-
-    It holds for the same message with the same text ``before``, in the rules of one file.
-    """
-
-    before: str
-    language: Language
-    words: str
-    changes: tuple[FactChange, ...]
-    about: str = ""
-    """What the best of its rules is about."""
-    follows: frozenset[str] = frozenset()
-    """What its rules go on with, if the message before was about that."""
-    day: Words = ()
-    """The words for a day in it."""
-
-
-@attrs.define(eq=False)
-class TurnReadings:
-    """What was read of messages that are still in somebody's memory, so that each is read once.
-
-    A reading goes when its message does: what is kept is bounded by what conversations remember, and
-    nothing that was said outlives its conversation here. Without it a reply costs what the whole
-    conversation does: 30 ms after 500 turns.
-    """
-
-    # By identity: messages are compared by value, and one value has another meaning in another place.
-    _kept: dict[int, tuple[weakref.ref[Message], TurnReading]] = attrs.field(factory=dict, init=False)
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def of(self, turn: UserTurn) -> TurnReading | None:
-        """The reading of ``turn``; None if there is none that holds."""
-        kept = self._kept.get(id(turn.message))
-        return kept[1] if kept and kept[1].before == turn.before_written else None
-
-    def keep(self, turn: UserTurn, understood: Understood) -> TurnReading:
-        """Remember what was understood of ``turn`` for as long as its message lives."""
-        key, kept = id(turn.message), self._kept
-
-        def forget(_message: object) -> None:
-            kept.pop(key, None)
-
-        words = " ".join(word.matched for clause in understood.clauses for word in clause.words)
-        reading = TurnReading(
-            turn.before_written,
-            understood.language,
-            words,
-            understood.changes(),
-            understood.about(),
-            understood.follows(),
-            understood.day(),
-        )
-        kept[key] = (weakref.ref(turn.message, forget), reading)
-        return reading
 
 
 @attrs.define(eq=False)
@@ -184,9 +127,7 @@ class Conversed:
     subject: Subject
 
 
-def read_conversation(
-    companion: Companion, talk: Talk, readings: TurnReadings
-) -> Generator[str, None, Conversed]:
+def read_conversation(companion: Companion, talk: Talk) -> Generator[str, None, Conversed]:
     """Understand what was not read before, the message to be answered always; yields between small steps."""
     facts, newest, lately = KnownFacts(), None, list[tuple[UserTurn, TurnReading]]()
     if talk.speaker:
@@ -194,11 +135,11 @@ def read_conversation(
     last, subject = len(talk.turns) - 1, Subject()
     for number, turn in enumerate(talk.turns):
         asked = number == last and not talk.nudged
-        reading = None if asked else readings.of(turn)
+        reading = None if asked else turn.reading
         if reading is None:
-            language = companion.language_of(script_of(turn.text, turn.before)) or companion.languages[0]
+            language = companion.language_of(turn.script) or companion.languages[0]
             understood = yield from understand(language, turn.text, turn.before)
-            reading = readings.keep(turn, understood)
+            reading = turn.reading = understood.reading()
             newest = understood if asked else None
         for change in reading.changes:
             facts.change(change, number)
@@ -221,8 +162,7 @@ def _words(turn: UserTurn, reading: TurnReading, language: Language) -> str:
 def _language_of(companion: Companion, talk: Talk) -> Language:
     """That of the newest text with letters in it; where that is not spoken, the first one."""
     newest_first = chain(
-        ((turn.text, turn.before) for turn in reversed(talk.turns)),
-        ((said, "") for said in reversed(talk.said)),
+        (turn.script for turn in reversed(talk.turns)), (script_of(said) for said in reversed(talk.said))
     )
-    script = next((script for text, before in newest_first if (script := script_of(text, before))), "")
+    script = next(filter(None, newest_first), "")
     return companion.language_of(script) or companion.languages[0]
