@@ -29,8 +29,9 @@ def _volumes_after(pcm: Pcm, slice_ms: int, before: float) -> tuple[list[float],
     squares = np.square(samples, dtype=np.float32)
     means = np.add.reduceat(squares, bounds[:-1]) / (bounds[1:] - bounds[:-1])
     # Silence is an answer, not an error: TTS may return it for "…", and the text must still show.
-    loudest = max(means.max(), before)
-    volumes: list[float] = np.round(np.sqrt(means / (loudest or 1.0), dtype=np.float64), 4).tolist()
+    # The functions behind `max` and `round`, without what numpy has in Python before them.
+    loudest = max(np.maximum.reduce(means), before)
+    volumes: list[float] = (np.rint(np.sqrt(means / (loudest or 1.0), dtype=np.float64) * 1e4) / 1e4).tolist()
     return volumes, float(loudest)
 
 

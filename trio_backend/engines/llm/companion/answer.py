@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from typing import Generic, TypeVar
 
@@ -88,8 +89,9 @@ def answer(
     talk = read_talk(prompt, readings)
     conversed = yield from read_conversation(companion, talk)
     matcher = Matcher(conversed, prompt.character, companion.desk, now)
-    faces = {keyword: companion.face(keyword, prompt.emotions) for keyword in companion.faces}
-    yield _ReplyComposer(matcher, VariantChoice(talk, manner), companion.manners[manner], faces).composed()
+    choice = VariantChoice(talk, manner)
+    face = partial(companion.face, emotions=prompt.emotions)
+    yield _ReplyComposer(matcher, choice, companion.manners[manner], face).composed()
 
 
 @attrs.define(eq=False)
@@ -99,7 +101,7 @@ class _ReplyComposer:
     _matcher: Matcher
     _choice: VariantChoice
     _manner: Manner
-    _faces: Mapping[str, str]
+    _face: Callable[[str], str]
     _parts: list[str] = attrs.field(factory=list, init=False)
 
     def composed(self) -> str:
@@ -196,7 +198,7 @@ class _ReplyComposer:
 
     def _shown(self, keyword: str) -> str:
         """How the character's face is told of an emotion; nothing if it shows that already."""
-        face = self._faces[keyword]
+        face = self._face(keyword)
         return "" if any(face in part for part in self._parts) else face
 
 

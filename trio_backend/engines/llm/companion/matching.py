@@ -39,7 +39,7 @@ class Matcher:
         newest = {kind: told[-1].text for kind, told in facts.items() if told}
         own = {"self": self.character, "name": self.talk.speaker, "facts": listed(facts, language)}
         clock = clock_values(language.calendar, self.now) if self.now else {}
-        return {**own, **clock, **desk_values(self.desk, language), **newest}
+        return _said({**own, **clock, **desk_values(self.desk, language), **newest})
 
     @property
     def talk(self) -> Talk:
@@ -83,7 +83,7 @@ class Matcher:
             return None
         if any(self.known(kind) for kind in rule.unless) or not self._by_chance(match):
             return None
-        target = attrs.evolve(self.language.rule(rule.goto), rank=rule.rank) if rule.goto else rule
+        target = self.language.target(rule)
         return Match(target, self._values(match) | facts, match.weight, match.clause)
 
     def _by_chance(self, match: Match) -> bool:
@@ -98,8 +98,7 @@ class Matcher:
             for kind in match.rule.remember
             if self.conversed.facts[kind]
         }
-        values = {**self._known, **self._day_values(match), **match.values, **told}
-        return {name: value for name, value in values.items() if value}
+        return _said({**self._known, **self._day_values(match), **match.values, **told})
 
     def _day_values(self, match: Match) -> Mapping[str, str]:
         """What can be said of the day that was asked for, and of the opening hours on it."""
@@ -142,3 +141,8 @@ class Matcher:
         now, lately = len(self.talk.turns), " ".join(self.talk.said[-SPOKEN_OF:]).lower()
         facts = self.conversed.facts[kind]
         return [fact.text for fact in facts if fact.turn < now - EARLIER and fact.text.lower() not in lately]
+
+
+def _said(values: dict[str, str]) -> dict[str, str]:
+    """Those of ``values`` that are not empty."""
+    return values if all(values.values()) else {name: value for name, value in values.items() if value}
