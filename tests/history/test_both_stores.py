@@ -46,11 +46,20 @@ class Delete:
 
 
 @attrs.frozen
+class Rename:
+    """Give a conversation a title, or take it away."""
+
+    owner: Owner
+    uid: HistoryUid
+    title: str
+
+
+@attrs.frozen
 class Reopen:
     """Close the file and open it again; memory knows nothing of it."""
 
 
-Step: TypeAlias = Append | Adopt | Delete | Reopen
+Step: TypeAlias = Append | Adopt | Delete | Rename | Reopen
 
 owners = st.sampled_from([MAO, ANN, EVES_MAO])
 uids = st.sampled_from([HistoryUid(name) for name in ("a", "b", "c", "\ud800")])
@@ -68,11 +77,12 @@ steps = st.one_of(
     st.builds(Adopt, owners, uids, st.lists(stored_messages, max_size=3).map(tuple)),
     st.builds(Append, owners, uids, st.lists(stored_messages, min_size=1, max_size=3).map(tuple)),
     st.builds(Delete, owners, uids),
+    st.builds(Rename, owners, uids, texts),
     st.just(Reopen()),
 )
 
 
-async def take(history: History, step: Append | Adopt | Delete) -> str:
+async def take(history: History, step: Append | Adopt | Delete | Rename) -> str:
     """What became of ``step``."""
     try:
         match step:
@@ -82,6 +92,8 @@ async def take(history: History, step: Append | Adopt | Delete) -> str:
                 await history.adopt(owner, uid, *messages)
             case Delete(owner, uid):
                 await history.delete(owner, uid)
+            case Rename(owner, uid, title):
+                return await history.rename(owner, uid, title)
     except NoSuchHistory as error:
         return str(error)
     return "done"

@@ -8,6 +8,7 @@ import stat
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.history.samples import FIRST, MAO, SECOND, ai, human
 from trio_backend.errors import HistoryError
 from trio_backend.history import database
 from trio_backend.history.database import open_database
+from trio_backend.history.layouts import LAYOUTS
 from trio_backend.history.sqlite import open_sqlite_history
 from trio_backend.history.store import PREVIEW, HistoryUid, StoredMessage
 
@@ -77,7 +79,7 @@ def contents(path: Path) -> bytes:
         (write_text, "it is no SQLite database; name another file"),
         (write_foreign, "another program's database; name another file"),
         (write_foreign_and_marked, "another program's database; name another file"),
-        (write_newer, r"newer trio-backend wrote it \(version 7, this one knows 4\); update trio-backend"),
+        (write_newer, r"newer trio-backend wrote it \(version 7, this one knows 5\); update trio-backend"),
     ],
 )
 async def test_a_file_that_is_not_for_us_is_refused_and_left_alone(
@@ -165,13 +167,13 @@ async def test_a_file_of_an_older_version_is_brought_up_to_date(
     async with open_sqlite_history(path) as history:
         await history.append(MAO, FIRST, human())
     monkeypatch.setattr(
-        database, "LAYOUTS", (*database.LAYOUTS, ("ALTER TABLE message ADD COLUMN mood TEXT DEFAULT 'joy'",))
+        database, "LAYOUTS", (*LAYOUTS, ("ALTER TABLE message ADD COLUMN mood TEXT DEFAULT 'joy'",))
     )
 
     async with open_sqlite_history(path) as history:
         assert [human()] == await history.messages(MAO, FIRST)
     with closing(sqlite3.connect(path)) as file:
-        assert file.execute("PRAGMA user_version").fetchone() == (5,)
+        assert file.execute("PRAGMA user_version").fetchone() == (6,)
         assert file.execute("SELECT mood FROM message").fetchall() == [("joy",)]
 
 
@@ -182,7 +184,7 @@ async def test_a_migration_that_fails_half_way_leaves_the_old_file(
     async with open_sqlite_history(path) as history:
         await history.append(MAO, FIRST, human())
     with monkeypatch.context() as patch:
-        patch.setattr(database, "LAYOUTS", (*database.LAYOUTS, ("DROP TABLE message", "DROP TABLE missing")))
+        patch.setattr(database, "LAYOUTS", (*LAYOUTS, ("DROP TABLE message", "DROP TABLE missing")))
         with pytest.raises(HistoryError, match=r"history.db: no such table: missing"):
             async with open_sqlite_history(path):
                 pytest.fail("it was opened")
@@ -207,7 +209,7 @@ async def test_a_file_of_version_0_1_opens_with_all_it_holds(path: Path) -> None
         await history.append(MAO, HistoryUid("second"), human(), continues=True)
         assert [one.uid for one in await history.conversations(MAO)] == ["second", "first", "old"]
     with closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (4,)
+        assert database.execute("PRAGMA user_version").fetchone() == (5,)
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
@@ -222,11 +224,11 @@ def row(conversation: int, message: StoredMessage) -> tuple[object, ...]:
     return (conversation, message.role, message.timestamp, message.content, message.name, message.avatar)
 
 
-def write_version_3(path: Path) -> None:
-    """A file as version 3 left it: two conversations of two messages each, and one that has none."""
+def write_version(version: int, path: Path) -> None:
+    """A file as that version left it: two conversations of two messages each, and one that has none."""
     path.parent.mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database, "LAYOUTS", database.LAYOUTS[:3])
+        patch.setattr(database, "LAYOUTS", LAYOUTS[:version])
         open_database(path, 1).close()
     with closing(sqlite3.connect(path)) as file:
         file.executemany(
@@ -241,6 +243,9 @@ def write_version_3(path: Path) -> None:
         ]
         file.executemany(INSERT, [row(*each) for each in said])
         file.commit()
+
+
+write_version_3 = partial(write_version, 3)
 
 
 async def test_a_file_of_version_3_lists_what_it_listed(path: Path) -> None:
@@ -270,15 +275,15 @@ async def test_what_an_older_server_stores_meanwhile_is_listed(path: Path) -> No
     assert listed[SECOND] == human("From there.", second=5)
 
 
-@pytest.mark.parametrize("done", range(len(database._VERSION_4) + 1))
+@pytest.mark.parametrize("done", range(len(LAYOUTS[3]) + 1))
 async def test_wherever_version_4_is_cut_short_the_file_is_of_version_3(
     path: Path, done: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing of it is in the file, and the next start does it all."""
     write_version_3(path)
     with monkeypatch.context() as patch:
-        cut = (*database._VERSION_4[:done], "DROP TABLE missing")
-        patch.setattr(database, "LAYOUTS", (*database.LAYOUTS[:3], cut))
+        cut = (*LAYOUTS[3][:done], "DROP TABLE missing")
+        patch.setattr(database, "LAYOUTS", (*LAYOUTS[:3], cut))
         with pytest.raises(HistoryError, match="no such table: missing"):
             open_database(path, 1)
 
@@ -287,3 +292,66 @@ async def test_wherever_version_4_is_cut_short_the_file_is_of_version_3(
         assert "latest_role" not in str(left.execute("SELECT sql FROM sqlite_master").fetchall())
     async with open_sqlite_history(path) as history:
         assert [one.uid for one in await history.conversations(MAO)] == [FIRST, SECOND]
+
+
+async def test_a_file_of_version_4_is_called_by_what_was_said_first(path: Path) -> None:
+    """Not by a picture without words, nor by what was said later; where nothing was, by what is said next."""
+    write_version(4, path)
+    with closing(sqlite3.connect(path)) as file:
+        later = [row(1, human("Later.", second=2)), row(1, human("", second=3))]
+        file.executemany(INSERT, later)
+        file.commit()
+
+    async with open_sqlite_history(path) as history:
+        titles = {one.uid: one.title for one in await history.conversations(MAO)}
+        await history.append(MAO, SECOND, human("\0" + "猫" * 2 * PREVIEW, second=4), human("And?", second=5))
+        again = {one.uid: one.title for one in await history.conversations(MAO)}
+
+    assert titles == {FIRST: "Hi.", SECOND: ""}
+    assert again == {FIRST: "Hi.", SECOND: "\0" + "猫" * (PREVIEW - 1)}
+
+
+async def test_what_an_older_server_stores_meanwhile_has_a_title(path: Path) -> None:
+    """A version 4 that has the file open while this one brings it up to date fills the new column too."""
+    write_version(4, path)
+    with closing(sqlite3.connect(path)) as older:
+        assert older.execute("SELECT count(*) FROM message").fetchone() == (4,)
+        async with open_sqlite_history(path) as history:
+            older.execute(INSERT, row(2, human("From there.", second=5)))
+            older.commit()
+            titles = {one.uid: one.title for one in await history.conversations(MAO)}
+
+    assert titles[SECOND] == "From there."
+
+
+async def test_an_older_version_refuses_the_file_in_words(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 4 would neither show nor clear a title: it says what to do, and changes nothing."""
+    async with open_sqlite_history(path) as history:
+        await history.append(MAO, FIRST, human())
+    before = contents(path)
+    monkeypatch.setattr(database, "LAYOUTS", LAYOUTS[:4])
+
+    with pytest.raises(HistoryError, match=r"version 5, this one knows 4\); update trio-backend"):
+        open_database(path, 1)
+    assert before == contents(path)
+
+
+@pytest.mark.parametrize("done", range(len(LAYOUTS[4]) + 1))
+async def test_wherever_version_5_is_cut_short_the_file_is_of_version_4(
+    path: Path, done: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is in the file, and the next start does it all."""
+    write_version(4, path)
+    with monkeypatch.context() as patch:
+        cut = (*LAYOUTS[4][:done], "DROP TABLE missing")
+        patch.setattr(database, "LAYOUTS", (*LAYOUTS[:4], cut))
+        with pytest.raises(HistoryError, match="no such table: missing"):
+            open_database(path, 1)
+
+    with closing(sqlite3.connect(path)) as left:
+        assert left.execute("PRAGMA user_version").fetchone() == (4,)
+        assert "said_first" not in str(left.execute("SELECT name, sql FROM sqlite_master").fetchall())
+    async with open_sqlite_history(path) as history:
+        assert [one.title for one in await history.conversations(MAO)] == ["Hi.", ""]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.history.samples import FIRST, MAO, SECOND, ai, human
-from trio_backend.errors import HistoryError
+from trio_backend.errors import HistoryError, NoSuchHistory
 from trio_backend.history import queries
 from trio_backend.history.database import open_database
 from trio_backend.history.sqlite import open_sqlite_history
@@ -21,6 +21,8 @@ from trio_backend.history.sqlite import open_sqlite_history
         (queries._MESSAGES, ["one", "mao", "ann", 1000]),
         (queries._TO_THE_TOP, ["mao", "ann", 1]),
         (queries._LATEST, [1]),
+        (queries._TITLE, ["one", "mao", "ann"]),
+        (queries._RENAME, ["Title", "one", "mao", "ann"]),
     ],
 )
 def test_no_question_reads_a_whole_table(tmp_path: Path, question: str, names: list[object]) -> None:
@@ -48,7 +50,13 @@ def test_a_list_is_one_row(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    ["latest_role = 'robot'", "latest_preview = x'c3'", "latest_preview = NULL", "latest_name = x''"],
+    [
+        "latest_role = 'robot'",
+        "latest_preview = x'c3'",
+        "latest_preview = NULL",
+        "latest_name = x''",
+        "title = x'c3'",
+    ],
 )
 async def test_a_damaged_list_is_an_error(tmp_path: Path, damage: str) -> None:
     """As a damaged message is: it says so, and nothing else is said of it."""
@@ -69,11 +77,15 @@ def test_a_conversation_that_lost_its_messages_is_not_listed(tmp_path: Path) -> 
     with closing(open_database(tmp_path / "history.db", 1)) as database:
         queries.append(database, MAO, FIRST, [human(), ai(second=1)])
         queries.append(database, MAO, SECOND, [human(), ai(second=1)])
+        queries.rename(database, MAO, FIRST, "Mine")
 
         assert queries.delete_oldest(database, MAO, FIRST, 1) == 1
         assert [one.uid for one in queries.conversations(database, MAO)] == [SECOND, FIRST]
         assert queries.delete_oldest(database, MAO, FIRST, 9) == 1
         assert [one.uid for one in queries.conversations(database, MAO)] == [SECOND]
+        with pytest.raises(NoSuchHistory):
+            queries.rename(database, MAO, FIRST, "Mine")
 
         queries.append(database, MAO, FIRST, [human("Anew.")])
         assert [one.latest.content for one in queries.conversations(database, MAO)] == ["Anew.", "Hi!"]
+        assert [one.title for one in queries.conversations(database, MAO)] == ["Anew.", "Hello."]

@@ -48,8 +48,8 @@ async def test_the_list_has_each_latest_message_newest_first(history: History) -
     listed = await history.conversations(MAO)
 
     assert [
-        StoredConversation(FIRST, ai("Back again.", second=4), "Hello!"),
-        StoredConversation(SECOND, ai(second=3), "How are you?"),
+        StoredConversation.of(FIRST, ai("Back again.", second=4), "Hello!"),
+        StoredConversation.of(SECOND, ai(second=3), "How are you?"),
     ] == listed
 
 
@@ -63,6 +63,43 @@ async def test_a_conversation_is_called_what_the_user_said_first(history: Histor
     listed = {one.uid: one.title for one in await history.conversations(MAO)}
 
     assert listed == {FIRST: "x" * PREVIEW, SECOND: ""}
+
+
+async def test_a_conversation_is_called_what_the_user_calls_it(history: History) -> None:
+    """Until they take the title away again; its place in the list and the others' titles stay."""
+    await history.append(MAO, FIRST, human("What are tides?"), ai())
+    await history.append(MAO, SECOND, ai("Is anybody there?"))
+
+    async def listed() -> list[tuple[str, str]]:
+        return [(one.uid, one.title) for one in await history.conversations(MAO)]
+
+    assert await history.rename(MAO, FIRST, "The 海 \ud800") == "The 海 \ufffd"
+    assert await history.rename(MAO, SECOND, "y" * 3 * PREVIEW) == "y" * PREVIEW
+    assert await listed() == [(SECOND, "y" * PREVIEW), (FIRST, "The 海 \ufffd")]
+    await history.append(MAO, FIRST, human("And why?"))
+    assert await listed() == [(FIRST, "The 海 \ufffd"), (SECOND, "y" * PREVIEW)]
+    assert await history.rename(MAO, FIRST, "") == "What are tides?"
+    assert await history.rename(MAO, SECOND, "") == ""
+    assert await listed() == [(FIRST, "What are tides?"), (SECOND, "")]
+
+
+async def test_an_imported_conversation_has_a_title(history: History) -> None:
+    """As one that was said here has."""
+    await history.adopt(MAO, FIRST, ai("Welcome!"), human("Who are you?"), human("Well?"))
+
+    assert [one.title for one in await history.conversations(MAO)] == ["Who are you?"]
+
+
+async def test_a_title_is_deleted_with_its_conversation(history: History) -> None:
+    """Who begins one of the same name begins without it."""
+    await history.append(MAO, FIRST, human("one"))
+    await history.rename(MAO, FIRST, "Mine")
+    await history.delete(MAO, FIRST)
+
+    with pytest.raises(NoSuchHistory):
+        await history.rename(MAO, FIRST, "Mine again")
+    await history.append(MAO, FIRST, human("two"))
+    assert [one.title for one in await history.conversations(MAO)] == ["two"]
 
 
 async def test_of_a_long_message_the_list_has_the_beginning(history: History) -> None:
@@ -160,6 +197,9 @@ async def test_a_character_sees_only_its_own(history: History) -> None:
         await history.append(ANN, FIRST, human())
     with pytest.raises(NoSuchHistory):
         await history.delete(ANN, FIRST)
+    with pytest.raises(NoSuchHistory):
+        await history.rename(ANN, FIRST, "hers")
+    assert [one.title for one in await history.conversations(MAO)] == ["a secret"]
     assert [human("a secret")] == await history.messages(MAO, FIRST)
 
 
@@ -177,11 +217,13 @@ async def test_what_one_user_may_not_see_does_not_exist_for_them(history: Histor
                 partial(history.append, stranger, uid, human(), continues=True),
                 partial(history.conversations, stranger, before=uid),
                 partial(history.delete, stranger, uid),
+                partial(history.rename, stranger, uid, "Theirs"),
             ):
                 with pytest.raises(NoSuchHistory) as caught:
                     await ask()
                 answers.append(str(caught.value))
         assert len(set(answers)) == 1
+    assert [one.title for one in await history.conversations(EVES_MAO)] == ["a secret"]
     assert [human("a secret")] == await history.messages(EVES_MAO, FIRST)
 
 
@@ -212,7 +254,7 @@ async def test_a_deleted_conversation_is_gone_and_its_name_is_free(history: Hist
 
     await history.delete(MAO, FIRST)
 
-    assert [StoredConversation(SECOND, human("two"), "two")] == await history.conversations(MAO)
+    assert [StoredConversation.of(SECOND, human("two"), "two")] == await history.conversations(MAO)
     with pytest.raises(NoSuchHistory):
         await history.delete(MAO, FIRST)
     await history.append(ANN, FIRST, human("three"))

@@ -181,6 +181,10 @@ class Backlog:
         """See `History.messages`: what is on disk."""
         return await self._store.messages(owner, uid, limit=limit, size=size)
 
+    async def rename(self, owner: Owner, uid: HistoryUid, title: str) -> str:
+        """See `History.rename`: of what is on disk."""
+        return await self._store.rename(owner, uid, title)
+
     async def delete(self, owner: Owner, uid: HistoryUid) -> None:
         """See `History.delete`. What waits to be stored there is deleted too."""
         dropped = await self._drop(owner, uid)

@@ -29,15 +29,12 @@ class _InMemory:
     place: int
     messages: list[StoredMessage] = attrs.field(factory=list)
 
-    @property
-    def preview(self) -> StoredMessage:
-        latest = self.messages[-1]
-        return attrs.evolve(latest, content=latest.content[:PREVIEW])
+    renamed: str = ""
 
     @property
     def title(self) -> str:
         said = (message.content for message in self.messages if message.role == "human" and message.content)
-        return next(said, "")[:PREVIEW]
+        return self.renamed or next(said, "")[:PREVIEW]
 
 
 @attrs.define(eq=False)
@@ -87,7 +84,7 @@ class MemoryHistory:
         await trio.lowlevel.checkpoint()
         found = sorted(
             (
-                ((kept.place, number), StoredConversation(uid, kept.preview, kept.title))
+                ((kept.place, number), StoredConversation.of(uid, kept.messages[-1], kept.title))
                 for number, (uid, kept) in enumerate(self._conversations.items())
                 if kept.owner == owner.well_formed()
             ),
@@ -106,6 +103,13 @@ class MemoryHistory:
         """See `History.messages`."""
         await trio.lowlevel.checkpoint()
         return newest_that_fit(self._find(owner, uid).messages[: -limit - 1 : -1], size)
+
+    async def rename(self, owner: Owner, uid: HistoryUid, title: str) -> str:
+        """See `History.rename`."""
+        await trio.lowlevel.checkpoint()
+        kept = self._find(owner, uid)
+        kept.renamed = well_formed(title)[:PREVIEW]
+        return kept.title
 
     async def delete(self, owner: Owner, uid: HistoryUid) -> None:
         """See `History.delete`."""

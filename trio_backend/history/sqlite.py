@@ -100,6 +100,11 @@ class SqliteHistory:
         work = partial(queries.messages, owner=owner, uid=uid, limit=limit, size=size)
         return await self._ask(Request(work, "read"))
 
+    async def rename(self, owner: Owner, uid: HistoryUid, title: str) -> str:
+        """See `History.rename`."""
+        work = partial(queries.rename, owner=owner, uid=uid, title=title)
+        return await self._ask(Request(work, "write"))
+
     async def delete(self, owner: Owner, uid: HistoryUid) -> None:
         """See `History.delete`."""
         try:

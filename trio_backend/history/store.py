@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal, NewType, Protocol
 
 import attrs
+import msgspec
 
 from ..user import NOBODY, UserId
 
@@ -18,7 +19,7 @@ READ = 1_000  # messages
 READ_BYTES = 1024 * 1024  # of their texts, in UTF-8
 
 # Characters of a message that the list shows: a line of it is displayed. The file keeps those of the latest
-# beside each conversation (database.py), so a longer one needs a new version of its layout.
+# beside each conversation (layouts.py), so a longer one needs a new version of its layout.
 PREVIEW = 200
 
 _MILLENNIA = 10**15  # milliseconds; later than any year that a timestamp can name
@@ -101,17 +102,32 @@ class StoredMessage:
         )
 
 
-@attrs.frozen
-class StoredConversation:
-    """A conversation with at least one message, and its latest one.
+# Two hundred for each page that opens: 0.03 ms to read them from JSON without the names of the fields and
+# without a message in each, 0.08 with both.
+class StoredConversation(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A conversation with at least one message: its title, and its latest message, both cut to `PREVIEW`.
 
-    ``title`` is the first thing that the user wrote or said, if that is stored. Both texts are cut to
-    `PREVIEW`.
+    ``title`` is what the user called it, or else the first thing that they wrote or said, if that is stored.
     """
 
     uid: HistoryUid
-    latest: StoredMessage
-    title: str = ""
+    title: str
+    role: Literal["human", "ai"]
+    timestamp: str
+    content: str
+    name: str | None = None
+    avatar: str | None = None
+
+    @classmethod
+    def of(cls, uid: HistoryUid, latest: StoredMessage, title: str = "") -> StoredConversation:
+        """The conversation ``uid`` with this latest message."""
+        content = latest.content[:PREVIEW]
+        return cls(uid, title[:PREVIEW], latest.role, latest.timestamp, content, latest.name, latest.avatar)
+
+    @property
+    def latest(self) -> StoredMessage:
+        """The latest message."""
+        return StoredMessage(self.role, self.timestamp, self.content, self.name, self.avatar)
 
 
 class History(Protocol):
@@ -158,6 +174,13 @@ class History(Protocol):
         """A conversation's newest messages, oldest first: ``limit``, as far as they fit into ``size`` bytes.
 
         One that alone does not fit is cut. Raises `NoSuchHistory`.
+        """
+        ...
+
+    async def rename(self, owner: Owner, uid: HistoryUid, title: str) -> str:
+        """Call a conversation ``title``, or by what the user said first if that is empty; its title now.
+
+        It stays where it is in the list. Raises `NoSuchHistory`.
         """
         ...
 

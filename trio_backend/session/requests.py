@@ -142,7 +142,6 @@ def _shown(message: StoredMessage) -> HistoryMessage:
     return HistoryMessage(message.role, message.timestamp, message.content, message.name, message.avatar)
 
 
-def _entry(conversation: StoredConversation, titles: bool) -> HistoryEntry:
-    latest = conversation.latest
-    title = conversation.title if titles else msgspec.UNSET
-    return HistoryEntry(conversation.uid, _shown(latest), latest.timestamp, title)
+def _entry(one: StoredConversation, titles: bool) -> HistoryEntry:
+    latest = HistoryMessage(one.role, one.timestamp, one.content, one.name, one.avatar)
+    return HistoryEntry(one.uid, latest, one.timestamp, one.title if titles else msgspec.UNSET)
