@@ -15,7 +15,7 @@ from tests.history.samples import MAO, human
 from trio_backend.errors import HistoryError
 from trio_backend.history.reserve import SIZE
 from trio_backend.history.sqlite import SqliteHistory, open_sqlite_history
-from trio_backend.history.store import HistoryUid
+from trio_backend.history.store import PREVIEW, HistoryUid
 
 
 @pytest.fixture(params=["1m", "3m", "8m"])
@@ -59,6 +59,30 @@ async def test_on_a_full_disk_a_conversation_can_be_deleted(disk: Path, length: 
             assert [one.uid for one in listed] == names[::-1][:1_000]
             names.append(HistoryUid(f"new {len(names)}"))
             await history.append(MAO, names[-1], human("Hello again."))
+
+
+async def test_on_a_full_disk_a_title_is_the_old_or_the_new_one(disk: Path) -> None:
+    """Whoever is told that there is no room finds the old one; with room again it can be changed."""
+    async with open_sqlite_history(disk / "history.db") as history:
+        names = await fill(history, 1_000)
+        with (disk / "other").open("wb", buffering=0) as other, suppress(OSError):
+            while True:
+                other.write(bytes(512))
+        expected, refused = dict.fromkeys(names, "x" * PREVIEW), 0
+        for name in names * 3:
+            title = expected[name][:-1] + "y" if refused else "z" * PREVIEW
+            try:
+                expected[name] = await history.rename(MAO, name, title)
+            except HistoryError as error:
+                if "the disk is full; make room" not in str(error):
+                    raise
+                refused += 1
+
+        assert refused
+        listed = await history.conversations(MAO, limit=100_000)
+        assert {one.uid: one.title for one in listed} == expected
+        await history.delete(MAO, names.pop())
+        assert await history.rename(MAO, names[0], "The sea") == "The sea"
 
 
 async def test_what_was_deleted_is_gone_from_the_file(disk: Path) -> None:

@@ -162,6 +162,9 @@ async def test_what_one_user_said_does_not_exist_for_another(tmp_path: Path) -> 
             await ann.say("fetch-and-set-history", history_uid=uid)
             messages = (await ann.until("history-data"))[-1]["messages"]
             assert [message["content"] for message in messages][:1] == ["A secret."]
+            await ann.say("hello", accepts=["titles"])
+            await ann.say("fetch-history-list")
+            assert (await ann.until("history-list"))[-1]["histories"][0]["title"] == "A secret."
 
 
 async def conversations(client: Client) -> list[str]:
@@ -173,8 +176,8 @@ async def conversations(client: Client) -> list[str]:
 async def refusals(client: Client, uid: str) -> list[object]:
     """What is said about conversation ``uid``, which is not to be seen."""
     said = []
-    for request in ("fetch-and-set-history", "delete-history"):
-        await client.say(request, history_uid=uid)
+    for request in ("fetch-and-set-history", "delete-history", "rename-history"):
+        await client.say(request, history_uid=uid, title="Mine")
         error = (await client.until("error"))[-1]
         said += [error["code"], error["message"]]
     return said

@@ -148,6 +148,10 @@ class Record:
         found = await self._history.conversations(self.owner, limit=most + 1, before=before)
         return ConversationPage(found[:most], len(found) > most)
 
+    async def rename(self, uid: HistoryUid, title: str) -> str:
+        """Give a conversation a title, or take it away; its title now. Raises `NoSuchHistory`."""
+        return await self._history.rename(self.owner, uid, title)
+
     async def delete(self, uid: HistoryUid) -> None:
         """Delete a conversation for good. Raises `NoSuchHistory`."""
         await self._history.delete(self.owner, uid)

@@ -51,6 +51,18 @@ class Reserve:
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
 
+    def make_room(self, database: sqlite3.Connection) -> None:
+        """Where a deletion has taken the last space of the disk for the log, give that space back.
+
+        What is stored next needs some of it: a deletion that just fitted was of no use otherwise. In the
+        history's thread, outside a transaction. Raises nothing.
+        """
+        with suppress(OSError):
+            if shutil.disk_usage(self.history.parent).free < SIZE:
+                self.give_back()
+                self._shorten_log(database)
+                self.make()
+
     def delete(self, database: sqlite3.Connection, owner: Owner, uid: HistoryUid) -> None:
         """See `History.delete`, on a full disk; in the history's thread, outside a transaction.
 

@@ -113,6 +113,8 @@ class SqliteHistory:
             if not is_full(error.__cause__):
                 raise
             await self._ask(Request(partial(self._reserve.delete, owner=owner, uid=uid), "alone"))
+        else:
+            await self._ask(Request(self._reserve.make_room, "alone"))
 
     def statistics(self) -> HistoryStatistics:
         """What it has done, and what it still has to do."""

@@ -31,6 +31,7 @@ from .incoming import MicAudioEnd as MicAudioEnd
 from .incoming import MicFormat as MicFormat
 from .incoming import RawAudioData as RawAudioData
 from .incoming import RemoveClientFromGroup as RemoveClientFromGroup
+from .incoming import RenameHistory as RenameHistory
 from .incoming import RequestGroupInfo as RequestGroupInfo
 from .incoming import RequestInitConfig as RequestInitConfig
 from .incoming import SwitchConfig as SwitchConfig
@@ -53,6 +54,7 @@ from .outgoing import HistoryDeleted as HistoryDeleted
 from .outgoing import HistoryEntry as HistoryEntry
 from .outgoing import HistoryList as HistoryList
 from .outgoing import HistoryMessage as HistoryMessage
+from .outgoing import HistoryRenamed as HistoryRenamed
 from .outgoing import Latency as Latency
 from .outgoing import MicFormatAgreed as MicFormatAgreed
 from .outgoing import NewHistoryCreated as NewHistoryCreated

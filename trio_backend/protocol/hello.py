@@ -9,7 +9,14 @@ import attrs
 from attrs import validators
 
 Addition: TypeAlias = Literal[
-    "pieces", "bytes", "partial-transcription", "latency", "wake-word-state", "wake-words", "titles"
+    "pieces",
+    "bytes",
+    "partial-transcription",
+    "latency",
+    "wake-word-state",
+    "wake-words",
+    "titles",
+    "history-renamed",
 ]
 
 ADDITIONS: tuple[Addition, ...] = get_args(Addition)
@@ -35,7 +42,7 @@ class Hello:
     """
 
     type: ClassVar = "hello"
-    # There are seven. Who names hundreds means something else.
+    # There are eight. Who names hundreds means something else.
     accepts: list[str] = attrs.field(validator=validators.max_len(100))
     resume: str | None = None
 

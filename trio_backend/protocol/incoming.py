@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import ClassVar, Literal, TypeAlias
 
 import attrs
 from attrs import validators
 
 from .hello import Hello
+
+MOST_TITLE = 120
+"""Characters of a conversation's title: two lines of a list."""
+# What sets the direction of all text behind it: it could turn around what stands beside a title. Marks for a
+# single place (U+200E, U+200F, U+061C) cannot.
+_TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+
+
+def _is_title(_message: object, _field: object, value: str) -> None:
+    if len(value) > MOST_TITLE:
+        raise ValueError(f"a title has at most {MOST_TITLE} characters")
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise ValueError("a title must not have control characters")
 
 
 def _is_data_url(_image: object, _field: object, value: str) -> None:
@@ -185,6 +199,21 @@ class DeleteHistory:
 
 
 @attrs.frozen
+class RenameHistory:
+    """Call a conversation ``title``; with an empty one, by what the user said first, as before."""
+
+    type: ClassVar = "rename-history"
+    history_uid: str
+    title: str = attrs.field(validator=_is_title)
+
+    @property
+    def shown(self) -> str:
+        """``title`` as one line that turns around no text beside it; empty if nothing in it can be seen."""
+        title = " ".join(self.title.translate(_TURNING).split())
+        return title if any(one.isprintable() and one != " " for one in title) else ""
+
+
+@attrs.frozen
 class AddClientToGroup:
     """Invite a connected client into my group."""
 
@@ -233,6 +262,7 @@ Incoming: TypeAlias = (
     | FetchAndSetHistory
     | CreateNewHistory
     | DeleteHistory
+    | RenameHistory
     | AddClientToGroup
     | RemoveClientFromGroup
     | RequestGroupInfo

@@ -171,7 +171,7 @@ class HistoryMessage(msgspec.Struct, frozen=True):
 class HistoryEntry(msgspec.Struct, frozen=True):
     """A conversation in the list: its name, its last message and when that was.
 
-    ``title``, what the user said first, is left out where not all clients accept it.
+    ``title``, what the user calls it or else said first, is left out where not all clients accept it.
     """
 
     uid: str
@@ -213,6 +213,18 @@ class HistoryDeleted:
     type: ClassVar = "history-deleted"
     success: bool
     history_uid: str
+
+
+@attrs.frozen
+class HistoryRenamed:
+    """A conversation is called ``title`` now: told to all clients that have it in their list.
+
+    It is empty where the user has said nothing, and gave no title.
+    """
+
+    type: ClassVar = "history-renamed"
+    history_uid: str
+    title: str
 
 
 @attrs.frozen
@@ -276,6 +288,7 @@ Outgoing: TypeAlias = (
     | HistoryData
     | NewHistoryCreated
     | HistoryDeleted
+    | HistoryRenamed
     | GroupUpdate
     | GroupOperationResult
     | HeartbeatAck

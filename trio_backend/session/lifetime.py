@@ -79,12 +79,14 @@ async def run_session(
                     nursery.start_soon(_write, client, to_client, name=f"{session}/writer")
                 nursery.start_soon(_read, client, session, name=f"{session}/reader")
                 services.sessions.add(session)
+                services.renames.add(session.conversation_renamed)
                 services.observer.session_began()
                 try:
                     await session.live(inbox)
                 finally:
                     began = trio.current_time()
                     services.sessions.discard(session)
+                    services.renames.discard(session.conversation_renamed)
                     logger.info("clean-up begins; to end: {}", names_of_tasks(nursery))
                     watch.start_soon(_name_the_slow, nursery, name=f"{session}/watch")
         finally:

@@ -29,8 +29,10 @@ from ..protocol import (
     HistoryEntry,
     HistoryList,
     HistoryMessage,
+    HistoryRenamed,
     NewHistoryCreated,
     Outgoing,
+    RenameHistory,
 )
 from .services import SessionServices
 
@@ -38,7 +40,9 @@ from .services import SessionServices
 MOST = 32
 
 Work: TypeAlias = Callable[[], Awaitable[None]]
-AboutHistory: TypeAlias = FetchHistoryList | FetchAndSetHistory | CreateNewHistory | DeleteHistory
+AboutHistory: TypeAlias = (
+    FetchHistoryList | FetchAndSetHistory | CreateNewHistory | RenameHistory | DeleteHistory
+)
 
 
 def _nothing() -> None:
@@ -129,6 +133,9 @@ async def answer_about_history(
                 return HistoryData([_shown(one) for one in messages])
             case CreateNewHistory():
                 return NewHistoryCreated(await conversation.begin_new())
+            case RenameHistory(uid):
+                title = await conversation.record.rename(HistoryUid(uid), message.shown)
+                return HistoryRenamed(uid, title)
             case DeleteHistory(uid):
                 await conversation.delete(HistoryUid(uid))
                 return HistoryDeleted(success=True, history_uid=uid)

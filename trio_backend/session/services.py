@@ -14,6 +14,8 @@ from ..conversation.observer import NullObserver, Observer
 from ..conversation.scene import OpenCharacter
 from ..conversation.speculating import SpeculationBudgets
 from ..history.backlog import Backlog
+from ..history.store import Owner
+from ..protocol import HistoryRenamed
 
 
 @attrs.frozen
@@ -31,6 +33,8 @@ class SessionServices:
     """How many turns are answered at once."""
     closing: trio.Event = attrs.field(factory=trio.Event)
     """Set when no new turn may begin."""
+    renames: set[Callable[[Owner, HistoryRenamed], None]] = attrs.field(factory=set)
+    """What each session that is open does when a conversation of ``Owner`` gets another title."""
     budgets: SpeculationBudgets = attrs.field(
         default=attrs.Factory(lambda self: SpeculationBudgets(self.system.speculation_waste), takes_self=True)
     )

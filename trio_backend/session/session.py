@@ -129,6 +129,15 @@ class Session:
             return False
         return await send_at_once(protocol.HeartbeatAck())
 
+    def conversation_renamed(self, owner: Owner, renamed: protocol.HistoryRenamed) -> None:
+        """Tell the client, in its turn, if it may have that conversation of ``owner`` in its list.
+
+        A client that is so far behind that nothing more may wait is not told: it has the title with the next
+        list that it asks for.
+        """
+        if owner == self.conversation.record.owner and renamed.type in self.presenter.accepts:
+            self.requests.request(partial(self.tell, renamed), is_input=False)
+
     def end(self, reason: str) -> None:
         """Cancel everything that the session has started."""
         self._nursery.cancel_scope.cancel(reason)
@@ -266,6 +275,15 @@ class Session:
             case protocol.FetchHistoryList() | protocol.FetchAndSetHistory():
                 titles = "titles" in self.presenter.accepted.by_all
                 await self.tell(await answer_about_history(message, self.conversation, titles=titles))
+            case protocol.RenameHistory():
+                owner = self.conversation.record.owner
+                answer = await answer_about_history(message, self.conversation)
+                if isinstance(answer, protocol.HistoryRenamed):
+                    # This client is one of those who are told.
+                    for tell in list(self.services.renames):
+                        tell(owner, answer)
+                else:
+                    await self.tell(answer)
             case protocol.CreateNewHistory() | protocol.DeleteHistory():
                 await self.tell(await answer_about_history(message, self.conversation))
             case _:
