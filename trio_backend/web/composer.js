@@ -176,16 +176,14 @@ export class Composer {
   #showPictures() {
     this.tray.hidden = !this.pictures.length;
     this.tray.replaceChildren(...this.pictures.map((picture) => {
-      const item = make("li"), image = make("img"), away = make("button", "round", "×");
-      image.src = picture.data;
-      image.alt = say("picture");
-      away.type = "button";
-      label(away, "remove");
-      away.addEventListener("click", () => {
+      const item = make("li"), image = make("img"), away = make("button", "round", "×", () => {
         this.pictures = this.pictures.filter((one) => one !== picture);
         this.#showPictures();
         this.text.focus();
       });
+      image.src = picture.data;
+      image.alt = say("picture");
+      label(away, "remove");
       item.append(image, away);
       return item;
     }));

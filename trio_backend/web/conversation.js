@@ -19,10 +19,13 @@ const PATIENCE = 6000;
  * @param {string} [text]
  * @returns {HTMLElementTagNameMap[T]}
  */
-export function make(tag, name = "", text = "") {
+export function make(tag, name = "", text = "", press = null) {
   const element = document.createElement(tag);
   if (name) element.className = name;
   if (text) element.textContent = text;
+  // By itself a button sends the form around it.
+  if (tag === "button") element.type = "button";
+  if (press) element.addEventListener("click", press);
   return element;
 }
 

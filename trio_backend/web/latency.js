@@ -47,7 +47,6 @@ export function showLatency(bubble, message) {
 /** The button: a clock, and the whole time. */
 function clockOf(whole) {
   const button = make("button", "clock");
-  button.type = "button";
   // The name begins with what is seen, so that who speaks to their computer can say it.
   const name = make("span", "unseen");
   name.setAttribute("data-word", "whereTimeWent");

@@ -6,7 +6,7 @@ import { Conversation, make } from "./conversation.js";
 import { Dialogue } from "./dialogue.js";
 import { SpeechInput } from "./speech-input.js";
 import { Face } from "./face.js";
-import { Characters, Conversations, closable, icon } from "./panels.js";
+import { Characters, Conversations, closable, icon, iconButton } from "./panels.js";
 import { Playback } from "./playback.js";
 import { Settings } from "./settings.js";
 import { SettingsSheet, backgroundUrl } from "./settings-sheet.js";
@@ -69,7 +69,9 @@ connection.addEventListener("message", (event) => {
       showState();
       break;
     case "config-files": characters.take(message.configs); break;
-    case "history-list": conversations.take(message); break;
+    case "hello":
+    case "history-list":
+    case "history-renamed": conversations.take(message); break;
     case "background-files": sheet.take(message.files); break;
     case "wake-words":
     case "wake-word-state": showSleep(wakeWords.take(message)); break;
@@ -98,12 +100,8 @@ function fail(code, message) {
 
 /** Words for the person, above the conversation, until they are put away or a while has passed. */
 function tell(words) {
-  const notice = make("div", "notice"), away = make("button", "round");
-  away.type = "button";
-  away.append(icon("i-close"));
-  label(away, "close");
-  away.addEventListener("click", () => notice.remove());
-  notice.append(make("p", "", words), away);
+  const notice = make("div", "notice");
+  notice.append(make("p", "", words), iconButton("i-close", "close", () => notice.remove()));
   const places = find("notices");
   for (const old of places.children) if (old.querySelector("p")?.textContent === words) old.remove();
   places.append(notice);
@@ -189,12 +187,7 @@ navigation.addEventListener("moved", () => {
 function showStarters() {
   const word = wakeWords.asleep ? wakeWords.word(settings.choices.language) : "";
   const starters = word ? [word] : ["starter1", "starter2", "starter3"].map((key) => say(key));
-  find("starters").replaceChildren(...starters.map((words) => {
-    const button = make("button", "", words);
-    button.type = "button";
-    button.addEventListener("click", () => speakOrWait(words, []) || tell(say("notSent")));
-    return button;
-  }));
+  find("starters").replaceChildren(...starters.map((words) => make("button", "", words, () => speakOrWait(words, []) || tell(say("notSent")))));
 }
 
 /* ---- sound ---- */

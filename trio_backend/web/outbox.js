@@ -82,15 +82,13 @@ export class Outbox {
   }
 
   #row(one) {
-    const item = make("li", "waits"), said = make("p", "words", one.text), back = make("button", "round");
-    back.type = "button";
-    back.append(this.outward.sign());
-    label(back, "takeBack");
-    back.addEventListener("click", () => {
+    const item = make("li", "waits"), said = make("p", "words", one.text), back = make("button", "round", "", () => {
       this.waiting = this.waiting.filter((other) => other !== one);
       this.show();
       this.outward.takeBack(one);
     });
+    back.append(this.outward.sign());
+    label(back, "takeBack");
     const shown = one.pictures.map((picture) => {
       const image = make("img");
       image.src = picture.data;

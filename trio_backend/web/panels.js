@@ -1,4 +1,4 @@
-/** The two lists: characters to switch to, conversations to open and delete. */
+/** The two lists: characters to switch to, conversations to open, rename and delete. */
 
 import { make } from "./conversation.js";
 import { hueOf } from "./stage.js";
@@ -15,7 +15,15 @@ export function openWith(button, sheet, before = () => {}) {
   closable(sheet);
 }
 
+/** Give a sheet its cross, and a title, which is the word of its id, where it has none. */
 export function closable(sheet) {
+  if (!sheet.querySelector("header")) {
+    const header = make("header"), title = make("h2", "", say(sheet.id));
+    title.setAttribute("data-word", sheet.id);
+    header.append(title, iconButton("i-close", "close", () => sheet.close()));
+    sheet.prepend(header);
+    label(sheet, sheet.id);
+  }
   sheet.querySelector("[data-close]")?.addEventListener("click", () => sheet.close());
   sheet.addEventListener("click", (event) => {
     // The sheet itself is the target only where none of its content is: on the backdrop, or its own edge.
@@ -26,9 +34,8 @@ export function closable(sheet) {
 }
 
 /** One row of a list: a button with a title and a line under it. */
-function row(title, under, sign = null) {
-  const item = make("li", "item"), pick = make("button", "pick"), text = make("span", "text");
-  pick.type = "button";
+function row(title, under, press, sign = null) {
+  const item = make("li", "item"), pick = make("button", "pick", "", press), text = make("span", "text");
   text.append(make("span", "title", title));
   if (under) text.append(make("span", "under", under));
   if (sign) pick.append(sign);
@@ -86,14 +93,13 @@ export class Characters {
     const swatch = make("span", "swatch", [...name][0] ?? "·");
     swatch.setAttribute("aria-hidden", "true");
     swatch.style.setProperty("--own", String(here ? getComputedStyle(document.documentElement).getPropertyValue("--hue") : hueOf(name)));
-    const { item, pick } = row(name, busy ? say("arriving") : here ? say("here") : filename, swatch);
-    item.classList.toggle("busy", busy);
-    pick.setAttribute("aria-current", String(here));
-    pick.addEventListener("click", () => {
+    const { item, pick } = row(name, busy ? say("arriving") : here ? say("here") : filename, () => {
       if (busy || (here && !this.navigation.loading)) return;
       // Choosing who is here already is how one changes one's mind.
       this.navigation.switchTo(filename);
-    });
+    }, swatch);
+    item.classList.toggle("busy", busy);
+    pick.setAttribute("aria-current", String(here));
     return item;
   }
 }
@@ -106,17 +112,21 @@ export class Conversations {
     this.older = find("older-conversations");
     this.navigation = navigation;
     /** @type {any[]} */ this.known = [];
-    /** Older ones were asked for. */
+    /** Something was asked of one that is shown. */
     this.waiting = false;
     /** The one whose row asks whether it is to be deleted. */
     this.asked = "";
+    /** The server knows how to rename. */
+    this.renames = false;
+    /** A row is a field in which somebody types. */
+    this.editing = false;
     navigation.addEventListener("moved", () => this.show());
     openWith(find("open-conversations"), this.sheet, () => {
-      this.asked = "";
+      this.#leave();
       this.refresh();
     });
     this.older.addEventListener("click", () => {
-      this.waiting = navigation.connection.send({ type: "fetch-history-list", before: this.known.at(-1)?.uid });
+      this.#send("fetch-history-list", { before: this.known.at(-1)?.uid });
     });
     find("new-conversation").addEventListener("click", () => {
       navigation.begin();
@@ -125,11 +135,20 @@ export class Conversations {
   }
 
   refresh() {
-    this.navigation.connection.send({ type: "fetch-history-list" });
+    this.#send("fetch-history-list");
   }
 
-  /** The newest conversations, or those that follow the one `before`. @param {any} message */
-  take({ histories, before, more }) {
+  /** What the server can do, a new title, or a list: see `#list`. @param {any} message */
+  take(message) {
+    if (message.type === "history-list") return this.#list(message);
+    this.waiting = false;
+    if (message.type === "hello") this.renames = Boolean(message.accepts?.includes("history-renamed"));
+    else for (const one of this.known) if (one.uid === message.history_uid) one.title = message.title;
+    this.show();
+  }
+
+  /** The newest conversations, or those that follow the one `before`. */
+  #list({ histories, before, more }) {
     const found = Array.isArray(histories) ? histories : [], shown = this.known.length;
     // An answer about a list that is not shown any more, or to another page in the same room.
     if (before && before !== this.known.at(-1)?.uid) return;
@@ -142,7 +161,7 @@ export class Conversations {
     this.older.hidden = !more;
   }
 
-  /** An error of the server; true if the last one shown was deleted elsewhere, and the list comes anew. */
+  /** An error of the server; true if one that is shown was deleted elsewhere, and the list comes anew. */
   excuse(code) {
     const gone = this.waiting && code === "no-such-history";
     this.waiting = false;
@@ -151,51 +170,105 @@ export class Conversations {
   }
 
   show() {
-    // The list may come anew between the question and its answer.
-    const answering = document.activeElement?.closest(".sure");
+    // Who types keeps the field as it is, a half-written letter of theirs too.
+    if (this.editing) return;
+    // The list may come anew while somebody is in it with the keyboard, or between a question and its answer.
+    const focused = document.activeElement, row = [...this.list.children].find((one) => one.contains(focused));
+    const button = [...row?.querySelectorAll("button") ?? []].indexOf(focused);
     this.none.hidden = this.known.length > 0;
     this.list.replaceChildren(...this.known.map((one) => this.#row(one)));
-    if (answering) this.list.querySelector(".sure button:last-of-type")?.focus();
+    if (row) this.#rowOf(row.dataset.uid)?.querySelectorAll("button")[button]?.focus();
   }
 
   #row({ uid, latest_message: latest, timestamp, title }) {
     // An older server gives no titles, and a conversation in which the person said nothing has none.
-    const { item, pick } = row(title || latest?.content || "…", when(latest?.timestamp ?? timestamp));
-    pick.setAttribute("aria-current", String(uid === place().conversation));
-    pick.addEventListener("click", () => {
+    const shown = title || latest?.content || "…";
+    const { item, pick } = row(shown, when(latest?.timestamp ?? timestamp), () => {
       this.navigation.resume(uid);
       this.sheet.close();
     });
-    const bin = make("button", "round");
-    bin.type = "button";
-    bin.append(icon("i-bin"));
-    label(bin, "remove1");
-    bin.addEventListener("click", () => this.#ask(item, uid));
-    item.append(bin);
+    item.dataset.uid = uid;
+    pick.setAttribute("aria-current", String(uid === place().conversation));
+    const alone = (turn) => () => {
+      // Another row may be asking, and the list is made anew.
+      this.#leave();
+      turn(this.#rowOf(uid));
+    };
+    if (this.renames) {
+      const rename = alone((row) => this.#rename(row, uid, shown));
+      item.append(iconButton("i-pen", "rename", rename));
+      pick.addEventListener("keydown", ({ key }) => key === "F2" && rename());
+    }
+    item.append(iconButton("i-bin", "remove1", alone((row) => this.#ask(row, uid))));
     if (uid === this.asked) this.#ask(item, uid);
     return item;
+  }
+
+  /** The row becomes a field: Enter saves, Escape keeps the title. */
+  #rename(item, uid, title) {
+    this.editing = true;
+    const form = make("form", "sure"), field = make("input"), save = make("button", "small", say("save"));
+    save.type = "submit";
+    // As many as the server takes, and no half of an emoji.
+    field.maxLength = 120;
+    field.value = title = title.slice(0, 120).replace(/[\ud800-\udbff]$/, "");
+    field.placeholder = say("titleOf");
+    field.setAttribute("aria-label", say("titleOf"));
+    form.append(field, save, make("button", "small", say("noKeep"), () => this.#leave(uid)));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      // Untouched it stays what was said first. Without a line the field stays.
+      if (field.value === title || this.#send("rename-history", { history_uid: uid, title: field.value })) this.#leave(uid);
+    });
+    form.addEventListener("keydown", (event) => {
+      // The same key takes back a half-written letter, and closes the sheet.
+      if (event.key !== "Escape" || event.isComposing) return;
+      event.preventDefault();
+      this.#leave(uid);
+    });
+    item.replaceChildren(form);
+    form.scrollIntoView({ block: "nearest" });
+    field.select();
+  }
+
+  /** No row is anything else any more; that of `uid` gets the focus. */
+  #leave(uid = "") {
+    this.asked = "";
+    this.editing = false;
+    this.show();
+    this.#rowOf(uid)?.querySelector("button").focus();
+  }
+
+  #rowOf(uid) {
+    return [...this.list.children].find((one) => one.dataset.uid === uid);
   }
 
   /** Gone is gone: the row itself asks once more. */
   #ask(item, uid) {
     this.asked = uid;
-    const sure = make("div", "sure"), yes = make("button", "small danger", say("yesDelete")), no = make("button", "small", say("noKeep"));
-    yes.type = no.type = "button";
-    sure.append(make("p", "", say("sure")), yes, no);
+    const sure = make("div", "sure"), no = make("button", "small", say("noKeep"), () => this.#leave(uid));
+    sure.append(make("p", "", say("sure")), make("button", "small danger", say("yesDelete"), () => {
+      this.asked = "";
+      this.#send("delete-history", { history_uid: uid });
+      this.sheet.querySelector("#new-conversation").focus();
+    }), no);
     sure.setAttribute("role", "group");
     sure.setAttribute("aria-label", say("sure"));
-    yes.addEventListener("click", () => {
-      this.asked = "";
-      this.navigation.connection.send({ type: "delete-history", history_uid: uid });
-      this.sheet.querySelector("#new-conversation").focus();
-    });
-    no.addEventListener("click", () => {
-      this.asked = "";
-      this.show();
-    });
     item.replaceChildren(sure);
     no.focus();
   }
+
+  #send(type, fields = {}) {
+    return this.waiting = this.navigation.connection.send({ type, ...fields });
+  }
+}
+
+/** A round button, whose icon has the name of `word`. */
+export function iconButton(sign, word, press) {
+  const button = make("button", "round", "", press);
+  button.append(icon(sign));
+  label(button, word);
+  return button;
 }
 
 /** One of the icons that index.html draws. */
@@ -210,12 +283,11 @@ export function icon(id) {
 
 /** A time as one says it: "3 hours ago", and the date once that is longer ago. */
 function when(timestamp) {
-  const date = new Date(timestamp);
-  if (Number.isNaN(date.getTime())) return "";
-  const minutes = (date.getTime() - Date.now()) / 60_000;
-  const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
-  if (minutes > -60) return relative.format(Math.min(0, Math.round(minutes)), "minute");
-  if (minutes > -60 * 24) return relative.format(Math.round(minutes / 60), "hour");
-  if (minutes > -60 * 24 * 7) return relative.format(Math.round(minutes / 60 / 24), "day");
-  return date.toLocaleDateString(document.documentElement.lang, { dateStyle: "medium" });
+  const date = new Date(timestamp), minutes = (date.getTime() - Date.now()) / 60_000, { lang } = document.documentElement;
+  if (Number.isNaN(minutes)) return "";
+  const relative = new Intl.RelativeTimeFormat(lang, { numeric: "auto" });
+  for (const [unit, long, most] of [["minute", 1, 60], ["hour", 60, 24 * 60], ["day", 24 * 60, 7 * 24 * 60]]) {
+    if (minutes > -most) return relative.format(Math.min(0, Math.round(minutes / long)), unit);
+  }
+  return date.toLocaleDateString(lang, { dateStyle: "medium" });
 }

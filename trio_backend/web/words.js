@@ -56,6 +56,9 @@ const WORDS = {
   newConversation: ["New conversation", "新对话", "新しい会話"],
   noConversations: ["Nothing has been said yet.", "还没有对话。", "まだ会話はありません。"],
   older: ["Show older conversations", "显示更早的对话", "さらに前の会話を表示"],
+  rename: ["Rename conversation", "重命名对话", "会話の名前を変更"],
+  titleOf: ["Title (empty: your first words)", "标题（留空用第一句话）", "タイトル（空欄なら最初の言葉）"],
+  save: ["Save", "保存", "保存"],
   remove1: ["Delete conversation", "删除对话", "会話を削除"],
   sure: ["Delete this conversation for good?", "确定永久删除这段对话？", "この会話を完全に削除しますか？"],
   yesDelete: ["Delete", "删除", "削除"],
@@ -122,9 +125,9 @@ export function say(key, values = {}) {
 export function speak(language) {
   chosen = LANGUAGES.includes(language) ? language : "en";
   document.documentElement.lang = chosen;
-  for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.getAttribute("data-word") ?? "");
-  for (const element of document.querySelectorAll("[data-word-label]")) label(element, element.getAttribute("data-word-label") ?? "");
-  for (const element of document.querySelectorAll("[data-word-placeholder]")) element.setAttribute("placeholder", say(element.getAttribute("data-word-placeholder") ?? ""));
+  for (const one of document.querySelectorAll("[data-word]")) one.textContent = say(one.dataset.word);
+  for (const one of document.querySelectorAll("[data-word-label]")) label(one, one.dataset.wordLabel);
+  for (const one of document.querySelectorAll("[data-word-placeholder]")) one.placeholder = say(one.dataset.wordPlaceholder);
 }
 
 /** Name an element for those who hear the page, and in a tooltip for those who see only its icon. */
