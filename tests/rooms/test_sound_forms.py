@@ -23,6 +23,7 @@ from trio_backend.rooms import Rooms, RoomsOptions, SessionSource, open_rooms, o
 from trio_backend.rooms.members import Member, Members
 from trio_backend.rooms.session import FromSession
 from trio_backend.rooms.upstream import UpstreamSession, accepted_by_link
+from trio_backend.session.interrupted_page import SETTLED_AFTER
 from trio_backend.user import NOBODY
 
 VOICE: dict[str, object] = {"seconds_per_character": 0.06, "chunk": 0.1, "delay": 0.04}
@@ -191,6 +192,27 @@ async def test_who_joins_in_the_middle_of_a_sentence_hears_the_next(
         # A link has one form for all, and from the next sentence on it is one that the newcomer knows.
         assert ann.forms == ["bytes"] * 5 + ["whole"]
         assert [one for one in late.sound if isinstance(one, dict)] == bob.sound
+
+
+async def test_who_says_hello_does_not_wait_for_an_interrupted_page(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
+    """The pages beside it that have said none get the sound when they can have drawn that a turn begins."""
+    async with open_backend(options) as backend, trio.open_nursery() as nursery:
+        old = await join(backend.rooms, nursery, hello=False)
+        ours = await join(backend.rooms, nursery)
+        await ours.say("text-input", text=TEXT)
+        await trio.sleep(1.0)
+        await old.say("interrupt-signal", text="This one")
+        await trio.sleep(1.0)
+        old.heard.clear()
+        ours.heard.clear()
+        await old.say("text-input", text="Well yes. So it goes.")
+        await trio.sleep(SETTLED_AFTER - 0.05)
+        assert (len(ours.sound), len(old.sound)) == (1, 0)
+        await trio.sleep(30)
+        nursery.cancel_scope.cancel()
+    assert len(ours.sound) == len(old.sound) == 2
 
 
 def test_a_link_accepts_what_all_clients_of_the_room_understand() -> None:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import attrs
 import trio
 from loguru import logger
 
 from ..config.system import SystemConfig
-from ..conversation.events import TurnEvent
-from ..protocol import Accepted, Decoded, Error, Outgoing, SoundForSome, SoundFrame, encode
+from ..conversation.events import TurnEvent, WakeWordUsed
+from ..protocol import (
+    Accepted,
+    Decoded,
+    Error,
+    Outgoing,
+    SoundForSome,
+    SoundFrame,
+    WakeWordCounts,
+    WakeWordState,
+    encode,
+)
 from ..protocol.rate import RateLimit
 from ..quota import MemoryQuota
 from ..text.paths import without_folders
@@ -124,3 +134,10 @@ def for_visitors(error: Error) -> Error:
         return error
     logger.warning("a client is told {}; in full: {}", error.code, error.message)
     return attrs.evolve(error, message=text)
+
+
+def wake_word_state(used: WakeWordUsed, client_uid: str) -> WakeWordState:
+    """What tells the client of that id what became of a wake word that was ``used``."""
+    current: Literal["active", "listening"] = "active" if used.awake else "listening"
+    counts = WakeWordCounts(used.wake_count, used.end_count, used.ignored_count)
+    return WakeWordState(used.action, current, used.phrase, used.language, client_uid, counts)

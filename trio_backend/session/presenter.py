@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 
 import attrs
 import trio
@@ -48,10 +48,9 @@ from ..protocol import (
     SoundForSome,
     ToolCallStatus,
     UserInputTranscription,
-    WakeWordCounts,
-    WakeWordState,
 )
-from .client import ToClient, for_visitors
+from .client import ToClient, for_visitors, wake_word_state
+from .interrupted_page import InterruptedPage
 from .sentence_sound import Listeners, ShownSentence, listeners_of
 
 _OfATurn: TypeAlias = Sentence | AudioChunk | Transcript | ToolCall | SpeechComplete | TurnEnded
@@ -95,6 +94,8 @@ class Presenter:
     """How many the client was shown."""
     played: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set when the client says that it has played everything."""
+    page: InterruptedPage = attrs.field(factory=InterruptedPage, init=False)
+    """Those of the clients that have said no `hello`."""
     _bracket: _Bracket | None = attrs.field(default=None, init=False)
     _ending: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     """Around the messages by which the end of a turn is told."""
@@ -179,11 +180,13 @@ class Presenter:
             case TurnStarted(turn, speaker):
                 await self._present(event, Control("conversation-chain-start"))
                 self._bracket = _Bracket(turn, speaker)
+                self.page.begin_turn()
                 return await self.tell(FullText("Thinking..."))
             case TurnResumed(turn, speaker):
                 self._observer.turn_resumed()
                 delivered = await self._present(event, Control("conversation-chain-start"))
                 self._bracket = _Bracket(turn, speaker)
+                self.page.go_on()
                 return delivered
             case Sentence() | AudioChunk() | Transcript() | ToolCall() | SpeechComplete() | TurnEnded():
                 if self._bracket is None or self._bracket.turn != event.turn:
@@ -196,7 +199,7 @@ class Presenter:
                     self._bracket.failed = True
                 return await self.tell(Error(text, code, retry_after))
             case WakeWordUsed():
-                return await self.tell(self._wake_word_state(event))
+                return await self.tell(wake_word_state(event, self.client_uid))
             case ConversationReplaced(uid):
                 return await self.tell(NewHistoryCreated(uid))
             case SpeechStarted():
@@ -250,6 +253,8 @@ class Presenter:
         sentence, delivered = bracket.sentence, True
         assert sentence is not None
         for listeners in bracket.listeners:
+            if None in listeners.to:
+                await self.page.wait_settled()
             for piece in listeners.cut(sentence, chunk):
                 begins = piece.first
                 for message in await listeners.messages(sentence, piece):
@@ -293,8 +298,3 @@ class Presenter:
         delivered = await self._present(event, Control("conversation-chain-end"))
         self._bracket = None
         return delivered
-
-    def _wake_word_state(self, used: WakeWordUsed) -> WakeWordState:
-        current: Literal["active", "listening"] = "active" if used.awake else "listening"
-        counts = WakeWordCounts(used.wake_count, used.end_count, used.ignored_count)
-        return WakeWordState(used.action, current, used.phrase, used.language, self.client_uid, counts)

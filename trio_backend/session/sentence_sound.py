@@ -204,7 +204,10 @@ class Listeners:
 def listeners_of(
     each: Collection[Accepts], audio_pieces: str, earlier: Collection[Listeners]
 ) -> list[Listeners]:
-    """The clients that accept ``each``, by their form, with what those ``earlier`` in the turn know."""
+    """The clients that accept ``each``, by their form, with what those ``earlier`` in the turn know.
+
+    Those without a `hello` are the last: see `InterruptedPage`.
+    """
     forms: dict[Form, set[Accepts]] = {}
     for accepts in each:
         forms.setdefault(Form.of(accepts, audio_pieces), set()).add(accepts)
@@ -216,4 +219,4 @@ def listeners_of(
             listeners = Listeners(form, frozenset())
         listeners.to = frozenset(accepting)
         found.append(listeners)
-    return found
+    return sorted(found, key=lambda listeners: None in listeners.to)

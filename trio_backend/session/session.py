@@ -196,6 +196,7 @@ class Session:
         """Handle ``message``, unless it may wait; whether it was handled."""
         match message:
             case protocol.InterruptSignal(text):
+                self.presenter.page.interrupt()
                 self.requests.drop_inputs()
                 self._scenes.drop_waiting()
                 if await self.conversation.barge_in(text[: self.services.system.max_text]):
@@ -229,6 +230,8 @@ class Session:
         message = received.message
         # What was said until now is cut off now, wherever it waits.
         spoken = self._sound.speech.end() if isinstance(message, protocol.MicAudioEnd) else None
+        if isinstance(message, protocol.MicAudioEnd):
+            self.presenter.page.hear_user()
         if spoken is not None:
             # What waits in line counts, or a client could pile up minutes of it behind a slow disk.
             self._holdings.hold(received.claim, len(spoken.sound.samples))
