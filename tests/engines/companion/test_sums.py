@@ -34,6 +34,8 @@ EN, ZH, JA = (language.sums for language in delivered().languages)
         ("twenty five plus three hundred", "325"),
         ("10 / 4", "2.5"),
         ("7 - -7", "14"),
+        ("what's 12% of 250 and who are you", "30"),
+        ("who are you and what's 3 * 4?", "12"),
     ],
 )
 def test_a_sum_is_worked_out(text: str, result: str) -> None:
@@ -56,6 +58,8 @@ def test_a_sum_is_worked_out(text: str, result: str) -> None:
             "the year 2024-05-06",
             "2024-05-06",
             "555-1234-678",
+            "I have 2 cats and 50% of a dog",
+            "between 3 and 5 of us",
         ),
         *("12/25/2026", "at 3:45", "2^2.5", "2^999", "√-4", "9^9^9 + 1", "(" * 30 + "1", "x"),
     ],

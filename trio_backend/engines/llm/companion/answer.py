@@ -111,10 +111,18 @@ class _ReplyComposer:
         chosen = next((option for _, group in groups if (option := self._option(group))), None)
         if chosen is None:
             return ""
+        passed: list[Option[Match]] = []
         if chosen.owner.rule.rank < GRAVE:
             room = max(1, self._manner.sentences - _sentences(chosen.template))
-            self._pass_over(fitting, chosen.owner, room=room)
-        self._say(chosen.template, chosen.owner.values)
+            passed = self._passed(fitting, chosen.owner, room=room)
+        # What was asked after the main question is answered after it.
+        later = [
+            option
+            for option in passed
+            if option.owner.rule.due and option.owner.clause > chosen.owner.clause >= 0
+        ]
+        for option in (*(one for one in passed if one not in later), chosen, *later):
+            self._say(option.template, option.owner.values)
         self._ask(chosen.owner)
         text = _together(self._parts)
         return text[:1].upper() + text[1:]
@@ -130,21 +138,25 @@ class _ReplyComposer:
             options += [Option(match)] if rule.then and not rule.say else []
         return self._choice.pick(options)
 
-    def _pass_over(self, fitting: Sequence[Match], main: Match, *, room: int) -> None:
-        """Say what the rules for other clauses, and for events, say in passing."""
+    def _passed(self, fitting: Sequence[Match], main: Match, *, room: int) -> list[Option[Match]]:
+        """What the rules for other clauses, and for events, say in passing, in the order of the clauses.
+
+        Of a rule that is `due` and has nothing for that it is what it says anyway: the second question of a
+        message is answered, too.
+        """
         elsewhere = [match for match in fitting if match.clause != main.clause or match.rule.event]
-        best = {match.clause: match for match in reversed(elsewhere) if match.rule.aside}
+        best = {match.clause: match for match in reversed(elsewhere) if match.rule.aside or match.rule.due}
         others = sorted(best.values(), key=lambda match: match.order, reverse=True)
         passed: list[Option[Match]] = []
         for match in others[:ASIDES]:
-            option = self._choice.pick(self._choice.options(match, match.rule.aside, match.values))
+            sayings = match.rule.aside or match.rule.say
+            option = self._choice.pick(self._choice.options(match, sayings, match.values))
             if option is None or match.rule.name == main.rule.name:
                 continue
             if match.rule.due or _sentences(option.template) <= room:
                 room -= _sentences(option.template)
                 passed.append(option)
-        for option in sorted(passed, key=lambda option: option.owner.clause):
-            self._say(option.template, option.owner.values)
+        return sorted(passed, key=lambda option: option.owner.clause)
 
     def _ask(self, match: Match) -> None:
         """The question that belongs to the rule, or one back as often as the manner likes to ask."""

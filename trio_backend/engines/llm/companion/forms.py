@@ -176,9 +176,14 @@ def word_sequence(place: RulesNode) -> tuple[str, ...]:
 
 def read_sums(place: RulesNode) -> Sums:
     """A language's `sums`."""
-    fields = place.fields(("numbers", "signs", "around"))
+    fields = place.fields(("numbers", "signs", "around", "joins"))
     signs = {key.text(): value.text() for key, value in fields.entries("signs")}
     for key, value in fields.entries("signs"):
         if value.text() not in SIGNS:
             raise value.wrong(f"{key.text()!r} must mean one of {' '.join(SIGNS)}")
-    return Sums(fields.mapping("numbers", RulesNode.text), signs, fields.read("around", RulesNode.texts, ()))
+    return Sums(
+        fields.mapping("numbers", RulesNode.text),
+        signs,
+        fields.read("around", RulesNode.texts, ()),
+        fields.read("joins", RulesNode.texts, ()),
+    )

@@ -48,15 +48,20 @@ class Sum:
 
 @attrs.frozen
 class Sums:
-    """How one language says numbers and signs, and which words may stand ``around`` a sum."""
+    """How one language says numbers and signs, and which words may stand ``around`` a sum.
+
+    Words of ``joins`` stand between a sum and another question: "what is 3 + 4 and who are you".
+    """
 
     numbers: Mapping[str, str] = attrs.field(factory=dict)
     signs: Mapping[str, str] = attrs.field(factory=dict)
     around: tuple[str, ...] = ()
+    joins: tuple[str, ...] = ()
     _kinds: Mapping[str, str] = attrs.field(init=False, repr=False, eq=False)
     """Of each word: whether it is a number, a sign, or may stand around a sum."""
     _first_words: frozenset[str] = attrs.field(init=False, repr=False, eq=False)
     _token: re.Pattern[str] = attrs.field(init=False, repr=False, eq=False)
+    _join: re.Pattern[str] = attrs.field(init=False, repr=False, eq=False)
 
     @_first_words.default
     def _first_words_of_numbers(self) -> frozenset[str]:
@@ -79,14 +84,24 @@ class Sums:
             r"|(?P<bracket>[()（）])|\s+"
         )
 
+    @_join.default
+    def _a_join(self) -> re.Pattern[str]:
+        # Words with spaces around them; Japanese and Chinese have none.
+        return re.compile(
+            "|".join(rf"\b{word}\b" if word.isascii() else word for word in self.joins) or "(?!)"
+        )
+
     def find(self, text: str) -> Sum | None:
-        """The sum that ``text`` consists of, or the last of its sentences that is one."""
+        """The sum that ``text`` is, or the last of its sentences, or of their halves, that is one."""
         # Most messages have no number, and are not looked at any closer: 2 µs instead of 70.
         numbers = _DIGIT.search(text) or not self._first_words.isdisjoint(text.lower().split())
         if not self.signs or not numbers:
             return None
         pieces = [piece for piece in _PIECES.split(text) if piece.strip()]
-        for piece in (text, *reversed(pieces[-_MOST_PIECES:])):
+        # "3 and 4" is a sum, so halves come last.
+        halves = self._join.split(" ".join(pieces[-_MOST_PIECES:]).lower())
+        halves = halves[-_MOST_PIECES:] if len(halves) > 1 else []
+        for piece in (text, *reversed(pieces[-_MOST_PIECES:]), *reversed(halves)):
             plain = " ".join(piece.lower().split()).rstrip(_END)
             tokens = self._tokens(plain) if 0 < len(plain) <= _LONGEST else None
             if tokens and (found := _SumReader(tokens).sum()):
