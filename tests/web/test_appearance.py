@@ -71,6 +71,19 @@ def test_nothing_lies_over_the_hair(
     assert user.page.evaluate(f"{field}.scrollWidth <= {field}.clientWidth")
 
 
+@pytest.mark.parametrize("language", ["en", "zh", "ja"])
+def test_what_it_hears_breaks_between_its_sentences(open_page: Open, language: str) -> None:
+    """On the narrowest screen, too: one line each."""
+    user = open_page(viewport={"width": 320, "height": 1280}, locale=language, permissions=["microphone"])
+    user.page.click("#mic")
+    line = user.find("#opening-line")
+    user.until(lambda: "\n" in (line.text_content() or ""))
+
+    assert len(line.inner_text().splitlines()) == 2
+    height = "(one) => one.clientHeight / parseFloat(getComputedStyle(one).lineHeight)"
+    assert round(line.evaluate(height)) == 2
+
+
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("size", ["desktop", "phone"])
 def test_axe_finds_nothing_serious(open_page: Open, size: str, theme: str) -> None:
