@@ -39,17 +39,25 @@ async def test_a_model_that_fails_is_told_and_the_turn_ends(
         await client.until("heartbeat-ack")
 
 
+@pytest.mark.parametrize(("hello", "status"), [(False, "the model is gone"), (True, "")])
 async def test_a_turn_that_failed_at_once_leaves_no_status(
-    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery
+    autojump_clock: MockClock, options: BackendOptions, nursery: trio.Nursery, hello: bool, status: str
 ) -> None:
-    """The official page shows the status where the character's words stand: it seemed to think for ever."""
+    """The official page shows the status where the character's words stand: it seemed to think for ever.
+
+    It passes over an empty text, so it gets what went wrong.
+    """
     async with open_backend(with_llm(options, {"fail": "the model is gone", "fail_at": 0})) as backend:
         client = await connect_greeted(backend, nursery)
+        if hello:
+            await client.say("hello", accepts=[])
+            await client.until("hello")
         heard = await client.turn(THREE)
         assert types(heard) == [
             "control", "full-text", "error", "full-text", "force-new-message", "control",
         ]  # fmt: skip
-        assert [message["text"] for message in heard if message["type"] == "full-text"] == ["Thinking...", ""]
+        said = [message["text"] for message in heard if message["type"] == "full-text"]
+        assert said == ["Thinking...", status]
 
 
 async def test_a_voice_that_fails_leaves_the_text(

@@ -60,7 +60,7 @@ _OfATurn: TypeAlias = Sentence | AudioChunk | Transcript | ToolCall | SpeechComp
 class _Bracket:
     """The turn that the client sees: begun, and not over.
 
-    ``timed`` once its latency was sent, ``parted`` once `force-new-message` was; ``failed`` once something
+    ``timed`` once its latency was sent, ``parted`` once `force-new-message` was; ``failed`` says what
     went wrong before its first sentence.
     """
 
@@ -72,7 +72,7 @@ class _Bracket:
     each: frozenset[Accepts] = frozenset()
     timed: bool = False
     parted: bool = False
-    failed: bool = False
+    failed: str = ""
 
 
 @attrs.define(eq=False)
@@ -150,14 +150,12 @@ class Presenter:
     @property
     def sentence_sent(self) -> float:
         """See `Audience.sentence_sent`. Of several clients it is the one that was sent most."""
-        listeners = self._bracket.listeners if self._bracket is not None else ()
-        return max((one.sent for one in listeners), default=0.0)
+        return max((one.sent for one in self._bracket.listeners), default=0.0) if self._bracket else 0.0
 
     @property
     def gaps(self) -> float:
         """See `Audience.gaps`."""
-        listeners = self._bracket.listeners if self._bracket is not None else ()
-        return max((one.gaps for one in listeners), default=0.0)
+        return max((one.gaps for one in self._bracket.listeners), default=0.0) if self._bracket else 0.0
 
     def silence(self) -> None:
         """See `Audience.silence`."""
@@ -195,9 +193,10 @@ class Presenter:
             case InputDropped():
                 return await self._present(event)
             case Problem(code, text, retry_after):
+                error = for_visitors(Error(text, code, retry_after))
                 if self._bracket is not None and self._bracket.sentence is None:
-                    self._bracket.failed = True
-                return await self.tell(Error(text, code, retry_after))
+                    self._bracket.failed = error.message
+                return await self.tell(error)
             case WakeWordUsed():
                 return await self.tell(wake_word_state(event, self.client_uid))
             case ConversationReplaced(uid):
@@ -289,9 +288,10 @@ class Presenter:
             await self.tell(Latency({stage: round(1000 * took, 1) for stage, took in stages}))
         bracket.timed = True
         if bracket.failed and bracket.sentence is None:
-            # Or "Thinking..." stands where a page shows what the character says, until it says something.
-            await self.tell(FullText(""))
-            bracket.failed = False
+            # Or "Thinking..." stands where a page shows what the character says, until it says something. The
+            # page of Open-LLM-VTuber, which says no hello, passes over an empty text.
+            await self.tell(FullText(bracket.failed if None in self.accepted.each else ""))
+            bracket.failed = ""
         if not bracket.parted:
             await self.tell(ForceNewMessage())
             bracket.parted = True
