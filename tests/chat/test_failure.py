@@ -53,6 +53,20 @@ async def test_a_server_that_refuses_the_connection(server: Server, status: int,
     assert words in await told(server.address)
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/", "the path is usually /client-ws"),
+        ("/client-ws", "no server of this kind; is the port right"),
+        ("/proxy-ws?room=den", "no server of this kind; is the port right"),
+    ],
+)
+async def test_another_server_is_told_from_a_wrong_path(server: Server, path: str, words: str) -> None:
+    """Nobody is sent to the path where they are."""
+    server.refuse_with = 404
+    assert words in await told(attrs.evolve(server.address, target=path))
+
+
 async def test_a_server_without_tls(server: Server) -> None:
     """What is no TLS is not taken for silence."""
     assert "try ws://" in await told(attrs.evolve(server.address, tls=True))

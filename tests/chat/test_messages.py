@@ -78,6 +78,10 @@ def test_an_expression_has_its_keyword() -> None:
     assert model.keyword("Smile") == "smile"
     assert model.keyword(9) == ""
     assert ModelInfo(None).keyword(1) == ""
+    # As the models of Open-LLM-VTuber have it: nobody is told of fear where the model wrote sadness.
+    several = ModelInfo({"fear": 1, "sadness": 1, "anger": 2})
+    assert several.keyword(1) == "fear/sadness"
+    assert several.keyword(2) == "anger"
 
 
 def test_what_we_say_is_what_the_server_reads() -> None:

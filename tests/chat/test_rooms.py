@@ -60,3 +60,49 @@ async def test_in_a_room_a_line_waits_for_its_turn(server: Server, nursery: trio
     await user.until("Hello, Ann!")
     assert "late" not in user.seen
     await user.type("/quit")
+
+
+@pytest.mark.parametrize("code", ["proxy-disabled", "bad-room"])
+@pytest.mark.parametrize("once", [False, True], ids=["typed", "piped"])
+async def test_a_room_that_is_refused_is_said_once(
+    server: Server, nursery: trio.Nursery, code: str, once: bool
+) -> None:
+    """Nobody is told that they are in it, nor tries again; the remedy is the last word."""
+    user = User.without_sound()
+    terminal = Terminal(user, user.screen, user.player, room=RoomOptions("den"))
+    left: list[int] = []
+
+    async def live() -> None:
+        left.append(await converse(server.address, terminal, once=once))
+
+    async with trio.open_nursery() as life:
+        life.start_soon(live)
+        peer = await server.accept()
+        await peer.say("error", message="that cannot be: do this", code=code)
+        await peer.websocket.aclose(1008, code)
+        peer.gone.set()
+        life.cancel_scope.deadline = trio.current_time() + 10
+
+    assert left == [1]
+    assert "in the room" not in user.seen
+    assert user.seen.strip().endswith("that cannot be: do this")
+
+
+async def test_a_room_that_is_lost_is_joined_again(server: Server) -> None:
+    """And only then is it said."""
+    user = User.without_sound()
+    terminal = Terminal(user, user.screen, user.player, room=RoomOptions("den"))
+    async with trio.open_nursery() as life:
+        life.start_soon(converse, server.address, terminal)
+        peer = await server.accept()
+        await peer.introduce()
+        await peer.become("Ann")
+        await user.until("you are in the room den")
+        await peer.websocket.aclose(1001)
+        peer.gone.set()
+        peer = await server.accept()
+        await peer.introduce()
+        await user.until("reconnected")
+        assert user.seen.count("you are in the room") == 1
+        await user.type("/quit")
+        peer.gone.set()

@@ -127,7 +127,8 @@ class Formatter:
     def _feeling(self, emotion: str) -> str:
         if emotion in ("", "neutral"):
             return ""
-        emoticon = _EMOTICONS.get(emotion, "") if self.unicode else ""
+        emoticons = {_EMOTICONS.get(one, "") for one in emotion.split("/")} if self.unicode else {""}
+        emoticon = emoticons.pop() if len(emoticons) == 1 else ""
         return harmless(f"{emoticon} {emotion}".strip())
 
 

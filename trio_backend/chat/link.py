@@ -12,7 +12,7 @@ import trio
 from ..client.address import ServerAddress
 from ..client.connection import ServerConnection, open_wire
 from ..client.failure import Backoff
-from ..client.messages import ServerMessage
+from ..client.messages import ReceivedError, ServerMessage
 from ..errors import NoConnection, ProtocolError, WireClosed, first_leaf
 from ..protocol.incoming import Heartbeat, Incoming, TextInput
 
@@ -23,6 +23,8 @@ SILENCE = 20.0
 MAX_QUEUED = 64
 # After a connection that lasted so long, in seconds, the waits start again with the shortest.
 LASTING = 30.0
+# Errors with which a server sends away whoever asks for a room, and would do so again.
+_REFUSALS = frozenset({"proxy-disabled", "bad-room"})
 
 
 @attrs.frozen
@@ -68,7 +70,7 @@ class Lost:
 
 @attrs.frozen
 class GaveUp:
-    """There is no connection, and the link has stopped trying."""
+    """There is no connection, and the link has stopped trying; ``why`` is empty where the server said it."""
 
     why: str
 
@@ -90,6 +92,7 @@ class ServerLink:
     backoff: Backoff = attrs.field(factory=Backoff)
     _outbox: trio.MemorySendChannel[Incoming] | None = attrs.field(default=None, init=False)
     _closing: bool = attrs.field(default=False, init=False)
+    _refused: bool = attrs.field(default=False, init=False)
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
 
     def send(self, message: Incoming) -> None:
@@ -160,6 +163,8 @@ class ServerLink:
                 messages.close()
                 self._outbox = None
             lasting = trio.current_time() - began > LASTING
+        if self._refused:
+            raise NoConnection("", lasting=True)
         return why, lasting
 
     async def _exchange(
@@ -195,6 +200,7 @@ class ServerLink:
                 event = await _next(connection)
             if not timeout.cancelled_caught:
                 asked = False
+                self._refused |= isinstance(event, ReceivedError) and event.code in _REFUSALS
                 if event is not None:
                     await self._inbox.send(event)
             elif asked:

@@ -69,6 +69,8 @@ class ChatLoop:
     _connected: bool = attrs.field(default=False, init=False)
     _was_connected: bool = attrs.field(default=False, init=False)
     """Whether there has been a connection before."""
+    _in_room: bool = attrs.field(default=False, init=False)
+    _was_in_room: bool = attrs.field(default=False, init=False)
     _kept: list[str] = attrs.field(factory=list, init=False)
     _interrupt_pressed: bool = attrs.field(default=False, init=False)
     """Whether Ctrl-C was the last thing that the user did."""
@@ -99,7 +101,8 @@ class ChatLoop:
             case InterruptPressed():
                 return await self._interrupt()
             case GaveUp(why):
-                self._screen.error(why)
+                if why:
+                    self._screen.error(why)
                 return 1
             case PlaybackDone(turn):
                 self._turn.playback_done(turn)
@@ -203,16 +206,20 @@ class ChatLoop:
 
     def _connection_made(self) -> None:
         welcome = requests.resume if self._was_connected else requests.introduce
-        again, self._connected, self._was_connected = self._was_connected, True, True
+        self._connected = self._was_connected = True
         self._screen.status("")
-        if self._room.room:
-            # A client that joins a room must not begin a new conversation for the others.
-            self._screen.note("reconnected" if again else f"you are in the room {self._room.room}")
-        else:
+        # A client that joins a room must not begin a new conversation for the others.
+        if not self._room.room:
             self._pending.start("welcome", welcome(self._state, self._screen))
 
+    def _entered(self) -> None:
+        """The server has greeted us: a room that refuses us does not."""
+        if self._room.room and not self._in_room:
+            again, self._in_room, self._was_in_room = self._was_in_room, True, True
+            self._screen.note("reconnected" if again else f"you are in the room {self._room.room}")
+
     async def _connection_lost(self, why: str) -> None:
-        self._connected = False
+        self._connected = self._in_room = False
         self._pending.abandon()
         await self._turn.drop()
         self._screen.error(f"the connection is lost: {why}")
@@ -227,6 +234,7 @@ class ChatLoop:
             case messages.ReceivedModelAndConf(name, model):
                 self._state.character = name
                 self._turn.reply.set_character(name, model)
+                self._entered()
             case messages.ReceivedControl(starts_turn=True):
                 await self._turn.begin()
             case messages.ReceivedControl(ends_turn=True):

@@ -13,6 +13,8 @@ import attrs
 from ..errors import NoConnection, causes
 from .address import DEFAULT_PATH, ServerAddress
 
+# Every server of this kind has something there.
+_OUR_PATHS = (DEFAULT_PATH, "/proxy-ws")
 _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
 
 
@@ -61,10 +63,10 @@ def rejected(address: ServerAddress, status: int) -> NoConnection:
             why = f"{address} refuses this client (403)"
         case 404:
             path = address.target.partition("?")[0]
-            why = (
-                f"there is a server at {address.authority}, but nothing at {path}: "
-                f"the path is usually {DEFAULT_PATH}"
-            )
+            remedy = f"the path is usually {DEFAULT_PATH}"
+            if path in _OUR_PATHS:
+                remedy = "it is no server of this kind; is the port right?"
+            why = f"there is a server at {address.authority}, but nothing at {path}: {remedy}"
         case 503:
             return NoConnection(f"{address} accepts no more clients at the moment (503): try again later")
         case _ if 300 <= status < 400:

@@ -27,11 +27,12 @@ class ModelInfo(msgspec.Struct, frozen=True):
     emotionMap: dict[str, int | str] | None = None  # noqa: N815 - the wire's own name
 
     def keyword(self, expression: int | str) -> str:
-        """The keyword that stands for ``expression``, in lower case; empty if none does."""
-        for keyword, value in (self.emotionMap or {}).items():
-            if value == expression:
-                return keyword.lower()
-        return expression.lower() if isinstance(expression, str) else ""
+        """The keywords that may stand for ``expression``, in lower case, with slashes; empty if none does.
+
+        Live2D models have one face for several: which of them was meant does not come over the wire.
+        """
+        meant = [keyword.lower() for keyword, value in (self.emotionMap or {}).items() if value == expression]
+        return "/".join(meant) or (expression.lower() if isinstance(expression, str) else "")
 
 
 class ReceivedModelAndConf(_TaggedMessage, frozen=True, tag="set-model-and-conf"):
