@@ -96,6 +96,19 @@ async def test_what_was_heard_is_of_the_turn_that_the_client_knows(
         assert not await running.conversation.barge_in("One two")
 
 
+async def test_what_was_heard_is_kept_as_it_was_said(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
+    """The page of Open-LLM-VTuber puts no space between sentences; the model is not to learn that from it."""
+    async with open_conversation(options) as running:
+        running.say(THREE)
+        await running.audience.until(AudioChunk, where=lambda event: getattr(event, "index", 0) == 1)
+        assert await running.conversation.barge_in("One two three.Four")
+        await running.conversation.confirm()
+        assert await running.stored() == [("human", THREE), ("ai", "One two three. Four")]
+        assert running.conversation.memory.so_far()[-1].content == "One two three. Four"
+
+
 async def test_what_was_heard_is_of_the_last_turn_only(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_backend.text.lines import Line, LineReader, SpeechFilters, joined, lines_of
+from trio_backend.text.lines import Line, LineReader, SpeechFilters, joined, lines_of, spaced_as
 from trio_backend.text.thoughts import ThoughtReader
 
 from .streams import ink, texts, torn_texts
@@ -145,3 +145,28 @@ def test_sources_make_up_what_the_model_wrote(text: str) -> None:
 def test_sentences_join_as_their_language_does(parts: list[str], whole: str) -> None:
     """A space where English wants one, none in Chinese and Japanese, and what was written as it was."""
     assert joined(parts) == whole
+
+
+@pytest.mark.parametrize(
+    ("beginning", "expected"),
+    [
+        ("One two.Three", "One two. Three"),
+        ("One two. Three", "One two. Three"),
+        (" One  two.\nThree ", "One two. Three"),
+        ("One two.Thr", "One two. Thr"),
+        ("One two.Three four.", "One two. Three four."),
+        ("", ""),
+        ("Two.Three", "Two.Three"),
+        ("One two.Three four. And five.", "One two.Three four. And five."),
+    ],
+)
+def test_a_beginning_has_the_spaces_of_the_whole(beginning: str, expected: str) -> None:
+    """And what is none stays as it is."""
+    assert spaced_as("One two. Three four.", beginning) == expected
+
+
+@given(st.text(alphabet="ab \n", max_size=20), st.integers(0, 20))
+def test_a_beginning_without_spaces_finds_its_own(whole: str, length: int) -> None:
+    """Whatever it is cut at."""
+    beginning = whole[:length].rstrip()
+    assert spaced_as(whole, ink(beginning)) == (beginning if ink(beginning) else "")

@@ -10,7 +10,7 @@ import trio
 from trio.abc import ReceiveChannel
 
 from ..history.store import StoredMessage
-from ..text.lines import joined
+from ..text.lines import joined, spaced_as
 from .admission import TurnAdmission, TurnEntrance, TurnPlace
 from .character import Character
 from .delivery import Delivery
@@ -149,7 +149,8 @@ class Turn:
             heard = self.delivery.whole(heard)
         self.state, self.outcome = State.ENDED, outcome
         if heard is not None:
-            shown = remembered = heard[: len(shown) + HEARD_LEEWAY]
+            # The page of Open-LLM-VTuber reports sentences without a space between them.
+            shown = remembered = spaced_as(shown, heard[: len(shown) + HEARD_LEEWAY])
         self.heard = shown
         self.context.memory.say(remembered)
         if shown:

@@ -45,6 +45,21 @@ def joined(texts: Iterable[str]) -> str:
     return "".join(whole).strip()
 
 
+def spaced_as(whole: str, beginning: str) -> str:
+    """The ``beginning`` of ``whole``, which may have other white space, with the white space of ``whole``.
+
+    What is no beginning of it comes back as it is.
+    """
+    wanted = sum(map(len, beginning.split()))
+    if not "".join(whole.split()).startswith("".join(beginning.split())):
+        return beginning
+    for word in re.finditer(r"\S+", whole):
+        if wanted <= len(word[0]):
+            return whole[: word.start() + wanted] if wanted else ""
+        wanted -= len(word[0])
+    return ""
+
+
 def _needs_space(before: str, text: str) -> bool:
     if not text or text[0].isspace() or before[-1].isspace():
         return False
