@@ -122,6 +122,21 @@ def test_old_conversations_are_imported_once(tmp_path: Path) -> None:
     assert "0 conversations with 0 messages imported" in second.stderr
 
 
+def test_what_is_wrong_with_the_configuration_is_told_once(tmp_path: Path) -> None:
+    """By whatever reads it; not again as a line of the log."""
+    text = SPEECH.replace("espeak_tts", "nova_tts") + "nonsense: 1\n"
+    (tmp_path / "conf.yaml").write_text(text)
+    (tmp_path / "model_dict.json").write_text("[]")
+    (tmp_path / "old").mkdir()
+    imported = run("import-history", "old", folder=tmp_path)
+    assert imported.returncode == 0, imported.stderr
+    for words in ("nonsense", "'nova_tts'"):
+        assert imported.stderr.count(words) == 1, imported.stderr
+    spoken = run("speak", "Hello.", folder=tmp_path)
+    assert spoken.returncode == 1
+    assert spoken.stderr.count("'nova_tts'") == 1, spoken.stderr
+
+
 @pytest.mark.parametrize(
     "command", ["serve", "check", "chat", "import-history", "engines", "speak", "transcribe"]
 )
