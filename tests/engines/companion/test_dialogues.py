@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import trio_backend
 from trio_backend.engines.base import Message, Prompt
 
 from .dialogue import EMOTIONS, Dialogue, delivered, reply, shipped
@@ -82,6 +84,19 @@ def test_a_dialogue_goes_as_written(who: str, lines: list[str]) -> None:
         else:
             assert mark == "!", line
             assert not any(choice in said for choice in choices), (choices, said)
+
+
+def test_what_the_page_offers_is_among_them() -> None:
+    """In its three languages: whoever presses a button is answered well by every shipped character."""
+    words = (Path(trio_backend.__file__).parent / "web" / "words.js").read_text(encoding="utf-8")
+    offered = re.findall(r"starter\d: \[(.*)\]", words)
+    starters = [json.loads(f"[{line}]") for line in offered]
+    assert [len(each) for each in starters] == [3, 3, 3]
+    asked = [
+        block for block in (FOLDER / "starters.txt").read_text("utf-8").split("\n\n") if "all\n" in block
+    ]
+    for starter in (text for each in starters for text in each):
+        assert any(f"> {starter}\n" in block for block in asked), starter
 
 
 def is_answered_in_its_language(typed: str, said: str) -> bool:
