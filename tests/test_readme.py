@@ -131,13 +131,6 @@ def test_fifteen_lines_embed_a_backend(
     assert len(lines) <= 16, "fifteen lines, and the one that runs them"
 
 
-def test_every_document_is_listed() -> None:
-    """A link of the README leads somewhere, and each document has one."""
-    linked = set(re.findall(r"\]\(([\w./-]+)\)", README))
-    assert {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= linked
-    assert [path for path in linked if not (ROOT / path).exists()] == []
-
-
 def test_the_yaml_of_an_own_model_loads(tmp_path: Path) -> None:
     """The example of engines, in a configuration with a name and a persona, is understood."""
     name = "character_config:\n  conf_name: a\n  conf_uid: b\n  persona_prompt: You are a.\n"

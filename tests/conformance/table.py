@@ -30,6 +30,8 @@ SECTIONS = {
 TEXT = """\
 # RFC 6455, case by case
 
+**Answers:** What does the server answer to each kind of WebSocket frame, right and wrong?
+
 What the server answers to frames, right and wrong, is held by {total} cases in `tests/conformance`.
 They are written from the RFC's text. Each says which bytes a client sends, and every frame that
 must come back, up to the end of the connection. All of them pass, strictly: no case has a second
@@ -59,6 +61,8 @@ Where the RFC leaves a choice:
 - A message larger than `max_message_size` closes 1009, an unfinished one closes 1008 after
   `message_timeout`, and too much memory closes 1009 or 1013.
 - The opening handshake (4) is tested in `tests/server/test_handshake.py`.
+
+**Next:** [Protocol](protocol.md) for the messages in these frames; [Fuzzing](fuzzing.md) for random ones.
 """
 
 

@@ -100,7 +100,9 @@ def anchors(path: Path) -> set[str]:
     for line in prose(path).splitlines():
         if heading := _HEADING.fullmatch(line):
             slug = "".join(
-                letter for letter in heading[1].lower().replace("`", "") if letter.isalnum() or letter in " -_"
+                letter
+                for letter in heading[1].lower().replace("`", "")
+                if letter.isalnum() or letter in " -_"
             ).replace(" ", "-")
             # The second heading of the same words gets a number.
             again = sum(1 for each in found if re.fullmatch(rf"{re.escape(slug)}(-\d+)?", each))

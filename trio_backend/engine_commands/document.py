@@ -25,6 +25,8 @@ _HEAD = """\
 
 <!-- Made by `trio-backend engines --markdown`. Edit the FACTS beside each adapter instead. -->
 
+**Answers:** Which engines are there? What does each need, what does a cancel do, and what was it tried with?
+
 `trio-backend engines` says which of these are usable here and now, and what is missing for the others.
 `trio-backend speak --tts NAME TEXT` and `trio-backend transcribe --asr NAME FILE` try one without editing
 a file.
@@ -42,12 +44,17 @@ a file.
 
 [benchmarks/engines.md](../benchmarks/engines.md) has the time that each adapter of a service adds.
 """
+_TAIL = """\
+**Next:** [Language models](language-models.md), [Speech synthesis](synthesis.md) and
+[Speech recognition](recognition.md) for their settings; [Fallbacks](fallbacks.md) for lists of them.
+"""
 _COLUMNS = ("name", "streams", "cancel", "needs", "extra", "keys", "tried with", "without it")
 
 
 def document() -> str:
     """The whole file."""
-    return "\n".join([_HEAD, *(line for kind in get_args(EngineKind) for line in _section(kind))])
+    sections = (line for kind in get_args(EngineKind) for line in _section(kind))
+    return "\n".join([_HEAD, *sections, _TAIL])
 
 
 def _section(kind: EngineKind) -> Iterator[str]:
