@@ -63,6 +63,7 @@ def test_commands(block: Block, prepare: Prepare, server: RunningServer, environ
     if shutil.which(program) is None:
         pytest.skip(f"needs the program {program}")
     folder = prepare(block)
+    before = contents(folder) if "in folder" in block.notes else {}
     text = server.at_its_port(block.text)
     if block.language == "python":
         output = run([sys.executable, "-c", text], folder, environ)
@@ -73,6 +74,12 @@ def test_commands(block: Block, prepare: Prepare, server: RunningServer, environ
     else:
         output = run(["bash", "-euo", "pipefail", "-c", with_address(text, server)], folder, environ)
     assert "Traceback" not in output
+    assert before.items() <= contents(folder).items(), "files of somebody else are left as they were"
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """All files in ``folder``."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def with_address(text: str, server: RunningServer) -> str:

@@ -1,4 +1,4 @@
-"""Configurations of the pages are read as somebody's who copies them: by the loader, and without a finding."""
+"""Configurations of the pages are read by the loader, as those of somebody who copies them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -33,18 +33,21 @@ _FILE = re.compile(r"[\w/.-]+\.(?:onnx|txt|gguf|crt|key|fst)")
 
 
 class _AnyKey(dict[str, str]):
-    """An environment in which every key of a service is set."""
+    """An environment in which every key of a service is set, and nothing else."""
 
     def __missing__(self, name: str) -> str:
-        if SECRETS.fullmatch(name):
+        if name in self:
             return "something"
         raise KeyError(name)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and SECRETS.fullmatch(name) is not None
 
-    def get(self, name: str, default: object = None) -> str:  # type: ignore[override]
-        return self[name] if name in self else default  # type: ignore[return-value]
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
 
 
 @pytest.mark.parametrize("block", OURS, ids=str)

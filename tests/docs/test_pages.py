@@ -55,11 +55,12 @@ OTHERS = {"trio-backend: command not found", "no such option: --python", "requir
 @cache
 def said() -> str:
     """All texts in the program and its page, as they are when they are put together."""
-    texts = []
-    for path in sorted((ROOT / "trio_backend").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                texts.append(node.value)
+    texts = [
+        node.value
+        for path in sorted((ROOT / "trio_backend").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
     texts += [path.read_text("utf-8") for path in sorted((ROOT / "trio_backend" / "web").rglob("*.js"))]
     return "\0".join(texts)
 
@@ -74,7 +75,7 @@ def messages() -> list[str]:
 
 @pytest.mark.parametrize("message", messages())
 def test_messages_that_are_explained_exist(message: str) -> None:
-    """As they are written: what differs from case to case is left out as ``…``, or is a number or an address."""
+    """As they are written. What differs from case to case is ``…``, or a port or an address."""
     if message in OTHERS:
         return
     parts = re.split(r"…|127\.0\.0\.1|\b12393\b", message)
