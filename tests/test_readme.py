@@ -60,6 +60,8 @@ def test_the_commands_name_extras_and_programs_that_exist() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert first.endswith("&& trio-backend serve")
     assert second.endswith("&& nox")
+    # As .ci/run looks for it.
+    assert [line for line in README.splitlines() if re.fullmatch(r"[^#]*&& nox", line)] == [second]
     for extra in re.findall(r"\.\[([\w,]+)\]", first + second):
         assert set(extra.split(",")) <= project["optional-dependencies"].keys()
     assert "trio-backend" in project["scripts"]
