@@ -144,8 +144,10 @@ def run_server(text: str, folder: Path, environ: Mapping[str, str]) -> str:
         if shell.poll() is None:
             os.killpg(shell.pid, signal.SIGKILL)
             shell.wait()
-    assert "shut down" in log.read_text("utf-8")
-    return log.read_text("utf-8")
+    said = log.read_text("utf-8")
+    assert "shut down" in said
+    assert "needs no access_token" not in said, "nobody is told to let everybody in"
+    return said
 
 
 @pytest.mark.parametrize("block", NOT_RUN, ids=str)
