@@ -136,8 +136,11 @@ def test_configurations_of_proxies(block: Block, tmp_path: Path) -> None:
         subprocess.run(["caddy", "validate", "--config", tmp_path / "Caddyfile"], check=True)
     if block.language == "nginx" and shutil.which("nginx"):
         text = re.sub(r"ssl_certificate\w* .*|listen 443 ssl;", "", block.text)
+        # Folders that a distribution has made for it, and an unpacked one lacks.
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        folders = "".join(f"{kind}_temp_path {tmp_path}/{kind}; " for kind in kinds)
         (tmp_path / "nginx.conf").write_text(
-            f"pid {tmp_path}/pid; error_log stderr; events {{}} http {{ access_log off; {text} }}"
+            f"pid {tmp_path}/pid; error_log stderr; events {{}} http {{ access_log off; {folders}{text} }}"
         )
         subprocess.run(["nginx", "-t", "-p", tmp_path, "-c", tmp_path / "nginx.conf"], check=True)
 
