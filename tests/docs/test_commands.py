@@ -22,7 +22,7 @@ from cyclopts import CycloptsError
 from trio_backend.cli import app
 
 from .conftest import TIMEOUT, Prepare, RunningServer, wait_for_address
-from .pages import ROOT, WITH_CODE, Block, all_blocks, inline_code
+from .pages import ROOT, WITH_CODE, Block, all_blocks, blocks, inline_code
 
 BLOCKS = all_blocks()
 RUNNABLE = [block for block in BLOCKS if block.language in ("sh", "console", "python")]
@@ -203,6 +203,14 @@ def check_command(words: list[str]) -> None:
     extras = re.findall(r"\.\[([\w,-]+)\]", shlex.join(words))
     known = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     assert {name for names in extras for name in names.split(",")} <= known.keys()
+
+
+@pytest.mark.parametrize("path", WITH_CODE, ids=lambda path: path.name)
+def test_what_is_installed_is_found(path: Path) -> None:
+    """Every pip is told where to install: the README's environment has none of its own."""
+    texts = [*inline_code(path), *(line for block in blocks(path) for line in block.text.splitlines())]
+    installs = [text for text in texts if re.search(r"\bpip\b.* install|\bpip install", text)]
+    assert [text for text in installs if ".venv/bin/" not in text] == []
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "json"], ids=str)
