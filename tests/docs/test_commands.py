@@ -13,6 +13,7 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -136,9 +137,10 @@ def run_server(text: str, folder: Path, environ: Mapping[str, str]) -> str:
     try:
         wait_for_address(shell, log)
         for process in [psutil.Process(shell.pid), *psutil.Process(shell.pid).children(recursive=True)]:
-            # The shell itself waits for it, or has become it.
-            if process.cmdline()[2:4] == ["trio_backend", "serve"] or "serve" in process.cmdline()[2:3]:
-                process.send_signal(signal.SIGTERM)
+            # The shell itself waits for the server, or has become it; a child may end meanwhile.
+            with suppress(psutil.NoSuchProcess):
+                if "serve" in process.cmdline()[2:4]:
+                    process.send_signal(signal.SIGTERM)
         assert shell.wait(TIMEOUT) == 0, log.read_text()
     finally:
         if shell.poll() is None:

@@ -48,6 +48,11 @@ def test_a_page_begins_with_what_it_answers_and_ends_with_where_to_go(path: Path
     assert len(path.read_text("utf-8").splitlines()) <= LONGEST
 
 
+def test_the_readme_is_short() -> None:
+    """What is longer has a page: half of it is the table of limits, the tree of tasks and the three examples."""
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 400
+
+
 # Of the first column of the table, what other programs say: the shell and pip.
 OTHERS = {"trio-backend: command not found", "no such option: --python", "requires a different Python"}
 
