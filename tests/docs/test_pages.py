@@ -49,7 +49,7 @@ def test_a_page_begins_with_what_it_answers_and_ends_with_where_to_go(path: Path
 
 
 def test_the_readme_is_short() -> None:
-    """What is longer has a page: half of it is the table of limits, the tree of tasks and the three examples."""
+    """What is longer has a page. Half of it is the table of limits, the tree of tasks and three examples."""
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 400
 
 
