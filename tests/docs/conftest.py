@@ -112,6 +112,12 @@ def prepare(clone: Path, server: RunningServer) -> Prepare:
             (folder / "chat_history" / "mao_001" / "2025-01-01_10-00-00_abc.json").write_text(
                 json.dumps([said])
             )
+        if "with a token" in block.notes:
+            conf = clone / "conf" / "conf.yaml"
+            text = conf.read_text("utf-8").replace(
+                "# access_token: ${TRIO_BACKEND_TOKEN}", "access_token: abc"
+            )
+            conf.write_text(text, "utf-8")
         for other in all_blocks():
             # The command that makes a copy of the configuration makes the folder, too.
             name = other.notes.get("file", "")

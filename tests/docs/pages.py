@@ -29,6 +29,7 @@ class Block:
 
     ``not run``: why a test does not run it. ``file``: under which name it is saved, for the page's commands.
     ``needs``: a program that not every machine has. ``run in``: the folder, if it is the running server's.
+    ``in folder``: another one's name. ``with a token``: the page has said before that one is to be set.
     """
 
     page: str
