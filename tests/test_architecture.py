@@ -21,7 +21,7 @@ LAYERS = [
     {"engines", "client"},
     {"conversation"},
     {"session", "rooms"},
-    {"backend", "server", "chat", "memory_tuning", "addresses"},
+    {"backend", "server", "chat", "memory_tuning", "addresses", "service_manager"},
     {"observe"},
     {"serving", "check", "commands", "engine_commands", "prove"},
     {"ending"},

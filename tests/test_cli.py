@@ -69,6 +69,13 @@ def test_check_finds_nothing_wrong_with_what_we_ship(tmp_path: Path) -> None:
     assert "0 errors, 0 warnings" in checked.stdout
 
 
+def test_characters_that_the_output_cannot_show_are_escaped(tmp_path: Path) -> None:
+    """As into a file on Windows: 米娅 is one of the characters that come with the package."""
+    checked = run("check", folder=tmp_path, PYTHONIOENCODING="ascii")
+    assert checked.returncode == 0, checked.stderr
+    assert "mia.yaml: \\u7c73\\u5a05 with " in checked.stdout
+
+
 def test_keys_without_effect_are_for_check_alone(tmp_path: Path) -> None:
     """They are neither errors nor warnings, even with --strict, and no start tells them again."""
     (tmp_path / "conf.yaml").write_text(SPEECH + "live_config: {bilibili_live: {room_ids: [1]}}\n")

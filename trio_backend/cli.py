@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -31,6 +32,9 @@ def main() -> None:
     """Run the command line; what is wrong goes to standard error in words, with exit code 1."""
     from .errors import TrioBackendError
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A pipe on Windows, or a terminal of an old locale, cannot show the names of some characters.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except TrioBackendError as error:

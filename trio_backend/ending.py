@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 import psutil
 import trio
@@ -15,6 +16,7 @@ from loguru import logger
 from .config.folder import Config
 from .observe.log import flush_log
 from .running import ending_signals
+from .service_manager import ServiceManager
 from .serving import serve
 
 # Seconds that the shutdown may take after `drain_timeout`, and seconds that it may take after a second
@@ -30,8 +32,11 @@ async def serve_until_signal(config: Config) -> None:
     A second Ctrl-C or SIGTERM cuts the turns: what was said is stored, child processes are killed, and the
     process ends within `SECOND_SIGNAL_TIMEOUT` seconds, even if that is not done by then. A third signal does
     what it does to any program: it ends the process at once.
+
+    systemd, where it has asked for that, is told when clients can connect, that the event loop runs, and when
+    the shutdown begins.
     """
-    shutdown = trio.Event()
+    shutdown, manager = trio.Event(), ServiceManager.of(os.environ)
     with trio.open_signal_receiver(*ending_signals()) as signals, ExitStack() as limits:
         async with trio.open_nursery() as nursery:
 
@@ -40,7 +45,10 @@ async def serve_until_signal(config: Config) -> None:
                     name = signal.Signals(number).name
                     if not shutdown.is_set():
                         logger.info("{}: shutting down; a second one ends at once", name)
-                        limits.enter_context(limited_end(config.system.drain_timeout + SHUTDOWN_TIMEOUT))
+                        longest = config.system.drain_timeout + SHUTDOWN_TIMEOUT
+                        limits.enter_context(limited_end(longest))
+                        # So that systemd kills nothing earlier, whatever its unit has for `TimeoutStopSec`.
+                        manager.tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={longest * 1_000_000:.0f}")
                         shutdown.set()
                     elif name != "SIGHUP":  # of these the kernel and the shell send one each
                         logger.warning("{} again: ending at once", name)
@@ -50,7 +58,13 @@ async def serve_until_signal(config: Config) -> None:
                         return
 
             nursery.start_soon(listen, name="signals")
-            await serve(config, shutdown=shutdown)
+            if manager.watchdog:
+                nursery.start_soon(manager.keep_alive, name="watchdog")
+            async with trio.open_nursery() as serving:
+                address = await serving.start(partial(serve, config, shutdown=shutdown), name="serve")
+                # Not when the engines are loaded, which may take as long as a download, and which a page
+                # shows: `/readyz` is for whoever waits for that.
+                manager.tell("READY=1", f"STATUS=Serving at {address}")
             nursery.cancel_scope.cancel("served")
 
 

@@ -6,11 +6,13 @@ import errno
 import logging
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from loguru import logger
@@ -278,3 +280,38 @@ def test_what_is_captured_is_written_as_ever(
         start_logging("INFO")
         logger.info("captured")
         assert "captured" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="systemd is Linux's")
+@pytest.mark.parametrize("connected", [True, False])
+def test_the_journal_gets_priorities_instead_of_the_time(tmp_path: Path, connected: bool) -> None:
+    """Each line has one, a trace's too. Who only inherits the variable writes for people."""
+    found = tmp_path.stat()
+    with (tmp_path / "stderr").open("w+") as stderr:
+        found = os.fstat(stderr.fileno()) if connected else found
+        environ = {**os.environ, "JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+        subprocess.run([sys.executable, "-c", LOGS], stderr=stderr, env=environ, check=True, timeout=60)
+        stderr.seek(0)
+        lines = stderr.read().splitlines()
+    if connected:
+        assert lines[:2] == ["<6>INFO    ready", "<4>WARNING [4fa1] {slow} <b>"]
+        assert lines[2] == "<3>ERROR   broken"
+        assert lines[3].startswith("<3>  Traceback")
+        assert lines[-1] == "<3>  ValueError: no"
+        assert all(line.startswith("<3>") for line in lines[2:])
+    else:
+        assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} INFO    ready", lines[0])
+
+
+LOGS = """
+from loguru import logger
+from trio_backend.observe.log import open_log, start_logging
+with open_log():
+    start_logging("INFO")
+    logger.info("ready")
+    logger.bind(session="4fa1").warning("{slow} <b>")
+    try:
+        raise ValueError("no")
+    except ValueError:
+        logger.exception("broken")
+"""

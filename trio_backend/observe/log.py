@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from loguru import Record
 
 _LINE = "<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> {extra[who]}{message}\n{extra[trace]}"
+# systemd's journal writes the time itself, and takes a line's priority from its beginning; see sd-daemon(3).
+_JOURNAL_LINE = "{extra[priority]}{level: <7} {extra[who]}{message}\n{extra[trace]}"
 
 # A line's length: a traceback fits; a message that somebody else made long is cut.
 MAX_LINE = 32 * 1024
@@ -120,16 +122,18 @@ def flush_log() -> None:
 def start_logging(level: str, sink: Sink | None = None) -> None:
     """Log everything from ``level`` up; libraries' own log lines from WARNING up.
 
-    Without a ``sink``, to standard error: synchronously, but for the block of `open_log`. Tracebacks come
-    without the values of variables: keys and what people say are among them.
+    Without a ``sink``, to standard error: synchronously, but for the block of `open_log`. Where that is
+    systemd's journal, each line begins with its priority (``journalctl -p warning``) and not with the time.
+    Tracebacks come without the values of variables: keys and what people say are among them.
     """
+    journal = sink is None and _is_journal(_descriptor(sys.stderr))
     logger.remove()
-    logger.configure(patcher=_complete)
+    logger.configure(patcher=_complete_for_journal if journal else _complete)
     if sink := sink or _writer or sys.stderr:
         logger.add(
             sink,  # type: ignore[arg-type]
             level=level,
-            format=lambda _record: _LINE,
+            format=lambda _record: _JOURNAL_LINE if journal else _LINE,
             backtrace=False,
             diagnose=False,
         )
@@ -174,6 +178,20 @@ def _complete(record: Record) -> None:
     record["extra"]["trace"] = _trace(record)
 
 
+def _complete_for_journal(record: Record) -> None:
+    """As `_complete`; every line has a priority, since each is an entry of the journal."""
+    _complete(record)
+    number = record["level"].no
+    priority = f"<{next((value for least, value in _PRIORITIES if number >= least), 7)}>"
+    trace = record["extra"]["trace"].splitlines(keepends=True)
+    record["extra"]["trace"] = "".join(priority + line for line in trace)
+    record["extra"]["priority"] = priority
+
+
+# Of loguru's levels from CRITICAL down, those of syslog(3); what is less than INFO is 7, debug.
+_PRIORITIES = ((50, 2), (40, 3), (30, 4), (20, 6))
+
+
 def _trace(record: Record) -> str:
     """The traceback, indented, so that no exception's text can pass for a line of the log."""
     problem = record["exception"]
@@ -188,6 +206,18 @@ def _descriptor(stream: TextIO | None) -> int | None:
         return stream.fileno() if stream else None
     except (OSError, ValueError):  # io.UnsupportedOperation is both; a closed stream is the second
         return None
+
+
+def _is_journal(fd: int | None) -> bool:
+    """Whether systemd has connected ``fd`` with its journal.
+
+    The variable alone does not say so: programs that a service starts inherit it, and write elsewhere.
+    """
+    device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
+    if fd is None or not inode:
+        return False
+    found = os.fstat(fd)
+    return (device, inode) == (str(found.st_dev), str(found.st_ino))
 
 
 def _raw_write(stream: TextIO, fd: int) -> RawWrite:
