@@ -26,8 +26,10 @@ FROM python:${PYTHON}-slim
 RUN useradd --uid 10001 --user-group --home-dir /data --shell /usr/sbin/nologin trio-backend \
  && install --directory --owner trio-backend --group trio-backend /data
 COPY --from=build /opt/trio-backend /opt/trio-backend
-# HOME, since that is where libraries put the models that they download.
-ENV PATH=/opt/trio-backend/bin:$PATH HOME=/data
+ARG EXTRAS=voice
+# HOME, since that is where libraries put the models that they download. The extras, so that messages that name another
+# one say how to build an image with both.
+ENV PATH=/opt/trio-backend/bin:$PATH HOME=/data TRIO_BACKEND_IMAGE_EXTRAS=$EXTRAS
 USER 10001:10001
 WORKDIR /data
 VOLUME /data

@@ -90,6 +90,17 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build what people install, look into it, install it elsewhere, and start it; takes two minutes.
+
+    ``-- --all`` tries every Python from 3.11 on that is there, ``-- --keep DIR`` keeps what was built.
+    """
+    # Not the project: the installations that are tried must not find it.
+    session.install("build>=1.2", "hatchling>=1.27", "twine>=6")
+    session.run("python", "-m", "tests.package", *session.posargs)
+
+
 def _install_programs(session: nox.Session) -> None:
     """Install missing programs where that is allowed; elsewhere say which tests will be skipped."""
     missing = {name: package for name, package in PROGRAMS.items() if shutil.which(name) is None}

@@ -85,6 +85,17 @@ def test_a_clone_is_installed_from_where_it_is(
     assert installation.extra_remedy("edge").endswith(" -m pip install -e '.[edge]'`")
 
 
+def test_an_image_is_built_anew(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it has, and what is wanted: in its containers nothing that pip installs would stay."""
+    built = "docker build --build-arg EXTRAS={} -t trio-backend ."
+    monkeypatch.setenv(installation.IMAGE_EXTRAS, "voice,whisper")
+    assert installation.install_extras(["edge", "voice"]) == built.format("voice,whisper,edge")
+    monkeypatch.setenv(installation.IMAGE_EXTRAS, "")
+    assert installation.install_extras(["voice"]) == built.format("voice")
+    dockerfile = Path(__file__).parents[1] / "Dockerfile"
+    assert f"{installation.IMAGE_EXTRAS}=$EXTRAS" in dockerfile.read_text("utf-8")
+
+
 def test_windows_quotes_as_its_shells_do(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of which one knows no single quotes."""
     with_pip(monkeypatch)

@@ -2,17 +2,21 @@
 
 They fit how the program was installed: from a clone (`pip install -e`) or as a package, and by a pip that
 installs where this program looks, whether or not its environment is the active one or has a pip of its own.
+In a container nothing can be installed that would stay, so there it is a new image that has the extras.
 
 It imports little, and late: child processes use it, too.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 PROJECT = "trio-backend"
+# The extras of the image that this program runs in, as its Dockerfile sets them; absent elsewhere.
+IMAGE_EXTRAS = "TRIO_BACKEND_IMAGE_EXTRAS"
 
 
 def extra_remedy(name: str) -> str:
@@ -22,6 +26,9 @@ def extra_remedy(name: str) -> str:
 
 def install_extras(names: Iterable[str]) -> str:
     """The command that adds these extras to the installation that runs."""
+    if (image := os.environ.get(IMAGE_EXTRAS)) is not None:
+        wanted = dict.fromkeys([*filter(None, image.split(",")), *names])
+        return f"docker build --build-arg EXTRAS={','.join(wanted)} -t {PROJECT} ."
     extras = f"[{','.join(names)}]"
     clone = _clone()
     if clone is None:
