@@ -38,16 +38,17 @@ The path had only {}; no cache of pip.
 The repository and the package index are on the same machine: elsewhere the download of the packages adds
 its time. “install” is the environment and all packages; “server ready” ends when the engines are loaded,
 “page shown” when the page is connected; “sound” is from the last key to the first sound. A person's typing
-is not in it.
+is not in it. “load” is the load average of the last minute: what wanted a processor, this included.
 """
 
 
 @attrs.frozen
 class Run:
-    """One run: what was typed, and the seconds of each of `STEPS`."""
+    """One run: what was typed, the seconds of each of `STEPS`, and the machine's load average at its end."""
 
     typed: Sequence[str]
     seconds: Sequence[float]
+    load: float = attrs.field(factory=lambda: os.getloadavg()[0])
 
 
 @attrs.define
@@ -176,9 +177,10 @@ def measured(way: Callable[..., Run], runs: int, wheel: Path, browser: Browser) 
 def table(title: str, runs: Sequence[Run]) -> list[str]:
     """The runs of one way, their median, and what was typed."""
     typed = [*runs[0].typed, "the address that it prints", SENTENCE]
-    rows = [[f"{number}", *run.seconds, sum(run.seconds)] for number, run in enumerate(runs, 1)]
+    rows = [[f"{number}", *run.seconds, sum(run.seconds), run.load] for number, run in enumerate(runs, 1)]
     middle = [statistics.median(run.seconds[step] for run in runs) for step in range(len(STEPS))]
     rows.append(["median", *middle, statistics.median(sum(run.seconds) for run in runs)])
+    rows[-1].append(statistics.median(run.load for run in runs))
     cells = [" | ".join([str(name), *(f"{float(one):.2f}" for one in numbers)]) for name, *numbers in rows]
     return [
         f"## {title}",
@@ -188,8 +190,8 @@ def table(title: str, runs: Sequence[Run]) -> list[str]:
         "",
         *(f"{number}. `{line}`" for number, line in enumerate(typed, 1)),
         "",
-        f"| seconds | {' | '.join(STEPS)} | all |",
-        "| --- |" + " --- |" * (len(STEPS) + 1),
+        f"| seconds | {' | '.join(STEPS)} | all | load |",
+        "| --- |" + " --- |" * (len(STEPS) + 2),
         *(f"| {line} |" for line in cells),
         "",
     ]
