@@ -29,7 +29,8 @@ WHEEL_METADATA = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/L
 
 def known_files(*, committed: bool) -> list[str]:
     """The clone's files: those that git knows, and unless they must be ``committed``, those it would add."""
-    command = ["git", "ls-files", "-z", "--cached"]
+    # Whoever owns the clone: git otherwise refuses one that was mounted or unpacked by somebody else.
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached"]
     command += [] if committed else ["--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
