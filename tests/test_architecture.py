@@ -17,13 +17,14 @@ IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
 LAYERS = [
     {"errors", "identity", "boundary", "concurrency", "quota", "user", "wire", "protocol", "text", "audio"}
     | {"installation", "running"},
-    {"config", "assets", "history"},
-    {"engines", "client"},
+    {"config", "assets", "history", "certificates", "qr_code"},
+    {"engines", "client", "local_certificate"},
     {"conversation"},
     {"session", "rooms"},
     {"backend", "server", "chat", "memory_tuning", "addresses", "service_manager"},
-    {"observe"},
-    {"serving", "check", "commands", "engine_commands", "prove"},
+    {"observe", "check"},
+    {"start_report"},
+    {"serving", "commands", "engine_commands", "prove"},
     {"ending"},
     {"cli", "__init__"},
     {"__main__"},

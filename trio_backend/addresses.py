@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import quote
 
 import psutil
 
 from .config.folder import Config
+from .config.wyoming import is_this_machine
 
 # Hosts that stand for all addresses of this machine.
 _ALL = ("", "0.0.0.0", "::")
+# Of TEST-NET-1, where nobody is: only the way there is asked for, and nothing is sent.
+_ELSEWHERE = ("192.0.2.1", 9)
+
+MICROPHONE = (
+    "browsers give the microphone to pages from other machines over HTTPS alone: `trio-backend serve --https`"
+)
 
 
 def address_of(config: Config, port: int) -> str:
@@ -27,23 +35,68 @@ def address_of(config: Config, port: int) -> str:
 def network_addresses_of(config: Config, port: int) -> Sequence[str]:
     """Its URLs for other machines of the network, where it listens to all of its addresses; blocking.
 
-    Of IPv6 those of this network cable alone (link-local) are left out: browsers do not take them.
+    The likeliest comes first. Of IPv6 those of this network cable alone (link-local) are left out: browsers
+    do not take them.
     """
     host = config.system.host
     if host not in _ALL:
         return []
-    families = {socket.AF_INET} if host == "0.0.0.0" else {socket.AF_INET, socket.AF_INET6}
+    found = machine_addresses()
+    reachable = [one for one in found if not one.is_link_local and (host != "0.0.0.0" or one.version == 4)]
+    return [_url(config, str(one), port) for one in reachable]
+
+
+def certified_hosts(host: str) -> Sequence[str]:
+    """What a server that listens on ``host`` may be called by other machines, its names aside; blocking."""
+    if host not in _ALL:
+        return [host]
+    # Of IPv6 only if it is served: systems change those addresses every day, and a certificate with them.
+    return [str(one) for one in machine_addresses() if host != "0.0.0.0" or one.version == 4]
+
+
+def machine_addresses() -> Sequence[IPv4Address | IPv6Address]:
+    """The addresses of this machine's interfaces that are up, but for loopback; blocking.
+
+    The one by which it reaches other networks comes first, then those of IPv4, which are shorter to type.
+    """
     states = psutil.net_if_stats()
-    found = [
+    found = {
         ip_address(each.address.partition("%")[0])
         for name, addresses in psutil.net_if_addrs().items()
         if name in states and states[name].isup
         for each in addresses
-        if each.family in families
-    ]
-    reachable = sorted((one for one in found if not one.is_loopback and not one.is_link_local), key=str)
-    # Those of IPv4 first: they are shorter to type.
-    return [_url(config, str(one), port) for one in sorted(reachable, key=lambda one: one.version)]
+        if each.family in (socket.AF_INET, socket.AF_INET6)
+    }
+    main = _main_address()
+    return sorted(
+        (one for one in found if not one.is_loopback),
+        key=lambda one: (str(one) != main, one.version, str(one)),
+    )
+
+
+def phone_address(config: Config, port: int, *, token: str = "") -> str:
+    """The URL to open on a phone, with ``token`` if there is one; "" where only this machine connects.
+
+    Blocking. It is that of our page: the official one connects to the machine that it is shown on.
+    """
+    if is_this_machine(config.system.host):
+        return ""
+    addresses = network_addresses_of(config, port)
+    if config.system.host in _ALL and not addresses:
+        return ""
+    page = "/page/" if config.frontend else "/"
+    query = f"?token={quote(token, safe='')}" if token else ""
+    return f"{addresses[0] if addresses else address_of(config, port)}{page}{query}"
+
+
+def _main_address() -> str:
+    """That of the interface that leads out of here, which a container's bridge does not; "" if none does."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(_ELSEWHERE)
+            return str(probe.getsockname()[0])
+    except OSError:
+        return ""
 
 
 def _url(config: Config, host: str, port: int) -> str:

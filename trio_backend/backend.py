@@ -15,6 +15,7 @@ from loguru import logger
 from .boundary import Boundary
 from .config.catalog import CharacterCatalog
 from .config.character import EngineChoice
+from .config.diagnostics import FindingLog
 from .config.system import SystemConfig
 from .conversation.admission import AdmissionLimits, TurnAdmission
 from .conversation.character import lease_engine, open_character
@@ -24,7 +25,7 @@ from .conversation.speech_engines import LeaseEngine, SpeechEngines, open_speech
 from .engines.base import Tts
 from .engines.leases import Leases
 from .engines.settings import Environment
-from .errors import ConfigError, EngineError, first_leaf
+from .errors import ConfigError, EngineError, UnfitSetting, first_leaf
 from .history.backlog import open_backlog
 from .history.store import History
 from .identity import new_id
@@ -48,7 +49,8 @@ class BackendOptions:
     relative to the working directory. ``backgrounds`` returns the file names of background images.
     ``observer`` is told what all sessions do. ``quota`` limits the memory for the data of all clients; that
     of a client's wire should be a part of it. ``loop_wait`` tells how long the event loop makes turns wait,
-    and so limits how many are answered at once; without it, all are.
+    and so limits how many are answered at once; without it, all are. ``findings`` logs what is wrong with the
+    characters' engines.
     """
 
     system: SystemConfig
@@ -59,6 +61,7 @@ class BackendOptions:
     observer: Observer = attrs.field(factory=NullObserver)
     quota: MemoryQuota = attrs.field(factory=MemoryQuota)
     loop_wait: Callable[[], LoopWait] | None = None
+    findings: FindingLog = attrs.field(factory=FindingLog)
 
 
 async def _serve_session(
@@ -166,8 +169,11 @@ class Backend:
                 self.preloaded.set()
                 await trio.sleep_forever()
         except* (EngineError, ConfigError) as group:
-            self.not_ready = str(first_leaf(group))
-            logger.error("the base character cannot be loaded: {}", self.not_ready)
+            leaf = first_leaf(group)
+            self.not_ready = str(leaf)
+            # Which setting is wrong was told just now, with its place.
+            why = "" if isinstance(leaf, UnfitSetting) else f": {leaf}"
+            logger.error("the base character cannot be loaded{}", why)
             self.preloaded.set()
 
 
@@ -191,7 +197,12 @@ async def open_backend(options: BackendOptions) -> AsyncIterator[Backend]:
             system,
             options.catalog,
             history,
-            partial(open_character, leases=leases, environment=options.environment),
+            partial(
+                open_character,
+                leases=leases,
+                environment=options.environment,
+                findings=options.findings,
+            ),
             options.backgrounds,
             observer=options.observer,
             admission=TurnAdmission(
@@ -199,7 +210,9 @@ async def open_backend(options: BackendOptions) -> AsyncIterator[Backend]:
             ),
         )
         nursery.start_soon(services.admission.run, name="turn admission")
-        lease = partial(lease_engine, leases=leases, environment=options.environment)
+        lease = partial(
+            lease_engine, leases=leases, environment=options.environment, findings=options.findings
+        )
         async with (
             open_rooms(
                 RoomsOptions.of(system),

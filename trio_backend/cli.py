@@ -54,6 +54,8 @@ def serve(
     *,
     host: str | None = None,
     port: Annotated[int | None, Parameter(name=["--port", "-p"], validator=Number(gte=0, lte=65_535))] = None,
+    https: Annotated[bool, Parameter(negative="")] = False,
+    qr: Annotated[bool, Parameter(name="--qr", negative="--no-qr")] = True,
     strict: bool = False,
     log_level: Level | None = None,
 ) -> None:
@@ -72,8 +74,14 @@ def serve(
         server: set access_token.
     port
         Port to listen on instead of the configured one; 0 lets the system choose.
+    https
+        Serve HTTPS, without which browsers give no microphone to pages from other machines. Where
+        tls_certificate is not set, a certificate is made for this machine and its addresses, and kept.
+    qr
+        Where other machines can connect, show a QR code with the address for phones in the terminal. It holds
+        the access token.
     strict
-        Treat warnings about the configuration as errors.
+        Check all that `check` does before the start, and do not start if it finds anything.
     log_level
         Least severe message to log, instead of the configured one.
     """
@@ -88,6 +96,7 @@ def serve(
     from .ending import serve_until_signal
     from .memory_tuning import give_back_large_blocks
     from .observe.log import open_log, start_logging
+    from .start_report import StartOptions
 
     give_back_large_blocks()
     with open_log():
@@ -98,8 +107,13 @@ def serve(
             port=loaded.system.port if port is None else port,
             log_level=log_level or loaded.system.log_level,
         )
+        loaded = attrs.evolve(loaded, system=system)
         start_logging(system.log_level)
-        run_command(serve_until_signal, attrs.evolve(loaded, system=system))
+        start = StartOptions(check=not strict, qr_code=qr)
+        if https and loaded.tls is None:
+            loaded, authority = _with_certificate(loaded)
+            start = attrs.evolve(start, authority=authority)
+        run_command(serve_until_signal, loaded, start)
 
 
 @app.command
@@ -176,7 +190,10 @@ def import_history(folder: Path, /, *, config: Path | None = None) -> None:
     from .commands import import_history as run
     from .history.opening import place_of
 
-    run_command(run, folder, Path(place_of(_load(config).system.history_file)))
+    loaded = _load(config)
+    for finding in loaded.warnings:
+        print(f"{finding.severity}: {finding}", file=sys.stderr)
+    run_command(run, folder, Path(place_of(loaded.system.history_file)))
 
 
 @app.command
@@ -204,27 +221,48 @@ def prove(
 
 
 def _load(path: Path | None, *, strict: bool = False, host: str | None = None) -> Config:
-    """The configuration, with its warnings on standard error. ``host`` is what the command line says."""
+    """The configuration, with its warnings. ``host`` is what the command line says.
+
+    Raises `ConfigError` with all errors that are found without opening an engine; with ``strict``, with all
+    that `check` finds.
+    """
     import attrs
 
-    from .check import engine_findings
+    from .check import engine_findings, look_at
+    from .config.diagnostics import Finding
     from .config.load import find_config, load_config
-    from .config.references import without_token
+    from .config.references import HOST, without_token
     from .errors import ConfigError
 
     found = find_config(path, Path.cwd())
     loaded = load_config(found, environ=os.environ)
-    found_with_engines = [*loaded.findings, *engine_findings(loaded.config.character, os.environ)]
+    findings = [*loaded.findings, *engine_findings(loaded.config.character, os.environ)]
+    if strict:
+        findings = list(look_at(found, os.environ).findings)
     # Keys without effect are for `check`, and not for each start.
-    findings = [finding for finding in found_with_engines if finding.severity != "note"]
+    findings = [finding for finding in findings if finding.severity != "note"]
     if host:
         # The address in the file is not used.
-        findings = [finding for finding in findings if finding.key != "system_config.host"]
+        findings = [finding for finding in findings if finding.key != HOST]
         if message := without_token(attrs.evolve(loaded.config.system, host=host)):
-            print(f"warning: --host {host}: {message}; set access_token", file=sys.stderr)
+            findings.insert(0, Finding("warning", f"--host {host}", 0, "", message, "set access_token"))
     errors = [finding for finding in findings if strict or finding.severity == "error"]
     if errors:
         raise ConfigError("\n".join(["the configuration is wrong:", *map(str, errors)]))
-    for finding in findings:
-        print(f"{finding.severity}: {finding}", file=sys.stderr)
-    return loaded.config
+    return attrs.evolve(loaded.config, warnings=tuple(findings))
+
+
+def _with_certificate(config: Config) -> tuple[Config, Path]:
+    """``config`` with a certificate for this machine, and the authority that has signed it."""
+    import attrs
+    from loguru import logger
+
+    from .addresses import certified_hosts
+    from .local_certificate import keep_certificate, state_folder
+
+    hosts = certified_hosts(config.system.host)
+    made = keep_certificate(state_folder(os.environ) / "https", hosts)
+    if made.news:
+        logger.info("https: {}: {}", made.news, made.file)
+    system = attrs.evolve(config.system, tls_certificate=str(made.file), tls_key=str(made.file))
+    return attrs.evolve(config, system=system), made.authority

@@ -18,6 +18,7 @@ from .observe.log import flush_log
 from .running import ending_signals
 from .service_manager import ServiceManager
 from .serving import serve
+from .start_report import StartOptions
 
 # Seconds that the shutdown may take after `drain_timeout`, and seconds that it may take after a second
 # signal: for storing the last messages, closing connections and ending child processes. If a disk or a
@@ -26,7 +27,7 @@ SHUTDOWN_TIMEOUT = 15.0
 SECOND_SIGNAL_TIMEOUT = 2.0
 
 
-async def serve_until_signal(config: Config) -> None:
+async def serve_until_signal(config: Config, start: StartOptions) -> None:
     """`serve` until Ctrl-C, SIGTERM, or SIGHUP (the terminal is closed).
 
     A second Ctrl-C or SIGTERM cuts the turns: what was said is stored, child processes are killed, and the
@@ -61,7 +62,9 @@ async def serve_until_signal(config: Config) -> None:
             if manager.watchdog:
                 nursery.start_soon(manager.keep_alive, name="watchdog")
             async with trio.open_nursery() as serving:
-                address = await serving.start(partial(serve, config, shutdown=shutdown), name="serve")
+                address = await serving.start(
+                    partial(serve, config, shutdown=shutdown, start=start), name="serve"
+                )
                 # Not when the engines are loaded, which may take as long as a download, and which a page
                 # shows: `/readyz` is for whoever waits for that.
                 manager.tell("READY=1", f"STATUS=Serving at {address}")

@@ -12,11 +12,12 @@ import attrs
 import trio
 from loguru import logger
 
-from .addresses import address_of, network_addresses_of
+from .addresses import address_of
 from .assets import find_backgrounds, live2d_info
 from .backend import Backend, BackendOptions, open_backend
 from .boundary import Boundary
 from .config.catalog import DiskCatalog
+from .config.diagnostics import FindingLog
 from .config.folder import Config
 from .config.system import SystemConfig
 from .config.wyoming import WyomingEngines
@@ -49,6 +50,7 @@ from .server.sound_cache import SoundCache, open_sound_cache
 from .server.speech import Speech, SpeechLimits, serve_speech
 from .server.transcription import Transcription
 from .server.wyoming.listener import WyomingListener, open_wyoming_listeners
+from .start_report import StartOptions, StartReport
 from .wire import Wire
 
 # Up to so many sessions garbage is collected during turns too: looking at all their objects takes less than
@@ -63,17 +65,20 @@ async def serve(
     *,
     shutdown: trio.Event,
     authenticator: Authenticator | None = None,
+    start: StartOptions = StartOptions(),  # noqa: B008 -- frozen
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve ``config`` until ``shutdown`` is set; ``task_status`` gets the server's address as a URL.
 
     At the shutdown nothing new is accepted, turns get ``drain_timeout`` seconds to end, clients are closed
     with 1001, and it is logged which tasks, child processes and sockets are left over. A cancel cuts turns
-    and connections instead. ``authenticator`` identifies the user of each connection, in place of
-    ``access_token``; without one, all connections are those of `NOBODY`. Raises `ConfigError` if the port or
-    the TLS certificate cannot be used, `HistoryError` if the conversations cannot be stored.
+    and connections instead. ``start`` is what is logged besides addresses and warnings. ``authenticator``
+    identifies the user of each connection, in place of ``access_token``; without one, all connections are
+    those of `NOBODY`. Raises `ConfigError` if the port or the TLS certificate cannot be used, `HistoryError`
+    if the conversations cannot be stored.
     """
     before, metrics, departures = count_resources(), Metrics(), _Departures()
+    findings = FindingLog()
     quota = MemoryQuota(round(config.system.max_memory_share * memory_of_machine()))
     boundary = Boundary(metrics.bug_found)
     # The port before the history, since a second server on the same port must not touch the first one's file.
@@ -86,12 +91,14 @@ async def serve(
         _open_sound_cache(config.system, boundary) as cache,
         open_backend(
             attrs.evolve(
-                _backend_options(config, history=history, observer=metrics, quota=quota),
+                _backend_options(config, findings, history=history, observer=metrics, quota=quota),
                 loop_wait=instrumentation.passes.wait,
             )
         ) as backend,
         trio.open_nursery() as nursery,
     ):
+        for warning in config.warnings:
+            findings.tell(warning)
         inspection = Inspection(backend, instrumentation, lambda: server.connections, metrics.first_audio)
         metrics.sources += [inspection.readings, _log_readings]
         # With a token, every request to these routes has brought it, and its owners are trusted like the
@@ -110,10 +117,10 @@ async def serve(
             quota=quota,
             authenticator=authenticator or AccessToken(config.system.access_token),
         )
-        address = address_of(config, port_of(listeners[0]))
+        port = port_of(listeners[0])
+        address, report = address_of(config, port), StartReport(config, backend, findings, start)
         for name, job in {
-            "ready": partial(_log_when_ready, backend, address),
-            "addresses": partial(_log_network_addresses, config, port_of(listeners[0])),
+            "start report": partial(report.tell, address, port),
             "garbage collection": partial(_collect_garbage, backend, departures),
             "local servers": partial(suggest_local_model, config.character.llm.name, config.path.name),
         }.items():
@@ -125,9 +132,9 @@ async def serve(
                 wyoming = WyomingListener(backend.services, engines, backend.lease, boundary, quota)
                 serve_wyoming = partial(wyoming.serve, wyoming_listeners, shutdown=shutdown)
                 serving.start_soon(boundary.run, "wyoming", serve_wyoming, name="wyoming")
-            report = await server.serve(listeners, shutdown=shutdown)
+            ended = await server.serve(listeners, shutdown=shutdown)
         nursery.cancel_scope.cancel("shutting down")
-    logger.debug("after the drain: {}", report)
+    logger.debug("after the drain: {}", ended)
     logger.info("shut down; left over: {}", count_resources().minus(before))
 
 
@@ -190,17 +197,6 @@ async def _drain(backend: Backend) -> None:
         logger.warning("{} turns were still running after drain_timeout, and are cancelled", left)
 
 
-async def _log_network_addresses(config: Config, port: int) -> None:
-    for address in await trio.to_thread.run_sync(network_addresses_of, config, port):
-        logger.info("for other machines of the network: {}", address)
-
-
-async def _log_when_ready(backend: Backend, address: str) -> None:
-    await backend.preloaded.wait()
-    if not backend.not_ready:
-        logger.info("{} is at {}", backend.services.catalog.base.character_name, address)
-
-
 @attrs.define(eq=False)
 class _Departures:
     """How many WebSockets have ended so far."""
@@ -253,16 +249,17 @@ def _log_readings() -> Iterator[Reading]:
 
 
 def _backend_options(
-    config: Config, *, history: History, observer: Observer, quota: MemoryQuota
+    config: Config, findings: FindingLog, *, history: History, observer: Observer, quota: MemoryQuota
 ) -> BackendOptions:
     return BackendOptions(
         config.system,
-        DiskCatalog.of(config, os.environ),
+        DiskCatalog.of(config, os.environ, findings),
         history,
         Environment.of(config, os.environ),
         partial(trio.to_thread.run_sync, find_backgrounds, config.folders.backgrounds),
         observer,
         quota,
+        findings=findings,
     )
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import attrs
 import trio
 
 from ..config.character import CharacterConfig, EngineChoice
-from ..config.diagnostics import Finding, Findings, Severity
+from ..config.diagnostics import Finding, Findings
 from ..config.folder import Config
-from ..config.load import survey
-from ..engines.chosen import resolve
+from ..config.load import Survey, survey
+from ..engines.chosen import finding_of, resolve
 from ..engines.registry import (
     DEFAULTS,
     EngineConfig,
@@ -23,8 +25,10 @@ from ..engines.registry import (
     without_effect,
 )
 from ..engines.settings import Environment
-from ..errors import EngineError, UnfitSetting
+from ..errors import EngineError, UnfitSetting, first_leaf
 from .server import server_findings
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -55,16 +59,25 @@ class CheckedConfig:
     findings: tuple[Finding, ...]
 
 
+@attrs.frozen
+class _Openable:
+    """An embedded engine of which nothing seems to be missing: only opening it shows whether that is so."""
+
+    choice: EngineChoice
+    config: EngineConfig
+
+
 @attrs.define(eq=False)
 class _Opened:
     """The embedded engines that were opened to see whether they can be: characters share some."""
 
+    _is_open: Callable[[EngineConfig], bool]
     _problems: dict[EngineConfig, EngineError | None] = attrs.field(factory=dict)
 
-    def problem(self, config: EngineConfig) -> EngineError | None:
-        """Why it cannot be opened; blocking, not in an event loop."""
+    async def problem(self, config: EngineConfig) -> EngineError | None:
+        """Why it cannot be opened."""
         if config not in self._problems:
-            self._problems[config] = trio.run(_problem, config)
+            self._problems[config] = None if self._is_open(config) else await _problem(config)
         return self._problems[config]
 
 
@@ -73,9 +86,7 @@ async def _problem(config: EngineConfig) -> EngineError | None:
         async with open_engine(config):
             return None
     except* EngineError as group:
-        leaf: BaseException = group
-        while isinstance(leaf, BaseExceptionGroup):
-            leaf = leaf.exceptions[0]
+        leaf = first_leaf(group)
         assert isinstance(leaf, EngineError)
         problem = leaf
     return problem
@@ -87,34 +98,56 @@ def check(path: Path, environ: Mapping[str, str]) -> list[Finding]:
 
 
 def look_at(path: Path, environ: Mapping[str, str]) -> CheckedConfig:
-    """Every finding about ``path``, its characters, and the engines that they choose; blocking.
+    """As `examine`; blocking. Must not be called in an event loop."""
+    return trio.run(examine, path, environ)
+
+
+def _none_is_open(_config: EngineConfig) -> bool:
+    return False
+
+
+async def examine(
+    path: Path, environ: Mapping[str, str], *, is_open: Callable[[EngineConfig], bool] = _none_is_open
+) -> CheckedConfig:
+    """Every finding about ``path``, its characters, and the engines that they choose.
 
     An engine that we do not have is a warning: the embedded one is used instead. Embedded engines are opened,
-    and closed again. Must not be called in an event loop.
+    and closed again, one at a time; those of which ``is_open`` says so need not be. Files are read, and
+    libraries looked for, in threads; a cancel does not wait for them, and closes an engine that is open.
     """
-    seen, opened = survey(path, environ), _Opened()
-    findings = Findings()
-    server = list(server_findings(seen.config, seen.folder)) if seen.config else []
+    seen = await _in_thread(partial(survey, path, environ))
+    opened, findings = _Opened(is_open), Findings()
+    server = await _in_thread(partial(_of_server, seen))
     # A warning about a value that is wrong altogether would be one too many.
     wrong = {one.key for one in server}
     findings.extend(one for one in seen.findings if one.severity == "error" or one.key not in wrong)
     findings.extend(server)
     characters = []
     for character in seen.characters:
-        of_engines = tuple(_findings_of(_engines_of(character), environ, opened))
-        place = seen.folder.place(character.file, "").file
+        of_engines = await _of_engines(_engines_of(character), environ, opened)
+        place = (await _in_thread(partial(seen.folder.place, character.file, ""))).file
         own = [one for one in (*findings.all, *of_engines) if one.file == place or one in of_engines]
         told = frozenset(one for one in own if one.severity != "note")
         characters.append(CheckedCharacter(character, told))
         findings.extend(of_engines)
     if seen.config and seen.config.wyoming:
-        findings.extend(_findings_of((seen.config.wyoming.tts, seen.config.wyoming.asr), environ, opened))
+        engines = (seen.config.wyoming.tts, seen.config.wyoming.asr)
+        findings.extend(await _of_engines(engines, environ, opened))
     return CheckedConfig(path, seen.config, tuple(characters), findings.all)
 
 
 def engine_findings(character: CharacterConfig, environ: Mapping[str, str]) -> Iterator[Finding]:
     """What is wrong with the engines that ``character`` chooses, as far as it is seen without opening any."""
-    yield from _findings_of(_engines_of(character), environ, None)
+    found = _without_opening(_engines_of(character), environ)
+    yield from (one for one in found if isinstance(one, Finding))
+
+
+async def _in_thread(read: Callable[[], T]) -> T:
+    return await trio.to_thread.run_sync(read, abandon_on_cancel=True)
+
+
+def _of_server(seen: Survey) -> list[Finding]:
+    return list(server_findings(seen.config, seen.folder)) if seen.config else []
 
 
 def _engines_of(character: CharacterConfig) -> tuple[EngineChoice | None, ...]:
@@ -128,28 +161,34 @@ def _engines_of(character: CharacterConfig) -> tuple[EngineChoice | None, ...]:
     )
 
 
-def _findings_of(
-    engines: Iterable[EngineChoice | None], environ: Mapping[str, str], opened: _Opened | None
-) -> Iterator[Finding]:
+async def _of_engines(
+    engines: Iterable[EngineChoice | None], environ: Mapping[str, str], opened: _Opened
+) -> list[Finding]:
+    found = []
+    for one in await _in_thread(lambda: list(_without_opening(engines, environ))):
+        if isinstance(one, Finding):
+            found.append(one)
+        elif error := await opened.problem(one.config):
+            key = error.key if isinstance(error, UnfitSetting) else ""
+            found.append(finding_of("error", one.choice, key, str(error)))
+    return found
+
+
+def _without_opening(
+    engines: Iterable[EngineChoice | None], environ: Mapping[str, str]
+) -> Iterator[Finding | _Openable]:
     for choice in filter(None, engines):
         environment = Environment(choice.folder, environ)
         found = resolve(choice, environment).findings
-        for one in found:
-            yield _finding(one.severity, one.choice, one.key, one.message)
+        yield from (one.finding for one in found)
         for each in (choice, *choice.then):
             if any(one.choice is each for one in found):
                 continue
             for key, reason in without_effect(each.kind, each.name, each.settings):
-                yield _finding("note", each, key, f"has no effect: {reason}")
+                yield finding_of("note", each, key, f"has no effect: {reason}")
             config = configure(each.kind, each.name, each.settings, environment=environment)
             problems = missing(config)
             for problem in problems:
-                yield _finding("warning", each, "", problem)
-            if opened and not problems and is_opened_by_check(config) and (error := opened.problem(config)):
-                key = error.key if isinstance(error, UnfitSetting) else ""
-                yield _finding("error", each, key, str(error))
-
-
-def _finding(severity: Severity, choice: EngineChoice, key: str, message: str) -> Finding:
-    place = choice.where(key)
-    return Finding(severity, place.file, place.line, place.key, message)
+                yield finding_of("warning", each, "", problem)
+            if not problems and is_opened_by_check(config):
+                yield _Openable(each, config)

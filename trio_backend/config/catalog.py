@@ -14,7 +14,7 @@ from loguru import logger
 
 from ..errors import ConfigError
 from .character import CharacterConfig
-from .diagnostics import Finding, Findings
+from .diagnostics import FindingLog, Findings
 from .folder import Config, ConfigFolder
 
 T = TypeVar("T")
@@ -81,9 +81,6 @@ class MemoryCatalog:
         return self.others[filename]
 
 
-# Of warnings: enough for all of a large folder. Beyond that they are forgotten, and logged again.
-MAX_LOGGED = 1_000
-
 # Seconds. To read and understand a file takes milliseconds; a network disk that is gone takes minutes.
 FILE_TIMEOUT = 2.0
 # Seconds for all files of a list together, since each may take `FILE_TIMEOUT`.
@@ -111,30 +108,28 @@ class DiskCatalog:
 
     Files are read in a thread, one call at a time. A cancelled call ends when its thread does, `FILE_TIMEOUT`
     seconds later at most. A file that takes longer, on a disk that does not answer, is a `ConfigError`; its
-    thread is abandoned, and until it ends, asking for that file again is an error at once. Each warning about
-    a file is logged once.
+    thread is abandoned, and until it ends, asking for that file again is an error at once. Warnings about
+    a file go to the ``log``.
     """
 
     base: CharacterConfig
     _path: Path
     _environ: Mapping[str, str] = attrs.field(repr=False)
+    _log: FindingLog = attrs.field(factory=FindingLog)
     # Not safe for two threads: an abandoned one keeps the folder that it has, and a new one is made.
     _folder: ConfigFolder = attrs.field(init=False)
     _lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _threads: trio.CapacityLimiter = attrs.field(init=False)
     _stuck: dict[str, _ThreadCall] = attrs.field(factory=dict, init=False)
-    _logged: set[Finding] = attrs.field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._folder = ConfigFolder(self._path, self._environ)
         self._threads = trio.CapacityLimiter(MAX_STUCK + 1)
 
     @classmethod
-    def of(cls, config: Config, environ: Mapping[str, str]) -> DiskCatalog:
-        """The characters beside ``config.path``, whose ``warnings`` are not logged again."""
-        catalog = cls(config.character, config.path, environ)
-        catalog._logged.update(config.warnings)
-        return catalog
+    def of(cls, config: Config, environ: Mapping[str, str], log: FindingLog | None = None) -> DiskCatalog:
+        """The characters beside ``config.path``; without a ``log``, its ``warnings`` are told elsewhere."""
+        return cls(config.character, config.path, environ, log or FindingLog(set(config.warnings)))
 
     async def files(self) -> Sequence[CharacterFile]:
         """See `CharacterCatalog.files`. Files that are not read within `LIST_TIMEOUT` are listed by name."""
@@ -166,7 +161,8 @@ class DiskCatalog:
         character = await self._read(
             filename, partial(ConfigFolder.character, filename=filename, findings=findings)
         )
-        self._warn(findings)
+        for warning in findings.warnings:
+            self._log.tell(warning)
         if character is None or findings.errors:
             raise ConfigError("\n".join(str(finding) for finding in findings.errors))
         return character
@@ -188,11 +184,3 @@ class DiskCatalog:
         raise ConfigError(
             f"{name[:80]}: could not be read within {FILE_TIMEOUT:g} s; the disk does not answer"
         )
-
-    def _warn(self, findings: Findings) -> None:
-        if len(self._logged) > MAX_LOGGED:
-            self._logged.clear()
-        for finding in findings.warnings:
-            if finding not in self._logged:
-                self._logged.add(finding)
-                logger.warning("{}", finding)

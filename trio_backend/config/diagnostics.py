@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 import attrs
+from loguru import logger
 
 Severity = Literal["error", "warning", "note"]
 """A note is told to whoever asks what is in a file (`check`), not at each start."""
@@ -17,6 +18,8 @@ Severity = Literal["error", "warning", "note"]
 MAX_FINDINGS = 100
 # Characters of a message, and of its remedy: they may hold what stands in the file.
 MAX_MESSAGE = 400
+# Of findings: enough for all of a large folder. Beyond that they are forgotten, and logged again.
+MAX_LOGGED = 1_000
 
 
 @attrs.frozen
@@ -104,6 +107,24 @@ class Findings:
     @property
     def warnings(self) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.all if finding.severity == "warning")
+
+
+@attrs.define(eq=False)
+class FindingLog:
+    """Logs findings, each once, by whatever way they come: the check at the start of a server, a file that is
+    edited later, an engine that is opened. Notes are not logged.
+    """
+
+    _told: set[Finding] = attrs.field(factory=set)
+
+    def tell(self, finding: Finding) -> None:
+        """Log ``finding``, with its severity as the level, unless an equal one was logged."""
+        if finding.severity == "note" or finding in self._told:
+            return
+        if len(self._told) > MAX_LOGGED:
+            self._told.clear()
+        self._told.add(finding)
+        logger.log(finding.severity.upper(), "{}", finding)
 
 
 def _shortened(text: str) -> str:

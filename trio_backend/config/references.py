@@ -20,6 +20,7 @@ from .system import SystemConfig
 from .tree import Table
 from .wyoming import is_this_machine
 
+HOST = "system_config.host"
 EXPRESSIONS = "live2d_expression_prompt"
 NUDGING = "proactive_speak_prompt"
 KEYWORDS_GO_HERE = "[<insert_emomap_keys>]"

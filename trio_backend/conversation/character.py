@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 import attrs
 import trio
-from loguru import logger
 from trio.abc import ReceiveChannel
 
 from ..audio.pcm import Pcm
 from ..config.character import CharacterConfig, EngineChoice
+from ..config.diagnostics import FindingLog
 from ..engines.base import Llm, NoTools, ToolServer, Translator, Tts
-from ..engines.chosen import resolve
+from ..engines.chosen import finding_of, resolve
 from ..engines.fallback import Replacement
 from ..engines.fallback_engines import replacement_of
 from ..engines.leases import Leases
 from ..engines.registry import EngineConfig
 from ..engines.settings import Environment
 from ..engines.whole import NO_SOUND, WholeSound
-from ..errors import ConfigError, EngineError, NoVoice
+from ..errors import ConfigError, EngineError, NoVoice, UnfitSetting
 from .speech_engines import SpeechEngines, open_speech_engines
 from .synthesis import Translate
 
@@ -48,18 +48,22 @@ class Character:
 
 @asynccontextmanager
 async def open_character(
-    config: CharacterConfig, leases: Leases, environment: Environment
+    config: CharacterConfig, leases: Leases, environment: Environment, findings: FindingLog | None = None
 ) -> AsyncIterator[Character]:
     """Lease all that the character needs; give it back when the block is left, or cancelled.
 
     Raises `EngineError` where an engine cannot be opened, `ConfigError` where its settings are wrong.
-    An engine that we do not have is replaced by the embedded one, with a warning in the log.
+    An engine that we do not have is replaced by the embedded one. That, and settings that turn out wrong when
+    an engine is opened, go to ``findings``, or to the log.
     """
-    llm_config, tts_config = engine_config(config.llm, environment), engine_config(config.tts, environment)
-    lease = partial(lease_engine, leases=leases, environment=environment)
+    findings = findings or FindingLog()
+    # Both before either is opened: to read their settings takes no time.
+    llm_config = engine_config(config.llm, environment, findings)
+    tts_config = engine_config(config.tts, environment, findings)
+    lease = partial(lease_engine, leases=leases, environment=environment, findings=findings)
     async with (
-        leases.lease(llm_config) as llm,
-        leases.lease(tts_config) as tts,
+        _leased(config.llm, llm_config, leases, findings) as llm,
+        _leased(config.tts, tts_config, leases, findings) as tts,
         # At once, unlike other engines for speech: who names a file wants to know that it is not there.
         nullcontext() if config.turn is None else lease(config.turn) as turn,
         nullcontext() if config.translator is None else lease(config.translator) as translator,
@@ -145,13 +149,33 @@ class _TtsWithOneWarning:
 
 
 @asynccontextmanager
-async def lease_engine(choice: EngineChoice, leases: Leases, environment: Environment) -> AsyncIterator[Any]:
-    """The engine of ``choice``, until the block is left. Raises as `open_character` does."""
-    async with leases.lease(engine_config(choice, environment)) as engine:
+async def lease_engine(
+    choice: EngineChoice, leases: Leases, environment: Environment, findings: FindingLog | None = None
+) -> AsyncIterator[Any]:
+    """The engine of ``choice``, until the block is left. Raises and tells as `open_character` does."""
+    findings = findings or FindingLog()
+    config = engine_config(choice, environment, findings)
+    async with _leased(choice, config, leases, findings) as engine:
         yield engine
 
 
-def engine_config(choice: EngineChoice, environment: Environment) -> EngineConfig:
+@asynccontextmanager
+async def _leased(
+    choice: EngineChoice, config: EngineConfig, leases: Leases, findings: FindingLog
+) -> AsyncIterator[Any]:
+    """A lease; tells of a setting that is unfit where it stands, in the words of `check`."""
+    async with AsyncExitStack() as stack:
+        try:
+            engine = await stack.enter_async_context(leases.lease(config))
+        except UnfitSetting as error:
+            findings.tell(finding_of("error", choice, error.key, str(error)))
+            raise
+        yield engine
+
+
+def engine_config(
+    choice: EngineChoice, environment: Environment, findings: FindingLog | None = None
+) -> EngineConfig:
     """The frozen configuration of the engine chosen, or of what stands in for it: see `resolve`.
 
     Raises `ConfigError`, with the place of the first setting that is wrong.
@@ -160,7 +184,8 @@ def engine_config(choice: EngineChoice, environment: Environment) -> EngineConfi
     for finding in resolved.findings:
         if finding.severity == "error":
             raise ConfigError(f"{finding.choice.locate(finding.key)}: {finding.message}")
+    findings = findings or FindingLog()
     for finding in resolved.findings:
-        logger.warning("{}: {}", finding.choice.locate(), finding.message)
+        findings.tell(finding.finding)
     assert resolved.config is not None
     return resolved.config

@@ -6,17 +6,15 @@ What stands in for an engine that we do not have, or that cannot be used here, i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
 
 import attrs
 
 from ..config.character import EngineChoice
+from ..config.diagnostics import Finding, Severity
 from ..errors import SettingsError, UnknownEngine
 from .fallback_engines import config_of_list
 from .registry import EngineConfig, configure, embedded
 from .settings import Environment
-
-Severity: TypeAlias = Literal["error", "warning"]
 
 
 @attrs.frozen
@@ -27,6 +25,11 @@ class ChoiceFinding:
     choice: EngineChoice
     key: str
     message: str
+
+    @property
+    def finding(self) -> Finding:
+        """It, with its place in a file."""
+        return finding_of(self.severity, self.choice, self.key, self.message)
 
 
 @attrs.frozen
@@ -61,6 +64,12 @@ def resolve(choice: EngineChoice, environment: Environment) -> ResolvedChoice:
         stand_in = embedded(choice.kind)
         configs.append(configure(stand_in.kind, stand_in.name, {}, environment=environment))
     return ResolvedChoice(config_of_list(configs, environment.fallback_for), tuple(findings))
+
+
+def finding_of(severity: Severity, choice: EngineChoice, key: str, message: str) -> Finding:
+    """Something about the setting ``key`` of ``choice``, or about the choice itself if ``key`` is empty."""
+    place = choice.where(key)
+    return Finding(severity, place.file, place.line, place.key, message)
 
 
 def _left_out(

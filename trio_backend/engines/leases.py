@@ -13,7 +13,7 @@ import outcome
 import trio
 from loguru import logger
 
-from ..errors import EngineError, without
+from ..errors import EngineError, UnfitSetting, without
 from .fallback import MemberStatistics
 from .fallback_engines import FallbackSettings, members_of, open_fallbacks
 from .registry import EngineConfig, label, open_engine
@@ -62,6 +62,8 @@ class _Holder:
     closed: trio.Event = attrs.field(factory=trio.Event)
     engine: Any = None
     problem: str = ""
+    unfit: str = ""
+    """The setting that is to blame for the problem, where that is known."""
     lessees: list[trio.lowlevel.Task] = attrs.field(factory=list)
 
     @property
@@ -73,6 +75,10 @@ class _Holder:
         if self.leases == 0 or self.problem:
             return "closing"
         return "open" if self.settled.is_set() else "loading"
+
+    def error(self) -> EngineError:
+        """The problem, for one lessee."""
+        return UnfitSetting(self.unfit, self.problem) if self.unfit else EngineError(self.problem)
 
     def statistics(self) -> EngineStatistics:
         named = tuple(task.name for task in self.lessees[:LESSEES_NAMED])
@@ -119,13 +125,18 @@ class Leases:
         try:
             await holder.settled.wait()
             if holder.problem:
-                raise EngineError(holder.problem)
+                raise holder.error()
             yield holder.engine
         finally:
             holder.lessees.remove(lessee)
             if holder.leases == 0:
                 self._forget(holder)
                 holder.scope.cancel("the last lease was returned")
+
+    def is_open(self, config: EngineConfig) -> bool:
+        """Whether somebody has an engine of ``config`` that works."""
+        holder = self._shared.get(config)
+        return holder is not None and holder.state == "open"
 
     async def wait_broken(self, config: EngineConfig) -> str:
         """Until the engine of ``config``, on which the caller has just got a lease, breaks down.
@@ -191,7 +202,11 @@ class Leases:
             return
         if not isinstance(problem, Exception):
             raise problem
-        if isinstance(problem, EngineError):
+        if isinstance(problem, UnfitSetting):
+            # Each lessee tells it, with the place of the setting, which is not known here.
+            holder.problem, holder.unfit = str(problem), problem.key
+            logger.debug("engine {}: {}", what, problem)
+        elif isinstance(problem, EngineError):
             holder.problem = str(problem)
             logger.warning("engine {}: {}", what, problem)
         else:

@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TextIO
@@ -113,6 +113,27 @@ def open_log() -> Iterator[None]:
             start_logging("WARNING")
 
 
+def show_on_terminal(lines: Sequence[str]) -> bool:
+    """Show ``lines`` where the log goes, if that is a terminal and wide enough; False if it is not.
+
+    For what must not be kept: they are no part of the log. They may hold escape sequences for colours, if
+    `terminal_has_colours`.
+    """
+    fd = _descriptor(sys.stderr)
+    if _writer is None or fd is None or not os.isatty(fd):
+        return False
+    wide = max(len(_ESCAPE_SEQUENCE.sub("", line)) for line in lines)
+    # Each line at once would let others come between.
+    if fits := wide <= os.get_terminal_size(fd).columns:
+        _writer.write("".join(f"{line}\n" for line in lines))
+    return fits
+
+
+def terminal_has_colours() -> bool:
+    """Whether the log goes to a terminal that understands escape sequences."""
+    return _writer is not None and _writer.isatty()
+
+
 def flush_log() -> None:
     """Write what waits, within `FLUSH_TIMEOUT`; nothing is written after it. For a program that ends."""
     if _writer is not None:
@@ -144,6 +165,7 @@ def start_logging(level: str, sink: Sink | None = None) -> None:
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
+_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;]*m")
 _UNSAFE_IN_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 
 

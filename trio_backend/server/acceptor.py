@@ -20,6 +20,7 @@ from .client_address import TrustedProxies, share_of
 from .connection_limits import Admission, ConnectionLimits
 from .handshake import Upgrade, asks_for_websocket, read_head, read_upgrade
 from .options import ServerOptions, open_tls
+from .plain_http import plain_http_refusal
 from .responses import FULL, TOO_MANY, Refusal
 from .sockets import accept_all
 from .streams import NETWORK_ERRORS, SocketOrTls
@@ -169,9 +170,8 @@ class Acceptor:
         stream: SocketOrTls = socket
         request: Upgrade | bytes | None = None
         try:
-            stream = self._secured(socket)
             with pending.scope:
-                answer = await self._read_request(stream, pending)
+                stream, answer = await self._first_request(socket, pending)
                 # From here on the connection is not closed in favour of another.
                 pending.admission.request_received()
                 if isinstance(answer, Refusal):
@@ -218,12 +218,26 @@ class Acceptor:
         # WebSocket messages tell their length.
         return trio.SSLStream(socket, self._tls, server_side=True, https_compatible=True)
 
+    async def _first_request(
+        self, socket: trio.SocketStream, pending: PendingConnection
+    ) -> tuple[SocketOrTls, Upgrade | Refusal | bytes | None]:
+        """As `_read_request`, and the stream on which it came."""
+        until = trio.current_time() + self.options.request_head_timeout
+        if self._tls is not None:
+            try:
+                if refusal := await plain_http_refusal(socket, until=until):
+                    return socket, refusal
+            except NETWORK_ERRORS:
+                return socket, None
+        stream = self._secured(socket)
+        return stream, await self._read_request(stream, pending, until)
+
     async def _read_request(
-        self, stream: SocketOrTls, pending: PendingConnection
+        self, stream: SocketOrTls, pending: PendingConnection, until: float
     ) -> Upgrade | Refusal | bytes | None:
         """The first request, or the answer that refuses it; None if the client has left."""
         try:
-            received = await read_head(stream, within=self.options.request_head_timeout)
+            received = await read_head(stream, within=max(0, until - trio.current_time()))
             if not isinstance(received, bytes) or not asks_for_websocket(received):
                 return received
         except NETWORK_ERRORS:
