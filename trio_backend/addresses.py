@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import quote
 
+import attrs
+import msgspec
 import psutil
+import trio
 
 from .config.folder import Config
 from .config.wyoming import is_this_machine
+from .qr_code import qr_image
 
 # Hosts that stand for all addresses of this machine.
 _ALL = ("", "0.0.0.0", "::")
@@ -20,6 +24,39 @@ _ELSEWHERE = ("192.0.2.1", 9)
 MICROPHONE = (
     "browsers give the microphone to pages from other machines over HTTPS alone: `trio-backend serve --https`"
 )
+
+
+@attrs.frozen
+class ShownAddresses:
+    """What an operator is shown: addresses, that for phones as the URL of a picture, and what to know of it.
+
+    ``code`` is "" where only this machine can connect. ``token`` says of the access token: "held" by the
+    code, "missing" in it, or "" if none is needed. ``microphone`` says what phones need, where they lack it.
+    """
+
+    here: str
+    network: Sequence[str]
+    code: str
+    token: str
+    microphone: str
+
+
+async def addresses_as_json(config: Config, port: int, with_token: bool) -> bytes:
+    """The `ShownAddresses` of this moment; ``with_token`` for those who know it already."""
+    shown = await trio.to_thread.run_sync(_shown_addresses, config, port, with_token)
+    return msgspec.json.encode(shown)
+
+
+def _shown_addresses(config: Config, port: int, with_token: bool) -> ShownAddresses:
+    token = config.system.access_token
+    phone = phone_address(config, port, token=token if with_token else "")
+    return ShownAddresses(
+        address_of(config, port),
+        network_addresses_of(config, port),
+        qr_image(phone) if phone else "",
+        ("held" if with_token else "missing") if token else "",
+        MICROPHONE if phone and not config.tls else "",
+    )
 
 
 def address_of(config: Config, port: int) -> str:

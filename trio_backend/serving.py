@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import attrs
 import trio
 from loguru import logger
 
-from .addresses import address_of
+from .addresses import address_of, addresses_as_json
 from .assets import find_backgrounds, live2d_info
 from .backend import Backend, BackendOptions, open_backend
 from .boundary import Boundary
@@ -29,8 +29,7 @@ from .history.store import History
 from .memory_tuning import collect_when_quiet, give_back_free_pages
 from .observe.inspection import Inspection
 from .observe.instrumentation import open_instrumentation
-from .observe.log import log_statistics
-from .observe.metrics import CONTENT_TYPE, Metrics, Reading
+from .observe.metrics import CONTENT_TYPE, Metrics, log_readings
 from .observe.resources import count_resources, memory_of_machine
 from .observe.task_tree import DEFAULT_LIMIT, MAX_LIMIT
 from .protocol.rate import RateLimit
@@ -99,13 +98,20 @@ async def serve(
     ):
         for warning in config.warnings:
             findings.tell(warning)
-        inspection = Inspection(backend, instrumentation, lambda: server.connections, metrics.first_audio)
-        metrics.sources += [inspection.readings, _log_readings]
+        inspection = Inspection(
+            backend, instrumentation, lambda: server.count_connections(), metrics.first_audio
+        )
+        metrics.sources += [inspection.readings, log_readings]
         # With a token, every request to these routes has brought it, and its owners are trusted like the
         # operator. Users of an `Authenticator` are not.
         for_all = config.system.debug or (authenticator is None and config.system.access_token != "")
-        debug = _debug_routes(config, inspection, metrics, for_all)
+        port = port_of(listeners[0])
         token = config.system.access_token if authenticator is None else ""
+        debug = attrs.evolve(
+            _debug_routes(config, inspection, metrics, for_all),
+            addresses=partial(addresses_as_json, config, port),
+            token=token,
+        )
         app = http_app(_http_content(config, backend, debug, token))
         server = Server(
             _server_options(config),
@@ -117,7 +123,6 @@ async def serve(
             quota=quota,
             authenticator=authenticator or AccessToken(config.system.access_token),
         )
-        port = port_of(listeners[0])
         address, report = address_of(config, port), StartReport(config, backend, findings, start)
         for name, job in {
             "start report": partial(report.tell, address, port),
@@ -240,12 +245,6 @@ def _debug_routes(config: Config, inspection: Inspection, metrics: Metrics, for_
         metrics_for_all=system.metrics_for_all,
         local=serves_only_here(system.allowed_origins),
     )
-
-
-def _log_readings() -> Iterator[Reading]:
-    log = log_statistics()
-    yield Reading("log_lines_dropped", "Lines of the log that were not read in time.", log.dropped)
-    yield Reading("log_waiting_characters", "Characters of the log that wait for its reader.", log.waiting)
 
 
 def _backend_options(

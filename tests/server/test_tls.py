@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from tests.server.raw_client import CLOSE, TEXT, RawClient, close_frame, connect, frame, handshake
 from tests.server.running import pages, run_server
@@ -84,3 +85,64 @@ def test_a_certificate_that_cannot_be_used_is_an_error(certificate: Path, key: P
     wrong = ServerOptions(tls=(certificate, key))
     with pytest.raises(ConfigError, match=message):
         Server(wrong, {}, http_app(pages()))
+
+
+@pytest.mark.parametrize(
+    ("head", "location"),
+    [
+        (
+            b"GET /page/?token=a%20b HTTP/1.1\r\nHost: 192.168.1.5:12393",
+            "https://192.168.1.5:12393/page/?token=a%20b",
+        ),
+        (b"HEAD / HTTP/1.1\r\nHost: kiosk.local", "https://kiosk.local/"),
+        (b"GET / HTTP/1.1\r\nAccept: *\r\nhost: [::1]:8443", "https://[::1]:8443/"),
+        # What is no address is not repeated.
+        (b"GET / HTTP/1.1", ""),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b", ""),
+        (b"GET / HTTP/1.1\r\nHost: a/evil", ""),
+        (b"GET /\nSet-Cookie:x HTTP/1.1\r\nHost: a", ""),
+        (b"GET /\xe9 HTTP/1.1\r\nHost: a", ""),
+        (b"GET //evil.example/%0d HTTP/1.1\r\nHost: a", "https://a//evil.example/%0d"),
+        (b"GET http://evil.example/ HTTP/1.1\r\nHost: a", ""),
+        (b"POST /asr HTTP/1.1\r\nHost: a", ""),
+        (b"GET /client-ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket", ""),
+        (b"nonsense", ""),
+    ],
+)
+async def test_plain_http_is_told_where_to_go(head: bytes, location: str) -> None:
+    """A page is found by who types its address; all others get a sentence, and the connection is closed."""
+    async with run_server(options()) as running, connect(running.port) as client:
+        # In pieces, of which the first is a single byte.
+        await client.send(head[:1])
+        await trio.sleep(0.01)
+        await client.send(head[1:] + b"\r\n\r\n")
+        answer = await client.answer()
+        assert (answer.status, answer.headers.get("location", "")) == (307 if location else 400, location)
+        assert b"HTTPS" in answer.body
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        await client.ended()
+
+
+async def test_plain_http_that_does_not_come_is_not_waited_for() -> None:
+    """Half a head is answered when its time is over; one that is too long at once."""
+    async with run_server(options(request_head_timeout=0.2)) as running:
+        async with connect(running.port) as slow, connect(running.port) as long:
+            await slow.send(b"GET / HT")
+            await long.send(b"GET /" + b"x" * 20_000)
+            assert (await long.answer()).status == 431
+            assert (await slow.answer()).status == 408
+        await running.wait_connections(0)
+
+
+async def test_a_handshake_that_stops_ends_in_time(autojump_clock: MockClock) -> None:
+    """The whole of it has one deadline: the first byte gains no more time."""
+    # The kernel is given a moment to bring what was sent.
+    autojump_clock.autojump_threshold = 0.05
+    async with run_server(options(request_head_timeout=10)) as running:
+        began = trio.current_time()
+        async with connect(running.port) as client:
+            client.timeout = 100
+            await trio.sleep(6)
+            await client.send(b"\x16\x03\x01")
+            await client.lost()
+        assert trio.current_time() - began == pytest.approx(10)

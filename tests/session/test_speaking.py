@@ -29,6 +29,7 @@ from trio_backend.engines.asr.scripted import ScriptedAsr, write
 from trio_backend.errors import WireClosed
 from trio_backend.observe.inspection import Inspection
 from trio_backend.observe.instrumentation import open_instrumentation
+from trio_backend.server.listener import ConnectionCounts
 from trio_backend.session.sound import EarlyTurns
 
 END_OF_TURN = 0.8
@@ -400,7 +401,7 @@ async def test_what_does_not_pay_is_begun_no_more(
     await wait_all_tasks_blocked()
     assert len(observer.discarded) == ENOUGH
     async with open_instrumentation(time_steps=False) as measured:
-        readings = Inspection(backend, measured, lambda: 1, []).readings()
+        readings = Inspection(backend, measured, lambda: ConnectionCounts(1, 1, 0), []).readings()
         assert [one.value for one in readings if one.name == "speculation_resting"] == [1]
     for _ in range(10):
         await page.speak("and ")

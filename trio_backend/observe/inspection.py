@@ -15,6 +15,7 @@ from ..backend import Backend
 from ..conversation.admission import AdmissionStatistics
 from ..engines.leases import EngineStatistics
 from ..rooms import RoomStatistics
+from ..server.listener import ConnectionCounts
 from .instrumentation import Instrumentation, LoggedWarning
 from .metrics import Reading
 from .resources import open_files
@@ -64,6 +65,8 @@ class LoopFacts:
 @attrs.frozen
 class Snapshot:
     """What there is at one moment. ``sessions`` are the first `MAX_SESSIONS`; ``session_count`` counts all.
+    ``connections`` are open, of all kinds; of those that are no ``websockets``, ``idle_connections`` are kept
+    by browsers for their next request.
 
     ``first_audio`` are the times to the first sound, in seconds, of the last turns that had any.
     """
@@ -71,6 +74,8 @@ class Snapshot:
     process: ProcessFacts
     loop: LoopFacts
     connections: int
+    websockets: int
+    idle_connections: int
     session_count: int
     turns_running: int
     admission: AdmissionStatistics
@@ -84,14 +89,14 @@ class Snapshot:
 
 @attrs.frozen
 class Inspection:
-    """What a running ``backend`` tells about itself; ``connections`` says how many are open, of all kinds.
+    """What a running ``backend`` tells about itself.
 
     ``first_audio`` holds the times to the first sound of the last turns.
     """
 
     backend: Backend
     instrumentation: Instrumentation
-    connections: Callable[[], int]
+    connections: Callable[[], ConnectionCounts]
     first_audio: Collection[float]
 
     async def tasks(self, limit: int) -> bytes:
@@ -108,7 +113,10 @@ class Inspection:
     def readings(self) -> Iterator[Reading]:
         """The gauges of this moment, for `Metrics`."""
         sessions = self.backend.services.sessions
-        yield Reading("connections", "Open connections, of all kinds.", self.connections())
+        connections = self.connections()
+        yield Reading("connections", "Open connections, of all kinds.", connections.open)
+        yield Reading("connections_idle", "Connections without WebSocket or request.", connections.idle)
+        yield Reading("websockets_open", "Open WebSockets.", connections.websockets)
         yield Reading("sessions_open", "Clients that are connected.", len(sessions))
         yield Reading("turns_running", "Turns that are running.", self.backend.services.turns_running)
         resting = self.backend.services.budgets.resting
@@ -150,7 +158,7 @@ async def take_snapshot(
     backend: Backend,
     instrumentation: Instrumentation,
     *,
-    connections: int,
+    connections: ConnectionCounts,
     first_audio: Iterable[float],
     limit: int,
 ) -> Snapshot:
@@ -161,7 +169,9 @@ async def take_snapshot(
     return Snapshot(
         process,
         _read_loop(instrumentation),
-        connections,
+        connections.open,
+        connections.websockets,
+        connections.idle,
         len(sessions),
         backend.services.turns_running,
         backend.services.admission.statistics(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 import attrs
@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from ..conversation.timeline import STAGES, Timeline
+from .log import log_statistics
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 PREFIX = "trio_backend"
@@ -35,6 +36,13 @@ class Reading:
     help: str
     value: float
     labels: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def log_readings() -> Iterator[Reading]:
+    """What became of the lines of the log."""
+    log = log_statistics()
+    yield Reading("log_lines_dropped", "Lines of the log that were not read in time.", log.dropped)
+    yield Reading("log_waiting_characters", "Characters of the log that wait for its reader.", log.waiting)
 
 
 @attrs.define(eq=False)

@@ -1,4 +1,4 @@
-"""`DebugRoutes`: ``/metrics`` and ``/debug/tasks``, which show the state of a running server."""
+"""`DebugRoutes`: ``/metrics``, ``/debug/tasks`` and ``/debug/addresses``, which are for operators."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from .access import host_name, is_loopback
+from .authentication import token_allowed
 
 # Header fields that programs and browsers of this machine send by themselves; "sec-" are the browser's own.
 # Proxies add fields that name their client, under dozens of names: a field that is not listed here is taken
@@ -36,6 +37,8 @@ class DebugRoutes:
     of which ``tasks_shown`` is the default and ``max_tasks_shown`` the largest value. ``for_all`` shows both
     to all clients that may connect (with the token, where one is configured), and ``metrics_for_all`` the
     metrics. Otherwise only requests that are `is_local` are answered, and none if ``local`` is False.
+    ``addresses`` returns the JSON of ``/debug/addresses``, with the access ``token`` in it or not: only
+    requests that have brought it themselves get it.
     """
 
     tasks: Callable[[int], Awaitable[bytes]]
@@ -46,10 +49,14 @@ class DebugRoutes:
     max_tasks_shown: int
     metrics_for_all: bool = False
     local: bool = True
+    addresses: Callable[[bool], Awaitable[bytes]] | None = None
+    token: str = attrs.field(default="", repr=False)
 
     def routes(self) -> list[Route]:
         """The routes; requests of other clients are answered with 403."""
         routes = [Route("/debug/tasks", self._answer_tasks)]
+        if self.addresses is not None:
+            routes.append(Route("/debug/addresses", self._answer_addresses))
         return routes if self.metrics is None else [*routes, Route("/metrics", self._answer_metrics)]
 
     async def _answer_tasks(self, request: Request) -> Response:
@@ -61,6 +68,15 @@ class DebugRoutes:
             return PlainTextResponse("limit: must be a whole number\n", 400)
         body = await self.tasks(max(0, min(limit, self.max_tasks_shown)))
         return Response(body, media_type="application/json", headers=_NO_STORE)
+
+    async def _answer_addresses(self, request: Request) -> Response:
+        assert self.addresses is not None
+        if not self._shown_to(request):
+            return PlainTextResponse(_FORBIDDEN, 403)
+        # Not for a cookie: from that, the token cannot be read.
+        authorization = request.headers.get("authorization", "")
+        known = self.token != "" and token_allowed(self.token, authorization, request.url.query)
+        return Response(await self.addresses(known), media_type="application/json", headers=_NO_STORE)
 
     async def _answer_metrics(self, request: Request) -> Response:
         assert self.metrics is not None

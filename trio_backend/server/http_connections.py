@@ -50,8 +50,17 @@ class BoundedRequests:
 
     _app: ASGIApp
     _boundary: Boundary
+    answering: int = attrs.field(default=0, init=False)
+    """How many requests are being answered."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.answering += 1
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self.answering -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
         async def watched_send(message: Message) -> None:

@@ -38,6 +38,20 @@ WebSocketHandler: TypeAlias = Callable[[Wire, UpgradeRequest], Awaitable[None]]
 
 
 @attrs.frozen
+class ConnectionCounts:
+    """How many connections there are: in all, WebSockets, and those on which a request is being answered."""
+
+    open: int
+    websockets: int
+    answering: int
+
+    @property
+    def idle(self) -> int:
+        """Those on which nothing happens: browsers keep some for their next request."""
+        return max(0, self.open - self.websockets - self.answering)
+
+
+@attrs.frozen
 class ShutdownReport:
     """What was still open after the drain.
 
@@ -84,6 +98,7 @@ class Server:
     )
     _acceptor: Acceptor = attrs.field(init=False)
     _http: HttpConnections = attrs.field(init=False)
+    _requests: BoundedRequests = attrs.field(init=False)
     _wires: set[WebSocketWire] = attrs.field(factory=set, init=False)
     _departures: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(DEPARTURES), init=False)
 
@@ -91,16 +106,20 @@ class Server:
         authenticator = BoundedAuthenticator(self.authenticator, self.boundary)
         self._acceptor = Acceptor(self.options, self.websocket_routes, authenticator, self.boundary)
         gate = UserGate(self.http_app, authenticator, public=self.public)
-        app = BoundedRequests(gate, self.boundary)
+        self._requests = BoundedRequests(gate, self.boundary)
         proxies = TrustedProxies.of(self.options.trusted_proxies)
         self._http = HttpConnections(
-            app, self.options.send_timeout, framing(self.options.allowed_origins), proxies
+            self._requests, self.options.send_timeout, framing(self.options.allowed_origins), proxies
         )
 
     @property
     def connections(self) -> int:
         """How many connections are open at this moment, WebSockets and HTTP."""
         return self._acceptor.open_connections
+
+    def count_connections(self) -> ConnectionCounts:
+        """What they are doing at this moment."""
+        return ConnectionCounts(self.connections, len(self._wires), self._requests.answering)
 
     async def serve(
         self,

@@ -117,7 +117,7 @@ function draw(seen) {
   const busy = (loop.busy - before[0]) / (now - before[1]);
   before = [loop.busy, now];
   figures("figures", [
-    ["connections", String(seen.connections)], ["sessions", String(seen.session_count)], ["turns running", String(seen.turns_running)],
+    ["sessions", String(seen.session_count)], ["WebSockets", String(seen.websockets)], ["idle connections", String(seen.idle_connections)], ["turns running", String(seen.turns_running)],
     ["tasks", String(seen.tree.tasks)], ["memory", `${Math.round(process.memory / 1e6)} MB`], ["children", String(process.children.length)],
     ["turns answered", seen.admission.limit === null ? String(seen.admission.answered) : `${seen.admission.answered} of ${seen.admission.limit}`],
     ["turns waiting", `${seen.admission.waiting}${seen.admission.overloaded ? " · overloaded" : ""}`], ["turns refused", String(seen.admission.refused)],
@@ -172,26 +172,48 @@ function count(text, alone) {
   ]);
   if (!alone) return;
   const one = (name) => String(samples.find((sample) => sample.name === name)?.value ?? "–");
-  figures("figures", [["connections", one("connections")], ["sessions", one("sessions_open")], ["turns running", one("turns_running")], ["turns waiting", one("turns_waiting")], ["turns refused", one("turns_refused")], ["tasks", one("tasks")], ["messages in rooms", one("room_messages_waiting")]]);
+  figures("figures", [["sessions", one("sessions_open")], ["WebSockets", one("websockets_open")], ["idle connections", one("connections_idle")], ["turns running", one("turns_running")], ["turns waiting", one("turns_waiting")], ["turns refused", one("turns_refused")], ["tasks", one("tasks")], ["messages in rooms", one("room_messages_waiting")]]);
+}
+
+/** Where people find the server; the code has the token in it only if this page was opened with it. */
+function showAddresses({ here, network, code, token: inCode, microphone }) {
+  list("addresses", [{ title: here, end: "this machine" }, ...network.map((title) => ({ title, end: "the network" }))]);
+  const words = [
+    !code && "Other machines cannot connect: start it with --host 0.0.0.0 to let them.",
+    code && "The code opens the page on a phone.",
+    code && { held: "It holds the access token: show it to nobody else.", missing: "Open this page with ?token=… to have the access token in it." }[inCode],
+    code && microphone && `${microphone[0].toUpperCase()}${microphone.slice(1).replaceAll("`", "")}.`,
+  ];
+  write(find("reach-words"), words.filter(Boolean).join(" "));
+  find("code").hidden = !code;
+  if (code && find("code").getAttribute("src") !== code) find("code").setAttribute("src", code);
+  find("reach").hidden = false;
 }
 
 async function look() {
   if (document.hidden) return;
   try {
-    const [tasks, metrics] = await Promise.all([ask("../debug/tasks"), ask("../metrics")]);
+    const [tasks, metrics, addresses] = await Promise.all([ask("../debug/tasks"), ask("../metrics"), addressesIn()]);
     if (tasks.text) draw(JSON.parse(tasks.text));
     if (metrics.text) count(metrics.text, !tasks.text);
-    write(find("refused"), tasks.refused ? `The tasks are hidden here: ${tasks.refused}` : "");
+    if (addresses.text) showAddresses(JSON.parse(addresses.text));
+    write(find("refused"), tasks.refused && `What the server does is shown to its operator: ${tasks.refused}`);
+    document.querySelector("main").dataset.refused = tasks.refused && !metrics.text ? "yes" : "no";
     find("refused").hidden = !tasks.refused;
     find("live").dataset.live = "yes";
     write(find("live-words"), "live");
   } catch (error) {
+    looks = 0;
     find("live").dataset.live = "no";
     write(find("live-words"), error instanceof SyntaxError ? "an answer could not be read" : "the server does not answer");
   }
 }
 
 find("home").setAttribute("href", withToken("../"));
+/** They seldom change, and to draw the code takes a while: every `REDRAWN` looks. */
+const REDRAWN = 30;
+let looks = 0;
+const addressesIn = () => (looks++ % REDRAWN ? Promise.resolve({ text: "", refused: "" }) : ask("../debug/addresses"));
 let looking = Promise.resolve();
 const again = () => (looking = looking.then(look));
 document.addEventListener("visibilitychange", () => document.hidden || again());
