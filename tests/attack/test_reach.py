@@ -44,7 +44,7 @@ FORWARDED = [
     "Tailscale-User-Login: somebody",
     "Client-IP: 10.0.0.7",
 ]
-INSIDE = ("/debug/tasks", "/metrics")
+INSIDE = ("/debug/tasks", "/debug/addresses", "/metrics")
 
 
 @attrs.frozen
@@ -207,10 +207,10 @@ async def test_the_configuration_may_show_it_to_all(tmp_path: Path) -> None:
     """The metrics alone, or everything; but to no client without the token, where there is one."""
     elsewhere = Asking(host="10.0.0.7", fields=("Via: 1.1 proxy",))
     async with server(tmp_path, metrics_for_all=True) as port:
-        assert [await status(port, path, elsewhere) for path in INSIDE] == [403, 200]
+        assert [await status(port, path, elsewhere) for path in INSIDE] == [403, 403, 200]
     async with server(tmp_path, debug=True) as port:
-        assert [await status(port, path, elsewhere) for path in INSIDE] == [200, 200]
+        assert [await status(port, path, elsewhere) for path in INSIDE] == [200, 200, 200]
     async with server(tmp_path, debug=True, metrics_for_all=True, access_token=TOKEN) as port:
-        assert [await status(port, path, elsewhere) for path in INSIDE] == [401, 401]
+        assert [await status(port, path, elsewhere) for path in INSIDE] == [401, 401, 401]
     async with server(tmp_path, metrics=False) as port:
-        assert [await status(port, path, Asking()) for path in INSIDE] == [200, 404]
+        assert [await status(port, path, Asking()) for path in INSIDE] == [200, 200, 404]

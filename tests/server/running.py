@@ -81,6 +81,12 @@ class Running:
         assert self.report is not None
         return self.report
 
+    async def wait_idle(self, count: int) -> None:
+        """Wait until so many connections do nothing."""
+        with trio.fail_after(10):
+            while self.server.count_connections().idle != count:
+                await trio.sleep(0.005)
+
     async def wait_connections(self, count: int) -> None:
         """Wait until the server has this many connections."""
         with trio.fail_after(30):

@@ -11,6 +11,7 @@ from tests.server.raw_client import Answer, connect
 from tests.server.running import pages, run_server
 from trio_backend.server.debug_routes import DebugRoutes
 from trio_backend.server.http import http_app
+from trio_backend.server.token_cookie import TokenCookie
 
 
 async def tasks(limit: int) -> bytes:
@@ -19,6 +20,10 @@ async def tasks(limit: int) -> bytes:
 
 async def metrics() -> bytes:
     return b"turns_total 3\n"
+
+
+async def addresses(with_token: bool) -> bytes:
+    return json.dumps({"with_token": with_token}).encode()
 
 
 DEBUG_ROUTES = DebugRoutes(tasks, metrics, "text/plain; version=0.0.4", False, 1_000, 20_000)
@@ -82,3 +87,31 @@ async def test_metrics_are_for_this_machine_or_all_or_off() -> None:
     without = attrs.evolve(DEBUG_ROUTES, metrics=None)
     assert (await fetch("/metrics", "Host: localhost", debug=without)).status == 404
     assert (await fetch("/debug/tasks", "Host: localhost", debug=None)).status == 404
+
+
+@pytest.mark.parametrize(
+    ("token", "query", "field", "held"),
+    [
+        ("", "?token=", "Accept: *", False),
+        ("secret", "", "Accept: *", False),
+        ("secret", "?token=wrong", "Accept: *", False),
+        ("secret", "?token=secret", "Accept: *", True),
+        ("secret", "", "Authorization: Bearer secret", True),
+    ],
+)
+async def test_only_who_brings_the_token_gets_it(token: str, query: str, field: str, held: bool) -> None:
+    """A page that has a cookie in its place could not tell it to somebody else, and cannot now."""
+    debug = attrs.evolve(DEBUG_ROUTES, addresses=addresses, token=token, for_all=True)
+    cookie = f"Cookie: {TokenCookie('secret').header(secure=False).partition(';')[0]}"
+    answer = await fetch(f"/debug/addresses{query}", "Host: a", field, cookie, debug=debug)
+    assert json.loads(answer.body) == {"with_token": held}
+    assert answer.headers["cache-control"] == "no-store"
+    assert "secret" not in repr(debug)
+
+
+async def test_addresses_are_for_this_machine() -> None:
+    """As tasks are."""
+    debug = attrs.evolve(DEBUG_ROUTES, addresses=addresses)
+    assert (await fetch("/debug/addresses", "Host: localhost", debug=debug)).status == 200
+    assert (await fetch("/debug/addresses", "Host: 10.0.0.7", debug=debug)).status == 403
+    assert (await fetch("/debug/addresses", "Host: localhost")).status == 404

@@ -6,7 +6,7 @@ import pytest
 import trio
 from loguru import logger
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from tests.server.raw_client import connect
@@ -16,6 +16,7 @@ from trio_backend.server import ServerOptions
 from trio_backend.server.body_limit import MAX_BODY_SIZE, BodyLimit
 from trio_backend.server.http import Folders, http_app
 from trio_backend.server.http_connections import HttpConnections
+from trio_backend.server.listener import ConnectionCounts
 
 
 async def test_readiness_has_a_reason() -> None:
@@ -35,6 +36,38 @@ async def test_a_connection_serves_many_requests_even_sent_at_once() -> None:
         await client.send(request("/readyz")[10:])
         assert (await client.answer()).body == b"ready\n"
         assert running.server.connections == 1
+
+
+async def test_connections_that_do_nothing_are_told_from_others() -> None:
+    """Browsers keep some open: an operator who sees them should not think that somebody is there."""
+    asked, answered = trio.Event(), trio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.set()
+        await answered.wait()
+        await PlainTextResponse("late\n")(scope, receive, send)
+
+    app = http_app(pages())
+    app.router.routes.insert(0, Mount("/slow", slow))
+    async with (
+        run_server(app=app) as running,
+        connect(running.port) as silent,
+        connect(running.port) as kept,
+        connect(running.port) as waiting,
+        connect(running.port) as websocket,
+    ):
+        await ask(kept, "/healthz")
+        await websocket.open()
+        await waiting.send(request("/slow/"))
+        await asked.wait()
+        counts = running.server.count_connections()
+        assert counts == ConnectionCounts(open=4, websockets=1, answering=1)
+        assert counts.idle == 2
+        answered.set()
+        assert (await waiting.answer()).body == b"late\n"
+        await silent.send(request("/healthz"))
+        await silent.answer()
+        await running.wait_idle(3)
 
 
 async def test_an_idle_connection_ends_with_its_client() -> None:

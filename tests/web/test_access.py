@@ -50,7 +50,9 @@ def test_without_the_token_no_conversation_begins(browser: Browser, locked: Page
     page.goto(locked.at(""))
     expect(page.locator("#state")).to_contain_text("refused this page")
     page.goto(locked.at("status"))
-    expect(page.locator("#refused")).to_contain_text("token")
+    expect(page.locator("#refused")).to_contain_text("shown to its operator: an access token is needed")
+    # Neither zeros nor "none" would be true.
+    expect(page.locator("main > :visible")).to_have_count(1)
     page.close()
 
 
@@ -79,8 +81,14 @@ def test_the_operators_page_shows_what_the_server_does(browser: Browser, locked:
     connection.first.click()
     expect(operator.find("#tree summary").filter(has_text="/reader")).to_have_count(1)
 
+    expect(operator.find("#addresses")).to_contain_text(f"http://127.0.0.1:{locked.port}")
+    expect(operator.find("#reach-words")).to_contain_text("Other machines cannot connect")
+    expect(operator.find("#code")).to_be_hidden()
+    expect(figure(operator, "WebSockets")).to_have_text("1")
+
     user.page.close()
     expect(figure(operator, "sessions")).to_have_text("0")
+    expect(figure(operator, "WebSockets")).to_have_text("0")
     expect(operator.find("#tree summary").filter(has_text="/reader")).to_have_count(0)
     assert operator.wrong == []
     operator.page.close()
