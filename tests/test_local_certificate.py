@@ -95,7 +95,9 @@ def test_the_authority_cannot_vouch_for_the_rest_of_the_world(tmp_path: Path) ->
         (tmp_path / "forged.pem").write_bytes(authority.sign(names, "kiosk").pem())
         with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
             shake_hands(tmp_path / "forged.pem", made.authority, str((*names.names, *names.addresses)[0]))
-    assert not authority.permits(CertifiedNames(names=("localhost.example",)))
+    for name in ("localhost.example", "mylocalhost"):
+        assert not authority.permits(CertifiedNames(names=(name,)))
+    assert authority.permits(CertifiedNames(names=("some.local",)))
 
 
 def test_it_is_kept(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ SHUTDOWN_TIMEOUT = 15.0
 SECOND_SIGNAL_TIMEOUT = 2.0
 
 
-async def serve_until_signal(config: Config, start: StartOptions) -> None:
+async def serve_until_signal(config: Config, start: StartOptions = StartOptions()) -> None:  # noqa: B008
     """`serve` until Ctrl-C, SIGTERM, or SIGHUP (the terminal is closed).
 
     A second Ctrl-C or SIGTERM cuts the turns: what was said is stored, child processes are killed, and the

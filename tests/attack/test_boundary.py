@@ -161,7 +161,7 @@ async def test_a_bug_ends_one_connection(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 BACKGROUND_TASKS = {
-    "ready": "trio_backend.serving._log_when_ready",
+    "start report": "trio_backend.start_report.StartReport.tell",
     "garbage collection": "trio_backend.serving.collect_when_quiet",
     "local servers": "trio_backend.serving.suggest_local_model",
 }

@@ -17,7 +17,8 @@ from tests.serving.servers import configured, open_client, open_server, open_ser
 from tests.test_cli import run
 from trio_backend.check import examine
 from trio_backend.config.character import EngineChoice
-from trio_backend.config.diagnostics import Finding
+from trio_backend.config.diagnostics import Finding, Location
+from trio_backend.config.load import packaged_conf
 from trio_backend.engines import registry
 from trio_backend.engines.settings import Environment
 
@@ -163,6 +164,23 @@ async def test_a_program_that_embeds_a_server_gets_its_warnings_once(
     assert [("nova_tts" in line) for line in warnings[1:]] == [True]
 
 
+async def test_what_opening_an_engine_shows_is_told_with_its_place(
+    tmp_path: Path, warnings: list[str]
+) -> None:
+    """Once, also where nothing was checked: of files that are edited later, in programs that embed it."""
+    place = {"": Location("bob.yaml", 3, "llm"), "manner": Location("bob.yaml", 5)}
+    settings = {"manner": "rude"}
+    rude = EngineChoice("llm", "scripted_llm", settings, packaged_conf(), key="scripted_llm", locations=place)
+    config = configured(tmp_path, llm=rude, tts=EngineChoice("tts", "none_tts"))
+    async with open_server(config) as address:
+        for _ in range(2):
+            async with open_client(address, greeted=False) as client:
+                await client.until("error")
+    told = [line for line in warnings if "there is no manner" in line and "a client is told" not in line]
+    assert [line.partition(": ")[0] for line in told] == ["bob.yaml:5"]
+    assert ": scripted_llm.manner: " in told[0]
+
+
 @attrs.define(eq=False)
 class _SlowAdapter:
     """An engine that `check` opens, and that never comes."""
@@ -210,6 +228,7 @@ async def test_an_engine_that_is_open_is_not_opened_again(
     monkeypatch.setitem(registry._registered, "tts", [])
     registry.register_engine("tts", adapter)
     path = write(tmp_path, BASE.replace("none_tts", adapter.NAMES[0]))
-    checked = await examine(path, {}, is_open=lambda config: config.name == adapter.NAMES[0])
+    with trio.fail_after(TIMEOUT):
+        checked = await examine(path, {}, is_open=lambda config: config.name == adapter.NAMES[0])
     assert checked.findings == ()
     assert not adapter.opened.is_set()

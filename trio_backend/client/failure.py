@@ -28,7 +28,9 @@ def unreachable(address: ServerAddress, error: BaseException) -> NoConnection:
             return NoConnection(f"nothing answers at {address}: start it with `trio-backend serve`")
         case ssl.SSLCertVerificationError():
             return NoConnection(
-                f"the certificate of {address} cannot be trusted: {cause.verify_message}", lasting=True
+                f"the certificate of {address} cannot be trusted: {cause.verify_message}; if `serve --https` "
+                "has made it, set SSL_CERT_FILE to the file authority.crt that it names",
+                lasting=True,
             )
         case ssl.SSLError():
             return NoConnection(f"{address} does not speak TLS as expected: try ws:// instead of wss://")
