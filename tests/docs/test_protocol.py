@@ -129,7 +129,9 @@ def test_routes() -> None:
 
     folder = Path()
     folders = Folders(folder, folder, folder, folder, web_tool=folder)
-    debug = DebugRoutes(nothing, nothing, "", for_all=False, tasks_shown=1, max_tasks_shown=1)
+    debug = DebugRoutes(
+        nothing, nothing, "", for_all=False, tasks_shown=1, max_tasks_shown=1, addresses=nothing
+    )
     app = http_app(HttpContent(folders, nothing, str, debug))  # type: ignore[arg-type]
     served = {getattr(route, "path", "").rstrip("/") or "/" for route in app.routes}
     serving = (ROOT / "trio_backend" / "serving.py").read_text("utf-8")
