@@ -143,19 +143,3 @@ def test_configurations_of_proxies(block: Block, tmp_path: Path) -> None:
             f"pid {tmp_path}/pid; error_log stderr; events {{}} http {{ access_log off; {folders}{text} }}"
         )
         subprocess.run(["nginx", "-t", "-p", tmp_path, "-c", tmp_path / "nginx.conf"], check=True)
-
-
-@pytest.mark.parametrize("block", [block for block in all_blocks() if block.language == "ini"], ids=str)
-def test_units_of_systemd(block: Block, tmp_path: Path) -> None:
-    """systemd has nothing to say of it, where it is installed; its command is one of ours."""
-    command = re.search(r"^ExecStart=(\S+) serve", block.text, re.MULTILINE)
-    assert command
-    assert command[1].endswith("/trio-backend")
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("needs the program systemd-analyze")
-    unit = tmp_path / "trio-backend.service"
-    unit.write_text(block.text.replace(command[1], "/bin/true"))
-    said = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False
-    )
-    assert (said.returncode, said.stderr) == (0, "")
