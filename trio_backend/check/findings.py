@@ -125,8 +125,10 @@ async def examine(
     characters = []
     for character in seen.characters:
         of_engines = await _of_engines(_engines_of(character), environ, opened)
-        place = (await _in_thread(partial(seen.folder.place, character.file, ""))).file
-        own = [one for one in (*findings.all, *of_engines) if one.file == place or one in of_engines]
+        places = {(await _in_thread(partial(seen.folder.place, character.file, ""))).file}
+        if seen.config and character is seen.config.character and seen.config.first_character:
+            places.add(seen.config.first_character)
+        own = [one for one in (*findings.all, *of_engines) if one.file in places or one in of_engines]
         told = frozenset(one for one in own if one.severity != "note")
         characters.append(CheckedCharacter(character, told))
         findings.extend(of_engines)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-
-# Of a name that is too long, or holds a NUL, these say no, where the methods of `Path` raise.
-from os.path import isfile
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 import attrs
 
@@ -17,7 +14,7 @@ from .choices import wyoming_engines
 from .config_folders import ConfigFolders
 from .diagnostics import Finding, Findings, Location, did_you_mean
 from .files import FileCache
-from .listing import CharacterListing, list_characters, location_of, title_of
+from .listing import CharacterListing, list_characters, location_of, refusal, title_of
 from .references import ReferencedFiles, check_references
 from .schema import SYSTEM_OTHER_KEYS, TOP_LEVEL, TOP_LEVEL_OTHER_KEYS, References, build_character
 from .server_settings import OUR_PAGE
@@ -29,8 +26,6 @@ from .yaml import parse
 
 # Bytes of a YAML file: 200 times the conf.yaml that is shipped.
 MAX_FILE_SIZE = 2**20
-# Bytes of a file's name: the longest that common file systems take.
-MAX_NAME = 255
 
 
 @attrs.frozen
@@ -47,6 +42,12 @@ class Config:
     def folders(self) -> ConfigFolders:
         root = self.path.parent
         return ConfigFolders(root, root / self.system.config_alts_dir)
+
+    @property
+    def first_character(self) -> str:
+        """The file of the first character as findings name it; empty where that is ``conf.yaml`` alone."""
+        name = self.system.first_character
+        return location_of(self.folders.characters, name).file if name else ""
 
     @property
     def frontend(self) -> Path | None:
@@ -125,7 +126,7 @@ class ConfigFolder:
         What is wrong in it is in ``findings``, and its default stands in, so that checking can go on.
         """
         base = self._base_file(findings)
-        section = _character_section(base.document, findings) if base else None
+        section = self._first_character(base, findings) if base else None
         if base is None or section is None:
             return None
         character = build_character(self.path.name, section, base.references, base.values)
@@ -142,8 +143,13 @@ class ConfigFolder:
             config = self.base(findings)
             return config.character if config else None
         base = self._base_file(findings)
-        if base is None:
+        merged = self._merged(base, filename, findings) if base else None
+        if base is None or merged is None:
             return None
+        return build_character(filename, merged, base.references, base.values)
+
+    def _merged(self, base: _BaseFile, filename: str, findings: Findings) -> Table | None:
+        """``character_config`` of ``filename`` over that of the base."""
         own = self._read_character(base.folders.characters, filename, findings)
         section = _character_section(own, findings) if own else None
         if section is None:
@@ -151,15 +157,29 @@ class ConfigFolder:
         common = base.document.table("character_config")
         merged = overlay(common, section) if common else section
         assert isinstance(merged, Table)
-        return build_character(filename, merged, base.references, base.values)
+        return merged
+
+    def _first_character(self, base: _BaseFile, findings: Findings) -> Table | None:
+        """``character_config`` of the base, with the file of the first character over it, if it names one."""
+        name, folder = base.system.first_character, base.folders.characters
+        named = base.document.find("system_config.first_character")
+        if not name or named is None:
+            return _character_section(base.document, findings)
+        if reason := refusal(folder, name):
+            findings.error(named.location, f"{name[:80]!r}: {reason}", f"name a file in {folder.name}/")
+            return _character_section(base.document, findings)
+        return self._merged(base, name, findings)
 
     def listing(self) -> CharacterListing | None:
         """The characters' files; None where ``conf.yaml`` cannot be read. Only that file is opened."""
         document = self._read(self.path, self.path.name, Findings())
         if document is None:
             return None
-        folder = self.path.parent / self._server_section(document).system.config_alts_dir
-        return list_characters(folder, self.path.name, partial(self._known_title, folder))
+        system = self._server_section(document).system
+        folder = self.path.parent / system.config_alts_dir
+        # The first character is known by the name of ``conf.yaml``.
+        without = {self.path.name, system.first_character}
+        return list_characters(folder, without, partial(self._known_title, folder))
 
     def title(self, folder: Path, filename: str) -> str:
         """What the character in that file of the characters' ``folder`` calls itself; see `title_of`."""
@@ -188,7 +208,7 @@ class ConfigFolder:
 
     def _read_character(self, folder: Path, filename: str, findings: Findings) -> Table | None:
         location = location_of(folder, filename)
-        if reason := _refusal(folder, filename):
+        if reason := refusal(folder, filename):
             findings.error(location, reason)
             return None
         own = self._read(folder / filename, location.file, findings)
@@ -277,18 +297,3 @@ def _report_top(document: Table, known: tuple[str, ...], findings: Findings) -> 
         elif key not in known:
             remedy = did_you_mean(key, known) or f"here counts only {' and '.join(known)}"
             findings.warning(node.location, "this key is not known", remedy)
-
-
-def _refusal(folder: Path, filename: str) -> str:
-    """Why ``filename`` is not opened in ``folder``; empty if it may be."""
-    if len(filename.encode(errors="replace")) > MAX_NAME:
-        return "the name is too long"
-    # By the rules of both systems, so that what works on Linux works on Windows: C:ann.yaml is a path there.
-    plain = filename == Path(filename).name == PureWindowsPath(filename).name
-    if not plain or not filename.isprintable() or not filename.endswith(".yaml"):
-        return "this is not the name of a character file, such as ann.yaml"
-    path = folder / filename
-    # A link may lead out of the folder, which is then not what the owner of the folder shows to clients.
-    if not isfile(path):
-        return "there is no such character file"
-    return "" if path.resolve().parent == folder.resolve() else "lies outside the characters' folder"

@@ -40,6 +40,9 @@ class ServerSettings:
         metadata={"help": "port to listen on; 0 lets the system choose"},
     )
     config_alts_dir: str = option("characters", "folder of the other characters' files")
+    first_character: str = option(
+        "", "file in that folder whose character is the first; empty: the one of conf.yaml"
+    )
     tool_prompts: Mapping[str, str] = option(
         attrs.Factory(dict), "files under prompts/ that follow the persona in the system prompt", repr=False
     )
