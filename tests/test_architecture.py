@@ -25,7 +25,7 @@ LAYERS = [
     {"observe", "check"},
     {"start_report"},
     {"serving", "commands", "engine_commands", "prove"},
-    {"ending"},
+    {"ending", "setup"},
     {"cli", "__init__"},
     {"__main__"},
 ]

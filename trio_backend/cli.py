@@ -14,6 +14,7 @@ from cyclopts.validators import Number
 from .engine_commands.command_line import engines, speak, transcribe
 from .prove.options import MeasuredServer, ReportFiles, RunSize
 from .running import INTERRUPTED, run_command
+from .setup.flags import GivenAnswers, SetupRun
 
 if TYPE_CHECKING:
     from .config.folder import Config
@@ -114,6 +115,34 @@ def serve(
             loaded, authority = _with_certificate(loaded)
             start = attrs.evolve(start, authority=authority)
         run_command(serve_until_signal, loaded, start)
+
+
+@app.command
+def init(
+    folder: Path = Path(),
+    /,
+    *,
+    answers: Annotated[GivenAnswers, Parameter(name="*")] = GivenAnswers(),  # noqa: B008 -- frozen
+    run: Annotated[SetupRun, Parameter(name="*")] = SetupRun(),  # noqa: B008 -- frozen
+) -> None:
+    """Ask five questions, write a configuration that works, check it, and start it.
+
+    Every question has a suggestion, which Enter takes. It looks for Ollama, LM Studio, llama.cpp and servers
+    of voices, and offers what they have. It writes conf.yaml and the character's file, both with comments
+    that say what to change next, and the faces and prompts that they name. Nothing that is there is
+    overwritten. A Ctrl-C ends it, with nothing written.
+
+    In a script: trio-backend init my-folder --yes --no-start
+
+    Parameters
+    ----------
+    folder
+        Where to write it; made if it is not there. Default: here.
+    """
+    from .setup.command import set_up
+
+    if set_up(folder, answers, run, os.environ):
+        serve(Path("conf.yaml"))
 
 
 @app.command

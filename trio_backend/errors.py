@@ -5,6 +5,7 @@ TrioBackendError
 ├── ConfigError        a configuration or character file is wrong; says where and what is allowed
 │   ├── UnknownEngine  an engine of that name is not built in; says which one stands in for it
 │   └── SettingsError  a setting of an engine is wrong; says which, and what is allowed
+├── SetupRefused       no configuration can be written from these answers, or to this folder; says why
 ├── FileTooLarge       a file of a configuration is larger than its reader allows
 ├── EngineError        an engine could not do its job; says what to do
 │   ├── UnfitSetting   a setting names something that the engine does not have; says which setting
@@ -86,6 +87,10 @@ class SettingsError(ConfigError):
         self.key = key
         self.message = message
         self.others = tuple(others)
+
+
+class SetupRefused(TrioBackendError):
+    """No configuration can be written from these answers, or to this folder. The text says what to do."""
 
 
 class FileTooLarge(TrioBackendError):

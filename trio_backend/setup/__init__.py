@@ -1,0 +1,1 @@
+"""`trio-backend init`: asks five questions, and writes a configuration that works."""
