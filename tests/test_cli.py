@@ -145,7 +145,7 @@ def test_what_is_wrong_with_the_configuration_is_told_once(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "command", ["serve", "check", "chat", "import-history", "engines", "speak", "transcribe"]
+    "command", ["serve", "init", "check", "chat", "import-history", "engines", "speak", "transcribe"]
 )
 def test_help_teaches(tmp_path: Path, command: str) -> None:
     """Every command says what it does, and what each argument means."""
