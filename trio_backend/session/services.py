@@ -39,3 +39,8 @@ class SessionServices:
         default=attrs.Factory(lambda self: SpeculationBudgets(self.system.speculation_waste), takes_self=True)
     )
     """How many turns that are begun early may be in vain."""
+
+    def tell_renamed(self, owner: Owner, renamed: HistoryRenamed) -> None:
+        """Tell every session that a conversation of ``owner`` has another title; nothing is awaited."""
+        for tell in self.renames:
+            tell(owner, renamed)

@@ -278,17 +278,14 @@ class Session:
             case protocol.FetchHistoryList() | protocol.FetchAndSetHistory():
                 titles = "titles" in self.presenter.accepted.by_all
                 await self.tell(await answer_about_history(message, self.conversation, titles=titles))
-            case protocol.RenameHistory():
+            case protocol.CreateNewHistory() | protocol.DeleteHistory() | protocol.RenameHistory():
                 owner = self.conversation.record.owner
                 answer = await answer_about_history(message, self.conversation)
                 if isinstance(answer, protocol.HistoryRenamed):
                     # This client is one of those who are told.
-                    for tell in list(self.services.renames):
-                        tell(owner, answer)
+                    self.services.tell_renamed(owner, answer)
                 else:
                     await self.tell(answer)
-            case protocol.CreateNewHistory() | protocol.DeleteHistory():
-                await self.tell(await answer_about_history(message, self.conversation))
             case _:
                 raise AssertionError(f"nobody answers {type(message).__name__}")
 
