@@ -21,9 +21,10 @@ from .conversation.admission import AdmissionLimits, TurnAdmission
 from .conversation.character import lease_engine, open_character
 from .conversation.load import LoopWait
 from .conversation.observer import NullObserver, Observer
-from .conversation.speech_engines import LeaseEngine, SpeechEngines, open_speech_engines
+from .conversation.speech_engines import LeaseEngine, SpeechEngines, asr_of, open_speech_engines
 from .engines.base import Tts
 from .engines.leases import Leases
+from .engines.registry import facts_of
 from .engines.settings import Environment
 from .errors import ConfigError, EngineError, UnfitSetting, first_leaf
 from .history.backlog import open_backlog
@@ -158,6 +159,22 @@ class Backend:
         if not await self.boundary.run("base character", self._keep_base_character):
             self.not_ready = "the base character cannot be loaded: a bug; the log says where"
             self.preloaded.set()
+
+    async def prepare_recognition(self, *, at_once: bool) -> None:
+        """Once the base character is there, make ready for the first microphone; or load recognition already.
+
+        ``at_once`` is for clients that tell nothing of a microphone before the first utterance is over, as
+        Open-LLM-VTuber's page. With others there is time when it is switched on, and where nobody does that,
+        100 MB are saved.
+        """
+        await self.preloaded.wait()
+        # The imports of an adapter take 12 ms, in which the loop would serve nobody.
+        name = asr_of(self.services.catalog.base).name
+        facts = await trio.to_thread.run_sync(facts_of, "asr", name)
+        if facts is not None and facts.limits:
+            logger.info("speech recognition is {}: {}", name, facts.honestly)
+        if at_once:
+            self.speech_engines.prepare()
 
     async def _keep_base_character(self) -> None:
         try:

@@ -126,6 +126,7 @@ async def serve(
         address, report = address_of(config, port), StartReport(config, backend, findings, start)
         for name, job in {
             "start report": partial(report.tell, address, port),
+            "speech recognition": partial(backend.prepare_recognition, at_once=config.frontend is not None),
             "garbage collection": partial(_collect_garbage, backend, departures),
             "local servers": partial(suggest_local_model, config.character.llm.name, config.path.name),
         }.items():

@@ -9,11 +9,14 @@ import attrs
 import httpx2
 import pytest
 import trio
+import trio.testing
 
-from tests.serving.servers import configured, open_server
+from tests.serving.servers import configured, open_server, wait_ready
+from trio_backend import backend
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.folder import Config
 from trio_backend.config.load import load_config
+from trio_backend.conversation import speech_engines
 from trio_backend.history.opening import place_of
 from trio_backend.server.authentication import AccessToken, Credentials
 from trio_backend.server.token_cookie import TokenCookie
@@ -171,3 +174,20 @@ def test_conversations_are_kept_beside_the_old_ones(tmp_path: Path, monkeypatch:
     assert place_of("mine.sqlite3") == "mine.sqlite3"
     (tmp_path / "history.sqlite3").touch()
     assert place_of(default) == default
+
+
+@pytest.mark.parametrize("page", ["theirs", "ours"])
+async def test_recognition_is_loaded_for_the_page_that_does_not_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    """Theirs sends nothing of a microphone before the first utterance is over; for ours there is time."""
+    config = old_folder(tmp_path, frontend_dir="" if page == "theirs" else "ours")
+    asr = EngineChoice("asr", "scripted_asr", {})
+    monkeypatch.setattr(backend, "asr_of", lambda _character: asr)
+    monkeypatch.setattr(speech_engines, "asr_of", lambda _character: asr)
+    assert config.character.asr is None
+    async with open_server(config) as address, httpx2.AsyncClient() as client:
+        await wait_ready(address)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        tasks = (await client.get(f"{address}/debug/tasks")).text
+        assert ("engine asr/scripted_asr" in tasks) == (page == "theirs")

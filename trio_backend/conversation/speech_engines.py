@@ -31,9 +31,9 @@ LeaseEngine: TypeAlias = Callable[[EngineChoice], AbstractAsyncContextManager[An
 class SpeechEngines:
     """Speech recognition and voice activity detection of one character.
 
-    Neither is loaded before it is asked for, so a user who only types never waits for them: recognition loads
-    when the first sound comes, while the user still speaks. What was loaded stays leased until the block of
-    `open_speech_engines` is left.
+    Neither is loaded before it is asked for, since the embedded recognition alone takes 100 MB, which users
+    who only type need not pay for. It loads when a microphone is switched on, or with the first sound of a
+    client that does not tell. What was loaded stays leased until the block of `open_speech_engines` is left.
     """
 
     _asr: Standby[Asr]
@@ -41,8 +41,19 @@ class SpeechEngines:
     _turn: TurnDetector | None = None
 
     def prepare(self) -> None:
-        """Begin to load speech recognition, unless it is loaded or loading. Returns at once."""
+        """Begin to load speech recognition, unless it is loaded or loading. Returns at once.
+
+        Where it could not be loaded, it is tried again when somebody needs it, and not with each piece of
+        sound, each of which would start another process.
+        """
         self._asr.prepare()
+
+    def load(self, failed: Callable[[EngineError], Awaitable[None]]) -> None:
+        """Begin to load speech recognition for somebody who is about to speak. Returns at once.
+
+        ``failed`` is called in another task if it cannot be loaded; not once these engines are left.
+        """
+        self._asr.start(partial(_load, self._asr, failed), name="speech engines/load recognition")
 
     @property
     def asr(self) -> Asr | None:
@@ -108,7 +119,7 @@ async def open_speech_engines(
     ``turn`` is its model for the ends of turns, which the caller leases. Leaving the block gives back what
     was leased.
     """
-    asr = config.asr or embedded("asr")
+    asr = asr_of(config)
     vad = config.vad or embedded("vad")
     async with trio.open_nursery() as nursery:
         standbys = (
@@ -122,6 +133,19 @@ async def open_speech_engines(
             for standby in standbys:
                 standby.close()
             nursery.cancel_scope.cancel("the speech engines are no longer needed")
+
+
+def asr_of(config: CharacterConfig) -> EngineChoice:
+    """The speech recognition of a character; the embedded one, where it has chosen none."""
+    return config.asr or embedded("asr")
+
+
+async def _load(asr: Standby[Asr], failed: Callable[[EngineError], Awaitable[None]]) -> None:
+    try:
+        async with asr.engine():
+            pass
+    except EngineError as error:
+        await failed(error)
 
 
 async def _judge_end(turn: TurnDetector, pcm: Pcm, tell: Callable[[float], None]) -> None:
@@ -145,6 +169,8 @@ class Standby(Generic[E]):
     loaded: E | None = attrs.field(default=None, init=False)
     """The engine, while it is held."""
     _held: bool = attrs.field(default=False, init=False)
+    _failed: bool = attrs.field(default=False, init=False)
+    """Whether it could not be held when that was last tried."""
     _closed: bool = attrs.field(default=False, init=False)
 
     def close(self) -> None:
@@ -152,7 +178,8 @@ class Standby(Generic[E]):
         self._closed = True
 
     def prepare(self) -> None:
-        if not self._held and not self._closed:
+        """Begin to hold it, unless that failed since somebody last needed it."""
+        if not self._held and not self._failed and not self._closed:
             self._held = True
             # Callers have leases of their own: a bug here ends no more than this lease.
             self.start(self._hold, name=f"speech engines/{self._choice.name}")
@@ -167,6 +194,7 @@ class Standby(Generic[E]):
     @asynccontextmanager
     async def engine(self) -> AsyncIterator[E]:
         """The engine, once it is loaded; each caller has a lease of its own, and so an error of its own."""
+        self._failed = False
         self.prepare()
         try:
             async with self._lease(self._choice) as engine:
@@ -178,8 +206,13 @@ class Standby(Generic[E]):
         try:
             async with self._lease(self._choice) as self.loaded:
                 await trio.sleep_forever()
-        except (EngineError, ConfigError) as error:
+        except ConfigError as error:
+            self._failed = True
             # Callers get the error from their own lease; this is for the log.
             logger.warning("{}", error)
+        except EngineError as error:
+            self._failed = True
+            # `Leases` has warned of it, once for all who wanted it.
+            logger.debug("{}", error)
         finally:
             self._held, self.loaded = False, None

@@ -179,7 +179,7 @@ class Session:
                 self._unhandled -= 1
             else:
                 # A character has come or gone: that is in order with what the user says.
-                self.requests.follow(partial(self._scenes.follow, event))
+                self.requests.follow(partial(self._sound.follow, event))
             del event
 
     async def _handle(self, received: Received) -> None:

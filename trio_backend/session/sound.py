@@ -18,14 +18,16 @@ from ..conversation.end_of_turn import SpeechTiming
 from ..conversation.microphone import SpokenUtterance
 from ..conversation.observer import Observer
 from ..conversation.recognition import Recognition
+from ..conversation.scene import SceneFailed, SceneReady
+from ..conversation.speech_engines import SpeechEngines
 from ..conversation.speech_input import SpeechInput
 from ..conversation.timeline import SpokenMoments
 from ..conversation.user_input import UserInput
-from ..errors import ProtocolError
-from ..protocol import Outgoing
+from ..errors import EngineError, ProtocolError
+from ..protocol import Error, Outgoing
 from .holdings import Samples
 from .requests import RequestLane
-from .scenes import Scenes
+from .scenes import Idle, Scenes
 
 
 @attrs.define(eq=False)
@@ -76,6 +78,10 @@ class SoundMessages:
     speech: SpeechInput
     _carries: str = attrs.field(default="", init=False)
     """The message that binary frames stand for, once that was agreed upon."""
+    _microphone_on: bool = attrs.field(default=False, init=False)
+    """Whether the client has said that; it does not say when it is off again."""
+    _prepared: SpeechEngines | None = attrs.field(default=None, init=False)
+    """Those whose recognition was loaded for that, or is loading."""
 
     async def handle(
         self, message: protocol.MicAudioData | protocol.RawAudioData | Samples | protocol.MicFormat
@@ -88,6 +94,8 @@ class SoundMessages:
                 await self.speech.listen(_samples(audio), self._scenes.speech_engines)
             case protocol.MicFormat(format_, carries):
                 self._carries = carries
+                self._microphone_on = True
+                self.follow_character()
                 if carries == "raw-audio-data":
                     self.speech.speaking.expect_speech()
                 await self._tell(protocol.MicFormatAgreed(format_, carries))
@@ -95,6 +103,27 @@ class SoundMessages:
                 await self._handle_bytes(data)
             case _:
                 assert_never(message)
+
+    async def follow(self, event: Idle | SceneReady | SceneFailed) -> None:
+        """A character has come or gone: what understands the user is that of the active one."""
+        await self._scenes.follow(event)
+        self.follow_character()
+
+    def follow_character(self) -> None:
+        """Where a microphone is on, load what the active character understands with, before the first word.
+
+        That it cannot be loaded is told once, until the microphone is switched on again. A client that says
+        nothing of its microphone has it loaded by `SpeechInput`, with the first sound.
+        """
+        engines = self._scenes.speech_engines
+        # Clients may say it as often as they like: a second task would do nothing more.
+        if self._microphone_on and engines is not None and engines is not self._prepared:
+            self._prepared = engines
+            engines.load(self._tell_failure)
+
+    async def _tell_failure(self, error: EngineError) -> None:
+        self._prepared = None
+        await self._tell(Error(str(error), "engine-error"))
 
     async def _handle_bytes(self, data: bytes) -> None:
         if not self._carries:
