@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from .engine_commands.command_line import engines, speak, transcribe
+from .engine_commands.command_line import download, engines, speak, transcribe
 from .prove.options import MeasuredServer, ReportFiles, RunSize
 from .running import INTERRUPTED, run_command
 from .setup.flags import GivenAnswers, SetupRun
@@ -23,7 +23,7 @@ app = App(
     name="trio-backend",
     help="The server behind a talking character: it answers sentence by sentence, and can be interrupted.",
 )
-for command in (engines, speak, transcribe):
+for command in (engines, download, speak, transcribe):
     app.command(command)
 
 Level = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"]

@@ -26,6 +26,7 @@ TrioBackendError
 ├── BodyRefused        the body of an HTTP request is too large, or does not come in time
 ├── NoConnection       no server can be reached at an address; says why, and what to do
 ├── RequestFailed      a server answered a request of the terminal client with an error
+├── DownloadFailed     a model could not be downloaded, or what came is not the model; says what to do
 ├── PlayerFailed       a program cannot play sound on this machine; says why
 ├── Interrupted        a Ctrl-C or another signal came, and what the command had begun has ended
 └── WireClosed         the other side is gone
@@ -222,6 +223,10 @@ class NoConnection(TrioBackendError):
 
 class RequestFailed(TrioBackendError):
     """A server answered a request of the terminal client with an error, whose text this is."""
+
+
+class DownloadFailed(TrioBackendError):
+    """A model could not be downloaded, or what came is not the model. The message says what to do."""
 
 
 class PlayerFailed(TrioBackendError):

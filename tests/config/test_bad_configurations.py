@@ -514,7 +514,7 @@ BAD = (
     Bad(
         "sherpa without a file's name",
         "asr_model: scripted_asr",
-        "asr_model: sherpa_onnx_asr\n    sherpa_onnx_asr: {model_type: sense_voice}",
+        "asr_model: sherpa_onnx_asr\n    sherpa_onnx_asr: {model_type: whisper}",
         f"{ASR}.sherpa_onnx_asr.*",
         "is missing",
         others=True,

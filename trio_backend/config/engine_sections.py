@@ -37,8 +37,8 @@ class EngineSections:
     def read(cls, path: Path, environ: Mapping[str, str]) -> EngineSections:
         """Those of a ``conf.yaml``; blocking. Raises `ConfigError` where it is no YAML.
 
-        Paths start at its folder; of the one that came with the package, where users have no files, at the
-        working directory.
+        Paths start at its folder, as for `serve`; of the one that came with the package, where users have no
+        files, at the working directory. In a clone that one is the user's own.
         """
         findings = Findings()
         try:
@@ -47,7 +47,8 @@ class EngineSections:
             raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
         if document is None:
             raise ConfigError("\n".join(map(str, findings.errors)))
-        folder = Path.cwd() if path.parent == packaged_conf() else path.parent
+        ours = path.parent == packaged_conf() and not path.absolute().is_relative_to(Path.cwd())
+        folder = Path.cwd() if ours else path.parent
         return cls(folder, document.table("character_config"), environ)
 
     def choice(self, kind: EngineKind, name: str) -> EngineChoice:

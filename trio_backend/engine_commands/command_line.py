@@ -96,6 +96,44 @@ def transcribe(
     run_until_interrupted(partial(run, live=live), tried, file)
 
 
+def download(
+    model: str = "",
+    /,
+    *,
+    url: str | None = None,
+    config: Path | None = None,
+) -> None:
+    """Download a model for speech recognition, and say how it is used. Without a name: list them.
+
+    It comes from the releases of sherpa-onnx on GitHub, is compared with their checksum, and put beside the
+    configuration, in models/NAME, where `sherpa_onnx_asr` finds it. A Ctrl-C leaves nothing of it behind. A
+    proxy is taken from the environment (HTTPS_PROXY).
+
+    Parameters
+    ----------
+    model
+        Which one, by its name in the list; sense-voice is the one to begin with.
+    url
+        Another place of the same file, such as a mirror.
+    config
+        The configuration beside which it is put; found as for `serve`.
+    """
+    from ..config.engine_sections import EngineSections
+    from ..config.load import find_config
+    from .downloaded import chosen_model, list_of_models, what_to_do
+    from .downloading import download as run
+
+    home = EngineSections.read(find_config(config, Path.cwd()), os.environ).folder
+    if not model:
+        print(list_of_models(home))
+        return
+    chosen = chosen_model(model)
+    from functools import partial
+
+    folder = run_until_interrupted(partial(run, url=url), chosen, home)
+    print(what_to_do(chosen, folder))
+
+
 def speak(
     text: str,
     /,

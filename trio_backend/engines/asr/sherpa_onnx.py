@@ -1,10 +1,15 @@
-"""`sherpa_onnx_asr`: the models of sherpa-onnx, streaming ones and others, which the user has downloaded."""
+"""`sherpa_onnx_asr`: the models of sherpa-onnx, streaming ones and others, which the user has downloaded.
+
+Those that `trio-backend download` gets (sherpa_onnx_models.py) need a name, and the first of them none; all
+others the paths of their files.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 import trio
@@ -17,6 +22,7 @@ from ..facts import EngineFacts
 from ..settings import Environment, between, one_of, read_settings
 from ..whole import WholeAsr
 from ..worker import Worker, WorkerJob, open_worker
+from .sherpa_onnx_models import BEST, DOWNLOAD_BEST, MODELS, DownloadableModel
 from .sherpa_onnx_stream import open_sherpa_onnx_stream
 
 NAMES = ("sherpa_onnx_asr",)
@@ -29,7 +35,7 @@ FACTS = EngineFacts(
     streams="with `online_…` models",
     cancel="ends its process",
     tried="the library, with a tiny model",
-    needs="a model that you download",
+    needs=f"a model: `{DOWNLOAD_BEST}`",
     extra="sherpa",
     modules=("sherpa_onnx",),
 )
@@ -73,13 +79,18 @@ MODEL_TYPES: Mapping[str, ModelType] = {
     "online_wenet_ctc": ModelType({"model": "wenet_ctc"}, _SOUND, streams=True),
 }
 
+_FILES = sorted({setting for kind in MODEL_TYPES.values() for setting in kind.files.values()} | {"tokens"})
+
 # Those of a transducer that may be left out.
 _EXTRA_FILES = ("hotwords_file", "bpe_vocab")
 
 
 @attrs.frozen
 class SherpaConfig:
-    """``files`` and ``options`` are by sherpa-onnx's own words for them."""
+    """``files`` and ``options`` are by sherpa-onnx's own words for them.
+
+    ``model`` is the name of a model that we download; empty where the configuration names the files.
+    """
 
     model_type: str
     files: tuple[tuple[str, Path], ...]
@@ -87,10 +98,12 @@ class SherpaConfig:
     num_threads: int
     device: str
     patience: float
+    model: str = ""
 
 
 @attrs.frozen
 class _SherpaSettings:
+    model: str = attrs.field(default="", validator=one_of("", *MODELS))
     model_type: str = attrs.field(default="sense_voice", validator=one_of(*MODEL_TYPES))
     tokens: str = ""
     encoder: str = ""
@@ -131,6 +144,12 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
     """
     del name
     given = read_settings(_SherpaSettings, settings, ignored=WITHOUT_EFFECT)
+    model = _model_of(given)
+    if model is not None:
+        named: dict[str, Any] = {
+            setting: str(model.folder(Path()) / file) for setting, file in model.files.items()
+        }
+        given = attrs.evolve(given, model_type=model.model_type, **named)
     kind = MODEL_TYPES[given.model_type]
     needed = {**kind.files, "tokens": "tokens"}
     files = {word: getattr(given, setting) for word, setting in needed.items()}
@@ -148,13 +167,32 @@ def configure(name: str, settings: Mapping[str, object], environment: Environmen
         num_threads=given.num_threads,
         device=given.provider,
         patience=given.patience,
+        model=model.name if model is not None else "",
     )
+
+
+def _model_of(given: _SherpaSettings) -> DownloadableModel | None:
+    """The model that is named, or `BEST` where no file is; None where files are. Raises `SettingsError`."""
+    named = sorted(setting for setting in _FILES if getattr(given, setting).strip())
+    if given.model:
+        if named:
+            raise SettingsError("model", f"has its own files: leave out {', '.join(named)}, or the model")
+        return MODELS[given.model]
+    return MODELS[BEST] if not named and given.model_type == MODELS[BEST].model_type else None
 
 
 def missing(config: SherpaConfig) -> list[str]:
     """The files of the model that are not there, in one line."""
     files = [str(path) for _, path in config.files if not path.is_file()]
-    remedy = f"get a {config.model_type} model at {WHERE}, or correct the path"
+    if files and config.model:
+        where = config.files[0][1].parent
+        return [
+            f"the model {config.model} is not in {where}; get it by `trio-backend download {config.model}`"
+        ]
+    remedy = (
+        f"get a {config.model_type} model at {WHERE}, or correct the path; "
+        f"or name no file, and `{DOWNLOAD_BEST}`"
+    )
     return [f"there is no file {', '.join(files)}; {remedy}"] if files else []
 
 
