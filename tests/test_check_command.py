@@ -10,6 +10,7 @@ import pytest
 from trio_backend.check import CheckReport, look_at
 from trio_backend.cli import _load
 from trio_backend.config.load import find_config, packaged_conf
+from trio_backend.engines.registry import facts_of
 from trio_backend.errors import ConfigError
 
 BASE = """\
@@ -37,9 +38,12 @@ def test_it_says_what_it_looked_at_and_what_is_fine(tmp_path: Path) -> None:
     """Each character with its engines, also where nothing is wrong."""
     lines = list(CheckReport(look_at(write(tmp_path), {})).lines())
     assert lines[0].startswith("warning: conf.yaml:6: character_config.avatar: ")
+    facts = facts_of("asr", "pocketsphinx_asr")
+    assert facts is not None
     assert lines[1:] == [
         "conf.yaml: Ann with scripted_llm, espeak_tts, pocketsphinx_asr, silero_vad: 1 thing to look at",
         "bob.yaml: Bob with scripted_llm, tone_tts, then none_tts, pocketsphinx_asr, silero_vad: fine",
+        f"pocketsphinx_asr: {facts.honestly}",
         f"{tmp_path / 'conf.yaml'}: 0 errors, 1 warnings",
     ]
 

@@ -12,7 +12,7 @@ import trio
 
 from ..config.character import CharacterConfig, EngineChoice
 from ..config.diagnostics import Finding, Findings
-from ..config.folder import Config
+from ..config.folder import Config, ConfigFolder
 from ..config.load import Survey, survey
 from ..engines.chosen import finding_of, resolve
 from ..engines.registry import (
@@ -26,6 +26,7 @@ from ..engines.registry import (
 )
 from ..engines.settings import Environment
 from ..errors import EngineError, UnfitSetting, first_leaf
+from .recognition import language_findings
 from .server import server_findings
 
 T = TypeVar("T")
@@ -124,7 +125,10 @@ async def examine(
     findings.extend(server)
     characters = []
     for character in seen.characters:
-        of_engines = await _of_engines(_engines_of(character), environ, opened)
+        of_engines = (
+            *await _of_engines(_engines_of(character), environ, opened),
+            *await _in_thread(partial(_of_language, character, seen.folder)),
+        )
         places = {(await _in_thread(partial(seen.folder.place, character.file, ""))).file}
         if seen.config and character is seen.config.character and seen.config.first_character:
             places.add(seen.config.first_character)
@@ -194,3 +198,7 @@ def _without_opening(
                 yield finding_of("warning", each, "", problem)
             if not problems and is_opened_by_check(config):
                 yield _Openable(each, config)
+
+
+def _of_language(character: CharacterConfig, folder: ConfigFolder) -> tuple[Finding, ...]:
+    return tuple(language_findings(character, folder))

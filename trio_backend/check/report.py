@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import attrs
 
 from .findings import CheckedCharacter, CheckedConfig
+from .recognition import limits, not_understood
 
 
 @attrs.frozen
@@ -29,6 +30,11 @@ class CheckReport:
             yield f"{self._severity(finding.severity)}: {finding}"
         for each in self.checked.characters:
             yield self._character(each)
+            message = not_understood(each.character)
+            if message and each.character.asr is None:
+                yield f"{each.character.file}: its persona {message}"
+        for name, limit in self._limits().items():
+            yield f"{name}: {limit}"
         notes = sum(one.severity == "note" for one in findings)
         more = f", {notes} keys without effect" if notes else ""
         warnings = len(findings) - notes - self.errors
@@ -53,8 +59,17 @@ class CheckReport:
             "errors": self.errors,
             "findings": findings,
             "characters": characters,
+            "limits": self._limits(),
+            "not_understood": {
+                each.character.file: message
+                for each in self.checked.characters
+                if (message := not_understood(each.character))
+            },
         }
         return json.dumps(answer, ensure_ascii=False, indent=2)
+
+    def _limits(self) -> dict[str, str]:
+        return limits(each.character for each in self.checked.characters)
 
     def _severity(self, severity: str) -> str:
         return "error" if self.strict and severity == "warning" else severity

@@ -10,6 +10,7 @@ import trio
 
 from ..audio.pcm import Pcm
 from ..engines.base import Asr
+from ..engines.registry import facts_of
 from ..errors import ConfigError
 from .chosen import TriedEngine
 from .loading import open_shown
@@ -34,6 +35,9 @@ async def transcribe(tried: TriedEngine, file: Path, *, live: bool) -> None:
     print(heard.text)
     told = heard.told(pcm.seconds, live)
     print(f"{tried.name}: loaded in {loaded.loaded_in:.2f} s; {told}", file=sys.stderr)
+    facts = facts_of("asr", tried.name)
+    if facts is not None and facts.limits:
+        print(f"{tried.name}: {facts.honestly}", file=sys.stderr)
 
 
 @attrs.frozen

@@ -53,6 +53,10 @@ class EngineFacts:
     extra ``extra`` of ours, or else with ``packages``, the names that pip knows. ``keys`` are variables of
     the environment that may hold its key, any of them. ``fallback`` is the engine that is used where
     ``modules`` are missing; without one, the character says what is missing.
+
+    ``limits`` is what it cannot do that users would expect of it, and ``better`` what to do for more: empty
+    where there is nothing to say. ``languages`` are the codes of all that it understands; none: any, or those
+    of its model.
     """
 
     streams: str
@@ -64,6 +68,14 @@ class EngineFacts:
     packages: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     fallback: str = ""
+    limits: str = ""
+    better: str = ""
+    languages: tuple[str, ...] = ()
+
+    @property
+    def honestly(self) -> str:
+        """``limits`` and ``better``, as a sentence goes on."""
+        return f"{self.limits}; {self.better}" if self.better else self.limits
 
     def missing_modules(self) -> tuple[str, ...]:
         """Those of ``modules`` that are not installed. None of them is imported."""
