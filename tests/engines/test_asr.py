@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import trio
 
@@ -14,6 +15,7 @@ from tests.engines.model_server import Answering, open_model_server
 from tests.engines.speech_sounds import OpenAsr, needs_espeak, noise, opened, silence, spoken
 from tests.promptness import promptly
 from trio_backend.audio.pcm import Pcm
+from trio_backend.engines.asr.pocketsphinx_process import MARGIN, in_a_quiet_room, pink_noise
 from trio_backend.engines.asr.scripted import ScriptedAsrConfig, write
 from trio_backend.engines.base import Asr
 from trio_backend.engines.registry import configure
@@ -282,3 +284,18 @@ async def test_a_library_that_is_not_installed_is_named(
         with pytest.raises(EngineError, match=f"install the extra `{extra}`"):
             async with opened(name, settings, tmp_path)():
                 raise AssertionError("never ready")
+
+
+def test_silence_becomes_that_of_a_quiet_room() -> None:
+    """Noise 30 dB below the speech, around it, too; the same each time; the loudest stays within 16 bits."""
+    tone = np.round(np.sin(np.arange(16_000) / 7) * 8000).astype("<i2")
+    half = np.concatenate([tone, np.zeros(16_000, "<i2")])
+    mixed = np.frombuffer(in_a_quiet_room(half.tobytes(), pink_noise()), "<i2").astype(float)
+    assert len(mixed) == len(half) + 2 * MARGIN
+    level = np.sqrt(np.mean(half.astype(float) ** 2))
+    for quiet in (mixed[:MARGIN], mixed[-MARGIN - 16_000 :]):
+        assert -32 < 20 * np.log10(np.sqrt(np.mean(quiet**2)) / level) < -28
+    assert in_a_quiet_room(half.tobytes(), pink_noise()) == mixed.astype("<i2").tobytes()
+    loud = np.full(16_000, 32_767, "<i2")
+    assert np.frombuffer(in_a_quiet_room(loud.tobytes(), pink_noise()), "<i2")[MARGIN:-MARGIN].min() > 20_000
+    assert any(in_a_quiet_room(bytes(3200), pink_noise()))
