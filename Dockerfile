@@ -37,7 +37,8 @@ EXPOSE 12393
 # It then gives running turns drain_timeout (10 s) to end: `docker stop --time 30` waits for that.
 STOPSIGNAL SIGTERM
 # The event loop answers. Whether the engines are loaded, /readyz says. Not by urllib, which would ask a proxy.
+# 307 is the answer of a port of HTTPS, where conf.yaml names a certificate.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
-  CMD ["python", "-c", "from http.client import *; c = HTTPConnection('127.0.0.1', 12393, timeout=4); c.request('GET', '/healthz'); exit(c.getresponse().status != 200)"]
+  CMD ["python", "-c", "from http.client import *; c = HTTPConnection('127.0.0.1', 12393, timeout=4); c.request('GET', '/healthz'); exit(c.getresponse().status not in (200, 307))"]
 ENTRYPOINT ["trio-backend"]
 CMD ["serve", "--host", "0.0.0.0", "--port", "12393"]

@@ -20,6 +20,7 @@ import yaml
 from tests.serving.servers import configured, open_server
 from trio_backend.config.character import EngineChoice
 from trio_backend.config.system import SystemConfig
+from trio_backend.server.plain_http import https_instead
 
 from .contents import ROOT
 
@@ -52,6 +53,9 @@ async def test_the_health_check_knows_a_server_that_answers(tmp_path: Path) -> N
         done = await trio.run_process(own, check=False, capture_stderr=True)
         return done.returncode
 
+    # With a certificate the port answers plain HTTP so, and is as healthy.
+    with_tls = https_instead(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:12393\r\n\r\n").status
+    assert f"not in (200, {with_tls})" in command[2]
     with trio.fail_after(60):
         # Whoever may talk: the route is public.
         async with open_server(configured(tmp_path, llm=llm, tts=tts, access_token="secret word")) as address:
@@ -106,6 +110,10 @@ def test_the_unit_writes_only_where_it_may(unit: configparser.ConfigParser) -> N
     assert service["ProtectSystem"] == "strict"
     assert service["ExecStart"].split()[0].endswith(f"/bin/{PROJECT['name']}")
     assert service["KillMode"] == "mixed"
+    # Whoever follows the page puts keys where the unit looks for them.
+    assert f"`{service['EnvironmentFile'].removeprefix('-')}`" in (ROOT / "docs" / "operating.md").read_text(
+        "utf-8"
+    )
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
