@@ -17,6 +17,7 @@ from ...client.messages import (
     ReceivedHeartbeatAck,
     ReceivedSynthComplete,
 )
+from ...protocol.hello import Hello
 from ...protocol.incoming import Heartbeat, InterruptSignal, TextInput
 from ..client import TimedClient
 from ..context import ScenarioContext, steady_checks
@@ -100,6 +101,9 @@ async def _open_pages(context: ScenarioContext, stack: AsyncExitStack) -> Sequen
     pages = [await stack.enter_async_context(context.open_page(first))]
     if context.own and await _speaks(page := await stack.enter_async_context(context.open_page(REAL))):
         pages.append(page)
+    for page in pages:
+        # After an interruption a page without it has no sound for half a second, and nothing to be silenced.
+        await page.send(Hello([]))
     return pages
 
 
