@@ -15,6 +15,7 @@ from loguru import logger
 from ..errors import ConfigError
 from .character import CharacterConfig
 from .diagnostics import FindingLog, Findings
+from .engine_sections import EngineSettings, OwnEngines
 from .folder import Config, ConfigFolder
 
 T = TypeVar("T")
@@ -51,6 +52,13 @@ class CharacterCatalog(Protocol):
         """
         ...
 
+    async def engine_settings(self, filename: str) -> EngineSettings:
+        """What that character has for each engine, as it is now, whether it uses it or not.
+
+        Raises `ConfigError` where `load` does, but for what is wrong with the character itself.
+        """
+        ...
+
 
 @attrs.frozen
 class MemoryCatalog:
@@ -79,6 +87,10 @@ class MemoryCatalog:
         if filename not in self.others:
             raise ConfigError(f"{filename!r}: there is no such character file")
         return self.others[filename]
+
+    async def engine_settings(self, filename: str) -> EngineSettings:
+        """See `CharacterCatalog.engine_settings`."""
+        return OwnEngines(await self.load(filename))
 
 
 # Seconds. To read and understand a file takes milliseconds; a network disk that is gone takes minutes.
@@ -166,6 +178,15 @@ class DiskCatalog:
         if character is None or findings.errors:
             raise ConfigError("\n".join(str(finding) for finding in findings.errors))
         return character
+
+    async def engine_settings(self, filename: str) -> EngineSettings:
+        """See `CharacterCatalog.engine_settings`."""
+        findings = Findings()
+        read = partial(ConfigFolder.engine_sections, filename=filename, findings=findings)
+        sections = await self._read(filename, read)
+        if sections is None:
+            raise ConfigError("\n".join(str(finding) for finding in findings.errors))
+        return sections
 
     async def _read(self, name: str, read: Callable[[ConfigFolder], T]) -> T:
         """What ``read`` gives. Raises `ConfigError` if it takes too long."""

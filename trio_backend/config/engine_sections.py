@@ -1,17 +1,18 @@
-"""`EngineSections`: the settings that a ``conf.yaml`` has for any engine, chosen by a character or not."""
+"""`EngineSections`: the settings that a character's files have for any engine, chosen by it or not."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import attrs
 
 from ..errors import ConfigError
-from .character import EngineChoice, EngineKind
+from .character import CharacterConfig, EngineChoice, EngineKind
 from .choices import CHOSEN_AT, EngineChooser
+from .config_folders import packaged_conf
 from .diagnostics import Findings, Location
-from .load import packaged_conf
 from .tree import Scalar, Table, Values
 from .yaml import parse
 
@@ -25,11 +26,54 @@ _SECTIONS: Mapping[EngineKind, str] = {
 """Where the sections of a kind's engines stand, in ``character_config``."""
 
 
+class EngineSettings(Protocol):
+    """What a character has for each engine by name: `EngineSections`, where it comes from files."""
+
+    @property
+    def file(self) -> str:
+        """The character's file, as people are told of it: ``characters/ann.yaml``."""
+        ...
+
+    def choice(self, kind: EngineKind, name: str) -> EngineChoice:
+        """The engine ``name``, with the settings of its section, if there is one.
+
+        Raises `ConfigError` where they name a variable that the environment does not have.
+        """
+        ...
+
+
+def is_configured(choice: EngineChoice) -> bool:
+    """Whether there is a section for the engine, or it is chosen: somebody wrote its name into a file."""
+    return bool(choice.settings) or choice.locations.get("", Location("")).key.endswith(f".{choice.name}")
+
+
+@attrs.frozen
+class OwnEngines:
+    """`EngineSettings` of a character that a program made: those of the engines that it uses."""
+
+    _character: CharacterConfig
+
+    @property
+    def file(self) -> str:
+        """See `EngineSettings.file`."""
+        return self._character.file
+
+    def choice(self, kind: EngineKind, name: str) -> EngineChoice:
+        """See `EngineSettings.choice`."""
+        character = self._character
+        own = filter(None, (character.llm, character.tts, character.asr, character.vad, character.translator))
+        every = (each for choice in own for each in (choice, *choice.then))
+        found = next((each for each in every if (each.kind, each.name) == (kind, name)), None)
+        return attrs.evolve(found, then=()) if found else EngineChoice(kind, name)
+
+
 @attrs.frozen
 class EngineSections:
-    """The sections of a file; see `read`. Relative paths in them start at ``folder``."""
+    """`EngineSettings` in ``character_config``, that of a file over that of its base."""
 
     folder: Path
+    """Relative paths in them start here."""
+    file: str
     _character: Table | None
     _environ: Mapping[str, str] = attrs.field(repr=False)
 
@@ -49,13 +93,10 @@ class EngineSections:
             raise ConfigError("\n".join(map(str, findings.errors)))
         ours = path.parent == packaged_conf() and not path.absolute().is_relative_to(Path.cwd())
         folder = Path.cwd() if ours else path.parent
-        return cls(folder, document.table("character_config"), environ)
+        return cls(folder, path.name, document.table("character_config"), environ)
 
     def choice(self, kind: EngineKind, name: str) -> EngineChoice:
-        """The engine ``name``, with the settings of its section, if there is one.
-
-        Raises `ConfigError` where they name a variable that the environment does not have.
-        """
+        """See `EngineSettings.choice`."""
         findings = Findings()
         table = self._character or Table(Location("", 0, "character_config"), {})
         pick = EngineChooser(table, self.folder, Values(self._environ, findings))

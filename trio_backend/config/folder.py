@@ -11,64 +11,21 @@ import attrs
 from ..errors import FileTooLarge
 from .character import CharacterConfig
 from .choices import wyoming_engines
+from .config_folders import Config as Config
 from .config_folders import ConfigFolders
 from .diagnostics import Finding, Findings, Location, did_you_mean
+from .engine_sections import EngineSections
 from .files import FileCache
 from .listing import CharacterListing, list_characters, location_of, refusal, title_of
 from .references import ReferencedFiles, check_references
 from .schema import SYSTEM_OTHER_KEYS, TOP_LEVEL, TOP_LEVEL_OTHER_KEYS, References, build_character
-from .server_settings import OUR_PAGE
 from .structure import report_unknown, structured
 from .system import SystemConfig
 from .tree import Table, Values, overlay
-from .wyoming import WyomingEngines
 from .yaml import parse
 
 # Bytes of a YAML file: 200 times the conf.yaml that is shipped.
 MAX_FILE_SIZE = 2**20
-
-
-@attrs.frozen
-class Config:
-    """All of the ``conf.yaml`` at ``path``, with its base character. ``warnings`` are for the user."""
-
-    path: Path
-    system: SystemConfig
-    character: CharacterConfig
-    warnings: tuple[Finding, ...] = ()
-    wyoming: WyomingEngines | None = None
-
-    @property
-    def folders(self) -> ConfigFolders:
-        root = self.path.parent
-        return ConfigFolders(root, root / self.system.config_alts_dir)
-
-    @property
-    def first_character(self) -> str:
-        """The file of the first character as findings name it; empty where that is ``conf.yaml`` alone."""
-        name = self.system.first_character
-        return location_of(self.folders.characters, name).file if name else ""
-
-    @property
-    def frontend(self) -> Path | None:
-        """The folder with another front end's build: the configured one, or ``frontend`` if one is there."""
-        if self.system.frontend_dir == OUR_PAGE:
-            return None
-        return self._beside(self.system.frontend_dir) or self.folders.page_in("frontend")
-
-    @property
-    def web_tool(self) -> Path | None:
-        """Open-LLM-VTuber's page that tries recognition and speech, if it is there."""
-        return self.folders.page_in("web_tool")
-
-    @property
-    def tls(self) -> tuple[Path, Path] | None:
-        """The files of certificate chain and key, if TLS is configured."""
-        certificate, key = self._beside(self.system.tls_certificate), self._beside(self.system.tls_key)
-        return (certificate, key) if certificate and key else None
-
-    def _beside(self, name: str) -> Path | None:
-        return self.path.parent / Path(name).expanduser() if name else None
 
 
 def _absolute(path: Path) -> Path:
@@ -147,6 +104,16 @@ class ConfigFolder:
         if base is None or merged is None:
             return None
         return build_character(filename, merged, base.references, base.values)
+
+    def engine_sections(self, filename: str, findings: Findings) -> EngineSections | None:
+        """The settings that the character of ``filename`` has for any engine; as for `character`."""
+        base = self._base_file(findings)
+        if base is None:
+            return None
+        name = base.system.first_character if filename == self.path.name else filename
+        section = self._merged(base, name, findings) if name else base.document.table("character_config")
+        shown = location_of(base.folders.characters, name).file if name else filename
+        return None if section is None else EngineSections(self.path.parent, shown, section, self.environ)
 
     def _merged(self, base: _BaseFile, filename: str, findings: Findings) -> Table | None:
         """``character_config`` of ``filename`` over that of the base."""

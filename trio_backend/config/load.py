@@ -10,10 +10,9 @@ import attrs
 
 from ..errors import ConfigError
 from .character import CharacterConfig
+from .config_folders import packaged_conf as packaged_conf
 from .diagnostics import Finding, Findings
 from .folder import Config, ConfigFolder
-
-PACKAGE = Path(__file__).parents[1]
 
 
 @attrs.frozen
@@ -66,12 +65,6 @@ def _base_of(path: Path) -> Path | None:
         return None
     listing = ConfigFolder(base, {}).listing()
     return base if listing and listing.folder == path.parent.absolute() else None
-
-
-def packaged_conf() -> Path:
-    """The folder with the configuration that came with the package, or with the checkout."""
-    installed = PACKAGE / "_conf"
-    return installed if installed.is_dir() else PACKAGE.parent / "conf"
 
 
 def load_config(path: Path, *, environ: Mapping[str, str]) -> LoadedConfig:

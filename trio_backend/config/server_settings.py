@@ -11,6 +11,7 @@ from .bounds import OneOf, Within, check_folder, check_origins, check_proxies, c
 OUR_PAGE = "ours"
 """Instead of a folder with a front end."""
 
+CHOOSE_ENGINES = ("off", "operator", "everyone")
 AUDIO_PIECES = ("auto", "always", "never")
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -80,6 +81,12 @@ class ServerSettings:
         "cautious",
         "whether to begin turns before the user has certainly finished; see docs/voice.md",
         validator=OneOf(("off", "cautious", "eager")),
+    )
+    choose_engines: str = option(
+        "off",
+        "who may try and choose engines on the page, for their own session: off, operator (a page of this "
+        "machine, or with the access_token), everyone; see docs/choosing-engines.md",
+        validator=OneOf(CHOOSE_ENGINES),
     )
     history_file: str = option("history.sqlite3", "conversations; relative to the working directory")
     cache_dir: str = option(

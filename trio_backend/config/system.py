@@ -151,6 +151,18 @@ class SystemConfig(ServerSettings):
         "a text of /tts-ws: its wait for a turn, and then its speech",
         when_full="stop it: status error",
     )
+    max_engine_trials: int = bound(
+        2,
+        Within(1, 100, "engines"),
+        "engines that are being tried on the page, of all sessions; one of each session",
+        when_full="refuse: `engine-tried` with the reason",
+    )
+    engine_trial_timeout: float = bound(
+        60,
+        Within(1, 3_600, "s"),
+        "an engine that is tried or chosen on the page: loading it, and what it answers",
+        when_full="stop it; the engine before stays",
+    )
     cache_ttl: float = bound(
         600, Within(1, 604_800, "s"), "age of a sound file under /cache", when_full="remove it"
     )

@@ -52,7 +52,8 @@ class EngineFacts:
     ``modules`` are the Python modules (not submodules) without which it cannot be opened. They come with the
     extra ``extra`` of ours, or else with ``packages``, the names that pip knows. ``keys`` are variables of
     the environment that may hold its key, any of them. ``fallback`` is the engine that is used where
-    ``modules`` are missing; without one, the character says what is missing.
+    ``modules`` are missing; without one, the character says what is missing. One ``for_tests`` is
+    offered on the page only where it is configured.
 
     ``limits`` is what it cannot do that users would expect of it, and ``better`` what to do for more: empty
     where there is nothing to say. ``languages`` are the codes of all that it understands; none: any, or those
@@ -68,6 +69,7 @@ class EngineFacts:
     packages: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     fallback: str = ""
+    for_tests: bool = False
     limits: str = ""
     better: str = ""
     languages: tuple[str, ...] = ()

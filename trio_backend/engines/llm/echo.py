@@ -21,6 +21,7 @@ FACTS = EngineFacts(
     cancel="stops at once",
     tried="ours: nothing foreign in it",
     needs="nothing: for tests",
+    for_tests=True,
 )
 
 

@@ -29,6 +29,7 @@ FACTS = EngineFacts(
     cancel="stops at once",
     tried="ours: nothing foreign in it",
     needs="nothing: a tone, for tests",
+    for_tests=True,
 )
 
 
