@@ -32,8 +32,8 @@ from .history.store import History
 from .identity import new_id
 from .quota import MemoryQuota
 from .rooms import Rooms, RoomsOptions, SessionSource, open_local_session, open_rooms, open_upstream
-from .session import ClientUid, Services, SessionClient, WireClient, run_session
-from .user import NOBODY, User
+from .session import ClientUid, EngineMenu, Services, SessionClient, WireClient, run_session
+from .user import NOBODY, STRANGER, SessionPeer, User
 from .wire import Wire
 
 
@@ -65,12 +65,10 @@ class BackendOptions:
     findings: FindingLog = attrs.field(factory=FindingLog)
 
 
-async def _serve_session(
-    client: SessionClient, services: Services, user: User = NOBODY, share: str = ""
-) -> None:
+async def _serve_session(client: SessionClient, services: Services, peer: SessionPeer = STRANGER) -> None:
     client_uid = ClientUid(str(new_id()))
     boundary = Boundary(services.observer.bug_found)
-    session = partial(run_session, client, services, client_uid, user, share)
+    session = partial(run_session, client, services, client_uid, peer)
     with logger.contextualize(session=client_uid[:4]):
         if not await boundary.run("session", session):
             await client.close(1011, "internal error")
@@ -91,7 +89,7 @@ def _sessions_of_rooms(services: Services, quota: MemoryQuota) -> SessionSource:
             pong_timeout=system.pong_timeout,
         )
         return SessionSource(upstream, decoded=False)
-    serve = partial(_serve_session, services=services, user=NOBODY)
+    serve = partial(_serve_session, services=services)
     # A room's session keeps what all of its clients sent, and may hold as much as one client's session.
     new_quota = partial(MemoryQuota, system.max_memory_per_client, quota)
     return SessionSource(partial(open_local_session, serve, new_quota), decoded=True)
@@ -112,15 +110,21 @@ class Backend:
     preloaded: trio.Event = attrs.field(factory=trio.Event)
     """Set when the base character was loaded, or could not be."""
 
-    async def serve_client(self, wire: Wire, user: User = NOBODY, *, address: str = "") -> None:
+    async def serve_client(
+        self, wire: Wire, user: User = NOBODY, *, address: str = "", operator: bool = False
+    ) -> None:
         """Run one session, of a client of ``user``, until the client leaves. Does not raise when it does.
 
         Where turns have to wait, users are treated alike; where there are no logins, addresses are, if
-        ``address`` says which one it is. A bug in the session closes ``wire`` with 1011. A cancel ends the
-        session; what was said is stored.
+        ``address`` says which one it is. An ``operator`` is told what is missing for engines, and how to mend
+        it; whether others may choose engines, too, ``choose_engines`` says. A bug in the session closes
+        ``wire`` with 1011. A cancel ends the session; what was said is stored.
         """
         share = f"user {user.id}" if user.id else address
-        await _serve_session(WireClient.of(wire, self.services.system), self.services, user, share)
+        system = self.services.system
+        chooses = system.choose_engines == "everyone" or (operator and system.choose_engines == "operator")
+        peer = SessionPeer(user, share, operator, chooses)
+        await _serve_session(WireClient.of(wire, system), self.services, peer)
 
     async def serve_in_room(self, wire: Wire, room: str, user: User = NOBODY) -> None:
         """Serve a client of ``user`` in ``room``, until it leaves.
@@ -210,6 +214,10 @@ async def open_backend(options: BackendOptions) -> AsyncIterator[Backend]:
     ):
         leases = Leases(nursery)
         system = options.system
+        lease = partial(
+            lease_engine, leases=leases, environment=options.environment, findings=options.findings
+        )
+        trials = trio.Semaphore(system.max_engine_trials)
         services = Services(
             system,
             options.catalog,
@@ -225,11 +233,9 @@ async def open_backend(options: BackendOptions) -> AsyncIterator[Backend]:
             admission=TurnAdmission(
                 AdmissionLimits(system.max_wait, system.max_waiting_turns), options.loop_wait
             ),
+            engines=EngineMenu(options.catalog, options.environment, lease, trials, boundary),
         )
         nursery.start_soon(services.admission.run, name="turn admission")
-        lease = partial(
-            lease_engine, leases=leases, environment=options.environment, findings=options.findings
-        )
         async with (
             open_rooms(
                 RoomsOptions.of(system),

@@ -38,7 +38,7 @@ from .rooms import DEFAULT_ROOM
 from .server.access import serves_only_here
 from .server.authentication import AccessToken, Authenticator
 from .server.client_address import share_of
-from .server.debug_routes import DebugRoutes
+from .server.debug_routes import DebugRoutes, is_operators
 from .server.fair_queue import FairQueue
 from .server.handshake import UpgradeRequest
 from .server.http import Folders, HttpContent, http_app, is_public
@@ -115,7 +115,7 @@ async def serve(
         app = http_app(_http_content(config, backend, debug, token))
         server = Server(
             _server_options(config),
-            departures.counting(_websocket_routes(config, backend, cache)),
+            departures.counting(_websocket_routes(config, backend, cache, token)),
             app,
             drain=partial(_drain, backend),
             boundary=boundary,
@@ -144,12 +144,14 @@ async def serve(
     logger.info("shut down; left over: {}", count_resources().minus(before))
 
 
-def _websocket_routes(config: Config, backend: Backend, cache: SoundCache) -> dict[str, WebSocketHandler]:
-    speech = _speech(config, backend, cache)
+def _websocket_routes(
+    config: Config, backend: Backend, cache: SoundCache, token: str
+) -> dict[str, WebSocketHandler]:
+    speech, origins = _speech(config, backend, cache), config.system.allowed_origins
 
     async def session(wire: Wire, request: UpgradeRequest) -> None:
-        host = request.client.rpartition(":")[0]
-        await backend.serve_client(wire, request.user, address=share_of(host))
+        share, operator = share_of(request.client.rpartition(":")[0]), is_operators(request, token, origins)
+        await backend.serve_client(wire, request.user, address=share, operator=operator)
 
     async def room(wire: Wire, request: UpgradeRequest) -> None:
         await backend.serve_in_room(wire, request.query.get("room", DEFAULT_ROOM), request.user)

@@ -32,6 +32,7 @@ class Scene:
     character: Character = attrs.field(init=False)
     _turns: trio.Nursery | None = attrs.field(default=None, init=False)
     """Where turns run while the engines are there."""
+    _retired: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     @property
     def present(self) -> bool:
@@ -54,12 +55,22 @@ class Scene:
                     self._turns = nursery
                     try:
                         await self._inbox.send(SceneReady(self))
-                        await trio.sleep_forever()
+                        await self._retired.wait()
                     finally:
                         # At once: the session's loop may be just about to begin a turn here.
                         self._turns = None
             except* (EngineError, ConfigError) as group:
                 await self._inbox.send(SceneFailed(self, str(first_leaf(group))))
+
+    @property
+    def retired(self) -> bool:
+        """Whether it was told to `retire`."""
+        return self._retired.is_set()
+
+    def retire(self) -> None:
+        """Take no more turns, and let the character go when those that run have ended by themselves."""
+        self._retired.set()
+        self._turns = None
 
     def close(self, reason: str) -> None:
         """Let the character go, or stop its loading; a turn that runs is cancelled."""

@@ -88,7 +88,7 @@ def decode(frame: str | bytes) -> Incoming:
         raise ProtocolError("bad-message", f"not a JSON object with a string 'type': {error}") from error
     decoder = _decoders.get(name)
     if decoder is None:
-        raise _unknown(name)
+        raise unknown_type(name)
     try:
         return decoder.decode(frame)
     except _WRONG as error:
@@ -120,13 +120,14 @@ def decode_steps(frame: str | bytes) -> Iterator[Incoming | None]:
         yield from _decode_sound(name, data, head.end() + sound.end())
         return
     if name not in _decoders:
-        raise _unknown(name)
+        raise unknown_type(name)
     # Numbers that are taken are eight times as costly as what is skipped.
     yield from _weigh(name, data, LARGE if name in _SOUNDS else PLAIN)
     yield _decode_as(name, data)
 
 
-def _unknown(name: str) -> ProtocolError:
+def unknown_type(name: str) -> ProtocolError:
+    """That there is no such message; also for those that this client may not send."""
     return ProtocolError("unknown-type", f"there is no message type {name[:40]!r}")
 
 

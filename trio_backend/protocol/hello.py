@@ -17,15 +17,18 @@ Addition: TypeAlias = Literal[
     "wake-words",
     "titles",
     "history-renamed",
+    "speech-recognition",
+    "engines",
 ]
 
 ADDITIONS: tuple[Addition, ...] = get_args(Addition)
 """What a client may accept, by its `hello`, beyond what every client gets.
 
 ``pieces``: a sentence may come as several `AudioPiece`. ``bytes``: its sound comes as an `AudioStream` and
-`SoundFrame`. ``titles``: each conversation in a `HistoryList` has a title. The others are the types of
-messages that are sent only to clients that accept them, but for ``wake-word-state``, which clients without a
-`hello` know too, and get.
+`SoundFrame`. ``titles``: each conversation in a `HistoryList` has a title. ``engines``: the requests and
+answers of `protocol.engines`; it is agreed only with clients that may choose engines. The others are the
+types of messages that are sent only to clients that accept them, but for ``wake-word-state``, which clients
+without a `hello` know too, and get.
 """
 
 
@@ -42,13 +45,18 @@ class Hello:
     """
 
     type: ClassVar = "hello"
-    # There are eight. Who names hundreds means something else.
+    # There are ten. Who names hundreds means something else.
     accepts: list[str] = attrs.field(validator=validators.max_len(100))
     resume: str | None = None
 
     @property
     def agreed(self) -> tuple[Addition, ...]:
-        """The additions among ``accepts``."""
+        """The additions among ``accepts``, but for ``engines``: most clients may not choose them."""
+        return tuple(addition for addition in self.agreed_with_engines if addition != "engines")
+
+    @property
+    def agreed_with_engines(self) -> tuple[Addition, ...]:
+        """The additions among ``accepts``, for a client that may choose engines."""
         return tuple(addition for addition in ADDITIONS if addition in self.accepts)
 
 

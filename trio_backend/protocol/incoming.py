@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, TypeAlias
 import attrs
 from attrs import validators
 
+from .engines import ChooseEngine, FetchEngines, StopTrying, TryEngine
 from .hello import Hello
 
 MOST_TITLE = 120
@@ -267,4 +268,8 @@ Incoming: TypeAlias = (
     | RemoveClientFromGroup
     | RequestGroupInfo
     | Heartbeat
+    | FetchEngines
+    | TryEngine
+    | StopTrying
+    | ChooseEngine
 )

@@ -33,7 +33,7 @@ TOO_SLOW = 1013
 # What a session greets its client with; a room says it again to each of its own clients.
 _GREETING = ("group-update", "full-text", "set-model-and-conf", "control")
 # What is sent only to clients that accept it.
-_OPTIONAL = ("partial-transcription", "latency", "wake-words", "history-renamed")
+_OPTIONAL = ("partial-transcription", "latency", "wake-words", "history-renamed", "speech-recognition")
 _HELLO = encode(FullText("Connection established"))
 _ALONE = encode(GroupUpdate((), is_owner=False))
 _START_MIC = encode(Control("start-mic"))

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 import attrs
 
 from ..identity import RequestId
-from ..protocol import Accepts, Addition, Decoded, Incoming, decode_steps
+from ..protocol import Accepts, Addition, Decoded, EngineRequest, Incoming, decode_steps, unknown_type
 from ..protocol.codec import MessageHead
 
 ToSession: TypeAlias = Decoded | str | bytes
@@ -139,6 +139,9 @@ class SessionSource:
                 yield (message, self._form(message, frame)) if self.decoded else None
             message = step or message
         assert message is not None
+        if isinstance(message, EngineRequest):
+            # A room's character belongs to all of its clients.
+            raise unknown_type(message.type)
         yield message, self._form(message, frame)
 
     def _form(self, message: Incoming, frame: str | bytes) -> ToSession:

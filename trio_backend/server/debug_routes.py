@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import attrs
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from .access import host_name, is_loopback
+from .access import host_name, is_loopback, serves_only_here
 from .authentication import token_allowed
+from .handshake import UpgradeRequest
 
 # Header fields that programs and browsers of this machine send by themselves; "sec-" are the browser's own.
 # Proxies add fields that name their client, under dozens of names: a field that is not listed here is taken
@@ -94,24 +95,41 @@ def is_local(request: Request) -> bool:
     It must name this machine as its host: a page from elsewhere can point a name of its own at our address,
     and would then have this server's origin (DNS rebinding).
     """
-    headers = request.headers
+    if request.client is None or request.scope["http_version"] == "1.0":
+        return False
+    return _is_from_here(request.client.host, request.headers, _DIRECT)
+
+
+def is_operators(request: UpgradeRequest, token: str, allowed_origins: Sequence[str]) -> bool:
+    """Whether the WebSocket that ``request`` became is that of an operator, as for these routes.
+
+    Where there is a ``token``, it has brought it. But ``debug`` makes nobody an operator: it shows numbers to
+    all, and lets nobody change anything.
+    """
+    if token:
+        return True
+    if not serves_only_here(allowed_origins):
+        return False
+    return _is_from_here(request.client.rpartition(":")[0], request.headers, _DIRECT | {"upgrade"})
+
+
+def _is_from_here(client: str, headers: Mapping[str, str], direct: frozenset[str]) -> bool:
     host = headers.get("host", "").lower()
     return (
-        request.client is not None
-        and is_loopback(request.client.host)
+        is_loopback(client)
         and is_loopback(host_name(host))
-        and _is_direct(request)
+        and _is_direct(headers, direct)
         and headers.get("sec-fetch-site", "none") in ("none", "same-origin")
         and headers.get("origin", f"http://{host}").lower() in (f"http://{host}", f"https://{host}")
     )
 
 
-def _is_direct(request: Request) -> bool:
-    """Whether ``request`` shows no trace of a proxy.
+def _is_direct(headers: Mapping[str, str], direct: frozenset[str]) -> bool:
+    """Whether a request with ``headers`` shows no trace of a proxy: it has none but those in ``direct``.
 
     A plain ``proxy_pass`` of nginx adds no field and replaces Host, but speaks HTTP/1.0, or closes after each
     request, as older versions do by default. Browsers, curl and Prometheus do neither.
     """
-    if request.scope["http_version"] == "1.0" or "close" in request.headers.get("connection", "").lower():
+    if "close" in headers.get("connection", "").lower():
         return False
-    return all(name in _DIRECT or name.startswith("sec-") for name in request.headers)
+    return all(name in direct or name.startswith("sec-") for name in headers)

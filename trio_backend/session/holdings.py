@@ -73,6 +73,12 @@ class Holdings:
             self.hold(claim, _size(message, frame))
             yield Received(message, claim, request_of(frame))
 
+    def claim(self, size: int) -> Claim:
+        """A claim of ``size`` bytes, which the caller releases. Raises `ProtocolError` as `hold` does."""
+        claim = self._quota.claim()
+        self.hold(claim, size)
+        return claim
+
     def take(self, claim: Claim) -> None:
         """The message that has ``claim`` is handled now."""
         self._in_hand = claim

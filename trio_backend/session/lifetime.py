@@ -10,7 +10,7 @@ from ..concurrency import names_of_tasks
 from ..conversation.conversation import Conversation
 from ..errors import WireClosed
 from ..protocol import SoundForSome
-from ..user import NOBODY, User
+from ..user import STRANGER, SessionPeer
 from .client import SessionClient, ToClient
 from .presenter import Presenter
 from .scenes import SessionEvent
@@ -49,11 +49,10 @@ class Services(SessionServices):
 
 
 async def run_session(
-    client: SessionClient, services: Services, client_uid: ClientUid, user: User = NOBODY, share: str = ""
+    client: SessionClient, services: Services, client_uid: ClientUid, peer: SessionPeer = STRANGER
 ) -> None:
-    """Serve ``client``, of ``user``, until it leaves; all that the session started has ended on return.
+    """Serve ``client``, that of ``peer``, until it leaves; all that the session started has ended on return.
 
-    Its turns are those of ``share``, as in `Session`.
     However it ends, by a cancel too, what was said in its last turn is stored, within `CLEAN_UP_TIME`.
     """
     inbox_send, inbox = trio.open_memory_channel[SessionEvent](0)
@@ -73,7 +72,7 @@ async def run_session(
             async with trio.open_nursery() as nursery:
                 session = Session(
                     client_uid, services, nursery, inbox_send, presenter,
-                    quota=client.quota, user=user, share=share,
+                    quota=client.quota, peer=peer,
                 )  # fmt: skip
                 if direct is None:
                     nursery.start_soon(_write, client, to_client, name=f"{session}/writer")

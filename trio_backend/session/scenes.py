@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 import attrs
 import trio
 
 from ..concurrency import Slot
-from ..config.character import CharacterConfig
+from ..config.character import CharacterConfig, EngineChoice
 from ..conversation.conversation import Conversation
 from ..conversation.end_of_turn import Judgement
 from ..conversation.events import InputDropped
-from ..conversation.scene import Scene, SceneFailed, SceneReady
+from ..conversation.scene import OpenCharacter, Scene, SceneFailed, SceneReady
 from ..conversation.speculating import worth_beginning
 from ..conversation.speech_engines import SpeechEngines
 from ..conversation.user_input import UserInput
 from ..conversation.wake_word import WakeWord
 from ..errors import ConfigError, ProtocolError
-from ..protocol import ConfigSwitched, Error, FullText, SetModelAndConf, WakeWords
+from ..protocol import ConfigSwitched, EngineChosen, Error, FullText, SetModelAndConf, WakeWords
+from .engine_menu import with_engine
 from .holdings import Holdings, Received
+from .idleness import Idle, Idleness
 from .presenter import Presenter
 from .services import SessionServices
 
 
 @attrs.frozen
-class Idle:
-    """Nothing was said for so long that the character behind ``wake_word`` is to fall asleep."""
+class _ChosenEngine:
+    """An engine that the client has chosen: what it is told when that is in use, or could not be loaded."""
 
-    wake_word: WakeWord
+    told: EngineChosen
+    _why: Callable[[str], str]
+
+    def failed(self, reason: str) -> EngineChosen:
+        return attrs.evolve(self.told, problem=self._why(reason), file="", key="")
 
 
 SessionEvent: TypeAlias = Received | Idle | SceneReady | SceneFailed
@@ -50,14 +57,20 @@ class Scenes:
     _holdings: Holdings
     _nursery: trio.Nursery
     _inbox: trio.MemorySendChannel[SessionEvent]
-    _config: CharacterConfig = attrs.field(init=False)
+    config: CharacterConfig = attrs.field(init=False)
+    """The present character, or the one that will be, with the engines that the client has chosen for it."""
+    original: CharacterConfig = attrs.field(init=False)
+    """The same character as its file has it."""
     _scene: Scene | None = attrs.field(default=None, init=False)
     _next: Scene | None = attrs.field(default=None, init=False)
-    _idleness: Slot = attrs.field(init=False)
+    _choice: _ChosenEngine | None = attrs.field(default=None, init=False)
+    """Why the next scene is loaded, where that is another engine for the same character."""
+    _idleness: Idleness = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._config = self._services.catalog.base
-        self._idleness = Slot(self._nursery)
+        self.config = self.original = self._services.catalog.base
+        slot = Slot(self._nursery)
+        self._idleness = Idleness(self._conversation, self._presenter, slot, self._inbox.send)
 
     def __repr__(self) -> str:
         parts = [
@@ -74,7 +87,7 @@ class Scenes:
 
     def begin(self) -> None:
         """Load the base character, with which each session begins."""
-        self._change(self._config, asked_for=False)
+        self._change(self.config)
 
     def drop_waiting(self) -> None:
         """The user barged in: what waits for a character is not answered."""
@@ -87,7 +100,7 @@ class Scenes:
 
     async def introduce(self) -> None:
         """Tell the client who is present, or will be."""
-        config = self._config
+        config = self.config
         uid = self._presenter.client_uid
         await self._presenter.tell(SetModelAndConf(config.model_info, config.conf_name, config.conf_uid, uid))
 
@@ -95,7 +108,7 @@ class Scenes:
         """Tell a client that accepts it how the character is woken, and whether it sleeps."""
         if "wake-words" not in self._presenter.accepts:
             return
-        config = self._config.wake_word
+        config = self.config.wake_word
         asleep = config.enabled and not self._conversation.wake_word.awake
         words = config.wake_words if config.enabled else {}
         await self._presenter.tell(WakeWords(words, "listening" if asleep else "active"))
@@ -118,14 +131,14 @@ class Scenes:
                 self._conversation.commit(self._scene, user_input)
             else:
                 self._conversation.begin_turn(self._scene, user_input)
-            await self._stay_awake()
+            await self._idleness.stay_awake()
         else:
             self._holdings.wait(user_input)
             if self._next is None:
                 # It could not be loaded before; perhaps that was mended meanwhile.
-                self._change(self._config, asked_for=False)
+                self._change(self.config)
             await self.tell_dropped()
-            await self._presenter.tell(FullText(f"{self._config.character_name} is on the way..."))
+            await self._presenter.tell(FullText(f"{self.config.character_name} is on the way..."))
 
     def may_begin_early(self, words: str, judgement: Judgement | None) -> bool:
         """Whether a turn is worth beginning for a user who pauses after ``words``: see `worth_beginning`."""
@@ -148,7 +161,7 @@ class Scenes:
         wake_word = self._conversation.wake_word
         asleep = wake_word.enabled and not wake_word.awake
         if not self._busy and not asleep:
-            await self.answer(UserInput(self._config.nudge_prompt, images, nudge=True))
+            await self.answer(UserInput(self.config.nudge_prompt, images, nudge=True))
 
     async def answer_silence(self) -> None:
         """An utterance is over in which nothing was said."""
@@ -168,15 +181,27 @@ class Scenes:
         if self._services.closing.is_set():
             raise ProtocolError("shutting-down", "the server is shutting down")
 
-    async def _stay_awake(self) -> None:
-        wake_word = self._conversation.wake_word
-        if wake_word.enabled:
-            turn_over = self._conversation.wait_turn_over
-            await self._idleness.fill(
-                _report_idleness, wake_word, turn_over, self._inbox, name="session/idle"
-            )
-
     # Who is present.
+
+    @property
+    def switching(self) -> bool:
+        """Whether a character is being loaded, and not another engine for the one who is here."""
+        return self._next is not None and self._choice is None
+
+    async def choose(self, choice: EngineChoice, told: EngineChosen, why: Callable[[str], str]) -> None:
+        """Give the present character another engine; it stays as it is until that is loaded.
+
+        The client is sent ``told`` then; if it cannot be loaded, with what ``why`` makes of the reason.
+        A turn that runs keeps the engine that it began with. Not to be called while `switching`.
+        """
+        menu, within = self._services.engines, self._services.system.engine_trial_timeout
+        assert menu is not None
+        config = with_engine(self.config, choice)
+        if config == self.config and self._next is None and self._scene is not None:
+            await self._presenter.tell(told)
+            return
+        open_character = partial(menu.open_with, choice, within, self._services.open_character)
+        self._change(config, open_character=open_character, choice=_ChosenEngine(told, why))
 
     async def switch(self, file: str) -> None:
         """Load the character of ``file``; the one who is present stays until that is there."""
@@ -191,37 +216,53 @@ class Scenes:
     async def follow(self, event: Idle | SceneReady | SceneFailed) -> None:
         """A character has come, could not come, had to leave, or is to fall asleep."""
         match event:
-            case Idle(wake_word):
-                if (
-                    wake_word is self._conversation.wake_word
-                    and wake_word.awake
-                    and not self._conversation.turn_running
-                ):
-                    used = wake_word.used(wake_word.fall_asleep())
-                    assert used is not None
-                    await self._presenter.handle(used)
+            case Idle():
+                await self._idleness.fall_asleep(event)
             case SceneReady(scene):
                 await self._enter(scene)
             case SceneFailed(scene, why):
                 await self._lose(scene, why)
 
-    def _change(self, config: CharacterConfig, *, asked_for: bool) -> None:
+    def _change(
+        self,
+        config: CharacterConfig,
+        *,
+        asked_for: bool = False,
+        open_character: OpenCharacter | None = None,
+        choice: _ChosenEngine | None = None,
+    ) -> None:
         """Start to load a character; what was loading before is stopped, and gives back what it had."""
         if self._next is not None:
             self._next.close("a newer character was chosen")
-        self._next = scene = Scene(config, self._inbox, asked_for)
+        self._next, self._choice = Scene(config, self._inbox, asked_for), choice
         name = f"session {self._presenter.client_uid[:4]}/scene {config.conf_name}"
-        self._nursery.start_soon(scene.play, self._services.open_character, name=name)
+        self._nursery.start_soon(self._next.play, open_character or self._services.open_character, name=name)
 
     async def _enter(self, scene: Scene) -> None:
         """A character is ready: let it take the place of the one before."""
         if scene is not self._next:
             return  # late news of one that is no longer wanted
         previous, self._scene, self._next = self._scene, scene, None
-        self._config = scene.config
+        choice, self._choice = self._choice, None
+        self.config = scene.config
+        if choice is not None and previous is not None:
+            # The same character with another engine: it says to the end what it is saying, in the voice that
+            # it began with, and stays awake.
+            self._conversation.discard()
+            previous.retire()
+        else:
+            await self._introduce_anew(scene, previous)
+        if choice is not None:
+            await self._presenter.tell(choice.told)
+        waiting, self._holdings.waiting = self._holdings.waiting, None
+        if waiting is not None:
+            await self.answer(waiting)
+
+    async def _introduce_anew(self, scene: Scene, previous: Scene | None) -> None:
         counts = self._conversation.wake_word.counts
         self._conversation.wake_word = WakeWord(scene.config.wake_word, counts)
         if scene.asked_for:
+            self.original = scene.config
             await self._conversation.start_with(scene.config.conf_uid)
             await self.introduce()
             await self._presenter.tell(ConfigSwitched(f"Switched to {scene.config.conf_name}"))
@@ -229,14 +270,17 @@ class Scenes:
             previous.close("another character took its place")
         # Also when the same one is back, after an engine of it had died: then it sleeps again.
         await self.tell_wake_words()
-        waiting, self._holdings.waiting = self._holdings.waiting, None
-        if waiting is not None:
-            await self.answer(waiting)
 
     async def _lose(self, scene: Scene, why: str) -> None:
         """A character could not come, or an engine of the one who is here has died."""
         name = scene.config.conf_name
-        if scene is self._next:
+        if scene is self._next and self._choice is not None:
+            told, self._next, self._choice = self._choice.failed(why), None, None
+            await self._presenter.tell(told)
+            if self._scene is None:
+                self._holdings.wait(None)
+                await self.tell_dropped(refused=True)
+        elif scene is self._next:
             self._next = None
             self._holdings.wait(None)
             await self._presenter.tell(Error(f"{name} could not be loaded: {why}", "bad-config"))
@@ -245,17 +289,5 @@ class Scenes:
             self._scene = None
             await self._conversation.end_turn("its character is gone")
             await self._presenter.tell(Error(f"{name} stopped working: {why}", "engine-error"))
-
-
-async def _report_idleness(
-    wake_word: WakeWord, turn_over: Callable[[], Awaitable[None]], inbox: trio.MemorySendChannel[SessionEvent]
-) -> None:
-    """After the running turn, wait as long as the character stays awake, then report that it is idle.
-
-    The next turn cancels it, and begins another.
-    """
-    await turn_over()
-    idle_at = wake_word.idle_at()
-    if idle_at is not None:
-        await trio.sleep_until(idle_at)
-        await inbox.send(Idle(wake_word))
+        elif scene.retired:
+            await self._conversation.end_turn("an engine of it is gone")

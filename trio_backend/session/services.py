@@ -16,6 +16,7 @@ from ..conversation.speculating import SpeculationBudgets
 from ..history.backlog import Backlog
 from ..history.store import Owner
 from ..protocol import HistoryRenamed
+from .engine_menu import EngineMenu
 
 
 @attrs.frozen
@@ -35,6 +36,8 @@ class SessionServices:
     """Set when no new turn may begin."""
     renames: set[Callable[[Owner, HistoryRenamed], None]] = attrs.field(factory=set)
     """What each session that is open does when a conversation of ``Owner`` gets another title."""
+    engines: EngineMenu | None = None
+    """What clients may choose from, and what is known of it."""
     budgets: SpeculationBudgets = attrs.field(
         default=attrs.Factory(lambda self: SpeculationBudgets(self.system.speculation_waste), takes_self=True)
     )

@@ -14,20 +14,23 @@ from ..conversation.admission import TurnEntrance
 from ..conversation.conversation import Conversation
 from ..conversation.events import InputDropped
 from ..conversation.microphone import SpokenUtterance
+from ..conversation.scene import SceneFailed, SceneReady
 from ..conversation.speech_input import SpeechInput
 from ..conversation.user_input import UserInput
 from ..errors import ProtocolError
 from ..history.store import Owner
 from ..identity import RequestId
-from ..protocol import Decoded, Error, Incoming, Outgoing
+from ..protocol import Decoded, EngineRequest, Error, Incoming, Outgoing
 from ..quota import MemoryQuota
-from ..user import NOBODY, User
+from ..user import STRANGER, SessionPeer
 from .client import SendAtOnce
 from .holdings import Holdings, Received, Samples, request_of
+from .idleness import Idle
 from .presenter import Presenter
 from .requests import RequestLane, answer_about_files, answer_about_history
 from .scenes import Scenes, SessionEvent
 from .services import SessionServices
+from .session_engines import SessionEngines
 from .sound import EarlyTurns, SoundMessages, input_of, timing_of
 
 ClientUid = NewType("ClientUid", str)
@@ -48,28 +51,27 @@ class Session:
     _inbox: trio.MemorySendChannel[SessionEvent]
     presenter: Presenter
     _quota: MemoryQuota = attrs.field(kw_only=True)
-    user: User = attrs.field(default=NOBODY, kw_only=True)
-    """Whose client it is."""
-    share: str = attrs.field(default="", kw_only=True)
-    """Whose turns count as those of one where turns have to wait; by default they are its own."""
+    peer: SessionPeer = attrs.field(default=STRANGER, kw_only=True)
+    """Whose client it is, and what that may do."""
     conversation: Conversation = attrs.field(init=False)
     requests: RequestLane = attrs.field(factory=RequestLane, init=False)
     _holdings: Holdings = attrs.field(init=False)
     _scenes: Scenes = attrs.field(init=False)
     _sound: SoundMessages = attrs.field(init=False)
+    _engines: SessionEngines = attrs.field(init=False)
     # What the reader has for the loop, or the loop in hand; the greeting is the first.
     _unhandled: int = attrs.field(default=1, init=False)
 
     def __attrs_post_init__(self) -> None:
         services, system = self.services, self.services.system
         self.conversation = Conversation.begin(
-            Owner(services.catalog.base.conf_uid, self.user.id),
+            Owner(services.catalog.base.conf_uid, self.peer.user.id),
             self.presenter,
             history=services.history,
             system=system,
             quota=self._quota,
         )
-        self.conversation.entrance = TurnEntrance(services.admission, self.share or self.client_uid)
+        self.conversation.entrance = TurnEntrance(services.admission, self.peer.share or self.client_uid)
         self._holdings = Holdings(self._quota, self.conversation.memory, system.max_pictures)
         self._scenes = Scenes(
             services, self.conversation, self.presenter, self._holdings, self._nursery, self._inbox
@@ -83,6 +85,8 @@ class Session:
             turns=EarlyTurns(self.requests, self._scenes, self.conversation, services.observer),
         )
         self._sound = SoundMessages(self.tell, self._scenes, speech)
+        told = self.presenter, self._scenes, self._holdings
+        self._engines = SessionEngines(services, self.peer, *told, self._nursery)
 
     def __str__(self) -> str:
         return f"session {self.client_uid[:4]}"
@@ -179,8 +183,13 @@ class Session:
                 self._unhandled -= 1
             else:
                 # A character has come or gone: that is in order with what the user says.
-                self.requests.follow(partial(self._sound.follow, event))
+                self.requests.follow(partial(self._follow, event))
             del event
+
+    async def _follow(self, event: Idle | SceneReady | SceneFailed) -> None:
+        await self._sound.follow(event)
+        if isinstance(event, SceneReady):
+            await self._engines.tell_recognition()
 
     async def _handle(self, received: Received) -> None:
         """Do at once what must not wait, and put the rest in line."""
@@ -204,9 +213,12 @@ class Session:
                 if self._holdings.dropped:
                     self.requests.follow(self._scenes.tell_dropped)
             case protocol.Hello():
-                self.presenter.accepted.each = frozenset({frozenset(message.agreed)})
-                await self.tell(protocol.HelloAnswer(message.agreed))
+                agreed = message.agreed_with_engines if self.peer.chooses_engines else message.agreed
+                self.presenter.accepted.each = frozenset({frozenset(agreed)})
+                await self.tell(protocol.HelloAnswer(agreed))
                 await self._scenes.tell_wake_words()
+                if "speech-recognition" in agreed:
+                    self.requests.follow(self._engines.tell_recognition)
             case protocol.FrontendPlaybackComplete():
                 self.presenter.played.set()
             case protocol.Heartbeat():
@@ -286,6 +298,8 @@ class Session:
                     self.services.tell_renamed(owner, answer)
                 else:
                     await self.tell(answer)
+            case _ if isinstance(message, EngineRequest):
+                await self._engines.answer(message)
             case _:
                 raise AssertionError(f"nobody answers {type(message).__name__}")
 
