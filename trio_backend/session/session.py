@@ -189,7 +189,7 @@ class Session:
     async def _follow(self, event: Idle | SceneReady | SceneFailed) -> None:
         await self._sound.follow(event)
         if isinstance(event, SceneReady):
-            await self._engines.tell_recognition()
+            await self._engines.follow_character()
 
     async def _handle(self, received: Received) -> None:
         """Do at once what must not wait, and put the rest in line."""

@@ -53,6 +53,8 @@ class SessionEngines:
     _holdings: Holdings
     _nursery: trio.Nursery
     _trial: Slot = attrs.field(init=False)
+    _told_limited: bool | None = attrs.field(default=None, init=False)
+    """What the client was told last of its recogniser."""
 
     def __attrs_post_init__(self) -> None:
         self._trial = Slot(self._nursery)
@@ -76,6 +78,12 @@ class SessionEngines:
             case _:
                 assert_never(request)
 
+    async def follow_character(self) -> None:
+        """Another character or engine is there: tell what its recogniser is like, if that has changed."""
+        menu = self._services.engines
+        if menu is not None and menu.understands_little(self._scenes.config) != self._told_limited:
+            await self.tell_recognition()
+
     async def tell_recognition(self) -> None:
         """Tell a client that accepts it what the present character's recogniser is like."""
         menu = self._services.engines
@@ -88,6 +96,7 @@ class SessionEngines:
                 better = await menu.better_recognisers(character)
             except EngineError as error:
                 logger.warning("{}", error)
+        self._told_limited = limited
         await self._presenter.tell(SpeechRecognition(limited, better))
 
     async def _list(self, menu: EngineMenu) -> None:
