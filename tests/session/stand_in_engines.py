@@ -75,8 +75,8 @@ class StandInAdapter:
             self.happened.append("closed")
 
 
-def tone(seconds_per_character: float, delay: float = 0) -> Tone:
-    config = ToneConfig(seconds_per_character=seconds_per_character, delay=delay)
+def tone(seconds_per_character: float, delay: float = 0, chunk: float = 0) -> Tone:
+    config = ToneConfig(seconds_per_character=seconds_per_character, delay=delay, chunk=chunk)
     return Tone(config, trio.CapacityLimiter(10))
 
 
@@ -88,7 +88,7 @@ def register(monkeypatch: pytest.MonkeyPatch) -> dict[str, StandInAdapter]:
             StandInAdapter("bell_tts", tone(SLOW)),
             StandInAdapter("broken_tts", tone(SLOW), load=2, problem=SECRET),
             StandInAdapter("costly_tts", tone(SLOW), keys=("BELL_KEY",)),
-            StandInAdapter("endless_tts", tone(1)),
+            StandInAdapter("endless_tts", tone(1, delay=1, chunk=1)),
             StandInAdapter("hanging_tts", tone(SLOW, delay=1000)),
             StandInAdapter("silent_tts", tone(0)),
             StandInAdapter("slow_tts", tone(SLOW), load=20),

@@ -259,11 +259,12 @@ async def test_a_voice_is_tried_beside_the_conversation(
 
 
 async def test_a_long_sound_is_cut(autojump_clock: MockClock, options: BackendOptions) -> None:
-    """It comes in one message."""
+    """It comes in one message, and the voice is not asked for more of it."""
     async with opened(options) as there:
-        client = await there.connect()
+        client, began = await there.connect(), trio.current_time()
         told = await tried(client, "tts", "endless_tts", text="a" * 200)
         assert len(Pcm.from_wav(b64decode(told["audio"])).samples) == 2**20
+        assert trio.current_time() - began < 40, "a second for each second"
         await client.say("try-engine", kind="tts", name="bell_tts", text="a" * 201)
         assert (await client.hear())["code"] == "bad-message"
 
@@ -515,7 +516,11 @@ async def test_a_switch_brings_the_characters_own_engines(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
     """Back at the first character, too; while one is being loaded, no engine can be chosen for another."""
-    async with opened(options) as there:
+    catalog = options.catalog
+    assert isinstance(catalog, MemoryCatalog)
+    bell = attrs.evolve(character("bell"), tts=EngineChoice("tts", "bell_tts"))
+    catalog = attrs.evolve(catalog, others={**catalog.others, "bell.yaml": bell})
+    async with opened(attrs.evolve(options, catalog=catalog)) as there:
         client = await there.connect()
         await chosen(client, "tts", "bell_tts")
         await client.say("choose-engine", kind="tts", name="slow_tts")
@@ -531,6 +536,11 @@ async def test_a_switch_brings_the_characters_own_engines(
         assert sound_of(await client.turn("One two.")) == pytest.approx(8 * 0.01, abs=0.02)
         await wait_all_tasks_blocked()
         assert there.leased == {"echo_llm": 1, "tone_tts": 1}
+        await client.say("switch-config", file="bell.yaml")
+        await client.until("config-switched")
+        engines = await fetched(client)
+        assert engines["bell_tts"]["configured"]
+        assert not engines.get("tone_tts", {"configured": False})["configured"]
 
 
 async def test_an_operator_is_told_what_would_make_it_permanent(
@@ -628,3 +638,14 @@ async def test_what_was_said_of_recognition_changes_with_it(
         await client.say("mic-audio-data", audio=sound.floats().tolist())
         await client.say("mic-audio-end")
         assert (await client.until("user-input-transcription"))[-1]["text"] == "Is this on?"
+
+
+async def test_who_does_not_accept_it_is_not_told_of_recognition(
+    autojump_clock: MockClock, options: BackendOptions
+) -> None:
+    """Neither at first nor when it changes."""
+    base = attrs.evolve(options.catalog.base, asr=None)
+    async with opened(attrs.evolve(options, catalog=MemoryCatalog(base))) as there:
+        client = await there.connect(["engines"])
+        assert (await chosen(client, "asr", "keen_asr"))["problem"] == ""
+        await client.silence(60)

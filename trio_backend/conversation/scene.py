@@ -70,7 +70,6 @@ class Scene:
     def retire(self) -> None:
         """Take no more turns, and let the character go when those that run have ended by themselves."""
         self._retired.set()
-        self._turns = None
 
     def close(self, reason: str) -> None:
         """Let the character go, or stop its loading; a turn that runs is cancelled."""

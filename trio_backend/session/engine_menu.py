@@ -115,7 +115,7 @@ class EngineMenu:
                 in_use=one.name in names_of(present, kind)[:1],
                 configured=one.name in names_of(original, kind)[:1],
                 needs=_needs(one) if operator else "",
-                missing=tuple(one.missing) if operator else (),
+                missing=tuple(one.missing),
             )
             for kind in KINDS
             for one in found

@@ -274,16 +274,12 @@ class Scenes:
     async def _lose(self, scene: Scene, why: str) -> None:
         """A character could not come, or an engine of the one who is here has died."""
         name = scene.config.conf_name
-        if scene is self._next and self._choice is not None:
-            told, self._next, self._choice = self._choice.failed(why), None, None
-            await self._presenter.tell(told)
-            if self._scene is None:
-                self._holdings.wait(None)
-                await self.tell_dropped(refused=True)
-        elif scene is self._next:
+        if scene is self._next:
+            choice, self._choice = self._choice, None
             self._next = None
             self._holdings.wait(None)
-            await self._presenter.tell(Error(f"{name} could not be loaded: {why}", "bad-config"))
+            error = Error(f"{name} could not be loaded: {why}", "bad-config")
+            await self._presenter.tell(error if choice is None else choice.failed(why))
             await self.tell_dropped(refused=True)
         elif scene is self._scene:
             self._scene = None

@@ -62,7 +62,7 @@ class SessionEngines:
     async def answer(self, request: EngineRequest) -> None:
         """Do what ``request`` asks; to a client that may not choose engines there is no such message."""
         menu = self._services.engines
-        if menu is None or not self._peer.chooses_engines or "engines" not in self._presenter.accepts:
+        if menu is None or "engines" not in self._presenter.accepts:
             error = unknown_type(request.type)
             await self._presenter.tell(Error(str(error), error.code))
             return
