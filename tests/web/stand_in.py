@@ -27,8 +27,9 @@ RATE = 24_000
 HELD_UP = 0.05
 """Seconds that a page may be held up by other programs before it is no fault of it what is heard."""
 ACCEPTS = [
-    "bytes", "partial-transcription", "latency", "wake-word-state", "wake-words", "titles", "history-renamed",
-]  # fmt: skip
+    *("bytes", "partial-transcription", "latency", "wake-word-state", "wake-words", "titles"),
+    *("history-renamed", "speech-recognition", "engines"),
+]
 # What belongs to a turn, or to what a client may accept: the real server hears nothing of it.
 _OURS = {"hello", "text-input", "interrupt-signal", "audio-play-start", "frontend-playback-complete"}
 

@@ -5,7 +5,7 @@ const FIRST_WAIT = 400, LONGEST_WAIT = 20_000;
 /** A beat goes out this often; two of them unanswered mean that nobody is there. In ms. */
 const BEAT = 15_000;
 /** What this page understands beyond what every client does. */
-const ACCEPTS = ["bytes", "partial-transcription", "latency", "wake-word-state", "wake-words", "titles", "history-renamed"];
+const ACCEPTS = ["bytes", "partial-transcription", "latency", "wake-word-state", "wake-words", "titles", "history-renamed", "speech-recognition", "engines"];
 
 /**
  * @typedef {"connecting"|"open"|"lost"} Link

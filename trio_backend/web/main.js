@@ -9,6 +9,7 @@ import { Face } from "./face.js";
 import { Characters, Conversations, closable, icon, iconButton } from "./panels.js";
 import { Playback } from "./playback.js";
 import { Settings } from "./settings.js";
+import { Later } from "./later.js";
 import { SettingsSheet, backgroundUrl } from "./settings-sheet.js";
 import { Stage } from "./stage.js";
 import { Navigation } from "./navigation.js";
@@ -47,8 +48,12 @@ const outbox = new Outbox(find("waiting"), {
   sign: () => icon("i-undo"),
 });
 const speechInput = new SpeechInput(find("mic"), connection, settings, {
-  bargeIn: () => dialogue.bargeIn(), tell, pictures: () => composer.takePictures(), changed: showState,
+  bargeIn: () => dialogue.bargeIn(), tell, pictures: () => composer.takePictures(), changed: () => {
+    showState();
+    if (speechInput.hears) later.hears();
+  },
 });
+const later = new Later(find, { connection, playback, dialogue, speechInput, settings, tell });
 
 /** Say it now, or as soon as somebody is there and what was said before is answered; false if there is no room to wait. */
 function speakOrWait(text, pictures) {
@@ -85,6 +90,7 @@ connection.addEventListener("message", (event) => {
       if (message.text === "stop-mic") speechInput.shut();
       if (message.text === "mic-audio-end") speechInput.end();
   }
+  later.take(message);
   navigation.take(message);
   dialogue.take(message);
   outbox.flush();
@@ -232,7 +238,7 @@ settings.addEventListener("change", (event) => {
   }
   if (changed === "language") {
     speak(settings.choices.language);
-    for (const part of [characters, conversations, sheet, outbox]) part.show();
+    for (const part of [characters, conversations, sheet, outbox, later]) part.show();
     showStarters();
     showState();
   }

@@ -77,6 +77,8 @@ const WORDS = {
   holdToTalk: ["Hold to talk", "按住说话", "押して話す"],
   microphone: ["Microphone", "麦克风", "マイク"],
   systemMicrophone: ["The system's choice", "系统默认", "システムの既定"],
+  simpleEnglish: ["Speech recognition here understands only simple English.", "这里的语音识别只能听懂简单的英语。", "ここの音声認識は簡単な英語しか聞き取れません。"],
+  engines: ["Engines…", "引擎…", "エンジン…"],
   background: ["Background", "背景", "背景"],
   none: ["None", "无", "なし"],
   server: ["Server address", "服务器地址", "サーバーのアドレス"],
