@@ -43,6 +43,7 @@ class StandInAdapter:
     problem: str = ""
     lacks: str = ""
     """A setting without which it cannot be."""
+    needs: str = "nothing: a bell"
     keys: tuple[str, ...] = ()
     """Variables of the environment, one of which is set."""
     happened: list[str] = attrs.field(factory=list)
@@ -53,7 +54,7 @@ class StandInAdapter:
 
     @property
     def FACTS(self) -> EngineFacts:  # noqa: N802
-        facts = EngineFacts(streams="no", cancel="stops at once", tried="programs", needs="a bell")
+        facts = EngineFacts(streams="no", cancel="stops at once", tried="programs", needs=self.needs)
         return attrs.evolve(facts, keys=self.keys)
 
     def configure(self, name: str, settings: Mapping[str, object], environment: Environment) -> _Nothing:
@@ -87,7 +88,8 @@ def register(monkeypatch: pytest.MonkeyPatch) -> dict[str, StandInAdapter]:
         "tts": [
             StandInAdapter("bell_tts", tone(SLOW)),
             StandInAdapter("broken_tts", tone(SLOW), load=2, problem=SECRET),
-            StandInAdapter("costly_tts", tone(SLOW), keys=("BELL_KEY",)),
+            StandInAdapter("costly_tts", tone(SLOW), needs="an account there", keys=("BELL_KEY",)),
+            StandInAdapter("large_tts", tone(SLOW), needs="a bell to download"),
             StandInAdapter("endless_tts", tone(1, delay=1, chunk=1)),
             StandInAdapter("hanging_tts", tone(SLOW, delay=1000)),
             StandInAdapter("silent_tts", tone(0)),

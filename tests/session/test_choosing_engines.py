@@ -187,7 +187,7 @@ async def test_an_operator_is_told_what_is_missing(
         engines = await fetched(await there.connect(operator=True))
     assert engines["bell_tts"] == {
         "kind": "tts", "name": "bell_tts", "usable": True, "in_use": False, "configured": False,
-        "needs": "a bell", "missing": [],
+        "needs": "nothing: a bell", "missing": [],
     }  # fmt: skip
     assert engines["tone_tts"]["in_use"]
     assert engines["tone_tts"]["configured"]
@@ -201,14 +201,14 @@ async def test_an_operator_is_told_what_is_missing(
 async def test_a_visitor_is_told_of_usable_ones_alone(
     autojump_clock: MockClock, options: BackendOptions
 ) -> None:
-    """No path, no command and no setting; nor what would cost the operator money that nobody configured."""
+    """No path, no command and no setting; nor what would cost money, or a download."""
     async with opened(options) as there:
         client = await there.connect()
         engines = await fetched(client)
         assert all(one["usable"] and not one["missing"] and not one["needs"] for one in engines.values())
         assert "bell_tts" in engines
-        assert not engines.keys() & {"unset_tts", "costly_tts"}
-        for name in ("unset_tts", "costly_tts", "http://10.0.0.1/", "../bell_tts"):
+        assert not engines.keys() & {"unset_tts", "costly_tts", "large_tts"}
+        for name in ("unset_tts", "costly_tts", "large_tts", "http://10.0.0.1/", "../bell_tts"):
             told = await chosen(client, "tts", name)
             assert told["problem"] == "there is no such engine to choose"
             assert (await tried(client, "tts", name))["problem"] == told["problem"]

@@ -84,6 +84,11 @@ class EngineFacts:
         return tuple(name for name in self.modules if find_spec(name) is None)
 
     @property
+    def needs_nothing(self) -> bool:
+        """Whether it runs wherever its modules are: without a key, a download, a server or the internet."""
+        return self.needs.startswith("nothing")
+
+    @property
     def remedy(self) -> str:
         """How to install ``modules``, as a sentence goes on; empty where there are none."""
         if self.extra:

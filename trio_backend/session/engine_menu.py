@@ -184,14 +184,15 @@ def with_engine(character: CharacterConfig, choice: EngineChoice) -> CharacterCo
 def _is_offered(found: FoundEngine, character: CharacterConfig, *, operator: bool) -> bool:
     """Whether somebody may know of it, and choose it once nothing is missing.
 
-    Others than operators choose only what runs here for nothing, or what the operator has written into the
-    configuration: a key in the environment is meant for what the operator has chosen.
+    Others than operators choose only what the operator has written into the configuration, or what needs
+    nothing: no stranger starts a download, or spends money by a key that is in the environment for something
+    else.
     """
     used, facts = found.name in names_of(character, _kind(found)), facts_of(found.kind, found.name)
     written = used or (found.choice is not None and is_configured(found.choice))
     if facts is not None and facts.for_tests and not written:
         return False
-    return operator or (not found.missing and (written or facts is None or not facts.keys))
+    return operator or (not found.missing and (written or facts is None or facts.needs_nothing))
 
 
 def _kind(found: FoundEngine) -> ChoosableKind:

@@ -8,6 +8,7 @@ export class Later {
     this.find = find;
     this.page = page;
     this.limited = this.told = false;
+    /** @type {{name: string, remedy: string}[]} */ this.better = [];
     /** @type {Promise<any>|null} */ this.engines = null;
     find("open-engines").addEventListener("click", async () => {
       this.engines ??= import("./engines/engines.js").then(({ Engines }) => new Engines(page));
@@ -20,7 +21,7 @@ export class Later {
     if (message.type === "hello") this.find("open-engines").hidden = !message.accepts?.includes("engines");
     if (message.type === "speech-recognition") {
       this.limited = message.limited;
-      this.better = message.better.map((one) => `\n${one.name}: ${one.remedy || "✓"}`).join("");
+      this.better = message.better;
       this.show();
     }
     this.engines?.then((engines) => engines.take(message));
@@ -35,6 +36,7 @@ export class Later {
   show() {
     const place = this.find("recogniser");
     place.hidden = !this.limited;
-    place.textContent = say("simpleEnglish") + (this.better ?? "");
+    const better = this.better.map(({ name, remedy }) => `${name}: ${remedy || "✓"}`);
+    place.textContent = [say("simpleEnglish"), ...(better.length ? [say("understandMore"), ...better] : [])].join("\n");
   }
 }

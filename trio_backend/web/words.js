@@ -78,6 +78,7 @@ const WORDS = {
   microphone: ["Microphone", "麦克风", "マイク"],
   systemMicrophone: ["The system's choice", "系统默认", "システムの既定"],
   simpleEnglish: ["Speech recognition here understands only simple English.", "这里的语音识别只能听懂简单的英语。", "ここの音声認識は簡単な英語しか聞き取れません。"],
+  understandMore: ["These understand more:", "以下引擎识别效果更好：", "次のものはもっとよく聞き取れます："],
   engines: ["Engines…", "引擎…", "エンジン…"],
   background: ["Background", "背景", "背景"],
   none: ["None", "无", "なし"],

@@ -65,8 +65,13 @@ export class Engines {
     this.cross.setAttribute("aria-label", this.cross.title = say("close"));
     this.about.textContent = say(this.known ? "about" : "looking");
     this.body.replaceChildren(...(this.known ? KINDS.flatMap((kind) => this.#kind(kind, opened.includes(kind))) : []));
-    // The list is made anew while somebody may be in it with the keyboard; a button that does its work is disabled.
-    if (focused) this.body.querySelector(`[data-does="${focused}"]:not(:disabled)`)?.focus();
+    // The list is made anew while somebody may be in it with the keyboard. Use is gone where it was pressed.
+    const again = focused && (this.#find(focused) ?? this.#find(focused.replace("use", "try")));
+    if (again) again.focus();
+  }
+
+  #find(does) {
+    return this.body.querySelector(`[data-does="${does}"]:not(:disabled)`);
   }
 
   #build() {
@@ -124,7 +129,7 @@ export class Engines {
     text.append(make("span", "title", one.name));
     const under = [one.in_use && say("inUse"), one.configured && say("usual")].filter(Boolean).join(" · ");
     if (under) text.append(make("span", "under", under));
-    if (one.needs) text.append(inWords("under", one.needs));
+    if (one.needs && !one.needs.startsWith("nothing")) text.append(inWords("under", say("needs", { what: one.needs })));
     if (one.usable) buttons.append(this.trying === key ? this.#button("stop", one, () => this.#stop()) : this.#button("try", one, () => this.#try(one)));
     if (one.usable && !one.in_use) buttons.append(this.#button("use", one, () => this.#use(one), said.busy));
     const outcome = said.text ? inWords("outcome", said.text) : make("p", "outcome");
@@ -145,7 +150,8 @@ export class Engines {
     const button = make("button", "small", say(does));
     button.type = "button";
     button.disabled = busy;
-    button.dataset.does = `${does}/${one.kind}/${one.name}`;
+    // Stop stands where Try stood: the focus stays on it.
+    button.dataset.does = `${does === "use" ? "use" : "try"}/${one.kind}/${one.name}`;
     button.setAttribute("aria-label", say(`${does}One`, { name: one.name }));
     button.addEventListener("click", press);
     return button;

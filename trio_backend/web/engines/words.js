@@ -15,6 +15,7 @@ const WORDS = {
   useOne: ["Use {name}", "使用 {name}", "{name} を使う"],
   stopOne: ["Stop {name}", "停止 {name}", "{name} を止める"],
   inUse: ["in use", "使用中", "使用中"],
+  needs: ["Needs {what}", "需要：{what}", "必要なもの：{what}"],
   usual: ["the character's own", "角色自带", "キャラクター本来のもの"],
   unusable: ["Not usable here ({count})", "此处不可用（{count}）", "ここでは使えないもの（{count}）"],
   looking: ["Looking…", "正在查看…", "調べています…"],
