@@ -12,6 +12,7 @@ from loguru import logger
 from trio_backend.config.catalog import CharacterCatalog, CharacterFile, DiskCatalog, MemoryCatalog
 from trio_backend.config.character import CharacterConfig, EngineChoice
 from trio_backend.config.diagnostics import Findings
+from trio_backend.config.engine_sections import is_configured
 from trio_backend.config.folder import ConfigFolder
 from trio_backend.config.load import load_config
 from trio_backend.errors import ConfigError
@@ -46,6 +47,39 @@ async def test_both_catalogs_keep_the_promise(write: Write, make: Callable[[Path
     assert (await catalog.load("bob.yaml")).conf_uid == "bob_001"
     with pytest.raises(ConfigError, match="there is no such character file"):
         await catalog.load("eve.yaml")
+
+
+@pytest.mark.parametrize("make", [disk_catalog, memory_catalog])
+async def test_both_catalogs_know_the_engines_of_a_character(
+    write: Write, make: Callable[[Path], CharacterCatalog]
+) -> None:
+    """By name, those that it uses; of any other that it has nothing to say of it."""
+    catalog = make(write({"conf.yaml": BASE, "characters/bob.yaml": BOB}))
+    ann = await catalog.engine_settings("conf.yaml")
+    assert ann.file == "conf.yaml"
+    assert ann.choice("tts", "espeak_tts") == catalog.base.tts
+    assert ann.choice("asr", "none_such").settings == {}
+    assert not is_configured(ann.choice("asr", "none_such"))
+    for wrong in ("eve.yaml", "../conf.yaml"):
+        with pytest.raises(ConfigError):
+            await catalog.engine_settings(wrong)
+
+
+async def test_an_engine_has_the_settings_of_the_character_over_those_of_the_base(write: Write) -> None:
+    """Whether the character uses it or not; a variable that is not set is an error where it is used alone."""
+    openai, wyoming = "openai_tts: {model: kokoro, voice: a}", "wyoming_tts: {host: '${NOT_SET}'}"
+    voices = f"  tts_config: {{{openai}, {wyoming}, tone_tts: {{}}}}"
+    bob = BOB.replace("}", ", tts_config: {openai_tts: {voice: b}}}")
+    catalog = disk_catalog(write({"conf.yaml": f"{BASE}{voices}\n", "characters/bob.yaml": bob}))
+    settings = await catalog.engine_settings("bob.yaml")
+    assert settings.file == "characters/bob.yaml"
+    choice = settings.choice("tts", "openai_tts")
+    assert choice.settings == {"model": "kokoro", "voice": "b"}
+    assert is_configured(choice)
+    assert is_configured(settings.choice("tts", "tone_tts"))
+    assert not is_configured(settings.choice("tts", "espeak_tts"))
+    with pytest.raises(ConfigError, match="NOT_SET"):
+        settings.choice("tts", "wyoming_tts")
 
 
 async def test_an_edit_is_seen_by_the_next_switch(write: Write) -> None:

@@ -9,9 +9,11 @@ import pytest
 
 from tests.server.raw_client import Answer, connect
 from tests.server.running import pages, run_server
-from trio_backend.server.debug_routes import DebugRoutes
+from trio_backend.server.debug_routes import DebugRoutes, is_operators
+from trio_backend.server.handshake import UpgradeRequest
 from trio_backend.server.http import http_app
 from trio_backend.server.token_cookie import TokenCookie
+from trio_backend.user import NOBODY
 
 
 async def tasks(limit: int) -> bytes:
@@ -115,3 +117,59 @@ async def test_addresses_are_for_this_machine() -> None:
     assert (await fetch("/debug/addresses", "Host: localhost", debug=debug)).status == 200
     assert (await fetch("/debug/addresses", "Host: 10.0.0.7", debug=debug)).status == 403
     assert (await fetch("/debug/addresses", "Host: localhost")).status == 404
+
+
+# What Chromium sends with a WebSocket.
+PAGE = {
+    "host": "localhost:12393",
+    "connection": "Upgrade",
+    "upgrade": "websocket",
+    "origin": "http://localhost:12393",
+    "user-agent": "a browser",
+    "pragma": "no-cache",
+    "cache-control": "no-cache",
+    "accept-encoding": "gzip",
+    "accept-language": "en",
+    "sec-websocket-key": "x",
+    "sec-websocket-version": "13",
+    "sec-websocket-extensions": "permessage-deflate",
+}
+OWN = ("same-host", "localhost", "file")
+
+
+def upgraded(client: str = "127.0.0.1:5000", **headers: str) -> UpgradeRequest:
+    """A WebSocket with ``headers`` besides those of our page on this machine, or in their place."""
+    changed = {name.replace("_", "-"): value for name, value in headers.items()}
+    return UpgradeRequest("/client-ws", {}, {**PAGE, **changed}, client, NOBODY)
+
+
+def test_a_page_of_this_machine_is_the_operators() -> None:
+    """And so is every client, where each has brought the token."""
+    assert is_operators(upgraded(), "", OWN)
+    assert is_operators(upgraded("[::1]:5000", host="[::1]:80", origin="http://[::1]:80"), "", OWN)
+    assert is_operators(upgraded("10.0.0.7:5000", host="example.org"), "secret", ["*"])
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        upgraded("10.0.0.7:5000"),
+        upgraded(host="rebound.example", origin="http://rebound.example"),
+        upgraded(origin="http://localhost:3000"),
+        upgraded(origin="file://"),
+        upgraded(sec_fetch_site="cross-site"),
+        upgraded(x_forwarded_for="10.0.0.7"),
+        upgraded(via="1.1 proxy"),
+        upgraded(connection="close, Upgrade"),
+    ],
+    ids=lambda request: request.client,
+)
+def test_others_are_not(request_: UpgradeRequest) -> None:
+    """Not the network, not other pages, not a name that points at us, and not a proxy's clients."""
+    assert not is_operators(request_, "", OWN)
+
+
+def test_where_other_names_lead_here_this_machine_proves_nothing() -> None:
+    """A proxy on this machine may leave no trace in its requests."""
+    for origins in (["*"], [*OWN, "https://example.org"]):
+        assert not is_operators(upgraded(), "", origins)

@@ -135,7 +135,7 @@ export class Engines {
     const outcome = said.text ? inWords("outcome", said.text) : make("p", "outcome");
     outcome.setAttribute("role", "status");
     outcome.classList.toggle("bad", Boolean(said.bad));
-    if (said.file) outcome.append(make("br"), say("toKeep", { file: said.file }), make("br"), make("code", "", `${said.key}: ${one.name}`));
+    if (said.file) outcome.append(make("br"), say("toKeep", { file: said.file }), make("br"), make("code", "lines", `${nested(said.key)} ${one.name}`));
     item.append(text, buttons, outcome);
     return item;
   }
@@ -269,6 +269,11 @@ export class Engines {
 function split(key) {
   const at = key.indexOf("/");
   return { kind: key.slice(0, at), name: key.slice(at + 1) };
+}
+
+/** A dotted key as it stands in a file: each part under the one before. */
+function nested(key) {
+  return key.split(".").map((part, at) => `${"  ".repeat(at)}${part}:`).join("\n");
 }
 
 /** A text whose commands, in backquotes, can be copied. */
