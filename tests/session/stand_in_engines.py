@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -106,10 +106,15 @@ def register(monkeypatch: pytest.MonkeyPatch) -> dict[str, StandInAdapter]:
         monkeypatch.setitem(registry._registered, kind, [*registry._registered[kind], *adapters])
 
     async def look(
-        settings: EngineSettings, kinds: Iterable[EngineKind], environment: Environment
+        settings: EngineSettings,
+        kinds: Iterable[EngineKind],
+        environment: Environment,
+        only: Collection[str] = (),
+        limiter: trio.CapacityLimiter | None = None,
     ) -> list[FoundEngine]:
+        del limiter
         await trio.lowlevel.checkpoint()
-        return usability._look_at_all(settings, kinds, environment)
+        return usability._look_at_all(settings, kinds, environment, only)
 
     monkeypatch.setattr(engine_menu, "look_at_engines", look)
     return {one.name: one for adapters in kinds.values() for one in adapters}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 import attrs
 import trio
@@ -30,12 +31,16 @@ KEPT_FOR = 3.0
 """Seconds that what was found is kept: whoever asks again and again costs one look, which takes some 30 ms;
 and who has installed something sees it at the next press of a button."""
 MOST_KEPT = 16
-"""Characters that it is kept of."""
-LOOK_TIMEOUT = 5.0
-"""Seconds. A disk that is gone takes minutes; whoever asks waits, and so does what they say meanwhile."""
+"""Looks that are kept."""
+LOOK_TIMEOUT = 10.0
+"""Seconds; the first look takes one or two on a busy machine. A disk that is gone takes minutes; whoever asks
+waits, and so does what they say meanwhile."""
 
 _BETTER_RECOGNISERS = ("sherpa_onnx_asr", "faster_whisper", "whisper_cpp")
 """Those that need this machine alone; the first has the smallest download, and understands in real time."""
+
+
+_Looked: TypeAlias = tuple[str, tuple[ChoosableKind, ...], tuple[str, ...]]
 
 
 @attrs.define(eq=False)
@@ -52,27 +57,32 @@ class EngineMenu:
     """How many engines may still be tried at once."""
     boundary: Boundary = UNCOUNTED
     _lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
-    _found: dict[str, tuple[float, Sequence[FoundEngine]]] = attrs.field(factory=dict, init=False)
+    # Of a disk that is gone no more than one thread waits, however often somebody asks.
+    _thread: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
+    _found: dict[_Looked, tuple[float, Sequence[FoundEngine]]] = attrs.field(factory=dict, init=False)
 
-    async def look(self, file: str) -> Sequence[FoundEngine]:
-        """All engines of `KINDS` with the settings that the character of ``file`` has for them.
+    async def look(
+        self, file: str, kinds: tuple[ChoosableKind, ...] = KINDS, only: tuple[str, ...] = ()
+    ) -> Sequence[FoundEngine]:
+        """The engines of ``kinds`` with the settings that the character of ``file`` has for them.
 
-        Raises `EngineError` where that cannot be found out. One look at a time, and what it finds is kept for
-        `KEPT_FOR` seconds; a cancel leaves what is kept as it was.
+        All of them, or ``only`` some. Raises `EngineError` where that cannot be found out. One look at a
+        time, and what it finds is kept for `KEPT_FOR` seconds; a cancel leaves what is kept as it was.
         """
         with trio.move_on_after(LOOK_TIMEOUT):
             async with self._lock:
-                at, found = self._found.get(file, (-KEPT_FOR, ()))
+                key = file, kinds, only
+                at, found = self._found.get(key, (-math.inf, ()))
                 if trio.current_time() - at < KEPT_FOR:
                     return found
                 try:
                     settings = await self._catalog.engine_settings(file)
                 except ConfigError as error:
                     raise EngineError(str(error)) from error
-                found = await look_at_engines(settings, KINDS, self._environment)
+                found = await look_at_engines(settings, kinds, self._environment, only, self._thread)
                 if len(self._found) >= MOST_KEPT:
                     self._found.clear()
-                self._found[file] = trio.current_time(), found
+                self._found[key] = trio.current_time(), found
                 return found
         raise EngineError(f"the engines could not be looked at within {LOOK_TIMEOUT:g} s")
 
@@ -146,9 +156,9 @@ class EngineMenu:
 
     async def better_recognisers(self, character: CharacterConfig) -> Sequence[BetterRecogniser]:
         """What would understand more, usable ones first. Raises `EngineError` as `look` does."""
-        found = {one.name: one for one in await self.look(character.file) if one.kind == "asr"}
-        better = [found[name] for name in _BETTER_RECOGNISERS if name in found]
-        usable_first = sorted(better, key=lambda one: bool(one.missing))
+        # Each page of an operator asks when it is opened: not all engines are looked at for it.
+        found = await self.look(character.file, ("asr",), _BETTER_RECOGNISERS)
+        usable_first = sorted(found, key=lambda one: bool(one.missing))
         return [BetterRecogniser(one.name, _needs(one), "; ".join(one.missing)) for one in usable_first]
 
 
