@@ -28,6 +28,7 @@ export class Engines {
     this.said = new Map();
     /** The trial that runs, as kind and name; "" if none does. */
     this.trying = "";
+    this.presses = 0;
     /** @type {Microphone|null} */ this.microphone = null;
     /** @type {AudioBufferSourceNode|null} */ this.sound = null;
     this.#build();
@@ -167,19 +168,20 @@ export class Engines {
   async #try({ kind, name }) {
     this.#stop();
     // One hears one thing at a time.
-    this.page.dialogue.bargeIn();
-    const key = this.trying = `${kind}/${name}`;
+    if (kind !== "llm") this.page.dialogue.bargeIn();
+    const key = this.trying = `${kind}/${name}`, press = this.presses += 1;
     let audio = "";
     if (kind === "asr") {
       this.#say(key, { busy: true, text: say("speakNow") });
       try {
         audio = await this.#record();
       } catch {
-        if (this.trying !== key) return;
+        if (this.presses !== press || !this.trying) return;
         this.trying = "";
         return this.#say(key, { bad: true, text: say("noMicrophone") });
       }
-      if (this.trying !== key) return;
+      // Stopped while one spoke, perhaps to try again.
+      if (this.presses !== press || !this.trying) return;
     }
     // In the click, where browsers let sound begin.
     if (kind === "tts") this.page.playback.unlock();
