@@ -142,3 +142,6 @@ class SpeechRecognition:
     type: ClassVar = "speech-recognition"
     limited: bool
     better: Sequence[BetterRecogniser] = ()
+
+
+EngineMessage: TypeAlias = EngineList | EngineTried | EngineChosen | SpeechRecognition

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, TypeAlias
 import attrs
 from attrs import validators
 
-from .engines import ChooseEngine, FetchEngines, StopTrying, TryEngine
+from .engines import EngineRequest
 from .hello import Hello
 
 MOST_TITLE = 120
@@ -268,8 +268,5 @@ Incoming: TypeAlias = (
     | RemoveClientFromGroup
     | RequestGroupInfo
     | Heartbeat
-    | FetchEngines
-    | TryEngine
-    | StopTrying
-    | ChooseEngine
+    | EngineRequest
 )

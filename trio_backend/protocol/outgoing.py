@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, TypeAlias
 import attrs
 import msgspec
 
-from .engines import EngineChosen, EngineList, EngineTried, SpeechRecognition
+from .engines import EngineMessage
 from .hello import HelloAnswer
 from .sound import Audio, AudioPiece, AudioStream
 from .wake_words import WakeWords, WakeWordState
@@ -293,9 +293,6 @@ Outgoing: TypeAlias = (
     | GroupUpdate
     | GroupOperationResult
     | HeartbeatAck
-    | EngineList
-    | EngineTried
-    | EngineChosen
-    | SpeechRecognition
+    | EngineMessage
     | Error
 )

@@ -34,6 +34,7 @@ from ..protocol import (
     Outgoing,
     RenameHistory,
 )
+from .presenter import Presenter
 from .services import SessionServices
 
 # Pages ask for four things when they are opened, and people for less at once.
@@ -115,34 +116,47 @@ async def answer_about_files(message: FetchConfigs | FetchBackgrounds, services:
     return BackgroundFiles(await services.backgrounds())
 
 
-async def answer_about_history(
-    message: AboutHistory, conversation: Conversation, *, titles: bool = False
-) -> Outgoing:
-    """Do what ``message`` asks of the conversations with the present character; its answer.
+@attrs.frozen
+class HistoryRequests:
+    """Does what a client asks of the conversations with the present character, and answers."""
 
-    ``titles``: a list of conversations has their titles.
-    """
-    try:
-        match message:
-            case FetchHistoryList(before, limit):
-                uid = None if before is None else HistoryUid(before)
-                page = await conversation.record.conversations(before=uid, limit=limit)
-                return HistoryList([_entry(one, titles) for one in page.conversations], before, page.more)
-            case FetchAndSetHistory(uid):
-                messages = await conversation.resume(HistoryUid(uid))
-                return HistoryData([_shown(one) for one in messages])
-            case CreateNewHistory():
-                return NewHistoryCreated(await conversation.begin_new())
-            case RenameHistory(uid):
-                title = await conversation.record.rename(HistoryUid(uid), message.shown)
-                return HistoryRenamed(uid, title)
-            case DeleteHistory(uid):
-                await conversation.delete(HistoryUid(uid))
-                return HistoryDeleted(success=True, history_uid=uid)
-    except NoSuchHistory as error:
-        return Error(str(error), "no-such-history")
-    except HistoryError as error:
-        return Error(str(error), "history-error")
+    _conversation: Conversation
+    _presenter: Presenter
+    _services: SessionServices
+
+    async def answer(self, message: AboutHistory) -> None:
+        """A list of conversations has their titles where all clients of the session accept that."""
+        owner = self._conversation.record.owner
+        answer = await self._answer(message, titles="titles" in self._presenter.accepted.by_all)
+        if isinstance(answer, HistoryRenamed):
+            # This client is one of those who are told.
+            self._services.tell_renamed(owner, answer)
+        else:
+            await self._presenter.tell(answer)
+
+    async def _answer(self, message: AboutHistory, *, titles: bool) -> Outgoing:
+        conversation = self._conversation
+        try:
+            match message:
+                case FetchHistoryList(before, limit):
+                    uid = None if before is None else HistoryUid(before)
+                    page = await conversation.record.conversations(before=uid, limit=limit)
+                    return HistoryList([_entry(one, titles) for one in page.conversations], before, page.more)
+                case FetchAndSetHistory(uid):
+                    messages = await conversation.resume(HistoryUid(uid))
+                    return HistoryData([_shown(one) for one in messages])
+                case CreateNewHistory():
+                    return NewHistoryCreated(await conversation.begin_new())
+                case RenameHistory(uid):
+                    title = await conversation.record.rename(HistoryUid(uid), message.shown)
+                    return HistoryRenamed(uid, title)
+                case DeleteHistory(uid):
+                    await conversation.delete(HistoryUid(uid))
+                    return HistoryDeleted(success=True, history_uid=uid)
+        except NoSuchHistory as error:
+            return Error(str(error), "no-such-history")
+        except HistoryError as error:
+            return Error(str(error), "history-error")
 
 
 def _shown(message: StoredMessage) -> HistoryMessage:

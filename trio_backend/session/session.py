@@ -27,11 +27,11 @@ from .client import SendAtOnce
 from .holdings import Holdings, Received, Samples, request_of
 from .idleness import Idle
 from .presenter import Presenter
-from .requests import RequestLane, answer_about_files, answer_about_history
+from .requests import AboutHistory, HistoryRequests, RequestLane, answer_about_files
 from .scenes import Scenes, SessionEvent
 from .services import SessionServices
 from .session_engines import SessionEngines
-from .sound import EarlyTurns, SoundMessages, input_of, timing_of
+from .sound import EarlyTurns, SoundMessages, data_of, input_of, timing_of
 
 ClientUid = NewType("ClientUid", str)
 
@@ -58,18 +58,16 @@ class Session:
     _holdings: Holdings = attrs.field(init=False)
     _scenes: Scenes = attrs.field(init=False)
     _sound: SoundMessages = attrs.field(init=False)
+    _history: HistoryRequests = attrs.field(init=False)
     _engines: SessionEngines = attrs.field(init=False)
     # What the reader has for the loop, or the loop in hand; the greeting is the first.
     _unhandled: int = attrs.field(default=1, init=False)
 
     def __attrs_post_init__(self) -> None:
         services, system = self.services, self.services.system
+        owner = Owner(services.catalog.base.conf_uid, self.peer.user.id)
         self.conversation = Conversation.begin(
-            Owner(services.catalog.base.conf_uid, self.peer.user.id),
-            self.presenter,
-            history=services.history,
-            system=system,
-            quota=self._quota,
+            owner, self.presenter, history=services.history, system=system, quota=self._quota
         )
         self.conversation.entrance = TurnEntrance(services.admission, self.peer.share or self.client_uid)
         self._holdings = Holdings(self._quota, self.conversation.memory, system.max_pictures)
@@ -85,6 +83,7 @@ class Session:
             turns=EarlyTurns(self.requests, self._scenes, self.conversation, services.observer),
         )
         self._sound = SoundMessages(self.tell, self._scenes, speech)
+        self._history = HistoryRequests(self.conversation, self.presenter, services)
         told = self.presenter, self._scenes, self._holdings
         self._engines = SessionEngines(services, self.peer, *told, self._nursery)
 
@@ -217,8 +216,7 @@ class Session:
                 self.presenter.accepted.each = frozenset({frozenset(agreed)})
                 await self.tell(protocol.HelloAnswer(agreed))
                 await self._scenes.tell_wake_words()
-                if "speech-recognition" in agreed:
-                    self.requests.follow(self._engines.tell_recognition)
+                self.requests.follow(self._engines.tell_recognition)
             case protocol.FrontendPlaybackComplete():
                 self.presenter.played.set()
             case protocol.Heartbeat():
@@ -273,12 +271,12 @@ class Session:
             case protocol.TextInput(text, images, name):
                 # A name is one line, or what a viewer calls himself could pass for what others say.
                 called = " ".join((name or "").split())
-                given = UserInput(text, _data(images), name=called, request=received.request)
+                given = UserInput(text, data_of(images), name=called, request=received.request)
                 await self._scenes.answer(given)
             case protocol.AiSpeakSignal(images=images):
-                await self._scenes.nudge(_data(images))
+                await self._scenes.nudge(data_of(images))
             case protocol.MicAudioEnd(images) if spoken is not None:
-                await self._scenes.answer(input_of(spoken, _data(images)))
+                await self._scenes.answer(input_of(spoken, data_of(images)))
             case protocol.MicAudioEnd():
                 await self._scenes.answer_silence()
             case protocol.SwitchConfig(file):
@@ -287,17 +285,8 @@ class Session:
                 await self._scenes.introduce()
             case protocol.FetchConfigs() | protocol.FetchBackgrounds():
                 await self.tell(await answer_about_files(message, self.services))
-            case protocol.FetchHistoryList() | protocol.FetchAndSetHistory():
-                titles = "titles" in self.presenter.accepted.by_all
-                await self.tell(await answer_about_history(message, self.conversation, titles=titles))
-            case protocol.CreateNewHistory() | protocol.DeleteHistory() | protocol.RenameHistory():
-                owner = self.conversation.record.owner
-                answer = await answer_about_history(message, self.conversation)
-                if isinstance(answer, protocol.HistoryRenamed):
-                    # This client is one of those who are told.
-                    self.services.tell_renamed(owner, answer)
-                else:
-                    await self.tell(answer)
+            case _ if isinstance(message, AboutHistory):
+                await self._history.answer(message)
             case _ if isinstance(message, EngineRequest):
                 await self._engines.answer(message)
             case _:
@@ -307,7 +296,3 @@ class Session:
         await self.tell(error)
         if request is not None:
             await self.presenter.handle(InputDropped(request, refused=True))
-
-
-def _data(images: list[protocol.Image] | None) -> tuple[str, ...]:
-    return tuple(image.data for image in images or ())

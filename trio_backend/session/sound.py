@@ -150,6 +150,11 @@ def input_of(spoken: SpokenUtterance, images: tuple[str, ...]) -> UserInput:
     return UserInput(words or "", images, sound=sound, recognition=recognition, spoken=moments)
 
 
+def data_of(images: list[protocol.Image] | None) -> tuple[str, ...]:
+    """The pictures that come with an input, as data URLs."""
+    return tuple(image.data for image in images or ())
+
+
 def _samples(audio: list[float]) -> bytes:
     """Takes 30 µs for a thousand samples."""
     return Pcm.from_floats(audio, RATE).samples
