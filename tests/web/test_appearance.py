@@ -19,9 +19,9 @@ THEMES = ("light", "dark")
 # Where to keep the screenshots, for instance those of the README.
 SHOTS = os.environ.get("TRIO_BACKEND_SCREENSHOTS", "")
 LIMIT = 200_000
-# The folder of the page that no page loads before its user opens the engines, see test_engines.py.
-LATE = "engines"
-LATE_LIMIT = 20_000
+# What the page does not load by itself: the engines, before somebody opens them (test_engines.py), and the
+# operator's page. In bytes.
+APART = {"engines": 20_000, "status": 20_000}
 
 
 def options(size: str, theme: str) -> dict[str, Any]:
@@ -192,9 +192,10 @@ def test_the_page_is_small_and_whole() -> None:
     files = [path for path in WEB.rglob("*") if path.is_file()]
     text = {path.relative_to(WEB).as_posix(): path.read_text("utf-8") for path in files}
 
-    late = [path for path in files if path.is_relative_to(WEB / LATE)]
-    assert sum(path.stat().st_size for path in files if path not in late) < LIMIT
-    assert sum(path.stat().st_size for path in late) < LATE_LIMIT
+    sizes = {path.relative_to(WEB).as_posix(): path.stat().st_size for path in files}
+    for folder, limit in APART.items():
+        assert sum(sizes.pop(name) for name in [*sizes] if name.startswith(f"{folder}/")) < limit
+    assert sum(sizes.values()) < LIMIT
     for name, content in text.items():
         elsewhere = re.findall(
             r"""(?:src|href|from|import|url\()\s*=?\s*\(?["'](?:https?:)?//[^"']+""", content

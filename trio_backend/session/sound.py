@@ -26,8 +26,9 @@ from ..conversation.user_input import UserInput
 from ..errors import EngineError, ProtocolError
 from ..protocol import Error, Outgoing
 from .holdings import Samples
+from .idleness import Idle
 from .requests import RequestLane
-from .scenes import Idle, Scenes
+from .scenes import Scenes
 
 
 @attrs.define(eq=False)
