@@ -115,3 +115,20 @@ async def test_transcribe_says_them_after_the_words(
     assert out.count("\n") == 1
     assert limits() not in out
     assert (f"pocketsphinx_asr: {limits()}" in err) == (asr == "pocketsphinx_asr")
+
+
+def test_check_names_embedded_engines_that_are_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the command that installs them; not those that a file has chosen, which are findings."""
+    conf = lay(tmp_path, {"conf.yaml": base("You are Mia.")})
+    assert json.loads(CheckReport(look_at(conf, {})).json())["missing"] == {}
+
+    monkeypatch.setattr("trio_backend.engines.facts.find_spec", lambda _name: None)
+    report = CheckReport(look_at(conf, {}))
+    missing = json.loads(report.json())["missing"]
+    assert [line for line in report.lines() if "not installed" in line] == [
+        f"{name}: {text}" for name, text in missing.items()
+    ]
+    assert "pip" in missing["pocketsphinx_asr"]
+    assert "voice" in missing["pocketsphinx_asr"]

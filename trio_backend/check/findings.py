@@ -10,7 +10,7 @@ from typing import TypeVar
 import attrs
 import trio
 
-from ..config.character import CharacterConfig, EngineChoice
+from ..config.character import CharacterConfig, EngineChoice, EngineKind
 from ..config.diagnostics import Finding, Findings
 from ..config.folder import Config, ConfigFolder
 from ..config.load import Survey, survey
@@ -39,15 +39,18 @@ class CheckedCharacter:
     character: CharacterConfig
     findings: frozenset[Finding]
 
+    def embedded(self) -> Iterator[tuple[EngineKind, str]]:
+        """Kind and name of the engines that it has because it chooses none."""
+        chosen = {choice.kind for choice in filter(None, _engines_of(self.character))}
+        # Who chooses no translator, and no turn detection, has none.
+        return (item for item in DEFAULTS.items() if item[0] not in (*chosen, "turn", "translator"))
+
     def engines(self) -> dict[str, list[str]]:
         """Those that it chooses, by kind, the first choice first; the embedded ones where it chooses none."""
-        chosen = {choice.kind: choice for choice in filter(None, _engines_of(self.character))}
-        return {
-            kind: [each.name for each in (chosen[kind], *chosen[kind].then)] if kind in chosen else [name]
-            for kind, name in DEFAULTS.items()
-            # Who chooses no translator, and no turn detection, has none.
-            if kind in chosen or kind not in ("turn", "translator")
-        }
+        names = {kind: [name] for kind, name in self.embedded()}
+        for choice in filter(None, _engines_of(self.character)):
+            names[choice.kind] = [each.name for each in (choice, *choice.then)]
+        return {kind: names[kind] for kind in DEFAULTS if kind in names}
 
 
 @attrs.frozen

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import attrs
 
+from ..engines.registry import missing_modules
 from .findings import CheckedCharacter, CheckedConfig
 from .recognition import limits, not_understood
 
@@ -35,6 +36,8 @@ class CheckReport:
                 yield f"{each.character.file}: its persona {message}"
         for name, limit in self._limits().items():
             yield f"{name}: {limit}"
+        for name, missing in self._missing().items():
+            yield f"{name}: {missing}"
         notes = sum(one.severity == "note" for one in findings)
         more = f", {notes} keys without effect" if notes else ""
         warnings = len(findings) - notes - self.errors
@@ -60,6 +63,7 @@ class CheckReport:
             "findings": findings,
             "characters": characters,
             "limits": self._limits(),
+            "missing": self._missing(),
             "not_understood": {
                 each.character.file: message
                 for each in self.checked.characters
@@ -70,6 +74,15 @@ class CheckReport:
 
     def _limits(self) -> dict[str, str]:
         return limits(each.character for each in self.checked.characters)
+
+    def _missing(self) -> dict[str, str]:
+        """The embedded engines whose libraries are not installed, where no file has chosen them.
+
+        Then it is no mistake in a file: characters come without a microphone, or in text.
+        """
+        embedded = {(kind, name) for each in self.checked.characters for kind, name in each.embedded()}
+        found = {name: missing_modules(kind, name) for kind, name in sorted(embedded)}
+        return {name: missing for name, missing in found.items() if missing}
 
     def _severity(self, severity: str) -> str:
         return "error" if self.strict and severity == "warning" else severity

@@ -81,8 +81,8 @@ TEXTS = SetupTexts(
         "gets one;\n"
         "then `trio-backend init --force` offers it.",
         embedded_hearing="The built-in recogniser understands English only, and poorly. "
-        "`trio-backend engines`\n"
-        "lists better ones, with the command that installs each.",
+        "`trio-backend download sense-voice`\n"
+        "gets a better one, and says what is left to do.",
     ),
     comments=CommentTexts(
         server_top="The server, and what all characters share. The character is in "
@@ -113,7 +113,7 @@ TEXTS = SetupTexts(
         "first fails.",
         hearing="what understands speech",
         embedded_hearing="Not named: the built-in recogniser is loaded when somebody first speaks.\n"
-        "It understands English only. A better one: `trio-backend engines` says what is missing.",
+        "It understands English only. A better one: `trio-backend download sense-voice`.",
         character_top="Your character. What is not here is taken from conf.yaml. For a second one, "
         "copy this file\n"
         "within characters/, and give the copy its own conf_name and conf_uid: the page lists it at once.",

@@ -80,8 +80,8 @@ TEXTS = SetupTexts(
         no_local_model="ここではモデルが動いていません。Ollama（https://ollama.com）を入れて "
         "`ollama pull モデル名` で\n"
         "取り寄せ、もう一度 `trio-backend init --force` を実行すると選べます。",
-        embedded_hearing="内蔵の音声認識は英語だけで、あまり得意ではありません。`trio-backend engines` が\n"
-        "もっとよいものと、その入れ方を教えます。",
+        embedded_hearing="内蔵の音声認識は英語だけで、あまり得意ではありません。\n"
+        "`trio-backend download sense-voice` でもっとよいものを入れられます。",
     ),
     comments=CommentTexts(
         server_top="サーバーと、すべてのキャラクターに共通の設定。キャラクターは "
@@ -111,7 +111,7 @@ TEXTS = SetupTexts(
         fallback="並べると控えになる：[openai_tts, espeak_tts] は、前が失敗するあいだ後で話す。",
         hearing="話し言葉を聞き取るもの",
         embedded_hearing="名前がなければ、だれかが初めて話すときに内蔵の音声認識を読み込む。\n"
-        "英語だけ。もっとよいもの：`trio-backend engines` が足りないものを教える。",
+        "英語だけ。もっとよいもの：`trio-backend download sense-voice`。",
         character_top="あなたのキャラクター。ここにないものは conf.yaml から取る。"
         "二人目がほしければ、characters/ の中で\n"
         "このファイルを写し、写しに別の conf_name と conf_uid を付ける。ページにすぐ出る。",

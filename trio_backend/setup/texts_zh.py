@@ -79,8 +79,8 @@ TEXTS = SetupTexts(
         no_local_model="这里没有运行模型。装好 Ollama（https://ollama.com）后用 `ollama pull "
         "模型名` 下载，\n"
         "再运行 `trio-backend init --force` 就能选用。",
-        embedded_hearing="内置的语音识别只懂英语，而且不太好。`trio-backend engines` 会列出更好的，\n"
-        "以及各自的安装命令。",
+        embedded_hearing="内置的语音识别只懂英语，而且不太好。\n"
+        "`trio-backend download sense-voice` 可以下载更好的。",
     ),
     comments=CommentTexts(
         server_top="服务器，以及所有角色共用的设置。角色在 characters/{character} 里。\n改一行，"
@@ -109,7 +109,7 @@ TEXTS = SetupTexts(
         fallback="写成列表就有了后备：[openai_tts, espeak_tts] 在前一个出错时用后一个说话。",
         hearing="用什么听懂语音",
         embedded_hearing="没有写名称：有人第一次说话时才加载内置的语音识别。\n"
-        "它只懂英语。更好的：`trio-backend engines` 会说还缺什么。",
+        "它只懂英语。更好的：`trio-backend download sense-voice`。",
         character_top="您的角色。这里没有写的，取自 conf.yaml。想要第二个角色，就在 characters/ "
         "里复制这个文件，\n"
         "给它自己的 conf_name 和 conf_uid，网页上马上就有。",
