@@ -39,8 +39,11 @@ BREATH = 0.001
 
 _TOKEN = re.compile(rf"(?:[{CJK}\u3000-\u303f\uff00-\uffef]{{1,2}}|[^\s{CJK}\u3000-\u303f\uff00-\uffef]+)\s*")
 
-_MARK = re.compile(r"[.,:;!?…—。，、：；！？\]]")
-"""Something may be cut behind it: a sentence, a clause, or the name of an emotion."""
+_SENTENCE_MARK = re.compile(r"[.!?…。！？]")
+"""Behind it a sentence may end."""
+
+_MARK = re.compile(r"[.,:;!?…—。，、：；！？]")
+"""Behind it the first sentence may be cut, so that sound starts sooner."""
 
 FACTS = EngineFacts(
     streams="yes",
@@ -162,7 +165,9 @@ class ScriptedLlm:
     _readings: TurnReadings = attrs.field(factory=TurnReadings, init=False, repr=False)
 
     def reply(self, prompt: Prompt) -> AbstractAsyncContextManager[trio.abc.ReceiveChannel[ReplyPart]]:
-        """The first word, then clause by clause, each after ``token_delay`` for each of its words.
+        """The first word, the first sentence clause by clause, and then sentence by sentence.
+
+        Each comes after ``token_delay`` for each of its words.
 
         Two Chinese characters count as a word.
         """
@@ -171,13 +176,15 @@ class ScriptedLlm:
     async def _parts(self, prompt: Prompt) -> AsyncGenerator[ReplyPart, None]:
         # Nothing is decided, spoken or shown between the marks, and a wake-up for each word was half of what
         # a turn cost. Whoever measures when a reply begins sees the first word when it was typed.
-        clause, words = "", 0
+        clause, words, mark = "", 0, _MARK
         for number, word in enumerate(_TOKEN.findall(await self._composed(prompt))):
             clause, words = clause + word, words + 1
-            if not number or _MARK.search(word):
+            if not number or mark.search(word):
                 await trio.sleep(words * self.config.token_delay)
                 yield Text(clause)
                 clause, words = "", 0
+                if _SENTENCE_MARK.search(word):
+                    mark = _SENTENCE_MARK
         if clause:
             await trio.sleep(words * self.config.token_delay)
             yield Text(clause)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import attrs
 import trio
@@ -36,7 +37,10 @@ TOLD = (
 
 @attrs.frozen
 class LongConversation:
-    """Seconds of each turn, and the server's CPU seconds for one of the last: in all, and on its loop."""
+    """Seconds of each turn, and the server's CPU seconds for one of the last: in all, and on its loop.
+
+    On the loop it is the median of rounds in which all is said that the user says.
+    """
 
     turns: Sequence[float]
     cpu: float
@@ -72,17 +76,21 @@ async def _converse(context: ScenarioContext, file: str, told: Sequence[str]) ->
     many = context.plan.long_turns
     last = _compared(many)
     async with context.open_page(file) as client:
-        cpu = loop_cpu = 0.0
+        cpu, loop_cpu = 0.0, list[float]()
         for number in range(many):
             context.progress(f"turn {number + 1} of {many}{' with the companion' * (file == COMPANION)}")
             if number == many - last:
-                cpu, loop_cpu = await context.probe.cpu(), await context.probe.loop_cpu()
+                cpu = await context.probe.cpu()
+            if number >= many - last and (number - many) % len(told) == 0:
+                loop_cpu.append(await context.probe.loop_cpu())
             began = trio.current_time()
             await client.ask(told[number % len(told)])
             await client.finish_turn()
             turns.append(trio.current_time() - began)
-        cpu, loop_cpu = await context.probe.cpu() - cpu, await context.probe.loop_cpu() - loop_cpu
-    return LongConversation(turns, cpu / last, loop_cpu / last)
+        cpu = await context.probe.cpu() - cpu
+        loop_cpu.append(await context.probe.loop_cpu())
+    rounds = [after - before for before, after in pairwise(loop_cpu)]
+    return LongConversation(turns, cpu / last, quantile(rounds, 0.5) / len(told))
 
 
 def _compared(turns: int) -> int:

@@ -144,7 +144,7 @@ class Talk:
     def last_said(self, template: Template | None) -> int:
         """The number of the reply in ``said`` that had it last; -1 for none."""
         # Nearly all of what might be said was not said: one search tells, instead of forty.
-        if template is None or template.place_in(self.all_said) < 0:
+        if template is None or not template.fragments or template.fragments[0] not in self.all_said:
             return -1
         numbers = reversed(range(len(self.said)))
         return next((number for number in numbers if template.place_in(self.said[number]) >= 0), -1)
