@@ -94,7 +94,7 @@ async def timed(companion: scripted.ScriptedLlm, prompt: Prompt) -> list[tuple[f
 
 
 async def test_a_reply_comes_as_if_typed(autojump_clock: trio.testing.MockClock) -> None:
-    """The first word, the first sentence's clauses, sentences: each when its last word would have been typed."""
+    """The first word, clauses, then sentences, each when its last word would have been typed."""
     async with scripted.open(ScriptedLlmConfig(RULES, token_delay=0.5)) as companion:
         parts = await timed(companion, HELLO)
 

@@ -91,7 +91,7 @@ def test_a_refused_group_leaves_the_microphone_on(line: Line) -> None:
     words = "add-client-to-group: groups are not served yet"
     line.route.send(json.dumps({"type": "error", "code": "not-yet", "message": words}))
 
-    expect(line.page.locator(".notice")).to_contain_text(words)
+    expect(line.page.locator(".notice").filter(has_text=words)).to_have_count(1)
     expect(line.page.locator("#mic")).to_have_attribute("aria-pressed", "true")
     line.wait_for("raw-audio-data", len(line.says("raw-audio-data")) + 3)
 

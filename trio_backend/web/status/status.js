@@ -86,7 +86,7 @@ function list(id, rows) {
 function tree(parent, tasks, depth) {
   const make = () => {
     const element = build("details", "summary", "div");
-    element.open = depth < 2;
+    element.open = depth < 3;
     element.children[0].append(document.createElement("b"), " ", document.createElement("i"));
     element.addEventListener("toggle", () => element.open && showTree());
     return element;
