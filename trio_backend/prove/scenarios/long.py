@@ -75,13 +75,15 @@ async def _converse(context: ScenarioContext, file: str, told: Sequence[str]) ->
     turns: list[float] = []
     many = context.plan.long_turns
     last = _compared(many)
+    # So that each round has each text; of a short conversation the last turns are one.
+    in_round = min(len(told), last)
     async with context.open_page(file) as client:
         cpu, loop_cpu = 0.0, list[float]()
         for number in range(many):
             context.progress(f"turn {number + 1} of {many}{' with the companion' * (file == COMPANION)}")
             if number == many - last:
                 cpu = await context.probe.cpu()
-            if number >= many - last and (number - many) % len(told) == 0:
+            if number >= many - last and (number - many) % in_round == 0:
                 loop_cpu.append(await context.probe.loop_cpu())
             began = trio.current_time()
             await client.ask(told[number % len(told)])
@@ -90,7 +92,7 @@ async def _converse(context: ScenarioContext, file: str, told: Sequence[str]) ->
         cpu = await context.probe.cpu() - cpu
         loop_cpu.append(await context.probe.loop_cpu())
     rounds = [after - before for before, after in pairwise(loop_cpu)]
-    return LongConversation(turns, cpu / last, quantile(rounds, 0.5) / len(told))
+    return LongConversation(turns, cpu / last, quantile(rounds, 0.5) / in_round)
 
 
 def _compared(turns: int) -> int:
