@@ -24,7 +24,8 @@ import pty
 
 # A Ctrl-C is a signal only for who has the terminal as its own.
 PROGRAM = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # who runs tests in the background has it ignored
 os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.executable, [sys.executable, "-m", "trio_backend", *sys.argv[1:]])
